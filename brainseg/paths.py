@@ -1,0 +1,67 @@
+"""Where generated things go, and how a file or folder is written so that it is whole or absent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def project_root() -> Path | None:
+    """The checkout that holds this package, or None where the package was installed without it."""
+    root = Path(__file__).resolve().parent.parent
+    return root if (root / "_config.yml").is_file() else None
+
+
+def build_folder() -> Path:
+    """The one folder for everything generated: cohorts, arrays, weights, executed notebooks, HTML.
+
+    The environment variable ``BRAINSEG_BUILD`` names it; without that it is ``_build`` in the
+    checkout, and ``~/.cache/brainseg`` where the package was installed without its checkout.
+    """
+    named = os.environ.get("BRAINSEG_BUILD")
+    if named:
+        return Path(named).expanduser().resolve()
+    root = project_root()
+    return root / "_build" if root else Path.home() / ".cache" / "brainseg"
+
+
+@contextlib.contextmanager
+def write_atomically(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`, and move it there only when the block ends without error.
+
+    A reader therefore sees the old file, the new file or none, never half of one.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays, because writers such as NumPy and Keras choose the format by it.
+    handle, name = tempfile.mkstemp(prefix=".part-", suffix="-" + path.name, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder_atomically(path: str | Path) -> Iterator[Path]:
+    """Give a temporary folder beside `path`, and rename it to `path` only when the block succeeds.
+
+    Where `path` came to exist meanwhile, written by another process, that one is kept.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".part-", dir=path.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if not path.exists():
+            os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
