@@ -1,0 +1,181 @@
+"""Who trains, who validates, who tests.
+
+`split_by_patient` is the honest split: every slice of a patient falls on one side. `split_by_slice` is the
+article's: neighbouring slices of one tumour stand on both sides, so its scores flatter the model.
+
+Both use the same two steps. The units (patients or slices) are put in an order in which neighbours are alike,
+and the lot is cast only among neighbours. Every fold then gets its share of each institution and of small and
+large tumours. scikit-learn's stratified splitters need classes with at least as many members as folds; an
+institution with one patient, and a tumour load that is a number and not a class, are what this way can take.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import count
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+N_FOLDS = 5
+SIDES = ("train", "validation", "test")
+
+
+def patient_folds(table: pd.DataFrame, n_folds: int | None = None, seed: int = 0) -> pd.Series:
+    """Give every patient the one fold in which it is tested.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row a slice, with the columns `patient`, `institution` and `tumour_px` (see `brainseg.cohort`).
+    n_folds : int, optional
+        Number of folds; by default five, or one a patient where there are fewer patients than that.
+    seed : int
+        The same seed and the same patients give the same folds, whatever the order of the rows.
+
+    Returns
+    -------
+    Series
+        Patient -> fold (0 to n_folds - 1), sorted by patient. The folds' sizes differ by one at most.
+
+    Raises
+    ------
+    ValueError
+        A column is missing, there are no rows, fewer than two folds are asked for, or more than there are patients.
+    """
+    patients = _patients_in_order(table)
+    folds = _deal(patients, _checked_folds(n_folds, len(patients), "patients"), np.random.default_rng(seed))
+    return pd.Series(folds, index=pd.Index(patients, name="patient"), name="fold").sort_index()
+
+
+def split_by_patient(
+    table: pd.DataFrame,
+    n_folds: int | None = None,
+    fold: int = 0,
+    validation_share: float = 0.15,
+    seed: int = 0,
+) -> pd.Series:
+    """Split so that no patient stands on two sides.
+
+    The patients of `fold` are the test side. `validation_share` of the others, at least one patient, are drawn
+    as the validation side, stratified like the folds; the rest train.
+
+    Returns
+    -------
+    Series
+        "train", "validation" or "test" for every row, on `table.index`.
+
+    Raises
+    ------
+    ValueError
+        As `patient_folds`; also for a fold or a share out of range, or when no patient is left to train on.
+    """
+    folds = patient_folds(table, n_folds, seed)
+    _check_fold(fold, int(folds.max()) + 1)
+    others = [patient for patient in _patients_in_order(table) if folds[patient] != fold]
+    validation = _draw(others, validation_share, np.random.default_rng([seed, fold]), "patients")
+    side = folds.eq(fold).map({True: "test", False: "train"})
+    side[validation] = "validation"
+    return table["patient"].map(side).rename("split")
+
+
+def split_by_slice(
+    table: pd.DataFrame,
+    n_folds: int | None = None,
+    fold: int = 0,
+    validation_share: float = 0.15,
+    seed: int = 0,
+) -> pd.Series:
+    """Split slices at random, as the article does, with the same share of tumour slices on every side.
+
+    Slices of one patient fall on all sides: the test side holds near-copies of training slices. Use it to
+    show that effect, not to report a result.
+
+    Parameters, result and errors are those of `split_by_patient`, with slices in the place of patients.
+    """
+    _check_table(table)
+    # The lot is cast in an order of the slices' own, so that the order of the rows does not matter.
+    rows = table.reset_index(drop=True).sort_values(["patient", "slice"])
+    rows = rows.sample(frac=1, random_state=np.random.default_rng(seed))
+    ordered = rows["tumour_px"].gt(0).sort_values(kind="stable").index.to_numpy()
+
+    n_folds = _checked_folds(n_folds, len(ordered), "slices")
+    _check_fold(fold, n_folds)
+    folds = _deal(ordered, n_folds, np.random.default_rng(seed))
+    validation = _draw(ordered[folds != fold], validation_share, np.random.default_rng([seed, fold]), "slices")
+    side = pd.Series("train", index=table.index, name="split")
+    side.iloc[ordered[folds == fold]] = "test"
+    side.iloc[validation] = "validation"
+    return side
+
+
+def make_split(
+    table: pd.DataFrame,
+    by: Literal["patient", "slice"] = "patient",
+    n_folds: int | None = None,
+    fold: int = 0,
+    validation_share: float = 0.15,
+    seed: int = 0,
+) -> pd.Series:
+    """Split by patient or by slice: the choice as a word, for a recipe or a notebook's parameter."""
+    ways = {"patient": split_by_patient, "slice": split_by_slice}
+    if by not in ways:
+        raise ValueError(f"cannot split by {by!r}: choose one of {', '.join(map(repr, ways))}")
+    return ways[by](table, n_folds, fold, validation_share, seed)
+
+
+def _patients_in_order(table: pd.DataFrame) -> list[str]:
+    """The patients, institution after institution, the tumour load rising in one and falling in the next.
+
+    The turn at every border keeps neighbours alike where one institution ends and another begins.
+    """
+    _check_table(table)
+    patients = table.groupby("patient", as_index=False).agg(institution=("institution", "first"), load=("tumour_px", "sum"))
+    ordered: list[str] = []
+    for turn, (_, group) in zip(count(), patients.groupby("institution")):
+        rising = group.sort_values(["load", "patient"])["patient"].tolist()
+        ordered += reversed(rising) if turn % 2 else rising
+    return ordered
+
+
+def _deal(ordered, n_folds: int, rng: np.random.Generator) -> np.ndarray:
+    """Deal neighbours to different folds: each run of `n_folds` units gets the folds in a random order."""
+    runs = math.ceil(len(ordered) / n_folds)
+    return np.concatenate([rng.permutation(n_folds) for _ in range(runs)])[: len(ordered)]
+
+
+def _draw(ordered, share: float, rng: np.random.Generator, unit: str) -> list:
+    """Draw `share` of the units, at least one, one from each of as many equal stretches of the order."""
+    if not 0 < share < 1:
+        raise ValueError(f"validation_share is {share}: it must lie between 0 and 1, for example 0.15")
+    if len(ordered) < 2:
+        raise ValueError(
+            f"{len(ordered)} {unit} left beside the test fold: training and validation need one each; "
+            "take a larger cohort or more folds"
+        )
+    size = min(max(1, round(share * len(ordered))), len(ordered) - 1)
+    return [rng.choice(stretch) for stretch in np.array_split(np.asarray(ordered), size)]
+
+
+def _check_table(table: pd.DataFrame) -> None:
+    missing = {"patient", "institution", "slice", "tumour_px"} - set(table.columns)
+    if missing:
+        raise ValueError(f"the table lacks the columns {sorted(missing)}: pass the one that index_cohort returns")
+    if table.empty:
+        raise ValueError("the table has no rows, so there is nothing to split")
+
+
+def _checked_folds(n_folds: int | None, units: int, unit: str) -> int:
+    if n_folds is None:
+        n_folds = min(N_FOLDS, units)
+    if n_folds < 2:
+        raise ValueError(f"{n_folds} fold(s) of {units} {unit}: a test side and a training side need at least 2")
+    if n_folds > units:
+        raise ValueError(f"{n_folds} folds of {units} {unit}: ask for at most {units} folds")
+    return n_folds
+
+
+def _check_fold(fold: int, n_folds: int) -> None:
+    if not 0 <= fold < n_folds:
+        raise ValueError(f"fold {fold} of {n_folds}: folds count from 0 to {n_folds - 1}")

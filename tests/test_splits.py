@@ -1,0 +1,173 @@
+"""Splits: nobody on two sides, every side like the whole, nothing left to the order of the rows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brainseg.splits import make_split, patient_folds, split_by_patient, split_by_slice
+
+# The institutions of the 88 real patients, with EZ's single one.
+SIZES = {"CS": 13, "DU": 36, "EZ": 1, "FG": 11, "HT": 27}
+
+
+def cohort(sizes=SIZES, seed=1):
+    rng = np.random.default_rng(seed)
+    rows = []
+    for institution, n in sizes.items():
+        for i in range(n):
+            slices = int(rng.integers(20, 40))
+            size_px = rng.lognormal(6, 1)
+            for k in range(1, slices + 1):
+                tumour = int(size_px) if slices / 3 < k < slices * 2 / 3 else 0
+                rows.append((f"TCGA_{institution}_{i:04}_20000101", institution, k, tumour))
+    return pd.DataFrame(rows, columns=["patient", "institution", "slice", "tumour_px"])
+
+
+def few(n):
+    return cohort({"CS": n})
+
+
+def test_every_patient_is_tested_exactly_once():
+    table = cohort()
+    tested = [set(table.patient[split_by_patient(table, fold=fold) == "test"]) for fold in range(5)]
+    assert sum(len(patients) for patients in tested) == 88
+    assert set().union(*tested) == set(table.patient)
+    assert {len(patients) for patients in tested} == {17, 18}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_patient_stands_on_two_sides(seed):
+    table = cohort()
+    for fold in range(5):
+        side = split_by_patient(table, fold=fold, seed=seed)
+        assert (side.groupby(table.patient).nunique() == 1).all()
+        assert set(side) == {"train", "validation", "test"}
+
+
+def test_test_side_is_the_fold():
+    table = cohort()
+    folds = patient_folds(table, 4, seed=7)
+    side = split_by_patient(table, n_folds=4, fold=2, seed=7)
+    assert set(table.patient[side == "test"]) == set(folds.index[folds == 2])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_folds_hold_their_share_of_every_institution_and_load(seed):
+    table = cohort()
+    folds = patient_folds(table, seed=seed)
+    patients = table.groupby("patient").agg(institution=("institution", "first"), load=("tumour_px", "sum"))
+    by_institution = pd.crosstab(patients.institution, folds)
+    # A run of five neighbours at each end of an institution may be shared: two apart at most.
+    assert (by_institution.max(axis=1) - by_institution.min(axis=1)).max() <= 2
+    # Within an institution whole runs of neighbours are dealt, so each fold's load stays near the whole's.
+    rank = patients.load.rank(pct=True)
+    assert rank.groupby(folds).mean().between(0.42, 0.58).all()
+
+
+def test_stratified_load_is_evener_than_chance():
+    table = cohort()
+    load = table.groupby("patient")["tumour_px"].sum().rank(pct=True)
+    ours, chance = [], []
+    for seed in range(30):
+        folds = patient_folds(table, seed=seed)
+        ours.append(load.groupby(folds).mean().std())
+        shuffled = pd.Series(np.random.default_rng(seed).permutation(folds.to_numpy()), index=folds.index)
+        chance.append(load.groupby(shuffled).mean().std())
+    assert np.mean(ours) < 0.5 * np.mean(chance)
+
+
+def test_validation_share_of_the_remaining_patients():
+    table = cohort()
+    for share, expected in ((0.15, 10), (0.3, 21), (0.001, 1), (0.999, 69)):
+        side = split_by_patient(table, fold=0, validation_share=share)
+        n_test = table.patient[side == "test"].nunique()
+        n_validation = table.patient[side == "validation"].nunique()
+        assert (n_test, n_validation) == (18, expected)
+
+
+def test_validation_is_drawn_from_every_large_institution():
+    table = cohort()
+    for seed in range(10):
+        side = split_by_patient(table, seed=seed, validation_share=0.2)
+        assert set(table.institution[side == "validation"]) >= {"CS", "DU", "HT"}
+
+
+def test_order_of_rows_does_not_matter_and_seed_does():
+    table = cohort()
+    shuffled = table.sample(frac=1, random_state=3)
+    for split in (split_by_patient, split_by_slice):
+        pd.testing.assert_series_equal(split(shuffled).sort_index(), split(table))
+        assert not split(table, seed=1).equals(split(table, seed=2))
+        pd.testing.assert_series_equal(split(table, seed=1), split(table, seed=1))
+
+
+def test_table_is_left_as_it_was_and_index_is_kept():
+    table = cohort()
+    table.index = [f"row {i}" for i in range(len(table))]
+    before = table.copy()
+    for split in (split_by_patient, split_by_slice):
+        assert split(table).index.equals(table.index)
+    pd.testing.assert_frame_equal(table, before)
+
+
+@pytest.mark.parametrize("n", [3, 4])
+def test_few_patients_give_as_many_folds_as_patients(n):
+    table = few(n)
+    assert sorted(patient_folds(table)) == list(range(n))
+    side = split_by_patient(table, fold=n - 1)
+    assert side.groupby(table.patient).first().value_counts().to_dict() == {"train": n - 2, "validation": 1, "test": 1}
+
+
+def test_every_patient_from_another_institution():
+    table = cohort({"AA": 1, "BB": 1, "CC": 1, "DD": 1})
+    assert set(split_by_patient(table)) == {"train", "validation", "test"}
+
+
+def test_split_by_slice_mixes_patients_and_keeps_the_tumour_share():
+    table = cohort()
+    tested = np.zeros(len(table), int)
+    share = table.tumour_px.gt(0).mean()
+    for fold in range(5):
+        side = split_by_slice(table, fold=fold)
+        tested += side == "test"
+        for name, size in (("train", 0.68), ("validation", 0.12), ("test", 0.2)):
+            assert (side == name).mean() == pytest.approx(size, abs=0.001)
+            assert table.tumour_px[side == name].gt(0).mean() == pytest.approx(share, abs=0.01)
+        assert (side.groupby(table.patient).nunique() > 1).mean() > 0.9
+    assert (tested == 1).all()
+
+
+def test_make_split_takes_the_way_by_name():
+    table = few(6)
+    pd.testing.assert_series_equal(make_split(table, by="slice", fold=1), split_by_slice(table, fold=1))
+    pd.testing.assert_series_equal(make_split(table, fold=1), split_by_patient(table, fold=1))
+    with pytest.raises(ValueError, match="'volume'.*'patient', 'slice'"):
+        make_split(table, by="volume")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n_folds": 5}, "5 folds of 4 patients: ask for at most 4"),
+        ({"n_folds": 1}, "1 fold"),
+        ({"fold": 4}, "fold 4 of 4: folds count from 0 to 3"),
+        ({"fold": -1}, "fold -1 of 4"),
+        ({"validation_share": 0}, "validation_share is 0"),
+        ({"validation_share": 1.0}, "validation_share is 1.0"),
+    ],
+)
+def test_values_out_of_range_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        split_by_patient(few(4), **arguments)
+
+
+def test_nobody_left_to_train_on():
+    with pytest.raises(ValueError, match="1 patients left beside the test fold"):
+        split_by_patient(few(2))
+
+
+def test_tables_that_cannot_be_split():
+    with pytest.raises(ValueError, match="institution"):
+        split_by_patient(few(4).drop(columns="institution"))
+    with pytest.raises(ValueError, match="no rows"):
+        split_by_slice(few(4).iloc[:0])
