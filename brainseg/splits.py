@@ -155,7 +155,9 @@ def _draw(ordered, share: float, rng: np.random.Generator, unit: str) -> list:
             "take a larger cohort or more folds"
         )
     size = min(max(1, round(share * len(ordered))), len(ordered) - 1)
-    return [rng.choice(stretch) for stretch in np.array_split(np.asarray(ordered), size)]
+    # Rounded borders spread the longer stretches evenly; array_split would put them all first.
+    borders = np.linspace(0, len(ordered), size + 1).round().astype(int)
+    return [ordered[i] for i in rng.integers(borders[:-1], borders[1:])]
 
 
 def _check_table(table: pd.DataFrame) -> None:
