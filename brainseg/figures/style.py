@@ -1,0 +1,148 @@
+"""The look of the book's figures: theme, colours that colour-blind readers can tell apart, slices and outlines.
+
+The colours are those of Okabe and Ito, "Color Universal Design" (2008). Figures are 8 inches wide and no text in
+them is below 10 points, so that they can be read on a phone.
+"""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from brainseg.cohort import FLAIR
+
+OKABE_ITO = {
+    "orange": "#E69F00",
+    "sky blue": "#56B4E9",
+    "bluish green": "#009E73",
+    "blue": "#0072B2",
+    "vermillion": "#D55E00",
+    "reddish purple": "#CC79A7",
+    "yellow": "#F0E442",
+    "black": "#000000",
+}
+
+#: One meaning, one colour, on every page.
+COLOURS = {
+    "truth": OKABE_ITO["sky blue"],
+    "prediction": OKABE_ITO["orange"],
+    "box": OKABE_ITO["yellow"],
+    "fcn32": OKABE_ITO["reddish purple"],
+    "unet": OKABE_ITO["blue"],
+    "resunet": OKABE_ITO["bluish green"],
+    "tumour": OKABE_ITO["vermillion"],
+    "no tumour": "#8C8C8C",
+    "train": OKABE_ITO["blue"],
+    "validation": OKABE_ITO["orange"],
+    "test": OKABE_ITO["bluish green"],
+}
+
+#: How a model is written in titles and legends.
+MODEL_NAMES = {"fcn32": "FCN-32", "unet": "U-Net", "resunet": "ResUNet"}
+
+WIDTH = 8.0  # inches
+
+
+def use_theme() -> None:
+    """Set seaborn's theme and matplotlib's defaults for all figures that follow."""
+    sns.set_theme(
+        style="ticks",
+        palette=list(OKABE_ITO.values()),
+        rc={
+            "figure.figsize": (WIDTH, 4.5),
+            "figure.dpi": 120,
+            "savefig.dpi": 120,
+            "figure.facecolor": "white",
+            "font.size": 11,
+            "axes.titlesize": 12,
+            "axes.labelsize": 11,
+            "xtick.labelsize": 10,
+            "ytick.labelsize": 10,
+            "legend.fontsize": 10,
+            "legend.title_fontsize": 10,
+            "legend.frameon": False,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "grid.color": "#E5E5E5",
+            "image.interpolation": "nearest",
+        },
+    )
+
+
+def new_figure(rows: int = 1, columns: int = 1, width: float = WIDTH, height: float = 4.5, **options) -> tuple:
+    """A figure and its axes, as ``plt.subplots`` gives them; sizes in inches.
+
+    The figure is closed for pyplot at once. A notebook would otherwise show it twice: as the
+    cell's value, and again because it is open.
+    """
+    figure, axes = plt.subplots(rows, columns, figsize=(width, height), layout="constrained", **options)
+    plt.close(figure)
+    return figure, axes
+
+
+def slice_grid(rows: int, columns: int, width: float = WIDTH, captions: float = 0.3) -> tuple[Figure, np.ndarray]:
+    """A figure for square pictures and its axes, shape (rows, columns); `captions` is the room above each, in inches."""
+    side = width / columns
+    return new_figure(rows, columns, width, rows * (side + captions), squeeze=False)
+
+
+def show_slice(ax: Axes, image: np.ndarray, title: str = "", sequence: int | None = FLAIR, vmax: float | None = None) -> None:
+    """Draw a slice in grey, without axes.
+
+    Parameters
+    ----------
+    ax : Axes
+    image : ndarray, shape (H, W) or (H, W, 3)
+        uint8 is shown on the scale 0 to 255, floats on 0 to 1, bool in black and white.
+    title : str
+    sequence : int or None
+        The channel shown of three: `PRE`, `FLAIR` or `POST`. None shows the three as red, green and
+        blue, as the article does, though they are not colours.
+    vmax : float, optional
+        The value shown as white.
+    """
+    image = np.asarray(image)
+    if image.ndim == 3 and sequence is not None:
+        image = image[..., sequence]
+    white = 255 if image.dtype == np.uint8 else 1
+    ax.imshow(image, cmap="gray", vmin=0, vmax=vmax or white, interpolation="nearest")
+    ax.set_title(title)
+    ax.set_axis_off()
+
+
+def outline(ax: Axes, mask: np.ndarray, colour: str = COLOURS["truth"], width: float = 1.5) -> None:
+    """Draw the outline of a mask along the edges of its pixels, over a slice.
+
+    Nothing is smoothed: what the line encloses is what is scored. A thin dark rim keeps it visible on bright tissue.
+
+    Parameters
+    ----------
+    ax : Axes
+    mask : ndarray of bool, shape (H, W)
+    colour : str
+    width : float
+        In points.
+    """
+    # A frame of False closes outlines at the border. An edge lies wherever two neighbours differ.
+    padded = np.pad(np.asarray(mask, dtype=bool), 1)
+    rows, columns = np.nonzero(padded[1:, 1:-1] != padded[:-1, 1:-1])
+    level = [[(x - 0.5, y - 0.5), (x + 0.5, y - 0.5)] for y, x in zip(rows, columns, strict=True)]
+    rows, columns = np.nonzero(padded[1:-1, 1:] != padded[1:-1, :-1])
+    upright = [[(x - 0.5, y - 0.5), (x - 0.5, y + 0.5)] for y, x in zip(rows, columns, strict=True)]
+    # The rim first and whole: a rim under each edge apart would cut the line into beads.
+    for stroke, thickness in (("black", width + 1.0), (colour, width)):
+        lines = LineCollection(level + upright, colors=stroke, linewidths=thickness, capstyle="round")
+        ax.add_collection(lines, autolim=False)
+
+
+def outline_legend(figure: Figure, colours: dict[str, str]) -> None:
+    """One legend line below the panels: `colours` maps what is written to its colour."""
+    handles = [Line2D([], [], color=colour, linewidth=2.5, label=label) for label, colour in colours.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
