@@ -1,0 +1,288 @@
+"""How good a segmentation is: counts of pixels, ratios of counts, distances between borders, intervals.
+
+Overlap is measured in three steps, each a function of its own, so that nothing is decided by accident.
+
+1. Count: `confusion` (or `soft_confusion`) counts true and false positives and negatives, a slice or a volume at
+   a time, by `axis`.
+2. Pool: `pool` adds counts, over all slices or over those of a patient or of a batch.
+3. Divide: `dice`, `iou`, `precision`, `recall`, `specificity`. Where a ratio is 0/0, `empty` is its value, and the
+   caller says which: NaN (leave it out), 1 (nothing was there and nothing was claimed) or 0.
+
+The definitions follow Maier-Hein et al. 2024, doi:10.1038/s41592-023-02151-z. Distances are in-plane pixels:
+the data set gives no spacing. Means and intervals are over patients, because slices of one patient are not
+independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+DRAWS = 10_000
+
+
+class Confusion(NamedTuple):
+    """Counts of pixels; each a number or an array of one shape. Soft counts are floats."""
+
+    tp: np.ndarray
+    fp: np.ndarray
+    fn: np.ndarray
+    tn: np.ndarray
+
+
+class Interval(NamedTuple):
+    estimate: float
+    low: float
+    high: float
+
+
+class Difference(NamedTuple):
+    """Mean of `first - second` over patients, its bootstrap interval, and Wilcoxon's signed-rank p value."""
+
+    estimate: float
+    low: float
+    high: float
+    p_value: float
+    patients: int
+
+
+def confusion(truth: np.ndarray, prediction: np.ndarray, axis: int | tuple[int, ...] | None = None) -> Confusion:
+    """Count the pixels of two masks.
+
+    Parameters
+    ----------
+    truth, prediction : bool arrays of one shape
+    axis : int or tuple, optional
+        The axes counted over, as in NumPy: all by default (one slice, or one volume); `(1, 2)` gives the counts
+        of every slice of a stack `(n, height, width)`.
+
+    Raises
+    ------
+    ValueError
+        The shapes differ, or an array is not bool.
+    """
+    truth, prediction = np.asarray(truth), np.asarray(prediction)
+    for name, mask in (("truth", truth), ("prediction", prediction)):
+        if mask.dtype != bool:
+            raise ValueError(f"{name} has dtype {mask.dtype}: threshold it first, for example `array > 0.5`")
+    _check_shapes(truth, prediction)
+    tp = np.count_nonzero(truth & prediction, axis=axis)
+    fp = np.count_nonzero(prediction, axis=axis) - tp
+    fn = np.count_nonzero(truth, axis=axis) - tp
+    tn = np.count_nonzero(~truth, axis=axis) - fp
+    return Confusion(tp, fp, fn, tn)
+
+
+def soft_confusion(truth: np.ndarray, probability: np.ndarray, axis: int | tuple[int, ...] | None = None) -> Confusion:
+    """Count without a threshold: the overlap of two values in 0..1 is the smaller of them.
+
+    With masks of 0 and 1 these are the counts of `confusion`. The soft Dice of a probability map is
+    `dice(soft_confusion(...), empty=...)`; it is the unsmoothed form of `brainseg.losses`.
+
+    Raises
+    ------
+    ValueError
+        The shapes differ, or a value lies outside 0..1.
+    """
+    truth, probability = np.asarray(truth, float), np.asarray(probability, float)
+    _check_shapes(truth, probability)
+    for name, values in (("truth", truth), ("probability", probability)):
+        if not np.all((values >= 0) & (values <= 1)):
+            raise ValueError(f"{name} has values from {values.min()} to {values.max()}: they must lie in 0..1")
+    tp = np.minimum(truth, probability).sum(axis)
+    fp, fn = probability.sum(axis) - tp, truth.sum(axis) - tp
+    return Confusion(tp, fp, fn, np.ones_like(truth).sum(axis) - tp - fp - fn)
+
+
+def pool(counts: Confusion, by: np.ndarray | None = None) -> Confusion:
+    """Add the counts of slices: all of them, or those that share a label.
+
+    Parameters
+    ----------
+    counts : Confusion
+        One value a slice, shape `(n,)`.
+    by : array of shape (n,), optional
+        The patient of every slice gives the volumes' counts, in the order of `numpy.unique(by)`.
+    """
+    if by is None:
+        return Confusion(*(np.sum(count) for count in counts))
+    labels, group = np.unique(np.asarray(by), return_inverse=True)
+    if group.shape != np.shape(counts.tp):
+        raise ValueError(f"by has shape {group.shape} and the counts have {np.shape(counts.tp)}: give one label a slice")
+    summed = (np.bincount(group, weights=count, minlength=len(labels)) for count in counts)
+    return Confusion(*(total.astype(np.asarray(count).dtype) for total, count in zip(summed, counts)))
+
+
+def pool_batches(counts: Confusion, batch_size: int) -> Confusion:
+    """Add the counts of every `batch_size` slices in their order, as a network is evaluated; the last may be short."""
+    return pool(counts, np.arange(len(counts.tp)) // batch_size)
+
+
+def dice(counts: Confusion, *, empty: float) -> np.ndarray:
+    """Dice 1945: 2 TP / (2 TP + FP + FN); 0/0 where truth and prediction are both empty."""
+    return _ratio(2 * counts.tp, 2 * counts.tp + counts.fp + counts.fn, empty)
+
+
+def iou(counts: Confusion, *, empty: float) -> np.ndarray:
+    """Jaccard 1912: TP / (TP + FP + FN); 0/0 where truth and prediction are both empty."""
+    return _ratio(counts.tp, counts.tp + counts.fp + counts.fn, empty)
+
+
+def precision(counts: Confusion, *, empty: float) -> np.ndarray:
+    """TP / (TP + FP), the share of the claimed pixels that are tumour; 0/0 where nothing is claimed."""
+    return _ratio(counts.tp, counts.tp + counts.fp, empty)
+
+
+def recall(counts: Confusion, *, empty: float) -> np.ndarray:
+    """TP / (TP + FN), the share of the tumour that is found; 0/0 where there is no tumour."""
+    return _ratio(counts.tp, counts.tp + counts.fn, empty)
+
+
+def specificity(counts: Confusion, *, empty: float) -> np.ndarray:
+    """TN / (TN + FP), the share of the rest that is left alone; 0/0 where all is tumour."""
+    return _ratio(counts.tn, counts.tn + counts.fp, empty)
+
+
+def accuracy(counts: Confusion) -> np.ndarray:
+    """(TP + TN) / all pixels. Kept to show how little it says where nearly all pixels are background."""
+    return (counts.tp + counts.tn) / (counts.tp + counts.fp + counts.fn + counts.tn)
+
+
+def smoothed_dice(counts: Confusion, smooth: float) -> np.ndarray:
+    """(2 TP + s) / (2 TP + FP + FN + s): a loss's coefficient, 1 on an empty pair, shown for comparison only."""
+    return (2 * counts.tp + smooth) / (2 * counts.tp + counts.fp + counts.fn + smooth)
+
+
+def smoothed_iou(counts: Confusion, smooth: float) -> np.ndarray:
+    """(TP + s) / (TP + FP + FN + s); what holds for `smoothed_dice` holds here."""
+    return (counts.tp + smooth) / (counts.tp + counts.fp + counts.fn + smooth)
+
+
+def boundary(mask: np.ndarray) -> np.ndarray:
+    """The pixels of a 2D mask with a side towards background or towards the frame's outside; bool, same shape."""
+    return mask & ~ndimage.binary_erosion(mask)
+
+
+def surface_distances(truth: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distance from each boundary pixel of one mask to the nearest of the other, in pixels between centres.
+
+    Both masks are bool, of one 2D shape. Returns truth to prediction, then prediction to truth. Where the other
+    mask is empty there is no nearest pixel, and the distance is infinite.
+
+    Every boundary pixel counts once. The surface-distance package of Nikolov et al. 2021, doi:10.2196/26151,
+    places the border between pixels and weighs its elements by length; on smooth outlines the two differ by a
+    fraction of a pixel.
+    """
+    truth, prediction = np.asarray(truth), np.asarray(prediction)
+    if truth.ndim != 2:
+        raise ValueError(f"truth has shape {truth.shape}: border distances are defined on one slice, (height, width)")
+    confusion(truth, prediction)  # the same demands on dtype and shapes
+    borders = [boundary(truth), boundary(prediction)]
+    # No border lies outside the box of both, so distances inside it are the frame's. It is much smaller.
+    rows, columns = (np.flatnonzero((truth | prediction).any(axis)) for axis in (1, 0))
+    if len(rows) == 0:
+        return np.empty(0), np.empty(0)
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    borders = [border[box] for border in borders]
+    to_truth, to_prediction = (
+        ndimage.distance_transform_edt(~border) if border.any() else np.full(border.shape, np.inf) for border in borders
+    )
+    return to_prediction[borders[0]], to_truth[borders[1]]
+
+
+def hd95_px(truth: np.ndarray, prediction: np.ndarray) -> float:
+    """95 % Hausdorff distance of one slice, in pixels: the larger of the two directed 95th percentiles.
+
+    An empty prediction on a tumour slice costs the frame's diagonal, so that a missed tumour is worse than any
+    misplaced one. NaN where the slice has no tumour: false alarms there are counted by `specificity`.
+    """
+    distances = surface_distances(truth, prediction)
+    if len(distances[0]) == 0:
+        return np.nan
+    if len(distances[1]) == 0:
+        return float(np.hypot(*np.shape(truth)))
+    return float(max(np.percentile(directed, 95) for directed in distances))
+
+
+def nsd(truth: np.ndarray, prediction: np.ndarray, *, tolerance_px: float) -> float:
+    """Normalised surface Dice of one slice: the share of both borders within `tolerance_px` of the other.
+
+    0 for an empty prediction on a tumour slice, NaN where the slice has no tumour.
+    """
+    distances = surface_distances(truth, prediction)
+    if len(distances[0]) == 0:
+        return np.nan
+    return float(np.mean(np.concatenate(distances) <= tolerance_px))
+
+
+def bootstrap_interval(
+    values: np.ndarray, statistic: Callable = np.mean, *, level: float = 0.95, draws: int = DRAWS, seed: int = 0
+) -> Interval:
+    """Percentile bootstrap over patients.
+
+    Parameters
+    ----------
+    values : array of shape (patients,)
+        One value a patient, for instance the Dice of its volume. Slices would give an interval far too narrow.
+    statistic : callable
+        Takes an `axis`, as `numpy.mean` and `numpy.median` do.
+
+    Returns
+    -------
+    Interval
+        `low` and `high` are NaN for a single patient, of whom no spread can be told.
+
+    Raises
+    ------
+    ValueError
+        There are no values, they are not one a patient, or some are not numbers.
+    """
+    values = np.asarray(values, float)
+    if values.ndim != 1 or len(values) == 0:
+        raise ValueError(f"values have shape {values.shape}: give one a patient, for at least one patient")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{np.sum(~np.isfinite(values))} of {len(values)} values are NaN or infinite: leave those out")
+    estimate = float(statistic(values, axis=-1))
+    if len(values) == 1:
+        return Interval(estimate, np.nan, np.nan)
+    from scipy import stats  # slow to import, and most callers need no interval
+
+    result = stats.bootstrap(
+        (values,), statistic, method="percentile", confidence_level=level, n_resamples=draws, vectorized=True,
+        rng=np.random.default_rng(seed),
+    )
+    return Interval(estimate, float(result.confidence_interval.low), float(result.confidence_interval.high))
+
+
+def paired_difference(
+    first: np.ndarray, second: np.ndarray, *, level: float = 0.95, draws: int = DRAWS, seed: int = 0
+) -> Difference:
+    """Compare two models on the same patients, in the same order: the mean of `first - second`.
+
+    The pairing takes out what makes a patient easy or hard for both. Raises ValueError as `bootstrap_interval`,
+    and where the two have not the same patients.
+    """
+    first, second = np.asarray(first, float), np.asarray(second, float)
+    if first.shape != second.shape:
+        raise ValueError(f"first has shape {first.shape} and second {second.shape}: pair the same patients")
+    difference = first - second
+    interval = bootstrap_interval(difference, level=level, draws=draws, seed=seed)
+    from scipy import stats
+
+    p_value = float(stats.wilcoxon(difference).pvalue) if difference.any() else 1.0
+    return Difference(*interval, p_value, len(difference))
+
+
+def _ratio(numerator, denominator, empty: float) -> np.ndarray:
+    if not (np.isnan(empty) or empty in (0, 1)):
+        raise ValueError(f"empty is {empty}: the value of 0/0 is NaN, 1 or 0")
+    numerator, denominator = np.asarray(numerator, float), np.asarray(denominator, float)
+    return np.divide(numerator, denominator, out=np.full(denominator.shape, float(empty)), where=denominator > 0)[()]
+
+
+def _check_shapes(truth: np.ndarray, prediction: np.ndarray) -> None:
+    if truth.shape != prediction.shape:
+        raise ValueError(f"truth has shape {truth.shape} and prediction {prediction.shape}: they must agree")
