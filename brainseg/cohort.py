@@ -262,7 +262,7 @@ def read_patient_table(root: str | Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype={"Patient": str})
     except (ValueError, OSError) as error:  # pandas' parser errors and bad encodings are ValueErrors
-        raise CohortError(f"{path} is not a table of comma-separated values ({error}). {again}") from None
+        raise CohortError(f"{path} is not a table of comma-separated values ({str(error).strip()}). {again}") from None
     if "Patient" not in table.columns:
         raise CohortError(f"{path} has no column Patient. {again}")
     if table.empty:

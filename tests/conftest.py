@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -71,10 +72,16 @@ def write_cohort(root: Path, patients=PATIENTS, slices: int = SLICES) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def tiny_cohort_once(tmp_path_factory) -> Path:
+    """`tiny_cohort` for tests that change nothing in it: written once."""
+    return write_cohort(tmp_path_factory.mktemp("tiny") / "kaggle_3m")
+
+
 @pytest.fixture
-def tiny_cohort(tmp_path) -> Path:
-    """The folder of a sound cohort: 6 patients of 2 institutions, 5 slices each, 2 of them with tumour."""
-    return write_cohort(tmp_path / "tiny" / "kaggle_3m")
+def tiny_cohort(tiny_cohort_once, tmp_path) -> Path:
+    """The folder of a sound cohort, the test's own: 6 patients of 2 institutions, 5 slices each, 2 of them with tumour."""
+    return Path(shutil.copytree(tiny_cohort_once, tmp_path / "tiny" / "kaggle_3m"))
 
 
 @pytest.fixture

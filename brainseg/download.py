@@ -1,0 +1,63 @@
+"""The real data set from Kaggle, pinned to one version and counted after the download.
+
+No account is needed. kagglehub keeps the copy in its own cache, resumes a cut download, and answers
+from that cache without a network once the copy is whole.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from brainseg.cohort import CohortError, find_cohort, index_cohort
+
+HANDLE = "mateuszbuda/lgg-mri-segmentation/versions/2"
+PAGE = "https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation"
+
+#: What the whole data set holds.
+PUBLISHED = {"patients": 110, "slices": 3929, "slices without tumour": 2556, "slices with tumour": 1373}
+
+
+def count(table: pd.DataFrame) -> dict[str, int]:
+    """The four numbers of `PUBLISHED`, counted in a table from `index_cohort`."""
+    tumour = table["tumour_px"] > 0
+    return {
+        "patients": table["patient"].nunique(),
+        "slices": len(table),
+        "slices without tumour": int((~tumour).sum()),
+        "slices with tumour": int(tumour.sum()),
+    }
+
+
+def download_kaggle() -> Path:
+    """Download the data set where it is absent, check every file and the counts, and return the cohort's folder.
+
+    kagglehub shows a progress bar.
+
+    Raises
+    ------
+    CohortError
+        Where Kaggle cannot be reached or refuses, where a file is damaged, or where the counts
+        differ from `PUBLISHED`.
+    """
+    import kagglehub
+    import requests
+
+    by_hand = f"Or unpack the archive from {PAGE} by hand, and give that folder as the data."
+    try:
+        folder = Path(kagglehub.dataset_download(HANDLE))
+    except (requests.ConnectionError, requests.Timeout) as error:
+        raise CohortError(
+            f"Kaggle cannot be reached ({type(error).__name__}). Connect to the internet and try again: a cut "
+            f'download goes on where it stopped. {by_hand} The data "phantom" need no network.'
+        ) from error
+    except Exception as error:  # kagglehub's errors share no base class: refusals, checksums, archives, a full disk
+        raise CohortError(f"The download of {HANDLE} failed: {type(error).__name__}: {error}. Try again. {by_hand}") from error
+    root = find_cohort(folder)
+    found = count(index_cohort(root))
+    differing = [f"{found[name]} {name}, expected {expected}" for name, expected in PUBLISHED.items() if found[name] != expected]
+    if differing:
+        again = f"Remove the folder {folder} and download again."
+        raise CohortError([f"{what}. {again}" for what in differing], root)
+    return root
