@@ -1,0 +1,39 @@
+# Every target is one call of `python -m brainseg`. On Windows make the environment and call it by hand (README).
+PYTHON ?= python3
+PROFILE ?= quick
+VENV := .venv
+RUN := $(VENV)/bin/python -m brainseg
+OPTIONS := --profile $(PROFILE) $(if $(DATA),--data "$(DATA)") $(foreach pair,$(PARAMETERS),-p $(pair))
+
+.DEFAULT_GOAL := help
+.PHONY: help book test data notebook pair clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-9s %s\n", $$1, $$2 }'
+
+book: $(VENV)/.installed ## execute what changed and build the book; DATA=kaggle or DATA=FOLDER, PROFILE=quick, PARAMETERS="epochs=3"
+	@$(RUN) book $(OPTIONS)
+
+test: $(VENV)/.installed ## run the tests; TESTS="-k crop" runs some
+	@$(RUN) test $(TESTS)
+
+data: $(VENV)/.installed ## download the real data set from Kaggle and check it
+	@$(RUN) data
+
+notebook: $(VENV)/.installed ## execute one notebook: make notebook NB=06_train_unet
+	@$(if $(NB),,$(error Say which: make notebook NB=06_train_unet))$(RUN) notebook $(NB) $(OPTIONS)
+
+pair: $(VENV)/.installed ## write the .ipynb files from their .py sources
+	@$(RUN) pair
+
+clean: ## remove executed notebooks and the book; ALL=1 also cohorts and weights
+	@$(PYTHON) -m brainseg clean $(if $(ALL),--all)
+
+$(VENV)/.installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+		{ echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "Installing into $(VENV); this takes some minutes the first time."
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@

@@ -1,0 +1,157 @@
+"""The command line: ``python -m brainseg COMMAND``. Every target of the Makefile is one of these calls.
+
+The modules that do the work are imported inside the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+DATA_HELP = (
+    '"phantom": the embedded synthetic cohort, made when absent ("phantom:4": one of four patients); '
+    '"kaggle": the real one, downloaded when absent; or a folder in Kaggle\'s layout'
+)
+
+
+def data(arguments: argparse.Namespace) -> None:
+    """Find a cohort, download it where it is absent, check every file, and print what it holds."""
+    from brainseg.cohort import find_cohort, index_cohort
+
+    root = find_cohort(arguments.data)
+    table = index_cohort(root)
+    print(
+        f"{table['patient'].nunique()} patients, {len(table)} slices, {(table['tumour_px'] > 0).sum()} with tumour\n"
+        f"in {root}\nThe same folder for the book: python -m brainseg book --data {arguments.data}"
+    )
+
+
+def phantom(arguments: argparse.Namespace) -> None:
+    """Write a synthetic cohort to a folder of your choice."""
+    from brainseg.phantom import make_phantom
+
+    print(make_phantom(arguments.folder, patients=arguments.patients, seed=arguments.seed))
+
+
+def book(arguments: argparse.Namespace) -> None:
+    """Execute the notebooks that changed, build the book, and print where it is and its short table of results."""
+    from brainseg.study import make_book
+
+    page, results = make_book(arguments.profile, _parameters(arguments))
+    if results:
+        print(f"\n{results}\n")
+    print(f"The book: {page}")
+
+
+def notebook(arguments: argparse.Namespace) -> None:
+    """Execute one notebook and print where the executed copy is."""
+    from brainseg.study import make_notebook
+
+    print(make_notebook(arguments.name, arguments.profile, _parameters(arguments)))
+
+
+def pair(arguments: argparse.Namespace) -> None:
+    """Write the paired .ipynb files from their .py sources."""
+    from brainseg.study import pair as pair_notebooks
+    from brainseg.study import study_root
+
+    for path in pair_notebooks(study_root() / "notebooks"):
+        print(f"written: {path.name}")
+
+
+def clean(arguments: argparse.Namespace) -> None:
+    """Remove the executed notebooks and the book; with --all also cohorts, prepared arrays and weights."""
+    import shutil
+
+    from brainseg.paths import build_folder
+
+    build = build_folder()
+    parts = [build] if arguments.all else [build / part for part in ("executed", "src", "html", "site")]
+    for part in parts:
+        if part.exists():
+            shutil.rmtree(part)
+            print(f"removed: {part}")
+
+
+def test(arguments: argparse.Namespace) -> None:
+    """Run the tests. What follows goes to pytest, as in: test -k crop."""
+    import pytest
+
+    from brainseg.study import study_root
+
+    sys.exit(pytest.main(["--rootdir", str(study_root()), str(study_root() / "tests"), *arguments.options]))
+
+
+def _parameters(arguments: argparse.Namespace) -> dict:
+    """The overrides: --data, and each -p NAME=VALUE read as YAML."""
+    import yaml
+
+    from brainseg.study import StudyError
+
+    overrides = {"data": arguments.data} if arguments.data else {}
+    for pair_ in arguments.parameters:
+        name, equals, value = pair_.partition("=")
+        if not equals:
+            raise StudyError(f"-p takes NAME=VALUE, as in -p epochs=10, and not {pair_!r}.")
+        overrides[name] = yaml.safe_load(value)
+    return overrides
+
+
+def _commands() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m brainseg",
+        description="Brain-tumour segmentation from MRI slices: a reproducible study. Not for clinical use.",
+        epilog="python -m brainseg COMMAND --help explains a command.",
+    )
+    parser.add_argument("--traceback", action="store_true", help="show the whole traceback of an error")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(command, summary):
+        added = commands.add_parser(
+            command.__name__, help=summary, description=command.__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        )
+        added.set_defaults(command=command)
+        return added
+
+    of_data = add(data, "get a cohort, check it, and count it")
+    of_data.add_argument("data", nargs="?", default="kaggle", help=DATA_HELP)
+
+    of_phantom = add(phantom, "write a synthetic cohort to a folder")
+    of_phantom.add_argument("folder", type=Path, help="the folder to make")
+    of_phantom.add_argument("--patients", type=int, default=24, help="how many")
+    of_phantom.add_argument("--seed", type=int, default=0, help="the same seed gives the same files")
+
+    for command, summary in ((book, "execute the notebooks and build the book"), (notebook, "execute one notebook")):
+        of_study = add(command, summary)
+        if command is notebook:
+            of_study.add_argument("name", help="its name, such as 06_train_unet, or its number")
+        of_study.add_argument("--data", help=DATA_HELP + "; by default as the profile says")
+        of_study.add_argument("--profile", default="quick", help="a file of notebooks/profiles: smoke, quick or full")
+        of_study.add_argument(
+            "-p", dest="parameters", metavar="NAME=VALUE", action="append", default=[],
+            help="a parameter of the notebooks that goes before the profile's; may be repeated",
+        )  # fmt: skip
+
+    add(pair, "write the .ipynb files from their sources")
+    of_clean = add(clean, "remove what was generated")
+    of_clean.add_argument("--all", action="store_true", help="cohorts, prepared arrays and weights too")
+    of_test = add(test, "run the tests")
+    of_test.add_argument("options", nargs=argparse.REMAINDER, help="options for pytest")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    arguments = _commands().parse_args(argv)
+    try:
+        arguments.command(arguments)
+    except (ValueError, OSError) as error:  # what the package raises on wrong input says what to do
+        if arguments.traceback:
+            raise
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("stopped")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""From the notebooks' sources to a published book.
+
+The line of work: ``notebooks`` reads the sources and checks their parameters, ``execute`` runs them
+into an edition that carries its provenance, ``status`` tells what each page was executed on, and
+``book`` stages the edition and builds the HTML.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from brainseg.paths import project_root
+from brainseg.study.book import build_book
+from brainseg.study.execute import execute_edition
+from brainseg.study.notebooks import StudyError, pair
+from brainseg.study.status import results_table
+
+__all__ = ["StudyError", "make_book", "make_notebook", "pair", "study_root"]
+
+
+def study_root() -> Path:
+    """The checkout, which holds the notebooks and the book's pages; an installed package has neither."""
+    root = project_root()
+    if root is None:
+        raise StudyError("The notebooks and the book live in the project's checkout. Run this from a clone of it.")
+    return root
+
+
+def make_notebook(name: str, profile: str = "quick", overrides: dict | None = None, root: Path | None = None) -> Path:
+    """Execute one notebook, unless it is up to date already.
+
+    Parameters
+    ----------
+    name : str
+        Its file name without suffix, as in ``"06_train_unet"``. The number alone will do.
+    profile, overrides, root
+        As in `make_book`.
+
+    Returns
+    -------
+    Path
+        The executed notebook.
+    """
+    edition = execute_edition(root or study_root(), profile, overrides, only=name)
+    return next(iter(edition.pages.values()))
+
+
+def make_book(profile: str = "quick", overrides: dict | None = None, root: Path | None = None) -> tuple[Path, str]:
+    """Execute every notebook that changed and build the book from the edition.
+
+    Parameters
+    ----------
+    profile : str
+        A file of ``notebooks/profiles``, without suffix.
+    overrides : dict, optional
+        Parameters that go before the profile's, such as ``{"data": "kaggle"}``.
+    root : Path, optional
+        The folder with ``_config.yml``, ``book`` and ``notebooks``; by default the checkout.
+
+    Returns
+    -------
+    page : Path
+        The book's first page.
+    results : str
+        A short table of results as text; empty where no notebook left one.
+
+    Raises
+    ------
+    StudyError
+        On an unknown profile or parameter, before anything runs; on a notebook that fails; on any
+        warning of the build.
+    """
+    root = root or study_root()
+    edition = execute_edition(root, profile, overrides)
+    return build_book(root, edition), results_table(edition)

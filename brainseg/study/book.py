@@ -1,0 +1,128 @@
+"""From an executed edition to HTML: staging the pages with their banners, and building them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib.metadata import distribution
+from pathlib import Path
+
+import nbformat
+import yaml
+from nbformat import NotebookNode
+
+from brainseg.paths import build_folder
+from brainseg.study.execute import Edition
+from brainseg.study.notebooks import StudyError
+from brainseg.study.status import banner, status_page
+
+
+def build_book(root: Path, edition: Edition) -> Path:
+    """Stage the edition in ``_build/src`` and build it; a site that stands is replaced only by a whole one.
+
+    Returns
+    -------
+    Path
+        ``_build/site/index.html``.
+
+    Raises
+    ------
+    StudyError
+        On any warning or error of the build. The whole output is in ``_build/book.log``.
+    """
+    build = build_folder()
+    source, work, site, log = build / "src", build / "html", build / "site", build / "book.log"
+    stage(root, edition, source)
+    shutil.rmtree(work, ignore_errors=True)
+    # No -q: it would silence the progress of the build in the log as well as on the screen.
+    options = ["--path-output", str(work), "-W", "-n", "--keep-going"]
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(source), *options]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace")
+    output = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
+    log.write_text(output, encoding="utf-8")
+    if done.returncode:
+        lines = [line for line in output.splitlines() if re.search("WARNING|ERROR|Error", line)] or output.splitlines()
+        raise StudyError("The book was not built:\n  " + "\n  ".join(lines[-20:]) + f"\nSee {log}")
+    shutil.rmtree(site, ignore_errors=True)
+    os.replace(work / "_build" / "html", site)
+    shutil.rmtree(work)
+    return site / "index.html"
+
+
+def stage(root: Path, edition: Edition, target: Path) -> None:
+    """Write everything that the build reads into `target`: pages, executed notebooks, configuration."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(root / "book", target)
+    (target / "notebooks").mkdir()
+    for name, page in edition.pages.items():
+        notebook = published(nbformat.read(page, as_version=4), root)
+        nbformat.write(notebook, target / "notebooks" / f"{name}.ipynb")
+    (target / "status.md").write_text(status_page(edition), encoding="utf-8")
+    mathjax = Path(distribution("sphinx-mathjax-offline").locate_file("sphinx-mathjax-offline/static/mathjax"))
+    for part in ("tex-mml-svg.js", "input/tex/extensions"):  # the rest serves other inputs, outputs and Node
+        place = target / "_extra" / "mathjax" / part
+        place.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (mathjax / part).is_dir() else shutil.copyfile)(mathjax / part, place)
+    config = configuration(root, repository_address(root))
+    (target / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+
+
+def published(notebook: NotebookNode, root: Path) -> NotebookNode:
+    """An executed notebook as the book shows it.
+
+    With the banner below its title; without lines on stderr, timings of cells, and places on this machine.
+    """
+    record = notebook.metadata["brainseg"]
+    given = notebook.metadata.pop("papermill", {}).get("parameters", {})
+    for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            if "injected-parameters" in cell.metadata.get("tags", []):
+                cell.source = cell.source.replace("# Parameters", "# Parameters of this edition", 1)
+    if text := banner(record):
+        title, _, rest = notebook.cells[0].source.partition("\n")
+        notebook.cells[0].source = f"{title}\n\n{text}\n{rest}"
+    places = {build_folder(): "_build", root: ".", Path.home(): "~"}
+    if os.path.isabs(data := str(given.get("data", ""))):
+        places = {Path(data): Path(data).name, **places}
+    content = json.dumps(notebook)
+    for place, shown in places.items():
+        if len(place.parts) > 1:  # never the bare root of the file system
+            content = content.replace(json.dumps(str(place))[1:-1], shown)
+    return nbformat.from_dict(json.loads(content))
+
+
+def configuration(root: Path, repository: str | None) -> dict:
+    """The book's ``_config.yml`` with the links to `repository`, which are left out where there is none."""
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    if repository:
+        config["repository"] = {"url": repository, "path_to_book": "", "branch": "main"}
+        config["html"] |= {"use_repository_button": True, "use_issues_button": True}
+        if repository.startswith("https://github.com/"):
+            config["launch_buttons"] = {
+                "notebook_interface": "jupyterlab",
+                "binderhub_url": "https://mybinder.org",
+                "colab_url": "https://colab.research.google.com",
+            }
+    return config
+
+
+def repository_address(root: Path) -> str | None:
+    """The repository's web address: ``BRAINSEG_REPOSITORY``, else git's remote ``origin`` where that is on the web."""
+    address = os.environ.get("BRAINSEG_REPOSITORY")
+    if address is None:
+        try:
+            command = ["git", "-C", str(root), "remote", "get-url", "origin"]
+            address = subprocess.run(command, capture_output=True, text=True).stdout
+        except OSError:  # no git on this machine
+            return None
+    address = re.sub(r"^(?:ssh://)?git@([^:/]+)[:/]", r"https://\1/", address.strip())
+    address = re.sub(r"//[^/@]*@", "//", address)  # a name or a token before the host is nobody's business
+    address = address.removesuffix("/").removesuffix(".git")
+    return address if address.startswith("https://") else None

@@ -1,0 +1,198 @@
+"""The notebooks' sources: reading them, pairing them, and choosing their parameters.
+
+The source of a notebook is a Python file in jupytext's percent format. Its paired ``.ipynb`` is
+derived from it, holds no outputs, and is there for readers on GitHub, Colab and Binder.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import io
+from pathlib import Path
+
+import jupytext
+import nbformat
+import yaml
+from jupytext.compare import NotebookDifference, compare_notebooks
+from nbformat import NotebookNode
+
+from brainseg.paths import write_atomically
+
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+
+
+class StudyError(ValueError):
+    """A notebook, a parameter or a page is wrong. The message names it and says what to do."""
+
+
+def find_notebooks(folder: Path) -> dict[str, Path]:
+    """The sources ``NN_name.py`` of a folder by name, in reading order.
+
+    Raises
+    ------
+    StudyError
+        Where there is none.
+    """
+    found = {path.stem: path for path in sorted(folder.glob("[0-9][0-9]_*.py"))}
+    if not found:
+        raise StudyError(f"{folder} holds no notebook source. Their names look like 01_explore.py.")
+    return found
+
+
+def read_source(path: Path) -> NotebookNode:
+    """Read a source as a notebook without outputs.
+
+    A cell's id is its place, so that the same source always gives the same file.
+    """
+    notebook = jupytext.read(path, fmt="py:percent")
+    notebook.metadata["kernelspec"] = dict(KERNEL)
+    for place, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{place:02d}"
+    return notebook
+
+
+def pair(folder: Path) -> list[Path]:
+    """Write the paired ``.ipynb`` of every source in `folder`, where it is missing or differs.
+
+    Returns
+    -------
+    list of Path
+        The files that were written.
+    """
+    written = []
+    for source in find_notebooks(folder).values():
+        text = nbformat.writes(_without_jupytext_version(read_source(source)), indent=1) + "\n"
+        paired = source.with_suffix(".ipynb")
+        if paired.exists() and paired.read_text(encoding="utf-8") == text:
+            continue
+        with write_atomically(paired) as part:
+            part.write_text(text, encoding="utf-8", newline="\n")
+        written.append(paired)
+    return written
+
+
+def unpaired(folder: Path) -> list[str]:
+    """What is wrong with the pairs of a folder, a sentence each; compared by content, never by time stamps."""
+    problems = []
+    sources = find_notebooks(folder)
+    for name, source in sources.items():
+        paired = source.with_suffix(".ipynb")
+        if not paired.exists():
+            problems.append(f"{paired.name} is missing.")
+            continue
+        notebook = nbformat.read(paired, as_version=4)
+        try:
+            compare_notebooks(notebook, read_source(source), fmt="py:percent")
+        except NotebookDifference as difference:
+            problems.append(f"{paired.name} differs from {source.name}: {str(difference).strip().splitlines()[0]}")
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        if any(cell.outputs or cell.execution_count is not None for cell in code):
+            problems.append(f"{paired.name} holds outputs.")
+    for stray in sorted(set(path.stem for path in folder.glob("*.ipynb")) - set(sources)):
+        problems.append(f"{stray}.ipynb has no source {stray}.py.")
+    return problems
+
+
+def _without_jupytext_version(notebook: NotebookNode) -> NotebookNode:
+    # The version would differ from machine to machine and says nothing about the notebook.
+    notebook.metadata.get("jupytext", {}).get("text_representation", {}).pop("jupytext_version", None)
+    return notebook
+
+
+def parameters_of(notebook: NotebookNode, name: str) -> dict:
+    """The names and default values of the cell tagged ``parameters``; none where there is no such cell.
+
+    Raises
+    ------
+    StudyError
+        Where there are two such cells, or a value is not a plain literal.
+    """
+    cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    if not cells:
+        return {}
+    if len(cells) > 1:
+        raise StudyError(f"{name} has {len(cells)} cells tagged 'parameters'. Leave one.")
+    values = {}
+    for statement in ast.parse(cells[0].source).body:
+        try:
+            (target,) = statement.targets
+            values[target.id] = ast.literal_eval(statement.value)
+        except (AttributeError, ValueError):
+            line = io.StringIO(cells[0].source).readlines()[statement.lineno - 1].strip()
+            raise StudyError(f"{name}: a parameter is one name = one plain value, and this is not: {line}") from None
+    return values
+
+
+def read_profile(folder: Path, name: str) -> dict:
+    """The values of ``profiles/NAME.yml``.
+
+    Raises
+    ------
+    StudyError
+        Where there is no such profile; the message lists those there are.
+    """
+    path = folder / "profiles" / f"{name}.yml"
+    if not path.is_file():
+        known = ", ".join(sorted(other.stem for other in path.parent.glob("*.yml"))) or "none"
+        raise StudyError(f"There is no profile {name!r}. Known profiles: {known}.")
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+
+
+def choose_parameters(declared: dict[str, dict], profile: dict, overrides: dict) -> dict[str, dict]:
+    """The value of every parameter of every notebook.
+
+    Parameters
+    ----------
+    declared : dict
+        Notebook name -> the parameters that it declares, with their defaults.
+    profile : dict
+        Parameter name -> value, given to each notebook that declares the name. The key ``notebooks``
+        may hold notebook name -> {parameter name: value}, which goes before those.
+    overrides : dict
+        Parameter name -> value; goes before the profile.
+
+    Returns
+    -------
+    dict
+        Notebook name -> all its parameters.
+
+    Raises
+    ------
+    StudyError
+        On a name that no notebook declares, with the list of known ones, and on a value of another
+        type than the default's. Papermill itself would only warn and run the defaults.
+    """
+    shared = {key: value for key, value in profile.items() if key != "notebooks"}
+    apart = profile.get("notebooks") or {}
+    if strangers := set(apart) - set(declared):
+        raise StudyError(f"The profile names no such notebook: {_with_hints(strangers, set(declared))}")
+    known = {key for values in declared.values() for key in values}
+    if strangers := (set(shared) | set(overrides)) - known:
+        raise StudyError(f"Unknown parameter: {_with_hints(strangers, known)}")
+    chosen = {}
+    for name, defaults in declared.items():
+        own = apart.get(name, {})
+        if strangers := set(own) - set(defaults):
+            raise StudyError(f"Unknown parameter of {name}: {_with_hints(strangers, set(defaults))}")
+        given = {key: value for key, value in {**shared, **own, **overrides}.items() if key in defaults}
+        chosen[name] = {**defaults, **{key: _like(defaults[key], value, key) for key, value in given.items()}}
+    return chosen
+
+
+def _with_hints(strangers: set[str], known: set[str]) -> str:
+    named = []
+    for stranger in sorted(strangers):
+        close = difflib.get_close_matches(stranger, known, n=1)
+        named.append(f"{stranger!r}" + (f" (did you mean {close[0]!r}?)" if close else ""))
+    return f"{', '.join(named)}. Known: {', '.join(sorted(known)) or 'none'}."
+
+
+def _like(default, value, name: str):
+    """The value, where it has the default's type; a whole number may stand for a decimal one."""
+    if type(value) is type(default) or default is None:
+        return value
+    if isinstance(default, float) and type(value) is int:
+        return float(value)
+    wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    raise StudyError(f"The parameter {name} takes {wanted.get(type(default), type(default).__name__)}, not {value!r}.")

@@ -1,0 +1,108 @@
+"""What a page was executed on: the banner on the page, the status page, and the table of results."""
+
+from __future__ import annotations
+
+import nbformat
+
+from brainseg.study.execute import Edition
+
+RESULTS = "results"  # the glue name under which a notebook leaves the short table of results
+
+
+def banner(record: dict) -> str:
+    """The box below a page's title, in MyST Markdown; empty for a page that read no cohort."""
+    cohort = record["cohort"]
+    if cohort is None:
+        return ""
+    size = f"{cohort['patients']} patients, {cohort['slices']} slices, {cohort['tumour_slices']} of them with tumour"
+    if cohort["synthetic"]:
+        return (
+            ":::{admonition} Synthetic data\n:class: warning\n"
+            f"This page was executed on the embedded phantom cohort ({size}): real anatomy, simulated disease. "
+            "It shows how the method works and supports no claim about real MRI. Not for clinical use.\n:::"
+        )
+    origin = (
+        "Images: The Cancer Imaging Archive, TCGA-LGG (CC BY 3.0). Masks: Buda, Saha and Mazurowski, 2019, "
+        "[doi:10.1016/j.compbiomed.2019.05.002](https://doi.org/10.1016/j.compbiomed.2019.05.002). Both from Kaggle, "
+        "[mateuszbuda/lgg-mri-segmentation](https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation), "
+        "CC BY-NC-SA 4.0. "
+    )
+    return (
+        ":::{admonition} Real MRI slices\n:class: note\n"
+        f"This page was executed on {size}. {origin if cohort['tcga'] else ''}Research and teaching only; "
+        "not for clinical use.\n:::"
+    )
+
+
+def status_page(edition: Edition) -> str:
+    """A page in MyST Markdown: what each page was executed on, with what, and how long it took."""
+    records = {name: edition.record(name) for name in edition.pages}
+    pages = ["| Page | Cohort | Profile | Seed | Seconds | Peak memory (MB) |", "|---|---|---|--:|--:|--:|"]
+    details = ["| Page | Parameters | Source | Package | Executed |", "|---|---|---|---|---|"]
+    for name, record in records.items():
+        link = f"[](notebooks/{name}.ipynb)"
+        seed = record["parameters"].get("seed", "")
+        pages.append(
+            f"| {link} | {_cohort(record['cohort'])} | {record['profile']} | {seed} | {record['seconds']:.0f} | "
+            f"{record['peak_memory_mb']} |"
+        )
+        values = ", ".join(f"`{key} = {value!r}`" for key, value in record["parameters"].items())
+        details.append(
+            f"| {link} | {values} | `{record['source'][:8]}` | `{record['package'][:8]}` | {record['executed']} |"
+        )
+    versions = [f"{name} {number}" for name, number in _only({_items(r["versions"]) for r in records.values()})]
+    processors = sorted({record["processor"] for record in records.values()})
+    seconds = sum(record["seconds"] for record in records.values())
+    return "\n".join(
+        [
+            "# Status",
+            "",
+            "What each page was executed on. This page is generated from the record that every executed notebook",
+            "carries.",
+            "",
+            *pages,
+            "",
+            f"Together {seconds / 60:.1f} minutes on {'; '.join(processors)}.",
+            "",
+            "The memory is that of the notebook's kernel and its workers, taken twice a second.",
+            "",
+            "## Parameters and sources",
+            "",
+            *details,
+            "",
+            "Source and package are the first characters of the SHA-256 of the notebook's source and of the package's",
+            "code. A page is executed again when one of them, the cohort, a parameter or a library changes.",
+            "",
+            "## Libraries",
+            "",
+            ", ".join(versions) + ".",
+            "",
+        ]
+    )
+
+
+def results_table(edition: Edition) -> str:
+    """The table that a notebook glued under the name ``results``, as text; empty where none did."""
+    for page in edition.pages.values():
+        for cell in nbformat.read(page, as_version=4).cells:
+            for output in cell.get("outputs", []):
+                if output.get("metadata", {}).get("scrapbook", {}).get("name") == RESULTS:
+                    return next(text for kind, text in output["data"].items() if kind.endswith("text/plain"))
+    return ""
+
+
+def _cohort(cohort: dict | None) -> str:
+    if cohort is None:
+        return "none"
+    kind = "synthetic" if cohort["synthetic"] else "real"
+    return f"{kind}, {cohort['patients']} patients, {cohort['slices']} slices, `{cohort['fingerprint'][:8]}`"
+
+
+def _items(mapping: dict) -> tuple:
+    return tuple(mapping.items())
+
+
+def _only(values: set):
+    # The libraries are part of a page's key, so that an edition was executed with one set of them.
+    (value,) = values
+    return value
