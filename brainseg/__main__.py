@@ -136,13 +136,17 @@ def _commands() -> argparse.ArgumentParser:
     add(pair, "write the .ipynb files from their sources")
     of_clean = add(clean, "remove what was generated")
     of_clean.add_argument("--all", action="store_true", help="cohorts, prepared arrays and weights too")
-    of_test = add(test, "run the tests")
-    of_test.add_argument("options", nargs=argparse.REMAINDER, help="options for pytest")
+    add(test, "run the tests")
     return parser
 
 
 def main(argv: list[str] | None = None) -> None:
-    arguments = _commands().parse_args(argv)
+    parser = _commands()
+    arguments, arguments_left = parser.parse_known_args(argv)
+    if arguments.command is test:
+        arguments.options = arguments_left  # they belong to pytest
+    elif arguments_left:
+        parser.error(f"unrecognized arguments: {' '.join(arguments_left)}")
     try:
         arguments.command(arguments)
     except (ValueError, OSError) as error:  # what the package raises on wrong input says what to do

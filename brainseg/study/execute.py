@@ -91,8 +91,9 @@ def execute_edition(root: Path, profile: str, overrides: dict | None = None, onl
     """
     folder = root / "notebooks"
     overrides = dict(overrides or {})
-    if Path(str(overrides.get("data", ""))).is_dir():  # the notebooks run in another working folder
-        overrides["data"] = str(Path(overrides["data"] or ".").resolve())
+    data = str(overrides.get("data", "phantom"))
+    if data not in ("phantom", "kaggle") and Path(data).is_dir():
+        overrides["data"] = str(Path(data).resolve())  # the notebooks run in another working folder
     sources = find_notebooks(folder)
     notebooks = {name: read_source(path) for name, path in sources.items()}
     declared = {name: parameters_of(notebook, name) for name, notebook in notebooks.items()}
