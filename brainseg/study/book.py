@@ -38,7 +38,6 @@ def build_book(root: Path, edition: Edition) -> Path:
     source, work, site, log = build / "src", build / "html", build / "site", build / "book.log"
     stage(root, edition, source)
     shutil.rmtree(work, ignore_errors=True)
-    # No -q: it would silence the progress of the build in the log as well as on the screen.
     options = ["--path-output", str(work), "-W", "-n", "--keep-going"]
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(source), *options]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace")

@@ -26,6 +26,7 @@ import psutil
 from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
@@ -149,11 +150,14 @@ def _execute(notebook, page: Path, given: dict, record: dict, bar: tqdm) -> None
                     cwd=neutral,
                     progress_bar=False,
                 )
-        except PapermillExecutionError as error:
+        except (PapermillExecutionError, DeadKernelError) as error:
             with write_atomically(failed) as part:
                 part.write_bytes(raw.read_bytes())
-            reason = re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}")
-            raise StudyError(f"{page.stem} failed in its code cell {error.exec_count}: {reason}\nSee {failed}") from None
+            if isinstance(error, DeadKernelError):
+                reason = "its kernel died, perhaps for want of memory."
+            else:
+                reason = re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}")
+            raise StudyError(f"{page.stem} failed: {reason}\nThe notebook with the traceback: {failed}") from None
         record = {
             **record,
             "seconds": round(time.perf_counter() - started, 1),
@@ -183,10 +187,12 @@ class ThisInterpreter(AsyncKernelManager):
         environment = {
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             "BRAINSEG_BUILD": str(build_folder()),
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
             "TQDM_DISABLE": "1",
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
-        return KernelSpec(env=environment, **get_kernel_dict())
+        # Critical messages only: at its end the kernel logs an interrupt that is none of the reader's business.
+        return KernelSpec(env=environment, **get_kernel_dict(extra_arguments=["--log-level=50"]))
 
 
 class _Watch(threading.Thread):

@@ -1,0 +1,31 @@
+"""Every notebook of the project as a whole, and the book built from them, in the smoke profile."""
+
+from __future__ import annotations
+
+import pytest
+
+from brainseg.paths import project_root
+from brainseg.study import make_book
+from brainseg.study.notebooks import find_notebooks, parameters_of, read_source
+
+NOTEBOOKS = find_notebooks(project_root() / "notebooks")
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_the_shape_of_a_notebook(name):
+    """A title first, parameters under the names that all share, a take-away and exercises at the end."""
+    notebook = read_source(NOTEBOOKS[name])
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert notebook.cells[0].source.startswith("# ")
+    assert "## Take-away" in text and "## Exercises" in text
+    assert parameters_of(notebook, name).keys() >= {"seed"}
+    assert "/home/" not in text and "C:\\" not in text
+
+
+@pytest.mark.slow
+def test_every_notebook_runs_and_the_book_is_built():
+    page, results = make_book("smoke")
+    assert page.is_file()
+    for name in NOTEBOOKS:
+        assert (page.parent / "notebooks" / f"{name}.html").is_file(), f"{name} is not in book/_toc.yml"
+    assert "Dice" in results

@@ -1,0 +1,304 @@
+"""The study on two tiny notebooks: parameters, editions, provenance, crashes, and the book built from them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from conftest import write_cohort
+
+from brainseg.paths import project_root
+from brainseg.study import StudyError, make_book, make_notebook, pair
+from brainseg.study.book import configuration, repository_address
+from brainseg.study.notebooks import choose_parameters, parameters_of, read_source, unpaired
+
+FIRST = '''# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # First page
+#
+# With {numref}`fig-first-line` and $a^2$.
+
+# %% tags=["parameters"]
+data = "COHORT"
+seed = 0
+epochs = 5
+
+# %%
+import sys
+
+from tqdm import tqdm
+
+total = sum(tqdm(range(epochs)))
+print("interpreter", sys.executable)
+print("cohort", data)
+
+# %% mystnb={"figure": {"name": "fig-first-line", "caption": "A line."}, "image": {"alt": "a line"}} tags=["hide-input"]
+import matplotlib.pyplot as plt
+
+figure, axis = plt.subplots()
+axis.plot([0, total])
+figure;
+
+# %%
+import pandas as pd
+from myst_nb import glue
+
+glue("results", pd.DataFrame({"epochs": [epochs]}, index=["tiny"]), display=False)
+'''
+SECOND = '''# %% [markdown]
+# # Second page
+
+# %% tags=["parameters"]
+seed = 0
+
+# %%
+1 / (seed - 3)
+
+# %%
+if seed == 4:
+    import os
+
+    os._exit(1)
+'''
+TOC = "format: jb-book\nroot: intro\nchapters:\n- file: notebooks/01_first\n- file: notebooks/02_second\n- file: status\n"
+
+
+@pytest.fixture
+def root(tmp_path, tiny_cohort, monkeypatch) -> Path:
+    """A study of two pages, the first of them on the tiny cohort, with a build folder of its own."""
+    folder = tmp_path / "study"
+    (folder / "notebooks" / "profiles").mkdir(parents=True)
+    (folder / "book").mkdir()
+    (folder / "_config.yml").write_text((project_root() / "_config.yml").read_text())
+    (folder / "book" / "_toc.yml").write_text(TOC)
+    (folder / "book" / "intro.md").write_text("# Welcome\n\nA book.\n")
+    (folder / "book" / "references.bib").write_text("")
+    (folder / "notebooks" / "profiles" / "smoke.yml").write_text("epochs: 4\n")
+    (folder / "notebooks" / "01_first.py").write_text(FIRST.replace("COHORT", str(tiny_cohort)))
+    (folder / "notebooks" / "02_second.py").write_text(SECOND)
+    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
+    return folder
+
+
+def outputs(page: Path) -> str:
+    return json.dumps([cell.get("outputs", []) for cell in nbformat.read(page, as_version=4).cells])
+
+
+# ---------------------------------------------------------------- sources and parameters
+
+
+def test_every_notebook_of_the_project_is_paired():
+    assert unpaired(project_root() / "notebooks") == []
+
+
+def test_pairs_are_written_without_outputs_and_compared_by_content(root):
+    folder = root / "notebooks"
+    assert [path.name for path in pair(folder)] == ["01_first.ipynb", "02_second.ipynb"]
+    assert pair(folder) == [] and unpaired(folder) == []
+    paired = nbformat.read(folder / "02_second.ipynb", as_version=4)
+    nbformat.validate(paired)
+    paired.cells[-1].execution_count = 1
+    paired.cells[0].source = "# Another title"
+    nbformat.write(paired, folder / "02_second.ipynb")
+    (folder / "01_first.ipynb").rename(folder / "07_gone.ipynb")
+    problems = " ".join(unpaired(folder))
+    for words in ("01_first.ipynb is missing", "02_second.ipynb differs", "02_second.ipynb holds outputs", "07_gone.py"):
+        assert words in problems
+
+
+def test_parameters_are_read_as_values_and_must_be_plain(root):
+    source = read_source(root / "notebooks" / "02_second.py")
+    assert parameters_of(source, "02_second") == {"seed": 0}
+    source.cells[1].source = "seed = 0\nepochs = 2 * seed"
+    with pytest.raises(StudyError, match=r"02_second.*epochs = 2 \* seed"):
+        parameters_of(source, "02_second")
+
+
+def test_a_value_reaches_the_notebooks_that_declare_its_name():
+    declared = {"a": {"seed": 0, "rate": 0.5}, "b": {"seed": 0, "epochs": 5}}
+    profile = {"epochs": 2, "seed": 1, "notebooks": {"b": {"seed": 2}}}
+    chosen = choose_parameters(declared, profile, {"rate": 1})
+    assert chosen == {"a": {"seed": 1, "rate": 1.0}, "b": {"seed": 2, "epochs": 2}}
+
+
+@pytest.mark.parametrize(
+    ("profile", "overrides", "message"),
+    [
+        ({}, {"epoch": 3}, r"'epoch' \(did you mean 'epochs'\?\). Known: epochs, seed"),
+        ({"sed": 3}, {}, "'sed'"),
+        ({"notebooks": {"c": {}}}, {}, "'c'.*Known: a, b"),
+        ({"notebooks": {"a": {"epochs": 1}}}, {}, "of a: 'epochs'"),
+        ({}, {"epochs": "many"}, "epochs takes a whole number, not 'many'"),
+        ({}, {"epochs": True}, "epochs takes a whole number, not True"),
+    ],
+)
+def test_wrong_parameters_are_refused(profile, overrides, message):
+    with pytest.raises(StudyError, match=message):
+        choose_parameters({"a": {"seed": 0}, "b": {"seed": 0, "epochs": 5}}, profile, overrides)
+
+
+def test_nothing_runs_on_a_wrong_name(root, tmp_path):
+    for wrong in (
+        dict(overrides={"epoch": 1}),
+        dict(profile="quik"),
+        dict(name="03_third"),
+        dict(name="02", overrides={"epochs": 1}),
+        dict(overrides={"data": str(tmp_path / "nowhere")}),
+    ):
+        with pytest.raises(ValueError, match=r"epoch|quik.*smoke|03_third.*01_first|nowhere"):
+            make_notebook(**{"name": "01_first", "profile": "smoke", "root": root, **wrong})
+    assert not list((tmp_path / "build").rglob("*.ipynb"))
+
+
+# ---------------------------------------------------------------- editions
+
+
+def test_an_executed_page_carries_its_provenance_and_is_kept_until_something_changes(root, tmp_path):
+    def run(**overrides):
+        page = make_notebook("01", profile="smoke", overrides=overrides, root=root)
+        return page, page.stat().st_mtime_ns
+
+    page, first = run()
+    record = json.loads(page.with_suffix(".json").read_text())
+    assert record == nbformat.read(page, as_version=4).metadata["brainseg"]
+    assert record["parameters"]["epochs"] == 4 and record["parameters"]["seed"] == 0
+    assert record["cohort"]["patients"] == 6 and not record["cohort"]["synthetic"]
+    assert record["seconds"] > 0 and record["peak_memory_mb"] > 20 and record["versions"]["keras"]
+    assert str(tmp_path) not in json.dumps(record)
+    assert sys.executable in outputs(page) and "%|" not in outputs(page)
+
+    assert run() == (page, first)
+    source = root / "notebooks" / "01_first.py"
+    source.write_text(source.read_text().replace("a^2", "b^2"))
+    assert run()[1] != first
+    second = run()[1]
+    assert run(seed=1)[1] != second
+
+    other = write_cohort(tmp_path / "other")
+    elsewhere, _ = run(data=str(other))
+    assert elsewhere.parent != page.parent
+    before = run(data=str(other))[1]
+    mask = next(other.rglob("*_3_mask.tif"))
+    mask.write_bytes(next(other.rglob("*_1_mask.tif")).read_bytes())
+    assert run(data=str(other))[1] != before
+
+
+def test_a_relative_folder_means_the_same_inside_the_notebook(root, tmp_path, tiny_cohort, monkeypatch):
+    monkeypatch.chdir(tiny_cohort.parent)
+    page = make_notebook("01", profile="smoke", overrides={"data": tiny_cohort.name}, root=root)
+    assert f"cohort {tiny_cohort}" in outputs(page)
+
+
+def test_a_crash_leaves_the_failed_notebook_and_names_it(root):
+    good = make_notebook("02", profile="smoke", root=root)
+    with pytest.raises(StudyError, match=r"02_second failed.*ZeroDivisionError.*\n.*02_second\.failed\.ipynb"):
+        make_notebook("02", profile="smoke", overrides={"seed": 3}, root=root)
+    failed = good.with_name("02_second.failed.ipynb")
+    assert "ZeroDivisionError" in outputs(failed)
+    assert not good.exists() and not good.with_suffix(".json").exists()
+    with pytest.raises(StudyError, match=r"02_second failed: its kernel died"):
+        make_notebook("02", profile="smoke", overrides={"seed": 4}, root=root)
+    assert failed.exists() and not good.exists()
+    make_notebook("02", profile="smoke", root=root)
+    assert good.exists() and not failed.exists()
+
+
+# ---------------------------------------------------------------- the book
+
+
+def test_the_book(root, tmp_path):
+    page, results = make_book("smoke", root=root)
+    assert page == tmp_path / "build" / "site" / "index.html" and page.is_file()
+    assert results.split() == ["epochs", "tiny", "4"]
+    site = page.parent
+    first = (site / "notebooks" / "01_first.html").read_text()
+    assert "Real MRI slices" in first and "Cancer Imaging Archive" not in first  # its patients are not of TCGA
+    assert 'alt="a line"' in first and "Fig. 1" in first and "epochs = 4" in re.sub("<[^>]*>", "", first)
+    assert "Synthetic" not in (site / "notebooks" / "02_second.html").read_text()
+    status = (site / "status.html").read_text()
+    assert "6 patients" in status and "First page" in status and "keras" in status
+    for file in [*site.rglob("*.html"), *site.rglob("*.ipynb")]:
+        text = file.read_text()
+        assert str(tmp_path) not in text, f"{file.name} shows where this machine keeps its files"
+        assert not re.search(r'(?:src|href)="(?:https?:)?//[^"]*\.(?:js|css|woff2?)', text), f"{file.name} loads from outside"
+    assert (site / "mathjax" / "tex-mml-svg.js").is_file() and "mathjax/tex-mml-svg.js" in first
+
+    # A page that the table of contents names and nobody wrote stops the build; the site stays as it was.
+    (root / "book" / "_toc.yml").write_text(TOC + "- file: missing\n")
+    before = page.stat().st_mtime_ns
+    with pytest.raises(StudyError, match=r"missing(?s:.*)book\.log"):
+        make_book("smoke", root=root)
+    assert page.stat().st_mtime_ns == before
+
+
+def test_the_banners_say_what_a_page_was_executed_on(root, tmp_path):
+    from brainseg.study.book import published
+
+    for names, words in ((["PHANTOM_AA_0001_20000101"], "Synthetic data"), (["TCGA_AA_0001_20000101"], "CC BY-NC-SA")):
+        cohort = write_cohort(tmp_path / names[0], patients=names)
+        page = make_notebook("01", profile="smoke", overrides={"data": str(cohort)}, root=root)
+        text = published(nbformat.read(page, as_version=4), root).cells[0].source
+        assert text.startswith("# First page\n\n:::{admonition}") and words in text and "ot for clinical use" in text
+        assert "1 patients, 5 slices, 2 of them with tumour" in text
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("git@github.com:someone/study.git", "https://github.com/someone/study"),
+        ("https://name:token@github.com/someone/study/", "https://github.com/someone/study"),
+        ("ssh://git@gitlab.com/someone/study.git", "https://gitlab.com/someone/study"),
+        ("/srv/git/study", None),
+        ("", None),
+    ],
+)
+def test_links_take_the_repositorys_address_and_are_left_out_without_one(address, shown, monkeypatch):
+    monkeypatch.setenv("BRAINSEG_REPOSITORY", address)
+    assert repository_address(project_root()) == shown
+    config = configuration(project_root(), shown)
+    assert config.get("repository", {}).get("url") == shown
+    assert ("launch_buttons" in config) == (shown is not None and "github.com" in shown)
+
+
+def test_the_address_comes_from_git(tmp_path, monkeypatch):
+    monkeypatch.delenv("BRAINSEG_REPOSITORY", raising=False)
+    assert repository_address(tmp_path) is None
+    for command in (["init", "-q"], ["remote", "add", "origin", "https://github.com/someone/study.git"]):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    assert repository_address(tmp_path) == "https://github.com/someone/study"
+
+
+# ---------------------------------------------------------------- the command line
+
+
+def test_help_answers_without_importing_the_study():
+    code = "import sys, runpy\nsys.argv = ['brainseg', '--help']\n"
+    code += "try: runpy.run_module('brainseg', run_name='__main__')\nexcept SystemExit: pass\n"
+    code += "assert not {'numpy', 'pandas', 'papermill', 'tensorflow'} & set(sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(project_root())}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert all(command in done.stdout for command in ("data", "book", "notebook", "pair", "clean", "test"))
+
+
+def test_an_error_is_one_message(capsys):
+    from brainseg.__main__ import main
+
+    with pytest.raises(SystemExit) as stopped:
+        main(["notebook", "no_such_notebook", "-p", "epochs"])
+    assert str(stopped.value) == "error: -p takes NAME=VALUE, as in -p epochs=10, and not 'epochs'."
