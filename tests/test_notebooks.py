@@ -6,9 +6,13 @@ import pytest
 
 from brainseg.paths import project_root
 from brainseg.study import make_book
-from brainseg.study.notebooks import find_notebooks, parameters_of, read_source
+from brainseg.study.notebooks import find_notebooks, parameters_of, read_source, unpaired
 
 NOTEBOOKS = find_notebooks(project_root() / "notebooks")
+
+
+def test_every_notebook_of_the_project_is_paired():
+    assert unpaired(project_root() / "notebooks") == []
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
