@@ -112,7 +112,8 @@ def crop_stages(image: np.ndarray, canny: tuple[int, int] = CANNY_THRESHOLDS) ->
     if image.dtype != np.uint8 or image.ndim != 3:
         raise ValueError(f"an image must be uint8 with shape (H, W, C), not {image.dtype} {image.shape}")
     enhanced = clahe(image)
-    grey = np.rint(enhanced.mean(axis=2)).astype(np.uint8)
+    channels = image.shape[2]
+    grey = cv2.transform(enhanced, np.full((1, channels), 1 / channels))  # their mean, rounded
     edges = cv2.Canny(grey, *canny)
     dilated = cv2.dilate(edges, np.ones((3, 3), np.uint8))
     contours, _ = cv2.findContours(dilated, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -161,11 +162,11 @@ def head_silhouette(images: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"a volume must be uint8 with shape (slices, H, W, C) and hold a slice, not {images.dtype} {images.shape}"
         )
-    projection = np.zeros(images.shape[1:3], np.uint8)
+    brightest = np.zeros(images.shape[1:], np.uint8)
     for image in images:
-        # Reshaping keeps what cv2 gives back (H, W, C) where a volume has a single channel.
-        smooth = cv2.blur(image, (5, 5)).reshape(image.shape)
-        np.maximum(projection, smooth.max(axis=2), out=projection)
+        # OpenCV drops the last axis where there is a single channel.
+        np.maximum(brightest, cv2.blur(image, (5, 5)).reshape(image.shape), out=brightest)
+    projection = brightest.max(axis=2)
     _, bright = cv2.threshold(projection, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     contours, _ = cv2.findContours(bright, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     silhouette = np.zeros(projection.shape, np.uint8)

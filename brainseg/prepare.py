@@ -1,0 +1,442 @@
+"""Prepare: a whole cohort as arrays on disk, ready for a network, with the way back.
+
+For each patient: normalise, contrast, crop, resize, in this order. The box comes from the raw images
+alone, never from a mask. The result is a folder under ``_build/prepared/``::
+
+    images.npy     uint8 (N, S, S, 3)
+    masks.npy      uint8 (N, S, S), 255 times the share of tumour in a pixel
+    boxes.csv      one row a slice: its box, and the tumour pixels outside it
+    manifest.json  written last; a folder without it is unfinished
+
+An interrupted run goes on with the patients that are still missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import tifffile
+from tqdm import tqdm
+
+from brainseg.cohort import FRAME, index_cohort, read_mask, read_patient
+from brainseg.contrast import CONTRASTS, enhance
+from brainseg.crop import MARGIN_PX, Box, crop_and_resize, head_silhouette, restore, slice_box, square_box
+from brainseg.crop import crop as cut
+from brainseg.paths import build_folder, folder_atomically, write_atomically
+
+CROPS = ("none", "slice", "patient")
+NORMALISATIONS = ("none", "volume")
+PERCENTILES = (0.5, 99.5)
+"""Of a volume's grey levels inside the head: what becomes 0 and what becomes 255."""
+
+STEPS = 1
+"""Raised when the same settings come to give other arrays, so that no older folder is taken for new."""
+
+BOX_COLUMNS = list(Box._fields)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is done to a slice before a network sees it.
+
+    Attributes
+    ----------
+    image_size : int, 16..1024
+        Side of the prepared slices, px.
+    contrast : {"none", "he", "clahe"}
+    crop : {"none", "slice", "patient"}
+        The whole frame; the article's box, one a slice; one square box a patient.
+    margin_px : int, optional
+        Pixels added on each side of the box. Where it is not given: `MARGIN_PX` for ``"patient"``,
+        0 otherwise, as in the article.
+    normalise : {"none", "volume"}
+        ``"volume"`` stretches each channel of a patient between two percentiles of the grey levels
+        inside the head, so that a nearly black volume comes back.
+
+    Raises
+    ------
+    ValueError
+        Where a value is not one of these.
+    """
+
+    image_size: int = 128
+    contrast: str = "none"
+    crop: str = "patient"
+    margin_px: int | None = None
+    normalise: str = "volume"
+
+    def __post_init__(self):
+        for name, value, known in (
+            ("contrast", self.contrast, CONTRASTS),
+            ("crop", self.crop, CROPS),
+            ("normalise", self.normalise, NORMALISATIONS),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+        if self.margin_px is None:
+            object.__setattr__(self, "margin_px", MARGIN_PX if self.crop == "patient" else 0)
+        for name, value, least, most in (
+            ("image_size", self.image_size, 16, 1024),
+            ("margin_px", self.margin_px, 0, min(FRAME)),
+        ):
+            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+            if not whole or not least <= value <= most:
+                raise ValueError(f"{name} must be a whole number from {least} to {most}, not {value!r}")
+            object.__setattr__(self, name, int(value))
+        if self.crop == "none" and self.margin_px:
+            raise ValueError(f"margin_px={self.margin_px} has no meaning with crop='none'; leave it out")
+
+    @property
+    def digest(self) -> str:
+        """A short hash of the settings and of the version of the steps."""
+        text = json.dumps([STEPS, PERCENTILES, asdict(self)], sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A prepared cohort.
+
+    Attributes
+    ----------
+    images : uint8 (N, S, S, 3), memory-mapped, read-only
+    masks : uint8 (N, S, S), memory-mapped, read-only; 255 times the share of tumour in a pixel
+    table : DataFrame
+        The cohort's table with ``top, bottom, left, right`` (the box, px of the 256 frame, half-open)
+        and ``lost_px`` (tumour pixels outside the box). Row i belongs to ``images[i]``.
+    preprocessing : Preprocessing
+    fingerprint : str
+        Of the cohort and of the preprocessing.
+    root, folder : Path
+        Where the slices come from, and where the arrays lie.
+    """
+
+    images: np.ndarray = field(repr=False)
+    masks: np.ndarray = field(repr=False)
+    table: pd.DataFrame = field(repr=False)
+    preprocessing: Preprocessing
+    fingerprint: str
+    root: Path
+    folder: Path
+
+    def box(self, row: int) -> Box:
+        """The box of one row."""
+        return Box(*(int(value) for value in self.table.loc[row, BOX_COLUMNS]))
+
+    def _rows(self, rows) -> np.ndarray:
+        rows = np.atleast_1d(np.asarray(rows))
+        return np.flatnonzero(rows) if rows.dtype == bool else rows.astype(int)
+
+    def restore(self, probabilities: np.ndarray, rows) -> np.ndarray:
+        """Predictions put back into the original frame, 0 outside the box.
+
+        Parameters
+        ----------
+        probabilities : float (n, S, S) or (n, S, S, 1), 0..1
+        rows : n row numbers of the table, or a bool for each of its rows
+
+        Returns
+        -------
+        float32 (n, 256, 256)
+
+        Raises
+        ------
+        ValueError
+            Where there is not one prediction a row, or its size is not that of the images.
+        """
+        rows = self._rows(rows)
+        size = self.preprocessing.image_size
+        probabilities = np.asarray(probabilities)
+        if probabilities.shape not in ((len(rows), size, size), (len(rows), size, size, 1)):
+            raise ValueError(
+                f"{len(rows)} rows need probabilities of shape {(len(rows), size, size)}, not {probabilities.shape}"
+            )
+        restored = np.zeros((len(rows), *FRAME), np.float32)
+        for out, prediction, row in zip(restored, probabilities.reshape(-1, size, size), rows, strict=True):
+            out[:] = restore(prediction, self.box(row), FRAME)
+        return restored
+
+    def truth(self, rows) -> np.ndarray:
+        """The masks of `rows` as they are on disk, in the original frame: bool (n, 256, 256)."""
+        paths = self.table["mask_path"].to_numpy()[self._rows(rows)]
+        masks = np.zeros((len(paths), *FRAME), bool)
+        with ThreadPoolExecutor() as pool:
+            for i, mask in enumerate(pool.map(read_mask, paths)):
+                masks[i] = mask
+        return masks
+
+
+# ---------------------------------------------------------------- one patient
+
+
+def normalise_volume(images: np.ndarray, head: np.ndarray) -> np.ndarray:
+    """Stretch each channel of a patient between `PERCENTILES` of its grey levels inside the head.
+
+    Parameters
+    ----------
+    images : uint8 (n, H, W, C)
+    head : bool (H, W)
+        The head's silhouette along the volume; where it is empty, all voxels count.
+
+    Returns
+    -------
+    uint8 (n, H, W, C). A channel with one grey level only stays as it is. Channels that are equal
+    stay equal.
+    """
+    counted = head.astype(np.uint8) if head.any() else None
+    channels = images.shape[-1]
+    curves = np.empty((256, channels), np.uint8)
+    for channel in range(channels):
+        counts = sum(cv2.calcHist([image], [channel], counted, [256], [0, 256]).astype(int).ravel() for image in images)
+        cumulative = np.cumsum(counts)
+        low, high = np.searchsorted(cumulative, np.array(PERCENTILES) / 100 * cumulative[-1])
+        curve = np.arange(256.0)
+        if high > low:
+            curve = np.clip((curve - low) / (high - low), 0, 1) * 255
+        curves[:, channel] = np.rint(curve)
+    return np.stack([cv2.LUT(image, curves[None]) for image in images])
+
+
+def boxes_and_images(images: np.ndarray, preprocessing: Preprocessing) -> tuple[list[Box], np.ndarray]:
+    """The boxes of a patient's slices, and the slices normalised and enhanced, not yet cropped.
+
+    Parameters
+    ----------
+    images : uint8 (n, 256, 256, 3), all slices of one patient
+
+    Returns
+    -------
+    boxes : list of n Box, found on `images` as they are
+    images : uint8 (n, 256, 256, 3)
+    """
+    by_volume = preprocessing.crop == "patient" or preprocessing.normalise == "volume"
+    head = head_silhouette(images) if by_volume else None
+    if preprocessing.crop == "patient":
+        boxes = [square_box(head, preprocessing.margin_px)] * len(images)
+    elif preprocessing.crop == "slice":
+        boxes = [slice_box(image, preprocessing.margin_px) for image in images]
+    else:
+        boxes = [Box.whole(images.shape[1:3])] * len(images)
+    if preprocessing.normalise == "volume":
+        images = normalise_volume(images, head)
+    return boxes, np.stack([enhance(image, preprocessing.contrast) for image in images])
+
+
+def _box_table(slices: pd.DataFrame, boxes: Sequence[Box], masks: np.ndarray) -> pd.DataFrame:
+    """Patient, slice, box and lost tumour pixels, a row a slice."""
+    table = pd.DataFrame(boxes, columns=BOX_COLUMNS).astype(int)
+    table.insert(0, "slice", slices["slice"].to_numpy())
+    table.insert(0, "patient", slices["patient"].to_numpy())
+    table["lost_px"] = [int(mask.sum() - cut(mask, box).sum()) for mask, box in zip(masks, boxes, strict=True)]
+    return table
+
+
+# ---------------------------------------------------------------- the cohort
+
+
+def prepare(root: str | Path, preprocessing: Preprocessing, workers: int | None = None) -> Prepared:
+    """Prepare every slice of a cohort, or load what an earlier call prepared.
+
+    Parameters
+    ----------
+    root : str or Path
+        From `brainseg.cohort.find_cohort`.
+    preprocessing : Preprocessing
+    workers : int, optional
+        Threads; default: one for each processor core.
+
+    Returns
+    -------
+    Prepared
+
+    Raises
+    ------
+    brainseg.cohort.CohortError
+        Where files of the cohort are unsound, all of them in one report.
+    OSError
+        Where the disk is full. What is whole stays, and the next call goes on from there.
+    """
+    table = index_cohort(root)
+    fingerprint = f"{table.attrs['fingerprint']}-{preprocessing.digest}"
+    folder = build_folder() / "prepared" / fingerprint
+    manifest = folder / "manifest.json"
+    if not manifest.is_file():
+        _prepare_folder(folder, table, preprocessing, workers)
+    boxes = pd.read_csv(folder / "boxes.csv")
+    if len(boxes) != len(table):
+        raise RuntimeError(f"{folder} does not fit the cohort in {root}; remove that folder and run again")
+    table = table.join(boxes[[*BOX_COLUMNS, "lost_px"]])
+    return Prepared(
+        images=np.load(folder / "images.npy", mmap_mode="r"),
+        masks=np.load(folder / "masks.npy", mmap_mode="r"),
+        table=table,
+        preprocessing=preprocessing,
+        fingerprint=fingerprint,
+        root=Path(root),
+        folder=folder,
+    )
+
+
+def _prepare_folder(folder: Path, table: pd.DataFrame, preprocessing: Preprocessing, workers: int | None) -> None:
+    """Fill `folder` patient by patient, and write its manifest last."""
+    size, number = preprocessing.image_size, len(table)
+    if not folder.is_dir():
+        with folder_atomically(folder) as part:
+            _make_array(part / "images.npy", (number, size, size, 3))
+            _make_array(part / "masks.npy", (number, size, size))
+            (part / "patients").mkdir()
+    patients = [(name, slices) for name, slices in table.groupby("patient", sort=False)]
+
+    def prepare_patient(name: str, slices: pd.DataFrame) -> int:
+        done = folder / "patients" / f"{name}.csv"
+        if not done.is_file():
+            images, masks = read_patient(table, name)
+            boxes, images = boxes_and_images(images, preprocessing)
+            for file, arrays in (("images.npy", images), ("masks.npy", masks)):
+                block = np.stack([crop_and_resize(array, box, size) for array, box in zip(arrays, boxes, strict=True)])
+                _write_rows(folder / file, int(slices.index[0]), block)
+            # The patient's own file says that its arrays are whole, so it comes after them.
+            with write_atomically(done) as part:
+                _box_table(slices, boxes, masks).to_csv(part, index=False)
+        return len(slices)
+
+    _for_each_patient(prepare_patient, patients, number, workers, "preparing slices")
+    boxes = pd.concat([pd.read_csv(folder / "patients" / f"{name}.csv") for name, _ in patients])
+    with write_atomically(folder / "boxes.csv") as part:
+        boxes.to_csv(part, index=False)
+    with write_atomically(folder / "manifest.json") as part:
+        record = {
+            "preprocessing": asdict(preprocessing),
+            "cohort": table.attrs["fingerprint"],
+            "slices": number,
+            "patients": len(patients),
+            "lost_px": int(boxes["lost_px"].sum()),
+        }
+        part.write_text(json.dumps(record, indent=2) + "\n")
+
+
+def _for_each_patient(
+    work: Callable[[str, pd.DataFrame], int], patients: list, slices: int, workers: int | None, what: str
+) -> None:
+    """Call `work` for every patient in threads, with one progress bar of slices.
+
+    Reading and OpenCV leave Python's lock alone, so threads are as good as processes here.
+    """
+    with _one_opencv_thread(), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        running = [pool.submit(work, name, rows) for name, rows in patients]
+        try:
+            with tqdm(total=slices, desc=what, unit="slice", leave=False) as bar:
+                for one in running:
+                    bar.update(one.result())
+        except BaseException:
+            for one in running:
+                one.cancel()
+            raise
+
+
+@contextlib.contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    """Keep OpenCV from starting threads of its own inside each of ours."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _make_array(path: Path, shape: tuple[int, ...]) -> None:
+    """A .npy file of uint8 zeros, without holding them in memory."""
+    np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape).flush()
+
+
+def _write_rows(path: Path, first: int, block: np.ndarray) -> None:
+    """Write `block` over the rows of a .npy file from row `first` on.
+
+    Plain writing instead of a writable memory map: a full disk is then an error, not a crash.
+    """
+    array = np.load(path, mmap_mode="r")
+    if array.shape[1:] != block.shape[1:] or first + len(block) > len(array):
+        raise RuntimeError(f"{path} has shape {array.shape}; remove its folder and run again")
+    with open(path, "r+b") as file:
+        file.seek(array.offset + first * block[0].nbytes)
+        file.write(np.ascontiguousarray(block).data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+# ---------------------------------------------------------------- the article's files
+
+
+def save_crops(
+    root: str | Path,
+    folder: str | Path,
+    contrast: str = "clahe",
+    crop: str = "slice",
+    margin_px: int = 0,
+    patients: Sequence[str] | None = None,
+    workers: int | None = None,
+) -> Path:
+    """Write the cropped images and masks as TIFFs in Kaggle's layout, as the article does.
+
+    Nothing is resized. ``boxes.csv`` says where each crop comes from, so that
+    `brainseg.crop.restore` can put it back. It is written last: without it the folder is unfinished.
+
+    Parameters
+    ----------
+    root : str or Path
+        From `brainseg.cohort.find_cohort`.
+    folder : str or Path
+        Where to write ``<patient>/<patient>_<k>.tif`` and ``..._<k>_mask.tif``. Files of an earlier
+        call are replaced.
+    contrast, crop, margin_px
+        As in `Preprocessing`; the defaults are the article's.
+    patients : list of str, optional
+        Only these; default: all.
+
+    Returns
+    -------
+    Path of ``boxes.csv``, with ``patient, slice, top, bottom, left, right, lost_px``.
+
+    Raises
+    ------
+    ValueError
+        Where a setting or a patient is not known.
+    """
+    preprocessing = Preprocessing(contrast=contrast, crop=crop, margin_px=margin_px, normalise="none")
+    table = index_cohort(root)
+    wanted = table["patient"].unique() if patients is None else list(patients)
+    unknown = sorted(set(wanted) - set(table["patient"]))
+    if unknown:
+        raise ValueError(f"no patient {unknown[0]!r} in {root}; the first is {table['patient'].iloc[0]!r}")
+    folder = Path(folder)
+    boxes_file = folder / "boxes.csv"
+    boxes_file.unlink(missing_ok=True)
+    groups = [(name, slices) for name, slices in table.groupby("patient", sort=False) if name in set(wanted)]
+    found: dict[str, pd.DataFrame] = {}
+
+    def save_patient(name: str, slices: pd.DataFrame) -> int:
+        images, masks = read_patient(table, name)
+        boxes, images = boxes_and_images(images, preprocessing)
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for image, mask, box, number in zip(images, masks, boxes, slices["slice"], strict=True):
+            path = folder / name / f"{name}_{number}"
+            tifffile.imwrite(f"{path}.tif", cut(image, box), photometric="rgb")
+            tifffile.imwrite(f"{path}_mask.tif", cut(mask, box).astype(np.uint8) * 255, photometric="minisblack")
+        found[name] = _box_table(slices, boxes, masks)
+        return len(slices)
+
+    _for_each_patient(save_patient, groups, sum(len(slices) for _, slices in groups), workers, "saving crops")
+    with write_atomically(boxes_file) as part:
+        pd.concat([found[name] for name, _ in groups]).to_csv(part, index=False)
+    return boxes_file
