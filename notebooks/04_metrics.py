@@ -1,0 +1,374 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # How good is a mask?
+#
+# > **Do** score the same masks in several ways. **Learn** what Dice and IoU count, what a loss adds to them, and how
+# > the way of averaging changes a score. **Need** nothing but the slices: no network is trained. **Takes** 20 minutes.
+#
+# A network's mask is never quite the reader's mask. One number has to say how close it comes. This chapter shows that
+# the number depends on a few decisions, which reports often leave out: what an empty slice scores, and what is averaged.
+
+# %% tags=["parameters"]
+data = "phantom"  # "phantom", "kaggle", or a folder in Kaggle's layout
+seed = 0
+fold = 0  # the fold whose patients are scored
+
+# %%
+import cv2
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown, display
+from scipy import ndimage
+
+from brainseg.cohort import FLAIR, find_cohort, index_cohort, read_mask, read_patient
+from brainseg.figures import metrics as draw
+from brainseg.metrics import (
+    accuracy, bootstrap_interval, confusion, dice, hd95_px, iou, nsd, pool, pool_batches, recall, smoothed_dice, specificity,
+)
+from brainseg.splits import split_by_patient
+
+root = find_cohort(data)
+table = index_cohort(root)
+test = table[split_by_patient(table, fold=fold, seed=seed) == "test"]
+print(f"{test['patient'].nunique()} test patients, {len(test)} slices, {(test['tumour_px'] > 0).sum()} with tumour")
+
+# %% [markdown]
+# ## Count the pixels
+#
+# Every pixel of a prediction is one of four things: tumour that was found (true positive, TP), a false alarm (FP), tumour
+# that was missed (FN), or background left alone (TN). Two ratios sum them up:
+#
+# $$\mathrm{IoU} = \frac{TP}{TP + FP + FN} \qquad \mathrm{Dice} = \frac{2\,TP}{2\,TP + FP + FN}$$
+#
+# IoU {cite:p}`jaccard1912` is the overlap's share of the union. Dice {cite:p}`dice1945` is twice the overlap divided by
+# the sum of both areas. Neither counts TN, so neither is flattered by a large background.
+
+# %%
+def drawn(rows):
+    return np.array([[cell == "#" for cell in row] for row in rows.split()])
+
+
+truth = drawn(".... .##. .##. ....")
+predictions = {
+    "one column off": drawn(".... ..## ..## ...."),
+    "too large": drawn(".... .### .### .###"),
+    "too small": drawn(".... .##. .... ...."),
+}
+
+for name, prediction in predictions.items():
+    tp = np.sum(truth & prediction)
+    fp = np.sum(~truth & prediction)
+    fn = np.sum(truth & ~prediction)
+    print(f"{name:15} IoU {tp / (tp + fp + fn):.3f}   Dice {2 * tp / (2 * tp + fp + fn):.3f}")
+
+# %% mystnb={"figure": {"name": "fig-metrics-cells", "caption": "Three predictions of one drawn tumour (thick border), with every pixel named."}, "image": {"alt": "Three four by four grids. Cells are marked TP, FP, FN or TN; below each grid stand the counts, IoU and Dice."}} tags=["hide-input"]
+draw.counted_cells(truth, predictions)
+
+# %% [markdown]
+# ## One formula links the two
+#
+# Divide both parts of the Dice formula by the union $TP + FP + FN$, and IoU appears:
+#
+# $$\mathrm{Dice} = \frac{2\,\mathrm{IoU}}{1 + \mathrm{IoU}} \qquad \mathrm{IoU} = \frac{\mathrm{Dice}}{2 - \mathrm{Dice}}$$
+#
+# On one mask the two always agree about which prediction is better. Dice is the larger number, except at 0 and 1
+# ({numref}`fig-metrics-curve`). A paper that reports IoU looks worse than one that reports Dice, with the same masks.
+# The link holds mask by mask. It does not hold between a *mean* Dice and a *mean* IoU.
+
+# %% mystnb={"figure": {"name": "fig-metrics-curve", "caption": "Dice over IoU, with the three drawn predictions."}, "image": {"alt": "A curve that runs above the diagonal from zero to one, with three marked points."}} tags=["hide-input"]
+draw.dice_against_iou({name: iou(confusion(truth, p), empty=np.nan) for name, p in predictions.items()})
+
+# %% [markdown]
+# ## From the coefficient to a loss
+#
+# A network puts out probabilities, and training needs a gradient. So the counts become sums of probabilities, and a
+# constant $s$ is added above and below to keep the ratio defined. The article names two forms of the loss: $1 - d$, with a
+# range of 0 to 1, and $-d$, with a range of -1 to 0.
+
+# %%
+def soft_dice(truth, probability, smooth=1.0):
+    overlap = np.minimum(truth, probability).sum()  # the product, where the truth is 0 or 1
+    return (2 * overlap + smooth) / (truth.sum() + probability.sum() + smooth)
+
+
+sure, unsure = truth * 1.0, truth * 0.6 + 0.2
+for name, probability in {"perfect": sure, "unsure": unsure, "inverted": 1 - truth}.items():
+    d = soft_dice(truth, probability)
+    print(f"{name:10} d = {d:.3f}   1 - d = {1 - d:.3f}   -d = {-d:.3f}")
+
+step = np.zeros((4, 4))
+step[1, 1] = 1e-6
+slopes = [(loss(unsure + step) - loss(unsure - step)) / 2e-6
+          for loss in (lambda p: 1 - soft_dice(truth, p), lambda p: -soft_dice(truth, p))]
+print("slope of either loss at one pixel:", *(f"{slope:.6f}" for slope in slopes))
+
+# %% [markdown]
+# The two forms differ by 1 and by nothing else. Their slopes are equal, so a network learns the same from both
+# ({numref}`fig-metrics-forms`). `brainseg.losses` holds both, and its tests compare the gradients. This book trains
+# with $1 - d$ plus cross-entropy. A loss between 0 and 1 is easier to read next to another.
+
+# %% mystnb={"figure": {"name": "fig-metrics-forms", "caption": "The two forms of the Dice loss: parallel lines, one apart."}, "image": {"alt": "Two parallel falling lines over the Dice coefficient, one from one to zero, the other from zero to minus one."}} tags=["hide-input"]
+draw.loss_forms()
+
+# %% [markdown]
+# ## What smoothing does to an empty mask
+#
+# On a slice without tumour, an empty prediction gives $0/0$. With smoothing it gives $s/s = 1$. With $n$ false alarms it
+# gives $s/(n + s)$. So a slice without tumour is scored on a scale that $s$ sets, and no property of the prediction does.
+# The same holds the other way round: a tumour of $n$ pixels that was missed altogether earns $s/(n + s)$, not 0.
+
+# %% mystnb={"figure": {"name": "fig-metrics-smoothing", "caption": "Smoothed Dice where one of the two masks is empty. The line marks the area that one tumour slice in ten of this cohort does not exceed."}, "image": {"alt": "Curves that fall from one to zero over the number of wrong pixels, later for larger smoothing constants."}} tags=["hide-input"]
+small_px = int(table.loc[table["tumour_px"] > 0, "tumour_px"].quantile(0.1))
+draw.smoothing_on_empty((1, 100, 1000), marked_px=small_px)
+
+# %% tags=["hide-input"]
+missed = ", ".join(f"{s / (small_px + s):.2f} with s = {s}" for s in (1, 100, 1000))
+display(Markdown(
+    f"One tumour slice in ten shows at most {small_px} pixels of tumour. Missing all of {small_px} pixels scores {missed}. "
+    "The score without smoothing is 0. A smoothed coefficient is a fine thing to train with, and a poor thing to report."
+))
+
+# %% [markdown]
+# `brainseg.metrics` therefore has no smoothing. Each ratio asks what 0/0 shall be, by `empty=`: NaN leaves the slice out, 1
+# rewards the silence, 0 punishes it. There is no default, because there is no right answer for every question.
+#
+# ## The same predictions, scored in five ways
+#
+# Now the test patients' real frames. The predictions are made from the truth, so we know what is wrong with each one. The
+# fifth looks at the image: Otsu's threshold {cite:p}`otsu1979` separates the head from the air, and once more the bright part
+# of the head from the rest, on each patient's FLAIR volume.
+
+# %%
+volumes = [read_patient(table, patient) for patient in test["patient"].unique()]
+truth = np.concatenate([masks for _, masks in volumes])
+patients = test["patient"].to_numpy()
+
+
+def otsu(values):
+    return cv2.threshold(values.reshape(-1, 1), 0, 255, cv2.THRESH_OTSU)[0]
+
+
+def bright_on_flair(flair):
+    head = flair > otsu(flair)
+    return flair > otsu(flair[head])
+
+
+def grow(masks, px):  # one slice at a time, sideways and up and down; a negative number shrinks
+    change = ndimage.binary_dilation if px > 0 else ndimage.binary_erosion
+    return change(masks, ndimage.generate_binary_structure(2, 1)[None], iterations=abs(px))
+
+
+predictions = {
+    "one pixel too large": grow(truth, 1),
+    "one pixel too small": grow(truth, -1),
+    "three pixels to the right": np.roll(truth, 3, axis=2),
+    "areas below 300 px missed": truth & (truth.sum((1, 2), keepdims=True) >= 300),
+    "Otsu on FLAIR": np.concatenate([bright_on_flair(images[..., FLAIR]) for images, _ in volumes]),
+}
+
+# %%
+has_tumour = truth.any((1, 2))
+rows = {}
+for name, prediction in predictions.items():
+    slices = confusion(truth, prediction, axis=(1, 2))  # TP, FP, FN, TN of every slice
+    rows[name] = {
+        "mean of batches of 16, s = 1": smoothed_dice(pool_batches(slices, 16), smooth=1).mean(),
+        "mean of slices, empty = 1": dice(slices, empty=1).mean(),
+        "mean of tumour slices": dice(slices, empty=np.nan)[has_tumour].mean(),
+        "mean of volumes": np.nanmean(dice(pool(slices, by=patients), empty=np.nan)),
+        "all pixels pooled": dice(pool(slices), empty=np.nan),
+    }
+scores = pd.DataFrame(rows).T
+scores.round(3)
+
+# %% mystnb={"figure": {"name": "fig-metrics-conventions", "caption": "Five predictions, each scored in five ways. Nothing changes along a row but the averaging."}, "image": {"alt": "One row per prediction with five marks on a Dice axis; the marks of a row lie apart."}} tags=["hide-input"]
+draw.conventions(scores)
+
+# %% tags=["hide-input"]
+spread = scores.max(axis=1) - scores.min(axis=1)
+widest = spread.idxmax()
+tumour, empty_one = "mean of tumour slices", "mean of slices, empty = 1"
+display(Markdown(
+    f"The way of averaging moves a score by up to {spread.max():.2f} (*{widest}*: from {scores.loc[widest].min():.2f}, "
+    f"{scores.loc[widest].idxmin()}, to {scores.loc[widest].max():.2f}, {scores.loc[widest].idxmax()}). "
+    f"*Three pixels to the right* reads {scores.loc['three pixels to the right', tumour]:.3f} on tumour slices and "
+    f"{scores.loc['three pixels to the right', empty_one]:.3f} when the {np.mean(~has_tumour):.0%} of slices without tumour "
+    "join in with a score of 1."
+))
+
+# %% [markdown]
+# - **Per batch** is what Keras shows during training. It depends on the batch size and, when slices are shuffled, on chance.
+#   The article does not say how its scores were averaged; a Keras metric is averaged in this way.
+# - **Per slice** gives a sliver of tumour the weight of a large section. What the empty slices score decides the rest.
+# - **Per volume** asks the clinical question: how well was this patient's tumour found? This book reports it first.
+# - **Pooled** lets the patients with large tumours decide.
+#
+# ## Trivial predictions that score high on the wrong metric
+#
+# A useful check of any metric is what it gives to a prediction that knows nothing {cite:p}`reinke2024pitfalls`. Here are
+# three: no tumour anywhere, tumour everywhere, and Otsu.
+
+# %%
+trivial = {"nothing": np.zeros_like(truth), "everything": np.ones_like(truth), "Otsu on FLAIR": predictions["Otsu on FLAIR"]}
+fooled = {}
+for name, prediction in trivial.items():
+    slices = confusion(truth, prediction, axis=(1, 2))
+    volume = pool(slices, by=patients)
+    fooled[name] = {
+        "pixel accuracy": accuracy(pool(slices)),
+        "specificity": specificity(pool(slices), empty=np.nan),
+        "recall": recall(pool(slices), empty=np.nan),
+        "slice IoU, empty = 1": iou(slices, empty=1).mean(),
+        "Dice of volumes": np.nanmean(dice(volume, empty=np.nan)),
+    }
+fooled = pd.DataFrame(fooled)
+
+# %% mystnb={"figure": {"name": "fig-metrics-baselines", "caption": "Three predictions that know nothing about tumours, under five metrics. The last one is the score that this book reports first."}, "image": {"alt": "Three panels of horizontal bars, one panel a trivial prediction, one bar a metric, with numbers."}} tags=["hide-input"]
+draw.baselines(fooled)
+
+# %% tags=["hide-input"]
+nothing = fooled["nothing"]
+display(Markdown(
+    f"A prediction without a single tumour pixel has an accuracy of {nothing['pixel accuracy']:.3f}, and a mean slice IoU of "
+    f"{nothing['slice IoU, empty = 1']:.3f}: that is the share of slices without tumour, and nothing else. It finds no tumour. "
+    f"Its Dice of volumes is {nothing['Dice of volumes']:.0f}. A mean IoU over all slices, when near "
+    "1, owes part of its height to this share."
+))
+
+# %% [markdown]
+# ## The price of one pixel
+#
+# Two readers rarely agree on the outermost pixel of a diffuse tumour. What does one pixel cost? Take every tumour mask of the
+# cohort, make it one pixel larger or smaller all around, and compare it with itself.
+
+# %% mystnb={"figure": {"name": "fig-metrics-one-pixel", "caption": "Dice of every tumour mask of the cohort against itself, one pixel larger or smaller all around. The joined marks are medians of equal steps in area."}, "image": {"alt": "Two clouds of points that rise with the tumour's area, from low Dice for small tumours to near one for large ones."}} tags=["hide-input"]
+tumour_rows = table[table["tumour_px"] > 0]
+masks = np.stack([read_mask(path) for path in tumour_rows["mask_path"]])
+one_off = {"one pixel larger": confusion(masks, grow(masks, 1), axis=(1, 2)),
+           "one pixel smaller": confusion(masks, grow(masks, -1), axis=(1, 2))}
+draw.one_pixel(tumour_rows["tumour_px"].to_numpy(), {name: dice(slices, empty=np.nan) for name, slices in one_off.items()})
+
+# %% tags=["hide-input"]
+cost = {name: 1 - dice(pool(slices, by=tumour_rows["patient"]), empty=np.nan) for name, slices in one_off.items()}
+larger = dice(one_off["one pixel larger"], empty=np.nan)
+display(Markdown(
+    f"Over {len(cost['one pixel larger'])} patients, a mask that is one pixel too large loses "
+    f"{100 * cost['one pixel larger'].mean():.1f} points of volume Dice on average, one that is a pixel too small "
+    f"{100 * cost['one pixel smaller'].mean():.1f}. On single slices the loss is {100 * (1 - larger.mean()):.1f} points on "
+    f"average, and {100 * (1 - np.median(larger[tumour_rows['tumour_px'] <= small_px])):.0f} in the middle of the smallest tenth. "
+    "A model that differs from another by less than this may differ by a habit of drawing."
+))
+
+# %% [markdown]
+# ## Dice is blind to where the error lies
+#
+# Dice counts wrong pixels and does not ask how far off they are. Two measures look at the borders {cite:p}`maierhein2024metrics`:
+#
+# - **HD95**, the 95 % Hausdorff distance: 95 of 100 border pixels lie at most this far from the other border. Smaller is better.
+# - **NSD**, the normalised surface Dice: the share of both borders that lies within a tolerance of the other
+#   {cite:p}`nikolov2021clinically`. Larger is better.
+#
+# Both are measured on tumour slices, in pixels of the frame: the data set gives no spacing. A missed tumour costs the
+# frame's diagonal in HD95, and scores 0 in NSD. The tolerance of 2 pixels is our choice.
+
+# %% mystnb={"figure": {"name": "fig-metrics-same-dice", "caption": "Two predictions with the same number of false alarms, so with the same Dice. Their borders tell them apart."}, "image": {"alt": "The same FLAIR slice twice: on the left the prediction hugs the tumour, on the right it has a second patch on the other side."}} tags=["hide-input"]
+areas = truth.sum((1, 2))
+shown = int(np.abs(areas - np.median(areas[has_tumour])).argmin())  # a tumour of middling size
+image, mask = np.concatenate([images for images, _ in volumes])[shown], truth[shown]
+rim = predictions["one pixel too large"][shown]
+
+# As many false alarms as the rim has, but in one patch on the other side of the midline.
+row, column = ndimage.center_of_mass(mask)
+y, x = np.mgrid[:256, :256]
+distance = np.hypot(y - row, x - (255 - column)) + 1000 * mask
+patch = np.zeros_like(mask)
+patch.flat[distance.argsort(axis=None)[: np.sum(rim & ~mask)]] = True
+errors = {"a rim of one pixel": rim, "a patch elsewhere": mask | patch}
+notes = {
+    name: f"Dice {dice(confusion(mask, p), empty=np.nan):.3f}\n"
+          f"HD95 {hd95_px(mask, p):.1f} px, NSD {nsd(mask, p, tolerance_px=2):.2f}"
+    for name, p in errors.items()
+}
+draw.same_dice(image, mask, errors, notes)
+
+# %% [markdown]
+# ## How sure is a mean?
+#
+# A mean over a few patients would be another with other patients. The bootstrap draws the patients again and again, with
+# replacement, and reports the range that holds 95 % of the means {cite:p}`efron1993bootstrap`. It must draw *patients*:
+# slices of one patient are alike, and to draw them one by one pretends to know more than we do.
+
+# %% tags=["hide-input"]
+by_slice = dice(confusion(truth, predictions["Otsu on FLAIR"], axis=(1, 2)), empty=np.nan)[has_tumour]
+by_patient = pd.Series(by_slice).groupby(patients[has_tumour]).mean()
+over_patients, over_slices = bootstrap_interval(by_patient, seed=seed), bootstrap_interval(by_slice, seed=seed)
+if len(by_patient) == 1:
+    text = "With a single test patient there is no interval to give: its spread cannot be told from one value."
+else:
+    wider = (over_patients.high - over_patients.low) / (over_slices.high - over_slices.low)
+    text = (
+        f"Otsu's Dice on a patient's tumour slices is {over_patients.estimate:.3f} on average over {len(by_patient)} patients, "
+        f"with an interval from {over_patients.low:.3f} to {over_patients.high:.3f}. The same slices, drawn as if all "
+        f"{len(by_slice)} were independent, give {over_slices.low:.3f} to {over_slices.high:.3f}. The honest interval has "
+        f"{wider:.1f} times the width of the other one."
+    )
+display(Markdown(text))
+
+# %% [markdown]
+# ## Take-away
+#
+# - Dice and IoU say the same about one mask. Say which one you report.
+# - `1 - Dice` and `-Dice` train the same network.
+# - A score over all slices holds the share of empty slices. Say what an empty slice scores, or score volumes.
+# - Smoothing belongs in the loss. It does not belong in the report.
+# - Compare any score with that of a prediction that knows nothing, and with the price of one pixel.
+# - Give the interval, over patients.
+#
+# ## Exercises
+#
+# **1.** Count TP, FP and FN of the two masks below by hand. Then compute IoU, and Dice from IoU.
+#
+#     truth   ##..      prediction   .##.
+#             ##..                   .##.
+#             ....                   ....
+#             ....                   ....
+
+# %% tags=["solution", "hide-cell"]
+counts = confusion(drawn("##.. ##.. .... ...."), drawn(".##. .##. .... ...."))
+j = iou(counts, empty=np.nan)
+print(counts, f"IoU {j:.3f}, Dice {2 * j / (1 + j):.3f}")
+
+# %% [markdown]
+# **2.** Score *nothing* in batches of 1, 4, 16 and 64 slices, smoothed with s = 1, first in the order of the patients and then
+# shuffled. Which setting flatters it most, and why?
+
+# %% tags=["solution", "hide-cell"]
+order = np.random.default_rng(seed).permutation(len(truth))
+for size in (1, 4, 16, 64):
+    means = [smoothed_dice(pool_batches(confusion(t, np.zeros_like(t), axis=(1, 2)), size), smooth=1).mean()
+             for t in (truth, truth[order])]
+    print(f"batches of {size:2}: in order {means[0]:.3f}, shuffled {means[1]:.3f}")
+print("A batch without tumour scores 1. Small batches and sorted slices make such batches; large shuffled ones do not.")
+
+# %% [markdown]
+# **3.** At which whole tolerance, in pixels, does the prediction that lies three pixels to the right reach a mean NSD of 1?
+# Why is that less surprising than its Dice?
+
+# %% tags=["solution", "hide-cell"]
+shifted = predictions["three pixels to the right"]
+for tolerance in range(5):
+    mean = np.mean([nsd(t, p, tolerance_px=tolerance) for t, p in zip(truth[has_tumour], shifted[has_tumour])])
+    print(f"tolerance {tolerance} px: mean NSD {mean:.3f}")
+print("No border pixel is further than the shift from its own copy. Dice depends on the tumour's size as well.")
