@@ -14,8 +14,13 @@
 # %% [markdown]
 # # How good is a mask?
 #
-# > **Do** score the same masks in several ways. **Learn** what Dice and IoU count, what a loss adds to them, and how
-# > the way of averaging changes a score. **Need** nothing but the slices: no network is trained. **Takes** 20 minutes.
+# :::{admonition} In this chapter
+# :class: tip
+# - **You will** score the same masks in several ways, and watch the score change while the masks do not.
+# - **You will learn** what Dice and IoU count, what a loss adds to them, and what the way of averaging hides.
+# - **You need** nothing but the slices. No network is trained.
+# - **It takes** about 20 minutes to read, and less than a minute to run.
+# :::
 #
 # A network's mask is never quite the reader's mask. One number has to say how close it comes. This chapter shows that
 # the number depends on a few decisions, which reports often leave out: what an empty slice scores, and what is averaged.
@@ -52,7 +57,7 @@ print(f"{test['patient'].nunique()} test patients, {len(test)} slices, {(test['t
 #
 # $$\mathrm{IoU} = \frac{TP}{TP + FP + FN} \qquad \mathrm{Dice} = \frac{2\,TP}{2\,TP + FP + FN}$$
 #
-# IoU {cite:p}`jaccard1912` is the overlap's share of the union. Dice {cite:p}`dice1945` is twice the overlap divided by
+# {term}`IoU` {cite:p}`jaccard1912` is the overlap's share of the union. {term}`Dice` {cite:p}`dice1945` is twice the overlap divided by
 # the sum of both areas. Neither counts TN, so neither is flattered by a large background.
 
 # %%
@@ -94,7 +99,7 @@ draw.dice_against_iou({name: iou(confusion(truth, p), empty=np.nan) for name, p 
 # ## From the coefficient to a loss
 #
 # A network puts out probabilities, and training needs a gradient. So the counts become sums of probabilities, and a
-# constant $s$ is added above and below to keep the ratio defined. The article names two forms of the loss: $1 - d$, with a
+# constant $s$ is added above and below to keep the ratio defined. The article names two forms of the {term}`loss`: $1 - d$, with a
 # range of 0 to 1, and $-d$, with a range of -1 to 0.
 
 # %%
@@ -212,8 +217,8 @@ display(Markdown(
 # - **Per batch** is what Keras shows during training. It depends on the batch size and, when slices are shuffled, on chance.
 #   The article does not say how its scores were averaged; a Keras metric is averaged in this way.
 # - **Per slice** gives a sliver of tumour the weight of a large section. What the empty slices score decides the rest.
-# - **Per volume** asks the clinical question: how well was this patient's tumour found? This book reports it first.
-# - **Pooled** lets the patients with large tumours decide.
+# - **Per {term}`volume`** asks the clinical question: how well was this patient's tumour found? This book reports it first.
+# - **{term}`Pooled <pooled>`** lets the patients with large tumours decide.
 #
 # ## Trivial predictions that score high on the wrong metric
 #
@@ -276,8 +281,8 @@ display(Markdown(
 #
 # Dice counts wrong pixels and does not ask how far off they are. Two measures look at the borders {cite:p}`maierhein2024metrics`:
 #
-# - **HD95**, the 95 % Hausdorff distance: 95 of 100 border pixels lie at most this far from the other border. Smaller is better.
-# - **NSD**, the normalised surface Dice: the share of both borders that lies within a tolerance of the other
+# - {term}`HD95`, the 95 % Hausdorff distance: 95 of 100 border pixels lie at most this far from the other border. Smaller is better.
+# - {term}`NSD`, the normalised surface Dice: the share of both borders that lies within a tolerance of the other
 #   {cite:p}`nikolov2021clinically`. Larger is better.
 #
 # Both are measured on tumour slices, in pixels of the frame: the data set gives no spacing. A missed tumour costs the
@@ -306,7 +311,7 @@ draw.same_dice(image, mask, errors, notes)
 # %% [markdown]
 # ## How sure is a mean?
 #
-# A mean over a few patients would be another with other patients. The bootstrap draws the patients again and again, with
+# A mean over a few patients would be another with other patients. The {term}`bootstrap` draws the patients again and again, with
 # replacement, and reports the range that holds 95 % of the means {cite:p}`efron1993bootstrap`. It must draw *patients*:
 # slices of one patient are alike, and to draw them one by one pretends to know more than we do.
 
