@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import tifffile
@@ -402,7 +403,7 @@ def _read_slice(root: Path, patient: str, number: int) -> dict:
     if problems:
         return {"problems": problems}
     image, mask = pixels
-    means = image.mean(axis=(0, 1)).tolist()
+    means = cv2.mean(image)  # a channel at a time, and far faster than NumPy over three interleaved channels
     return {
         "patient": patient,
         "case": patient.rpartition("_")[0],
