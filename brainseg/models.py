@@ -1,0 +1,264 @@
+"""The three networks of the study: FCN-32, U-Net and ResUNet. Architecture only, public Keras 3 API only.
+
+Every network maps ``(batch, size, size, channels)`` float values in [0, 1] to ``(batch, size, size, 1)``
+float32 probabilities. Nothing here compiles, trains or knows about files, so the same definitions
+run on Keras's TensorFlow, JAX and PyTorch backends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from keras import layers
+
+# A short training sees few batches. With Keras's default momentum of 0.99 the moving statistics
+# of batch normalisation would still remember their starting values when the training ends.
+_NORM_MOMENTUM = 0.9
+
+
+def _normalise(x):
+    return layers.BatchNormalization(momentum=_NORM_MOMENTUM)(x)
+
+
+def _convolve(x, filters: int, size: int = 3, strides: int = 1):
+    """Convolution without bias (the normalisation that follows has one), normalisation, ReLU."""
+    x = layers.Conv2D(
+        filters, size, strides=strides, padding="same", use_bias=False, kernel_initializer="he_normal"
+    )(x)
+    return layers.Activation("relu")(_normalise(x))
+
+
+def _probability(x):
+    """One probability a pixel, in float32 whatever the precision of the layers before it."""
+    return layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name="probability")(x)
+
+
+def fcn32(image_size: int, filters: int = 16, channels: int = 3, score_maps: int = 1) -> keras.Model:
+    """FCN-32s: a classification network turned into a segmentation network.
+
+    A VGG-style encoder halves the grid five times. A 1x1 convolution scores each cell of the last
+    grid, and one transposed convolution with stride 32 blows the scores up to the full frame, starting
+    from bilinear interpolation.
+
+    Parameters
+    ----------
+    image_size : int
+        Side of the square input in pixels, a multiple of 32.
+    filters : int
+        Width of the first stage. VGG-16 has 64; the later stages have 2, 4, 8 and 8 times as many.
+    channels : int
+        Channels of the input.
+    score_maps : int
+        Score maps on the coarse grid. The paper has one a class, so 1 here. More maps let a
+        cell describe the shape of the tumour inside it, and are an extra, not the paper's network.
+
+    Raises
+    ------
+    ValueError
+        Where the size is not a multiple of 32 or a number is not positive.
+
+    Notes
+    -----
+    After Long, Shelhamer and Darrell (2015), doi:10.1109/CVPR.2015.7298965. Deviations: trained from
+    scratch, with batch normalisation, 3x3 instead of 7x7 in the first fully convolutional layer, a
+    width that is a parameter, and "same" padding in place of padding by 100 pixels and cropping.
+    """
+    _check(image_size, 32, filters=filters, channels=channels, score_maps=score_maps)
+    image = x = keras.Input((image_size, image_size, channels), name="image")
+    for stage, (width, convolutions) in enumerate(
+        zip((1, 2, 4, 8, 8), (2, 2, 3, 3, 3), strict=True), start=1
+    ):
+        for _ in range(convolutions):
+            x = _convolve(x, width * filters)
+        x = layers.MaxPooling2D(2, name=f"pool{stage}")(x)
+    x = _convolve(x, 16 * filters)
+    x = layers.Dropout(0.2)(x)
+    x = _convolve(x, 16 * filters, size=1)
+    x = layers.Conv2D(score_maps, 1, kernel_initializer="he_normal", name="score")(x)
+    x = layers.Conv2DTranspose(
+        1, 64, strides=32, padding="same", kernel_initializer=_bilinear, name="upsample", dtype="float32"
+    )(x)
+    return keras.Model(image, layers.Activation("sigmoid", dtype="float32", name="probability")(x), name="fcn32")
+
+
+def _bilinear(shape, dtype=None):
+    """Kernel ``(height, width, out, in)`` that makes a transposed convolution interpolate bilinearly."""
+    size = shape[0]
+    ramp = 1 - np.abs((np.arange(size) - (size - 1) / 2) / (size / 2))
+    kernel = np.outer(ramp, ramp)[:, :, None, None] / shape[3]
+    return keras.ops.convert_to_tensor(np.broadcast_to(kernel, shape), dtype=dtype)
+
+
+def unet(image_size: int, filters: int = 16, channels: int = 3, depth: int = 4) -> keras.Model:
+    """U-Net: an encoder, a decoder, and a bridge between them at every resolution.
+
+    Parameters
+    ----------
+    image_size : int
+        Side of the square input in pixels, a multiple of ``2 ** depth``.
+    filters : int
+        Width of the first level; each level below has twice as many. The paper has 64.
+    channels : int
+        Channels of the input.
+    depth : int
+        How often the grid is halved. The paper has 4.
+
+    Raises
+    ------
+    ValueError
+        Where the size does not fit the depth or a number is not positive.
+
+    Notes
+    -----
+    After Ronneberger, Fischer and Brox (2015), doi:10.1007/978-3-319-24574-4_28. Deviations: batch
+    normalisation, "same" padding, so that output and input have one size, one sigmoid channel.
+    """
+    _check(image_size, 2**depth, filters=filters, channels=channels, depth=depth)
+    image = x = keras.Input((image_size, image_size, channels), name="image")
+    bridges = []
+    for level in range(depth):
+        x = _convolve(_convolve(x, filters * 2**level), filters * 2**level)
+        bridges.append(x)
+        x = layers.MaxPooling2D(2, name=f"down{level + 1}")(x)
+    x = _convolve(_convolve(x, filters * 2**depth), filters * 2**depth)
+    for level in reversed(range(depth)):
+        width = filters * 2**level
+        x = layers.Conv2DTranspose(width, 2, strides=2, kernel_initializer="he_normal", name=f"up{level + 1}")(x)
+        x = layers.Concatenate(name=f"bridge{level + 1}")([bridges[level], x])
+        x = _convolve(_convolve(x, width), width)
+    return keras.Model(image, _probability(x), name="unet")
+
+
+def resunet(image_size: int, filters: int = 16, channels: int = 3, depth: int = 3) -> keras.Model:
+    """ResUNet: a U-Net built of residual units, which learn a correction to their input.
+
+    Parameters
+    ----------
+    image_size : int
+        Side of the square input in pixels, a multiple of ``2 ** depth``.
+    filters : int
+        Width of the first level; each level below has twice as many. The paper has 64.
+    channels : int
+        Channels of the input.
+    depth : int
+        How often the grid is halved. The paper has 3.
+
+    Raises
+    ------
+    ValueError
+        Where the size does not fit the depth or a number is not positive.
+
+    Notes
+    -----
+    After Zhang, Liu and Wang (2018), doi:10.1109/LGRS.2018.2802944: pre-activation units
+    (normalise, ReLU, convolve, twice), a stride in place of pooling, nearest-neighbour upsampling.
+    Deviation: the shortcut is projected by a 1x1 convolution only where the shape changes.
+    """
+    _check(image_size, 2**depth, filters=filters, channels=channels, depth=depth)
+    image = keras.Input((image_size, image_size, channels), name="image")
+    # The first unit meets the raw image, so it starts with a convolution, not an activation.
+    x = _pre_activated(_plain(image, filters), filters)
+    x = layers.Add(name="unit1")([x, _plain(image, filters, size=1)])
+    bridges = []
+    for level in range(1, depth + 1):
+        bridges.append(x)
+        x = _residual(x, filters * 2**level, strides=2, name=f"unit{level + 1}")
+    for level in reversed(range(depth)):
+        x = layers.UpSampling2D(2, name=f"up{level + 1}")(x)
+        x = layers.Concatenate(name=f"bridge{level + 1}")([bridges[level], x])
+        x = _residual(x, filters * 2**level, name=f"decode{level + 1}")
+    return keras.Model(image, _probability(x), name="resunet")
+
+
+def _plain(x, filters: int, size: int = 3, strides: int = 1):
+    return layers.Conv2D(filters, size, strides=strides, padding="same", kernel_initializer="he_normal")(x)
+
+
+def _pre_activated(x, filters: int, strides: int = 1):
+    return _plain(layers.Activation("relu")(_normalise(x)), filters, strides=strides)
+
+
+def _residual(x, filters: int, name: str, strides: int = 1):
+    """Full pre-activation residual unit (He et al. 2016, doi:10.1007/978-3-319-46493-0_38)."""
+    shortcut = x
+    if strides > 1 or x.shape[-1] != filters:
+        shortcut = _normalise(_plain(x, filters, size=1, strides=strides))
+    x = _pre_activated(_pre_activated(x, filters, strides=strides), filters)
+    return layers.Add(name=name)([x, shortcut])
+
+
+MODELS: dict[str, Callable[..., keras.Model]] = {"fcn32": fcn32, "unet": unet, "resunet": resunet}
+
+TITLES = {"fcn32": "FCN-32", "unet": "U-Net", "resunet": "ResUNet"}
+
+
+def build_model(name: str, image_size: int, **options) -> keras.Model:
+    """Build one of :data:`MODELS` by name; the options are those of its own function.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or a size that the network cannot take.
+    """
+    if name not in MODELS:
+        raise ValueError(f"unknown model {name!r}: choose one of {', '.join(MODELS)}")
+    return MODELS[name](image_size, **options)
+
+
+def _check(image_size: int, multiple: int, **positive: int) -> None:
+    for name, value in positive.items():
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, not {value}")
+    if image_size < multiple or image_size % multiple:
+        below = max(image_size // multiple, 1) * multiple
+        raise ValueError(
+            f"image_size {image_size} does not fit this network, which needs a multiple of {multiple}: "
+            f"choose {below} or {below + multiple}"
+        )
+
+
+def multiply_adds(model: keras.Model) -> int:
+    """Multiply-add operations of all convolutions for one image; a multiply-add is two FLOPs.
+
+    Normalisations, activations and interpolations are left out: together they are about a percent.
+    """
+    total = 0
+    for layer in model.layers:
+        if isinstance(layer, layers.Conv2DTranspose):
+            height, width = layer.input.shape[1:3]
+        elif isinstance(layer, layers.Conv2D):
+            height, width = layer.output.shape[1:3]
+        else:
+            continue
+        total += height * width * int(np.prod(layer.kernel.shape))
+    return total
+
+
+def receptive_field(model: keras.Model) -> int:
+    """Height in pixels of the part of the input that can change the output's central pixel.
+
+    Measured, not derived: on a copy of the network whose kernels are all positive, one row of the
+    input after the other is lit, and the rows that reach the centre are counted. The input's own
+    height is the most that it can find.
+
+    Returns
+    -------
+    int
+        Rows between the first and the last that reach the centre, both included.
+    """
+    probe = keras.models.clone_model(model)
+    for layer in probe.layers:
+        if isinstance(layer, (layers.Conv2D, layers.Conv2DTranspose)):
+            kernel, *bias = layer.get_weights()
+            fan_in = int(np.prod(kernel.shape)) / kernel.shape[-1]
+            layer.set_weights([np.full_like(kernel, 1 / fan_in), *(np.zeros_like(b) for b in bias)])
+    # Before the sigmoid, which would flatten small differences into the same float.
+    linear = keras.Model(probe.input, probe.get_layer("probability").input)
+    size = model.input_shape[1]
+    rows = np.zeros((size, size, *model.input_shape[2:]), "float32")
+    rows[np.arange(size), np.arange(size)] = 1e6
+    centre = [float(linear.predict_on_batch(rows[i : i + 1])[0, size // 2, size // 2].max()) for i in range(size)]
+    reaching = np.flatnonzero(np.array(centre) > 0)
+    return int(reaching[-1] - reaching[0] + 1)
