@@ -1,0 +1,87 @@
+"""Prepared slices on their way into a network, and probabilities on their way out."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from brainseg.augmentation import augment
+from brainseg.prepare import Prepared
+from brainseg.recipe import Recipe
+
+
+class SliceBatches(keras.utils.PyDataset):
+    """Batches of prepared slices as float32 in [0, 1], drawn and augmented by seed and epoch alone.
+
+    Because each batch depends on nothing that came before it, a resumed training sees what an
+    uninterrupted one would have seen.
+    """
+
+    def __init__(self, prepared: Prepared, rows: np.ndarray, recipe: Recipe, first_epoch: int = 0):
+        super().__init__()
+        self.prepared, self.recipe = prepared, recipe
+        self.rows = np.asarray(rows)
+        tumour = prepared.table["tumour_px"].to_numpy()[self.rows] > 0
+        self.pools = self.rows[tumour], self.rows[~tumour]
+        self.length = int(np.ceil((recipe.slices_per_epoch or len(self.rows)) / recipe.batch_size))
+        self.start(first_epoch)
+
+    def start(self, epoch: int) -> None:
+        """Draw the slices of an epoch."""
+        self.epoch = epoch
+        rng = np.random.default_rng([self.recipe.seed, epoch])
+        count = self.recipe.slices_per_epoch or len(self.rows)
+        if self.recipe.tumour_share and all(len(pool) for pool in self.pools):
+            tumours = round(count * self.recipe.tumour_share)
+            drawn = [_draw(self.pools[0], tumours, rng), _draw(self.pools[1], count - tumours, rng)]
+            self.order = rng.permutation(np.concatenate(drawn))
+        else:
+            self.order = _draw(self.rows, count, rng)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        size = self.recipe.batch_size
+        rows = self.order[index * size : (index + 1) * size]
+        images, masks = load_batch(self.prepared, rows)
+        if self.recipe.augmentation:
+            rng = np.random.default_rng([self.recipe.seed, self.epoch, index])
+            pairs = [augment(i, m[..., 0], rng, self.recipe.drop_sequence) for i, m in zip(images, masks, strict=True)]
+            images = np.stack([image for image, _ in pairs])
+            masks = np.stack([mask for _, mask in pairs])[..., None]
+        return images, masks
+
+
+def _draw(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """`count` of the rows in random order, each as often as any other give or take one."""
+    rounds = -(-count // len(rows))
+    return np.concatenate([rng.permutation(rows) for _ in range(rounds)])[:count]
+
+
+def load_batch(prepared: Prepared, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Images (n, size, size, 3) and soft masks (n, size, size, 1), both float32 in [0, 1]."""
+    return (
+        prepared.images[rows].astype(np.float32) / 255,
+        prepared.masks[rows, ..., None].astype(np.float32) / 255,
+    )
+
+
+def predict_prepared(model: keras.Model, prepared: Prepared, rows: np.ndarray, batch_size: int = 32) -> np.ndarray:
+    """Probabilities of prepared slices, in the prepared (cropped and resized) frame.
+
+    Returns
+    -------
+    ndarray, float32 (n, size, size) in [0, 1]
+    """
+    rows = np.asarray(rows)
+    size = prepared.images.shape[1]
+    probabilities = np.empty((len(rows), size, size), np.float32)
+    for start in range(0, len(rows), batch_size):
+        part = rows[start : start + batch_size]
+        images, _ = load_batch(prepared, part)
+        # One batch shape, so that the graph is compiled once.
+        padded = np.zeros((batch_size, *images.shape[1:]), np.float32)
+        padded[: len(part)] = images
+        probabilities[start : start + len(part)] = model.predict_on_batch(padded)[: len(part), ..., 0]
+    return probabilities

@@ -1,0 +1,182 @@
+"""Runs: a recipe, prepared arrays and a split, trained once and found ever after.
+
+A run is identified by everything that its weights depend on, the code included.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from brainseg import models
+from brainseg.paths import build_folder, write_atomically
+from brainseg.prepare import Prepared
+from brainseg.recipe import Recipe
+from brainseg.training import clear_states, train
+from brainseg.weights import load_weights
+
+
+@dataclass
+class Run:
+    """A trained network with all that its evaluation needs.
+
+    Attributes
+    ----------
+    model : keras.Model
+        With the weights of the best validation epoch.
+    recipe : Recipe
+    prepared : Prepared
+    split : Series
+        "train", "validation" or "test" for each row of the prepared table.
+    history : DataFrame
+        One row an epoch: ``epoch, loss, validation_dice, learning_rate, seconds``.
+    record : dict
+        What ran where: seconds, versions, processor, patients seen, best epoch.
+    folder : Path
+    """
+
+    model: keras.Model
+    recipe: Recipe
+    prepared: Prepared
+    split: pd.Series
+    history: pd.DataFrame
+    record: dict
+    folder: Path
+
+    def rows(self, part: str) -> np.ndarray:
+        """Row numbers of "train", "validation" or "test" in the prepared table."""
+        return np.flatnonzero(self.split.to_numpy() == part)
+
+
+def train_or_load(recipe: Recipe, prepared: Prepared, split: pd.Series, folder: str | Path | None = None) -> Run:
+    """Train a run, or load it where it has been trained before, or go on where it was interrupted.
+
+    The weights kept are those of the epoch with the best mean per-volume Dice on the validation
+    patients. Test slices are not read.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    prepared : Prepared
+    split : Series of "train", "validation", "test"
+        One value a row of ``prepared.table``; other values keep a row out of the run.
+    folder : path, optional
+        Where runs are kept; ``runs`` in the build folder by default.
+
+    Raises
+    ------
+    ValueError
+        Where the split does not fit the table, or leaves nothing to train or validate on.
+    """
+    if len(split) != len(prepared.table):
+        raise ValueError(f"the split has {len(split)} rows, the prepared table {len(prepared.table)}")
+    for part in ("train", "validation"):
+        if not (split == part).any():
+            raise ValueError(f"the split has no {part} slices: give it more patients or a larger share")
+    folder = Path(folder or build_folder() / "runs") / f"{recipe.model}-{identity(recipe, prepared, split)}"
+    configure_backend()
+    keras.utils.set_random_seed(recipe.seed)
+    model = models.build_model(recipe.model, prepared.preprocessing.image_size, **recipe.options)
+    if not (folder / "run.json").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        history = train(model, recipe, prepared, split, folder)
+        with write_atomically(folder / "run.json") as part:
+            part.write_text(json.dumps(_record(model, recipe, prepared, split, history), indent=1))
+        clear_states(folder)
+    load_weights(model, folder / "best.npz")
+    record = json.loads((folder / "run.json").read_text())
+    return Run(model, recipe, prepared, split, pd.read_csv(folder / "history.csv"), record, folder)
+
+
+def _record(model, recipe: Recipe, prepared: Prepared, split: pd.Series, history: pd.DataFrame) -> dict:
+    patients = prepared.table["patient"]
+    best = history.loc[history["validation_dice"].idxmax()]
+    return {
+        "recipe": asdict(recipe),
+        "preprocessing": asdict(prepared.preprocessing),
+        "cohort": prepared.table.attrs.get("fingerprint"),
+        # Who was seen, so that an evaluation can keep these patients out of every test.
+        "patients": {
+            part: sorted(patients[split.to_numpy() == part].unique()) for part in ("train", "validation")
+        },
+        "training_slices": int((split == "train").sum()),
+        "best_epoch": int(best["epoch"]),
+        "validation_dice": float(best["validation_dice"]),
+        "seconds": float(history["seconds"].sum()),
+        "peak_memory_mib": peak_memory_mib(),
+        "parameters": model.count_params(),
+        "versions": {
+            "python": platform.python_version(),
+            "keras": keras.__version__,
+            "backend": keras.backend.backend(),
+        },
+        "processor": processor(),
+    }
+
+
+def identity(recipe: Recipe, prepared: Prepared, split: pd.Series) -> str:
+    """Twelve hexadecimal digits that change with anything that the weights depend on."""
+    parts = [json.dumps(asdict(recipe), sort_keys=True), prepared.fingerprint, ",".join(split), *_code()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def _code() -> Iterator[str]:
+    """The code that weights depend on, without comments, docstrings and layout."""
+    for name in ("models", "losses", "augmentation", "batches", "training"):
+        tree = ast.parse(Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+                body[0].value.value = ""
+        yield ast.dump(tree)
+
+
+def configure_backend() -> None:
+    """Let TensorFlow use the processor's bfloat16 units, where it has them; otherwise change nothing.
+
+    Sums and the loss stay in float32. On processors with AVX512-BF16 or AMX a training step takes
+    about two thirds of the time (see results/benchmark.json); elsewhere bfloat16 is emulated and slower.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU") and {"avx512_bf16", "amx_bf16"} & _processor_flags():
+        tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
+
+
+def _processor_flags() -> set[str]:
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:  # not Linux: no flags known
+        return set()
+    line = next((line for line in text.splitlines() if line.startswith("flags")), "")
+    return set(line.partition(":")[2].split())
+
+
+def processor() -> str:
+    """Name of the processor or the GPU that trains, for the record of a run."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+        return next(line for line in text.splitlines() if line.startswith("model name")).partition(": ")[2]
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def peak_memory_mib() -> float | None:
+    """Most memory that this process has held so far, in MiB; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if platform.system() == "Darwin" else 2**10)

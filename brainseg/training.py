@@ -1,0 +1,150 @@
+"""Training one network, so that it can be interrupted and resumed.
+
+The loop is Keras's own ``fit``. Two callbacks save the state after each epoch and keep the weights
+that did best on the validation patients.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from brainseg import models
+from brainseg.batches import SliceBatches, predict_prepared
+from brainseg.paths import write_atomically
+from brainseg.prepare import Prepared
+from brainseg.recipe import LOSSES, Recipe
+from brainseg.weights import save_weights
+
+
+def train(
+    model: keras.Model, recipe: Recipe, prepared: Prepared, split: pd.Series, folder: Path
+) -> pd.DataFrame:
+    """Train `model` in place and leave ``best.npz`` and ``history.csv`` in `folder`.
+
+    An interrupted training that left its state in the same folder goes on after its last whole epoch.
+
+    Returns
+    -------
+    DataFrame
+        One row an epoch: ``epoch, loss, validation_dice, learning_rate, seconds``.
+    """
+    training, validation = (np.flatnonzero(split.to_numpy() == part) for part in ("train", "validation"))
+    batches = SliceBatches(prepared, training, recipe)
+    steps = len(batches) * recipe.epochs
+    warmup = max(steps // 20, 1)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        recipe.learning_rate / 20, steps - warmup, warmup_target=recipe.learning_rate, warmup_steps=warmup
+    )
+    average = {"use_ema": True, "ema_momentum": recipe.average_weights} if recipe.average_weights else {}
+    model.compile(keras.optimizers.Adam(schedule, **average), loss=LOSSES[recipe.loss])
+    first, history = _resume(model, folder)
+    with tqdm(
+        total=steps, initial=first * len(batches), desc=models.TITLES[recipe.model], unit="step", mininterval=1.0
+    ) as bar:
+        callbacks = [_SaveState(folder)]
+        if recipe.average_weights:
+            callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+        callbacks.append(_KeepBest(folder, batches, validation, history, bar))
+        model.fit(
+            batches, epochs=recipe.epochs, initial_epoch=first, shuffle=False, verbose=0, callbacks=callbacks
+        )
+    return pd.DataFrame(history)
+
+
+def clear_states(folder: Path) -> None:
+    """Delete the states that a training keeps for being resumed."""
+    for state in _saved_states(folder):
+        state.unlink()
+
+
+def _resume(model: keras.Model, folder: Path) -> tuple[int, list[dict]]:
+    """Load the newest state that is whole and has its history; say which epoch comes next."""
+    history_path = folder / "history.csv"
+    known = pd.read_csv(history_path).to_dict("records") if history_path.is_file() else []
+    for state in reversed(_saved_states(folder)):
+        epoch = int(state.name.split(".")[0])
+        # The state is written before the history, so the last state may lack its row. Then one
+        # epoch is trained again.
+        if epoch <= len(known):
+            model.optimizer.build(model.trainable_variables)
+            model.load_weights(state)
+            return epoch, known[:epoch]
+    return 0, []
+
+
+def validation_dice(model: keras.Model, prepared: Prepared, rows: np.ndarray) -> float:
+    """Mean Dice of the patients among `rows`, each scored as one volume, in the prepared frame at 0.5.
+
+    The training is steered by this number. It is not a reported result: those are computed in the
+    original frame by :mod:`brainseg.evaluation`.
+    """
+    prediction = predict_prepared(model, prepared, rows) >= 0.5
+    truth = prepared.masks[rows] >= 128
+    patients = prepared.table["patient"].to_numpy()[rows]
+    scores = []
+    for patient in np.unique(patients):
+        of = patients == patient
+        total = truth[of].sum() + prediction[of].sum()
+        scores.append(2 * (truth[of] & prediction[of]).sum() / total if total else 1.0)
+    return float(np.mean(scores))
+
+
+class _SaveState(keras.callbacks.Callback):
+    """After each epoch: weights and optimiser as they are, so that a training can go on from here."""
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self.folder = folder
+
+    def on_epoch_end(self, epoch, logs=None):
+        with write_atomically(self.folder / f"{epoch + 1:04d}.weights.h5") as part:
+            self.model.save_weights(part)
+        for older in _saved_states(self.folder)[:-2]:
+            older.unlink()
+
+
+def _saved_states(folder: Path) -> list[Path]:
+    return sorted(folder.glob("[0-9]*.weights.h5"))
+
+
+class _KeepBest(keras.callbacks.Callback):
+    """After each epoch: validate, write the history, keep the best weights, move the progress bar.
+
+    Comes after `SwapEMAWeights` in the list, so that it validates and keeps the averaged weights.
+    """
+
+    def __init__(self, folder: Path, batches: SliceBatches, validation: np.ndarray, history: list[dict], bar: tqdm):
+        super().__init__()
+        self.folder, self.batches, self.validation = folder, batches, validation
+        self.history, self.bar = history, bar
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.perf_counter()
+        self.batches.start(epoch)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update()
+
+    def on_epoch_end(self, epoch, logs=None):
+        score = validation_dice(self.model, self.batches.prepared, self.validation)
+        best = max((row["validation_dice"] for row in self.history), default=-1.0)
+        self.history.append(
+            {
+                "epoch": epoch + 1,
+                "loss": float(logs["loss"]),
+                "validation_dice": score,
+                "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
+                "seconds": time.perf_counter() - self.began,
+            }
+        )
+        if score > best:
+            save_weights(self.model, self.folder / "best.npz")
+        with write_atomically(self.folder / "history.csv") as part:
+            pd.DataFrame(self.history).to_csv(part, index=False)
+        self.bar.set_postfix_str(f"loss {logs['loss']:.3f}, validation Dice {score:.3f}, best {max(best, score):.3f}")

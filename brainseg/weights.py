@@ -1,0 +1,33 @@
+"""Weights as files that every Keras backend reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from brainseg.paths import write_atomically
+
+
+def save_weights(model: keras.Model, path: Path, dtype: str = "float32") -> None:
+    """Write a model's weights, without its optimiser, as one ``.npz`` that any Keras backend reads."""
+    arrays = {f"{i:03d}": np.asarray(w, dtype=dtype) for i, w in enumerate(model.get_weights())}
+    with write_atomically(path) as part:
+        np.savez_compressed(part, **arrays)
+
+
+def load_weights(model: keras.Model, path: Path) -> None:
+    """Read weights written by :func:`save_weights` into a model of the same architecture.
+
+    Raises
+    ------
+    ValueError
+        Where the file's arrays do not fit the model.
+    """
+    with np.load(path) as arrays:
+        weights = [arrays[name].astype(np.float32) for name in sorted(arrays)]
+    expected = [w.shape for w in model.get_weights()]
+    if [w.shape for w in weights] != expected:
+        raise ValueError(f"{path} does not hold weights of this {model.name}: other widths, depth or size")
+    model.set_weights(weights)
