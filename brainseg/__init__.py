@@ -8,4 +8,9 @@ The modules form a line, and each imports only from those before it::
     -> metrics, losses -> models -> training -> evaluation -> predict -> figures -> study
 """
 
+import os
+
+# TensorFlow greets every start with a page about processors and missing GPUs. Errors still show.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
 __version__ = "0.1.0"

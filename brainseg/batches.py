@@ -47,9 +47,10 @@ class SliceBatches(keras.utils.PyDataset):
         images, masks = load_batch(self.prepared, rows)
         if self.recipe.augmentation:
             rng = np.random.default_rng([self.recipe.seed, self.epoch, index])
-            pairs = [augment(i, m[..., 0], rng, self.recipe.drop_sequence) for i, m in zip(images, masks, strict=True)]
-            images = np.stack([image for image, _ in pairs])
-            masks = np.stack([mask for _, mask in pairs])[..., None]
+            for row in range(len(rows)):
+                images[row], masks[row, ..., 0] = augment(
+                    images[row], masks[row, ..., 0], rng, self.recipe.drop_sequence
+                )
         return images, masks
 
 
@@ -67,8 +68,12 @@ def load_batch(prepared: Prepared, rows: np.ndarray) -> tuple[np.ndarray, np.nda
     )
 
 
-def predict_prepared(model: keras.Model, prepared: Prepared, rows: np.ndarray, batch_size: int = 32) -> np.ndarray:
+def predict_prepared(
+    model: keras.Model, prepared: Prepared, rows: np.ndarray, mirror: bool = False, batch_size: int = 32
+) -> np.ndarray:
     """Probabilities of prepared slices, in the prepared (cropped and resized) frame.
+
+    With `mirror` the network sees each slice mirrored left to right; the result is mirrored back.
 
     Returns
     -------
@@ -80,8 +85,10 @@ def predict_prepared(model: keras.Model, prepared: Prepared, rows: np.ndarray, b
     for start in range(0, len(rows), batch_size):
         part = rows[start : start + batch_size]
         images, _ = load_batch(prepared, part)
+        if mirror:
+            images = images[:, :, ::-1]
         # One batch shape, so that the graph is compiled once.
         padded = np.zeros((batch_size, *images.shape[1:]), np.float32)
         padded[: len(part)] = images
         probabilities[start : start + len(part)] = model.predict_on_batch(padded)[: len(part), ..., 0]
-    return probabilities
+    return probabilities[:, :, ::-1] if mirror else probabilities

@@ -78,17 +78,20 @@ def fcn32(image_size: int, filters: int = 16, channels: int = 3, score_maps: int
     x = _convolve(x, 16 * filters, size=1)
     x = layers.Conv2D(score_maps, 1, kernel_initializer="he_normal", name="score")(x)
     x = layers.Conv2DTranspose(
-        1, 64, strides=32, padding="same", kernel_initializer=_bilinear, name="upsample", dtype="float32"
+        1, 64, strides=32, padding="same", kernel_initializer=Bilinear(), name="upsample", dtype="float32"
     )(x)
     return keras.Model(image, layers.Activation("sigmoid", dtype="float32", name="probability")(x), name="fcn32")
 
 
-def _bilinear(shape, dtype=None):
+@keras.saving.register_keras_serializable(package="brainseg")
+class Bilinear(keras.initializers.Initializer):
     """Kernel ``(height, width, out, in)`` that makes a transposed convolution interpolate bilinearly."""
-    size = shape[0]
-    ramp = 1 - np.abs((np.arange(size) - (size - 1) / 2) / (size / 2))
-    kernel = np.outer(ramp, ramp)[:, :, None, None] / shape[3]
-    return keras.ops.convert_to_tensor(np.broadcast_to(kernel, shape), dtype=dtype)
+
+    def __call__(self, shape, dtype=None):
+        size = shape[0]
+        ramp = 1 - np.abs((np.arange(size) - (size - 1) / 2) / (size / 2))
+        kernel = np.outer(ramp, ramp)[:, :, None, None] / shape[3]
+        return keras.ops.convert_to_tensor(np.broadcast_to(kernel, shape), dtype=dtype)
 
 
 def unet(image_size: int, filters: int = 16, channels: int = 3, depth: int = 4) -> keras.Model:
@@ -190,8 +193,6 @@ def _residual(x, filters: int, name: str, strides: int = 1):
 
 
 MODELS: dict[str, Callable[..., keras.Model]] = {"fcn32": fcn32, "unet": unet, "resunet": resunet}
-
-TITLES = {"fcn32": "FCN-32", "unet": "U-Net", "resunet": "ResUNet"}
 
 
 def build_model(name: str, image_size: int, **options) -> keras.Model:

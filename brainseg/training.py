@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from brainseg import models
 from brainseg.batches import SliceBatches, predict_prepared
 from brainseg.paths import write_atomically
 from brainseg.prepare import Prepared
@@ -44,9 +43,7 @@ def train(
     average = {"use_ema": True, "ema_momentum": recipe.average_weights} if recipe.average_weights else {}
     model.compile(keras.optimizers.Adam(schedule, **average), loss=LOSSES[recipe.loss])
     first, history = _resume(model, folder)
-    with tqdm(
-        total=steps, initial=first * len(batches), desc=models.TITLES[recipe.model], unit="step", mininterval=1.0
-    ) as bar:
+    with tqdm(total=steps, initial=first * len(batches), desc=recipe.model, unit="step", mininterval=1) as bar:
         callbacks = [_SaveState(folder)]
         if recipe.average_weights:
             callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))

@@ -1,0 +1,106 @@
+"""Figures of the three training chapters: a network drawn layer by layer, its learning curves, its first predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice, slice_grid
+
+_BLOCKS = {
+    "Conv2D": ("convolution", OKABE_ITO["sky blue"]),
+    "Conv2DTranspose": ("transposed convolution", OKABE_ITO["orange"]),
+    "MaxPooling2D": ("max pooling", OKABE_ITO["reddish purple"]),
+    "UpSampling2D": ("upsampling", OKABE_ITO["yellow"]),
+    "Concatenate": ("bridge joined on", OKABE_ITO["bluish green"]),
+    "Add": ("shortcut added", "#8C8C8C"),
+}
+
+
+def network(model) -> Figure:
+    """Draw a network from left to right: one block a layer, as high as its maps are, as wide as it has channels.
+
+    Parameters
+    ----------
+    model : keras.Model
+    """
+    figure, ax = new_figure(height=3.8)
+    position, seen, previous = 0.0, {}, None
+    for layer in model.layers:
+        kind = type(layer).__name__
+        if kind not in _BLOCKS:
+            continue
+        side, channels = layer.output.shape[1], layer.output.shape[3]
+        height, width = np.log2(side) + 1, 0.35 * (np.log2(channels) + 1)
+        name, colour = _BLOCKS[kind]
+        if previous not in (None, side):
+            position += 0.8
+        ax.add_patch(
+            Rectangle((position, -height / 2), width, height, facecolor=colour, edgecolor="black", linewidth=0.8)
+        )
+        if previous != side:
+            ax.text(position, height / 2 + 0.15, f"{side}", fontsize=10)
+        seen.setdefault(name, colour)
+        position += width + 0.15
+        previous = side
+    top = np.log2(model.input_shape[1]) / 2 + 1.6
+    ax.set(xlim=(-0.5, position + 0.5), ylim=(-top + 0.6, top))
+    ax.set_axis_off()
+    handles = [Rectangle((0, 0), 1, 1, facecolor=colour, edgecolor="black") for colour in seen.values()]
+    figure.legend(handles, list(seen), loc="outside lower center", ncols=min(len(seen), 3))
+    return figure
+
+
+def learning_curves(history: pd.DataFrame, best_epoch: int, colour: str = COLOURS["unet"]) -> Figure:
+    """Training loss and validation Dice by epoch; the epoch whose weights are kept is marked.
+
+    Parameters
+    ----------
+    history : DataFrame
+        With ``epoch, loss, validation_dice``.
+    best_epoch : int
+    colour : str
+    """
+    figure, (left, right) = new_figure(1, 2, height=3.4)
+    left.plot(history["epoch"], history["loss"], color=colour, marker="o", markersize=3)
+    left.set(xlabel="epoch", ylabel="training loss", title="What is minimised")
+    right.plot(history["epoch"], history["validation_dice"], color=colour, marker="o", markersize=3)
+    best = history.loc[history["epoch"] == best_epoch, "validation_dice"].iloc[0]
+    right.axvline(best_epoch, color="black", linestyle=":", linewidth=1)
+    right.annotate(
+        f"kept: epoch {best_epoch}, {best:.2f}", (best_epoch, best), xytext=(-8, -18), textcoords="offset points",
+        ha="right", fontsize=10,
+    )
+    right.set(xlabel="epoch", ylabel="Dice a patient, mean", ylim=(0, 1), title="What is selected on (validation)")
+    return figure
+
+
+def predictions(
+    images: Sequence[np.ndarray], truths: Sequence[np.ndarray], probabilities: Sequence[np.ndarray],
+    titles: Sequence[str], threshold: float = 0.5,
+) -> Figure:
+    """One row a slice: input, true mask, prediction, and both outlines on the input.
+
+    Parameters
+    ----------
+    images : sequence of uint8 arrays (H, W, 3)
+    truths : sequence of bool arrays (H, W)
+    probabilities : sequence of float arrays (H, W) in [0, 1]
+    titles : sequence of str
+        Written over the first panel of each row.
+    threshold : float
+    """
+    figure, axes = slice_grid(len(images), 4)
+    for row, image, truth, probability, title in zip(axes, images, truths, probabilities, titles, strict=True):
+        show_slice(row[0], image, title)
+        show_slice(row[1], truth, "truth")
+        show_slice(row[2], probability >= threshold, "prediction")
+        show_slice(row[3], image, "both")
+        outline(row[3], truth, COLOURS["truth"])
+        outline(row[3], probability >= threshold, COLOURS["prediction"])
+    outline_legend(figure, {"truth": COLOURS["truth"], "prediction": COLOURS["prediction"]})
+    return figure
