@@ -6,8 +6,10 @@ A run is identified by everything that its weights depend on, the code included.
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -103,7 +105,7 @@ def _record(model, recipe: Recipe, prepared: Prepared, split: pd.Series, history
     return {
         "recipe": asdict(recipe),
         "preprocessing": asdict(prepared.preprocessing),
-        "cohort": prepared.table.attrs.get("fingerprint"),
+        "prepared": prepared.fingerprint,
         # Who was seen, so that an evaluation can keep these patients out of every test.
         "patients": {
             part: sorted(patients[split.to_numpy() == part].unique()) for part in ("train", "validation")
@@ -141,15 +143,21 @@ def _code() -> Iterator[str]:
 
 
 def configure_backend() -> None:
-    """Let TensorFlow use the processor's bfloat16 units, where it has them; otherwise change nothing.
+    """Let TensorFlow use all cores for one layer at a time, and bfloat16 where the processor has it.
 
-    Sums and the loss stay in float32. On processors with AVX512-BF16 or AMX a training step takes
-    about two thirds of the time (see results/benchmark.json); elsewhere bfloat16 is emulated and slower.
+    The small layers of these networks gain nothing from running side by side. On processors with
+    AVX512-BF16 or AMX, convolutions multiply in bfloat16; weights, sums and the loss stay in float32.
+    Elsewhere bfloat16 would be emulated and slow, so it stays off. What both are worth is measured
+    in ``results/benchmark.json``.
     """
     if keras.backend.backend() != "tensorflow":
         return
     import tensorflow as tf
 
+    # Once the first operation has run, the threads can no longer be changed.
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.threading.set_intra_op_parallelism_threads(os.cpu_count() or 1)
     if not tf.config.list_physical_devices("GPU") and {"avx512_bf16", "amx_bf16"} & _processor_flags():
         tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
 
