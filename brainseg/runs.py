@@ -20,9 +20,11 @@ import numpy as np
 import pandas as pd
 
 from brainseg import models
+from brainseg.cohort import find_cohort
 from brainseg.paths import build_folder, write_atomically
-from brainseg.prepare import Prepared
+from brainseg.prepare import Prepared, Preprocessing, prepare
 from brainseg.recipe import Recipe
+from brainseg.splits import make_split
 from brainseg.training import clear_states, train
 from brainseg.weights import load_weights
 
@@ -57,6 +59,53 @@ class Run:
     def rows(self, part: str) -> np.ndarray:
         """Row numbers of "train", "validation" or "test" in the prepared table."""
         return np.flatnonzero(self.split.to_numpy() == part)
+
+
+def study_run(
+    model: str,
+    data: str | Path,
+    *,
+    seed: int,
+    image_size: int,
+    contrast: str,
+    crop: str,
+    split_by: str,
+    fold: int,
+    filters: int,
+    epochs: int,
+    slices_per_epoch: int,
+) -> Run:
+    """The run that a chapter's parameters describe, trained if it has not been before.
+
+    Chapters 5 to 7 train these runs and chapters 8 and 9 load them, each by this one call, so that
+    equal parameters always mean equal weights. The three networks get the same slices, steps and
+    settings.
+
+    Parameters
+    ----------
+    model : str
+        A name of :data:`brainseg.models.MODELS`.
+    data : str or path
+        As :func:`brainseg.cohort.find_cohort`.
+    seed, image_size, contrast, crop, split_by, fold, filters, epochs, slices_per_epoch
+        As in :class:`Recipe`, :class:`brainseg.prepare.Preprocessing` and
+        :func:`brainseg.splits.make_split`.
+    """
+    prepared = prepare(find_cohort(data), Preprocessing(image_size=image_size, contrast=contrast, crop=crop))
+    split = make_split(prepared.table, by=split_by, fold=fold, seed=seed)
+    recipe = Recipe(
+        model=model,
+        # ResUNet gets a level more than in its paper, so that it sees as much of the head as U-Net
+        # does, at about the same number of weights.
+        options={"filters": filters, **({"depth": 4} if model == "resunet" else {})},
+        epochs=epochs,
+        slices_per_epoch=slices_per_epoch,
+        tumour_share=0.5,
+        drop_sequence=0.1,
+        average_weights=0.95,
+        seed=seed,
+    )
+    return train_or_load(recipe, prepared, split)
 
 
 def train_or_load(recipe: Recipe, prepared: Prepared, split: pd.Series, folder: str | Path | None = None) -> Run:

@@ -79,6 +79,34 @@ def learning_curves(history: pd.DataFrame, best_epoch: int, colour: str = COLOUR
     return figure
 
 
+def augmentation(images: np.ndarray, masks: np.ndarray, changed: np.ndarray, changed_masks: np.ndarray) -> Figure:
+    """Slices as prepared in the upper row, as augmented in the lower one, each with its true outline.
+
+    Parameters
+    ----------
+    images, changed : float32 arrays (n, size, size, 3) in [0, 1]
+    masks, changed_masks : float32 arrays (n, size, size, 1) in [0, 1]
+    """
+    figure, axes = slice_grid(2, len(images))
+    for row, pictures, outlines, title in ((0, images, masks, "prepared"), (1, changed, changed_masks, "augmented")):
+        for ax, picture, mask in zip(axes[row], pictures, outlines, strict=True):
+            show_slice(ax, picture, title)
+            outline(ax, mask[..., 0] >= 0.5)
+    return figure
+
+
+def bars(values: pd.Series, xlabel: str, colour: str = COLOURS["unet"]) -> Figure:
+    """Horizontal bars of a few named numbers between 0 and 1, each written beside its bar."""
+    figure, ax = new_figure(height=0.6 + 0.5 * len(values))
+    ax.barh(list(values.index), values, color=colour, height=0.6)
+    for row, value in enumerate(values):
+        ax.text(value + 0.01, row, f"{value:.2f}", va="center", fontsize=10)
+    ax.invert_yaxis()
+    ax.set(xlim=(0, 1.08), xlabel=xlabel)
+    ax.grid(axis="y", visible=False)
+    return figure
+
+
 def predictions(
     images: Sequence[np.ndarray], truths: Sequence[np.ndarray], probabilities: Sequence[np.ndarray],
     titles: Sequence[str], threshold: float = 0.5,

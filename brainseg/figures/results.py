@@ -1,0 +1,144 @@
+"""Figures of the results: models compared patient by patient, and slices with and without tumour apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from brainseg.figures.style import COLOURS, MODEL_NAMES, new_figure, outline, outline_legend, show_slice, slice_grid
+
+
+def patient_dice(
+    patients: Mapping[str, pd.DataFrame],
+    summaries: Mapping[str, Mapping[str, float]],
+    references: Mapping[str, float] | None = None,
+) -> Figure:
+    """One dot a patient and model, its per-volume Dice; the mean with its interval beside them.
+
+    Parameters
+    ----------
+    patients : mapping of model name to DataFrame with ``dice``
+    summaries : mapping of model name to a summary of `brainseg.evaluation.summarise`
+    references : mapping of label to Dice, optional
+        Published results, drawn as horizontal lines.
+    """
+    figure, ax = new_figure(height=4.6)
+    rng = np.random.default_rng(0)
+    for position, (name, table) in enumerate(patients.items()):
+        summary, colour = summaries[name], COLOURS[name]
+        spread = rng.uniform(-0.12, 0.12, len(table))
+        ax.scatter(position - 0.12 + spread, table["dice"], color=colour, alpha=0.6, s=28, linewidths=0)
+        error = [[summary["mean"] - summary["low"]], [summary["high"] - summary["mean"]]]
+        ax.errorbar(position + 0.2, summary["mean"], yerr=error, fmt="D", color="black", markersize=6, capsize=5)
+        ax.text(position + 0.27, summary["mean"], f"{summary['mean']:.2f}", va="center", fontsize=11)
+    for label, value in (references or {}).items():
+        ax.axhline(value, color="black", linestyle="--", linewidth=1)
+        ax.text(len(patients) - 0.45, value, label, ha="right", va="bottom", fontsize=10)
+    ax.set(ylim=(-0.02, 1.02), xlim=(-0.5, len(patients) - 0.4), ylabel="Dice of a patient's volume")
+    ax.set_xticks(range(len(patients)), [MODEL_NAMES[name] for name in patients])
+    ax.grid(axis="x", visible=False)
+    handles = [
+        Line2D([], [], marker="o", linestyle="", color="grey", label="one patient"),
+        Line2D([], [], marker="D", linestyle="", color="black", label="mean and 95 % interval"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
+
+
+def paired_differences(differences: pd.DataFrame) -> Figure:
+    """Mean difference in Dice between two models on the same patients, with its interval; zero is no difference.
+
+    Parameters
+    ----------
+    differences : DataFrame
+        On a label such as "U-Net minus FCN-32"; with ``mean, low, high``.
+    """
+    figure, ax = new_figure(height=1.2 + 0.5 * len(differences))
+    rows = np.arange(len(differences))
+    error = [differences["mean"] - differences["low"], differences["high"] - differences["mean"]]
+    ax.errorbar(differences["mean"], rows, xerr=error, fmt="D", color="black", capsize=5)
+    ax.axvline(0, color=COLOURS["tumour"], linestyle="--", linewidth=1.2)
+    ax.set_yticks(rows, list(differences.index))
+    ax.invert_yaxis()
+    ax.set(xlabel="difference in per-volume Dice, mean over patients", ylim=(len(rows) - 0.5, -0.5))
+    ax.grid(axis="y", visible=False)
+    return figure
+
+
+def side_by_side(
+    images: Sequence[np.ndarray], truths: Sequence[np.ndarray], predictions: Mapping[str, Sequence[np.ndarray]],
+    titles: Sequence[str],
+) -> Figure:
+    """One row a slice: the input, then the outlines of truth and prediction for each model.
+
+    Parameters
+    ----------
+    images : sequence of uint8 arrays (H, W, 3)
+    truths : sequence of bool arrays (H, W)
+    predictions : mapping of model name to a sequence of bool arrays (H, W)
+    titles : sequence of str
+    """
+    figure, axes = slice_grid(len(images), 1 + len(predictions))
+    for row, (image, truth, title) in enumerate(zip(images, truths, titles, strict=True)):
+        show_slice(axes[row, 0], image, title)
+        for ax, (name, masks) in zip(axes[row, 1:], predictions.items(), strict=True):
+            show_slice(ax, image, MODEL_NAMES[name])
+            outline(ax, truth, COLOURS["truth"])
+            outline(ax, masks[row], COLOURS["prediction"])
+    outline_legend(figure, {"truth": COLOURS["truth"], "prediction": COLOURS["prediction"]})
+    return figure
+
+
+def dice_against_size(slices: pd.DataFrame) -> Figure:
+    """Dice of each tumour slice against the size of its tumour, for one or more models (column ``model``)."""
+    tumour = slices[slices["tumour_px"] > 0]
+    figure, ax = new_figure(height=4.2)
+    for name, table in tumour.groupby("model", sort=False):
+        ax.scatter(table["tumour_px"], table["dice"], s=14, alpha=0.45, linewidths=0, color=COLOURS[name], label=MODEL_NAMES[name])
+    ax.set(xscale="log", ylim=(-0.03, 1.03), xlabel="tumour in the slice, pixels", ylabel="Dice of the slice")
+    for handle in ax.legend(loc="lower right").legend_handles:
+        handle.set_alpha(1)
+    return figure
+
+
+def false_alarms(slices: pd.DataFrame) -> Figure:
+    """Slices without tumour: the share with a false alarm (left) and how large the alarms are (right), by model."""
+    empty = slices[slices["tumour_px"] == 0]
+    names = list(dict.fromkeys(empty["model"]))
+    figure, (left, right) = new_figure(1, 2, height=3.6)
+    share = empty.assign(alarm=empty["fp"] > 0).groupby("model")["alarm"].mean().reindex(names)
+    left.bar([MODEL_NAMES[n] for n in names], share, color=[COLOURS[n] for n in names], width=0.6)
+    for position, value in enumerate(share):
+        left.text(position, value + 0.01, f"{value:.0%}", ha="center", fontsize=10)
+    left.set(ylim=(0, max(1.15 * share.max(), 0.1)), ylabel="empty slices with a false alarm")
+    left.grid(axis="x", visible=False)
+    alarms = empty[empty["fp"] > 0].assign(name=lambda table: table["model"].map(MODEL_NAMES))
+    if len(alarms):
+        sns.stripplot(
+            alarms, x="name", y="fp", hue="model", palette={n: COLOURS[n] for n in names}, legend=False,
+            order=[MODEL_NAMES[n] for n in names], size=4, alpha=0.6, ax=right,
+        )  # fmt: skip
+        right.set_yscale("log")
+    right.set(xlabel="", ylabel="false pixels in an alarm")
+    return figure
+
+
+def rules(scores: pd.DataFrame) -> Figure:
+    """The same predictions by several rules: one group of bars a rule (row), one bar a predictor (column)."""
+    figure, ax = new_figure(height=0.9 + 0.75 * len(scores))
+    rows = np.arange(len(scores))
+    for shift, (name, colour) in zip((-0.19, 0.19), zip(scores.columns, (COLOURS["resunet"], COLOURS["no tumour"]))):
+        ax.barh(rows + shift, scores[name], height=0.36, color=colour, label=name)
+        for row, value in zip(rows, scores[name], strict=True):
+            ax.text(value + 0.01, row + shift, f"{value:.2f}", va="center", fontsize=10)
+    ax.set_yticks(rows, list(scores.index))
+    ax.invert_yaxis()
+    ax.set(xlim=(0, 1.1), xlabel="score")
+    ax.grid(axis="y", visible=False)
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure

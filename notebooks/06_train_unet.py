@@ -1,0 +1,257 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Training U-Net
+#
+# :::{admonition} In this chapter
+# :class: tip
+# - **You will** build a U-Net level by level, train it, and look at what it finds.
+# - **You will learn** why a network that halves its grid four times can still draw a sharp outline.
+# - **You need** the chapters on [cropping](03_crop) and [metrics](04_metrics), and some Keras.
+# - **It takes** about 20 minutes to read. The training itself takes a few minutes on a laptop.
+# :::
+
+# %% tags=["parameters"]
+data = "phantom"  # "phantom", "kaggle", or a folder in Kaggle's layout
+seed = 0
+image_size = 96  # side of the prepared slices in pixels, a multiple of 32
+contrast = "clahe"  # "none", "he" or "clahe"
+crop = "patient"  # "none", "slice" or "patient"
+split_by = "patient"  # "patient" is honest, "slice" is the article's
+fold = 0  # which of the five folds is the test set
+filters = 16  # width of the first level
+epochs = 14
+slices_per_epoch = 480  # 0 takes every training slice once
+
+# %% tags=["hide-input"]
+import keras
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown, display
+from keras import layers
+
+from brainseg import evaluation, models
+from brainseg.batches import SliceBatches, load_batch
+from brainseg.cohort import read_image
+from brainseg.figures import style
+from brainseg.figures import training as figures
+from brainseg.runs import study_run
+from brainseg.training import validation_dice
+
+style.use_theme()
+
+# %% [markdown]
+# ## One problem, two wishes
+#
+# To know *whether* a bright patch is tumour, a network must see much of the head around it.
+# To know *where* the patch ends, it must see single pixels.
+# A deep network that halves its grid again and again gets the first and loses the second.
+#
+# U-Net {cite:p}`ronneberger2015unet` keeps both.
+# An **encoder** goes down: it sees more and more of the head on a coarser and coarser grid.
+# A **decoder** comes back up.
+# At every level a **bridge** carries the encoder's fine map over to the decoder.
+#
+# ## Built level by level
+#
+# One step down is two convolutions and a halving of the grid.
+# Here are two steps down, with a width of 4 to keep the numbers small.
+
+# %%
+image = keras.Input((image_size, image_size, 3), name="image")
+
+
+def two_convolutions(x, width):
+    for _ in range(2):
+        x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization()(x)
+        x = layers.Activation("relu")(x)
+    return x
+
+
+level_1 = two_convolutions(image, 4)
+level_2 = two_convolutions(layers.MaxPooling2D(2)(level_1), 8)
+bottom = two_convolutions(layers.MaxPooling2D(2)(level_2), 16)
+
+for name, x in {"level 1": level_1, "level 2": level_2, "bottom": bottom}.items():
+    print(f"{name}: {x.shape[1]} x {x.shape[2]} pixels, {x.shape[3]} channels")
+
+# %% [markdown]
+# The grid shrinks and the channels grow.
+# One step up is the reverse: double the grid, **put the encoder's map beside it**, convolve twice.
+
+# %%
+up_2 = layers.Concatenate()([level_2, layers.Conv2DTranspose(8, 2, strides=2)(bottom)])
+decoded_2 = two_convolutions(up_2, 8)
+up_1 = layers.Concatenate()([level_1, layers.Conv2DTranspose(4, 2, strides=2)(decoded_2)])
+decoded_1 = two_convolutions(up_1, 4)
+tumour = layers.Conv2D(1, 1, activation="sigmoid")(decoded_1)
+small = keras.Model(image, tumour)
+
+for name, x in {"up to level 2": up_2, "up to level 1": up_1, "tumour": tumour}.items():
+    print(f"{name}: {x.shape[1]} x {x.shape[2]} pixels, {x.shape[3]} channels")
+
+# %% [markdown]
+# That is all of it.
+# The network of this study is the same with four levels and more channels: `brainseg.models.unet`.
+
+# %% mystnb={"figure": {"name": "fig-unet-network", "caption": "U-Net from left to right. A block is a layer: as high as its maps, as wide as it has channels (both on a logarithmic scale). Numbers are the side of the maps in pixels."}, "image": {"alt": "A row of coloured blocks that get lower towards the middle and higher again, in the shape of a U."}} tags=["hide-input"]
+model = models.unet(image_size, filters=filters)
+figures.network(model)
+
+# %% tags=["hide-input"]
+reach = models.receptive_field(model)
+seen = "the whole frame" if reach >= image_size else f"{reach} of {image_size} rows"
+display(
+    Markdown(
+        f"It has **{model.count_params():,} parameters** and needs {models.multiply_adds(model) / 1e6:,.0f} million "
+        f"multiply-adds for one slice of {image_size} x {image_size} pixels. "
+        f"Its output at the centre depends on {seen} of the input: that is its receptive field."
+    )
+)
+
+# %% [markdown]
+# ## What the network is shown
+#
+# Slices are normalised within the patient, cropped to the head and resized, as chapter 3 prepared them.
+# In training each slice is also moved, bent, mirrored and re-windowed at random.
+# A tumour stays a tumour under all of that, so the network should learn not to mind.
+# The mask moves with its image.
+
+# %%
+run = study_run(
+    "unet", data, seed=seed, image_size=image_size, contrast=contrast, crop=crop, split_by=split_by,
+    fold=fold, filters=filters, epochs=epochs, slices_per_epoch=slices_per_epoch,
+)  # fmt: skip
+
+# %% mystnb={"figure": {"name": "fig-unet-augmentation", "caption": "Four training slices as they were prepared (top) and as the network sees them once (bottom). FLAIR, true outline in blue."}, "image": {"alt": "Two rows of four head slices. The lower ones are rotated, mirrored or bent copies of the upper ones, and the outline of the tumour follows."}} tags=["hide-input"]
+tumour_rows = run.rows("train")[run.prepared.table["tumour_px"].to_numpy()[run.rows("train")] > 300][::9][:4]
+plain = load_batch(run.prepared, tumour_rows)
+batches = SliceBatches(run.prepared, tumour_rows, run.recipe)
+batches.order = tumour_rows
+figures.augmentation(*plain, *batches[0])
+
+# %% tags=["hide-input"]
+parts = pd.DataFrame({"part": run.split.to_numpy(), "patient": run.prepared.table["patient"].to_numpy()})
+parts = parts.assign(tumour=run.prepared.table["tumour_px"].to_numpy() > 0).groupby("part")
+parts = parts.agg(patients=("patient", "nunique"), slices=("patient", "size"), tumour_slices=("tumour", "sum"))
+display(parts.loc[["train", "validation", "test"]])
+
+# %% [markdown]
+# The patients of the three parts are different people when `split_by` is `"patient"`.
+# The training never reads a test slice.
+#
+# ## Training
+#
+# The loss is the sum of cross-entropy and Dice loss over the batch ([chapter 4](04_metrics)).
+# Half of the slices drawn show tumour.
+# After each epoch the validation patients are scored, each as one volume.
+# The weights of the best epoch are kept.
+
+# %% mystnb={"figure": {"name": "fig-unet-curves", "caption": "Training of U-Net: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss falls and the validation Dice rises and levels off."}} tags=["hide-input"]
+figures.learning_curves(run.history, run.record["best_epoch"], style.COLOURS["unet"])
+
+# %% tags=["hide-input"]
+memory = run.record["peak_memory_mib"]
+display(
+    Markdown(
+        f"The training took **{run.record['seconds'] / 60:.1f} minutes** on {run.record['processor']} "
+        f"and {'an unknown amount' if memory is None else f'at most {memory / 1024:.1f} GiB'} of memory. "
+        f"The best epoch was {run.record['best_epoch']} of {run.recipe.epochs}, "
+        f"with a mean validation Dice of {run.record['validation_dice']:.3f} "
+        f"over {len(run.record['patients']['validation'])} patients. "
+        "The epoch was chosen by this very number, so it is too good to be reported. "
+        "[Chapter 8](08_compare) scores patients that played no part in any choice."
+    )
+)
+
+# %% [markdown]
+# ## First predictions
+#
+# These are validation slices: the test set stays closed until chapter 8.
+
+# %% mystnb={"figure": {"name": "fig-unet-first", "caption": "Validation slices with a large, a medium and a small tumour: FLAIR, truth, prediction, and both outlines."}, "image": {"alt": "Three rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}} tags=["hide-input"]
+tumour_px = run.prepared.table["tumour_px"].to_numpy()
+rows = run.rows("validation")
+rows = rows[np.argsort(-tumour_px[rows])][: (tumour_px[rows] > 0).sum()]
+rows = rows[[len(rows) // 10, len(rows) // 2, len(rows) * 9 // 10]]
+figures.predictions(
+    [read_image(path) for path in run.prepared.table["image_path"].iloc[rows]],
+    run.prepared.truth(rows),
+    evaluation.predict(run, rows),
+    [f"{px:,} px tumour" for px in tumour_px[rows]],
+)
+
+# %% [markdown]
+# ## What the bridges are worth
+#
+# Cut one bridge of the trained network and score the validation slices again.
+# The convolution behind a bridge reads the encoder's channels first and the decoder's second,
+# so a cut is a kernel whose first half is zero.
+
+
+# %%
+def without_bridge(model, level):
+    cut = keras.models.clone_model(model)
+    cut.set_weights(model.get_weights())
+    names = [layer.name for layer in cut.layers]
+    behind = cut.layers[names.index(f"bridge{level}") + 1]
+    (kernel,) = behind.get_weights()
+    kernel[:, :, : kernel.shape[2] // 2] = 0
+    behind.set_weights([kernel])
+    return cut
+
+
+scores = {"as trained": validation_dice(run.model, run.prepared, run.rows("validation"))}
+for level in (1, 2, 3, 4):
+    name = f"without bridge {level} ({image_size // 2 ** (level - 1)} px)"
+    scores[name] = validation_dice(without_bridge(run.model, level), run.prepared, run.rows("validation"))
+
+# %% mystnb={"figure": {"name": "fig-unet-bridges", "caption": "Mean per-volume Dice of the validation patients with one bridge cut at a time, without training again."}, "image": {"alt": "Five horizontal bars: the network as trained, and with each of its four bridges cut."}} tags=["hide-input"]
+figures.bars(pd.Series(scores), "validation Dice, mean over patients")
+
+# %% tags=["hide-input"]
+cuts = pd.Series(scores).drop("as trained")
+display(
+    Markdown(
+        f"This network leans most on the cut that costs most: **{cuts.idxmin()}** leaves {cuts.min():.2f} "
+        f"of {scores['as trained']:.2f}. "
+        "It was never trained with a bridge cut. So this says how much *this* network uses each bridge, "
+        "not how good a network without it could become."
+    )
+)
+
+# %% [markdown]
+# ## Take-away
+#
+# - Going down tells *what*, going up tells *where*, and the bridges connect the two.
+# - The whole network is three building blocks: two convolutions, a halving, a doubling with a bridge.
+# - The epoch is chosen on validation patients, so the validation score is no result.
+#
+# ## Exercises
+#
+# 1. **Recall.** Why does the number of channels double where the grid halves?
+# 2. **Count.** How many weights has the first convolution of level 2, at a width of 16, without bias?
+#    Check with `model.layers`.
+# 3. **Try.** Train with `filters = 8`. What happens to the parameters, the time, and the validation Dice?
+#    Predict all three before you run it.
+# 4. **Open.** Train a U-Net without its first bridge from the start. Does it find what the cut one lost?
+
+# %% tags=["solution", "hide-cell"]
+# Exercise 2: a 3x3 kernel for each pair of 16 incoming and 32 outgoing channels.
+by_hand = 3 * 3 * 16 * 32
+wide = models.unet(image_size, filters=16)
+convolutions = [layer for layer in wide.layers if isinstance(layer, layers.Conv2D)]
+assert convolutions[2].count_params() == by_hand
+by_hand

@@ -1,0 +1,203 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Training ResUNet
+#
+# :::{admonition} In this chapter
+# :class: tip
+# - **You will** rebuild U-Net out of residual units, train it, and take its shortcuts away.
+# - **You will learn** why a layer that learns a *correction* trains more easily than one that learns everything.
+# - **You need** [the chapter on U-Net](06_train_unet).
+# - **It takes** about 15 minutes to read. The training itself takes a few minutes on a laptop.
+# :::
+
+# %% tags=["parameters"]
+data = "phantom"  # "phantom", "kaggle", or a folder in Kaggle's layout
+seed = 0
+image_size = 96  # side of the prepared slices in pixels, a multiple of 32
+contrast = "clahe"  # "none", "he" or "clahe"
+crop = "patient"  # "none", "slice" or "patient"
+split_by = "patient"  # "patient" is honest, "slice" is the article's
+fold = 0  # which of the five folds is the test set
+filters = 16  # width of the first level
+epochs = 14
+slices_per_epoch = 480  # 0 takes every training slice once
+
+# %% tags=["hide-input"]
+import keras
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown, display
+from keras import layers
+
+from brainseg import evaluation, models
+from brainseg.batches import load_batch
+from brainseg.cohort import read_image
+from brainseg.figures import style
+from brainseg.figures import training as figures
+from brainseg.runs import study_run
+
+style.use_theme()
+
+# %% [markdown]
+# ## Learn the correction, not the whole
+#
+# A deep network must pass its signal through every layer.
+# Each layer distorts it a little, and the way back for the gradient is just as long.
+#
+# A **residual unit** adds its input to its output.
+# If the layers inside do nothing, the unit passes its input on unharmed.
+# They only have to learn what to *add*: the residual.
+#
+# ResUNet {cite:p}`zhang2018road` was made to find roads in aerial photographs.
+# It is a U-Net in which every pair of convolutions is a residual unit, and a stride takes the place of pooling.
+#
+# ## One residual unit
+
+# %%
+x = keras.Input((image_size, image_size, 8))
+inside = x
+for _ in range(2):  # normalise, activate, convolve: "pre-activation", the order of the paper
+    inside = layers.BatchNormalization()(inside)
+    inside = layers.Activation("relu")(inside)
+    inside = layers.Conv2D(8, 3, padding="same")(inside)
+unit = keras.Model(x, layers.Add()([x, inside]))
+
+# %% [markdown]
+# With its convolutions set to zero, the unit is the identity. That is where learning starts from: do no harm.
+
+# %%
+for layer in unit.layers:
+    if isinstance(layer, layers.Conv2D):
+        layer.set_weights([np.zeros_like(w) for w in layer.get_weights()])
+
+signal = np.random.default_rng(seed).normal(size=(1, image_size, image_size, 8)).astype("float32")
+print("largest change of the signal:", float(np.abs(unit.predict_on_batch(signal) - signal).max()))
+
+# %% [markdown]
+# Where the grid halves or the channels change, input and output differ in shape.
+# There the shortcut is a convolution of one by one pixel, which *projects* the input to the new shape.
+#
+# ## The whole network
+
+# %% mystnb={"figure": {"name": "fig-resunet-network", "caption": "ResUNet from left to right. A block is a layer: as high as its maps, as wide as it has channels (both on a logarithmic scale). Numbers are the side of the maps in pixels."}, "image": {"alt": "A row of coloured blocks that get lower towards the middle and higher again; grey blocks mark where shortcuts are added."}} tags=["hide-input"]
+model = models.resunet(image_size, filters=filters, depth=4)
+figures.network(model)
+
+# %% [markdown]
+# The paper halves the grid three times. Here it is four times, as in U-Net: with three, each output pixel would
+# see less of the head than a U-Net's does, and a comparison would compare depths.
+
+# %% tags=["hide-input"]
+reach = models.receptive_field(model)
+seen = "the whole frame" if reach >= image_size else f"{reach} of {image_size} rows"
+display(
+    Markdown(
+        f"It has **{model.count_params():,} parameters** and needs {models.multiply_adds(model) / 1e6:,.0f} million "
+        f"multiply-adds for one slice of {image_size} x {image_size} pixels. "
+        f"Its output at the centre depends on {seen} of the input: that is its receptive field."
+    )
+)
+
+# %% [markdown]
+# ## Training
+#
+# The same slices, steps, loss and schedule as for [U-Net](06_train_unet). Only the architecture differs.
+
+# %%
+run = study_run(
+    "resunet", data, seed=seed, image_size=image_size, contrast=contrast, crop=crop, split_by=split_by,
+    fold=fold, filters=filters, epochs=epochs, slices_per_epoch=slices_per_epoch,
+)  # fmt: skip
+
+# %% mystnb={"figure": {"name": "fig-resunet-curves", "caption": "Training of ResUNet: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss falls and the validation Dice rises and levels off."}} tags=["hide-input"]
+figures.learning_curves(run.history, run.record["best_epoch"], style.COLOURS["resunet"])
+
+# %% tags=["hide-input"]
+memory = run.record["peak_memory_mib"]
+display(
+    Markdown(
+        f"The training took **{run.record['seconds'] / 60:.1f} minutes** on {run.record['processor']} "
+        f"and {'an unknown amount' if memory is None else f'at most {memory / 1024:.1f} GiB'} of memory. "
+        f"The best epoch was {run.record['best_epoch']} of {run.recipe.epochs}, "
+        f"with a mean validation Dice of {run.record['validation_dice']:.3f} "
+        f"over {len(run.record['patients']['validation'])} patients. "
+        "The epoch was chosen by this very number, so it is too good to be reported. "
+        "[Chapter 8](08_compare) scores patients that played no part in any choice."
+    )
+)
+
+# %% [markdown]
+# ## First predictions
+#
+# These are validation slices: the test set stays closed until chapter 8.
+
+# %% mystnb={"figure": {"name": "fig-resunet-first", "caption": "Validation slices with a large, a medium and a small tumour: FLAIR, truth, prediction, and both outlines."}, "image": {"alt": "Three rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}} tags=["hide-input"]
+tumour_px = run.prepared.table["tumour_px"].to_numpy()
+rows = run.rows("validation")
+rows = rows[np.argsort(-tumour_px[rows])][: (tumour_px[rows] > 0).sum()]
+rows = rows[[len(rows) // 10, len(rows) // 2, len(rows) * 9 // 10]]
+figures.predictions(
+    [read_image(path) for path in run.prepared.table["image_path"].iloc[rows]],
+    run.prepared.truth(rows),
+    evaluation.predict(run, rows),
+    [f"{px:,} px tumour" for px in tumour_px[rows]],
+)
+
+# %% [markdown]
+# ## What the units add
+#
+# How large is the correction that each unit makes, compared with the signal on its shortcut?
+# A ratio near 0 means a unit that hardly does anything. A ratio above 1 means that the correction outweighs the signal.
+
+# %%
+additions = [layer for layer in run.model.layers if isinstance(layer, layers.Add)]
+inner = keras.Model(run.model.input, [tensor for layer in additions for tensor in layer.input])
+images, _ = load_batch(run.prepared, rows)
+signals = inner.predict_on_batch(images)
+size = [float(np.sqrt(np.mean(np.square(signal)))) for signal in signals]
+# The first unit adds its shortcut second, the others their shortcut second too: correction, then shortcut.
+ratio = pd.Series(
+    {layer.name: size[2 * i] / size[2 * i + 1] for i, layer in enumerate(additions)}, name="correction / shortcut"
+)
+display(ratio.round(2).to_frame())
+
+# %% tags=["hide-input"]
+display(
+    Markdown(
+        f"On these slices the correction is largest, relative to its shortcut, in `{ratio.idxmax()}` "
+        f"({ratio.max():.1f} times the shortcut) and smallest in `{ratio.idxmin()}` ({ratio.min():.1f} times)."
+    )
+)
+
+# %% [markdown]
+# ## Take-away
+#
+# - A residual unit adds a learned correction to its input, so a unit that has learned nothing does no harm.
+# - ResUNet is a U-Net of such units. Encoder, decoder and bridges stay.
+# - The article found ResUNet best of the three. [The next chapter](08_compare) asks whether that holds, and how surely.
+#
+# ## Exercises
+#
+# 1. **Recall.** Why does a shortcut need a projection where the grid halves?
+# 2. **Measure.** Compare `models.receptive_field` for a depth of 3 and of 4.
+# 3. **Try.** Train with `depth = 3`, the paper's, by `Recipe(model="resunet", options={"filters": 16, "depth": 3})`.
+#    Which tumours would you expect to suffer?
+# 4. **Open.** Take the shortcuts out of `brainseg.models.resunet` and train again. How do the first epochs differ?
+
+# %% tags=["solution", "hide-cell"]
+# Exercise 2: a level more lets each output pixel see further (up to the whole frame).
+reach = {depth: models.receptive_field(models.resunet(image_size, filters=2, depth=depth)) for depth in (3, 4)}
+assert reach[3] <= reach[4]
+reach
