@@ -37,8 +37,6 @@ class Recipe:
     augmentation : bool
     drop_sequence : float
         Probability of replacing a T1 sequence by FLAIR while training.
-    average_weights : float
-        Decay of the exponential moving average of the weights that is validated and kept; 0 for none.
     seed : int
         Of the starting weights, the order of the slices and the augmentation.
     """
@@ -53,7 +51,6 @@ class Recipe:
     loss: str = "bce_dice"
     augmentation: bool = True
     drop_sequence: float = 0.0
-    average_weights: float = 0.0
     seed: int = 0
 
     def __post_init__(self):
@@ -68,6 +65,6 @@ class Recipe:
             raise ValueError(f"slices_per_epoch must be 0 (all) or more, not {self.slices_per_epoch}")
         if self.learning_rate <= 0:
             raise ValueError(f"learning_rate must be above 0, not {self.learning_rate}")
-        for name in ("tumour_share", "drop_sequence", "average_weights"):
+        for name in ("tumour_share", "drop_sequence"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")

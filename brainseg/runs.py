@@ -102,7 +102,6 @@ def study_run(
         slices_per_epoch=slices_per_epoch,
         tumour_share=0.5,
         drop_sequence=0.1,
-        average_weights=0.95,
         seed=seed,
     )
     return train_or_load(recipe, prepared, split)

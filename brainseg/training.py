@@ -40,14 +40,10 @@ def train(
     schedule = keras.optimizers.schedules.CosineDecay(
         recipe.learning_rate / 20, steps - warmup, warmup_target=recipe.learning_rate, warmup_steps=warmup
     )
-    average = {"use_ema": True, "ema_momentum": recipe.average_weights} if recipe.average_weights else {}
-    model.compile(keras.optimizers.Adam(schedule, **average), loss=LOSSES[recipe.loss])
+    model.compile(keras.optimizers.Adam(schedule), loss=LOSSES[recipe.loss])
     first, history = _resume(model, folder)
     with tqdm(total=steps, initial=first * len(batches), desc=recipe.model, unit="step", mininterval=1) as bar:
-        callbacks = [_SaveState(folder)]
-        if recipe.average_weights:
-            callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
-        callbacks.append(_KeepBest(folder, batches, validation, history, bar))
+        callbacks = [_SaveState(folder), _KeepBest(folder, batches, validation, history, bar)]
         model.fit(
             batches, epochs=recipe.epochs, initial_epoch=first, shuffle=False, verbose=0, callbacks=callbacks
         )
@@ -111,10 +107,7 @@ def _saved_states(folder: Path) -> list[Path]:
 
 
 class _KeepBest(keras.callbacks.Callback):
-    """After each epoch: validate, write the history, keep the best weights, move the progress bar.
-
-    Comes after `SwapEMAWeights` in the list, so that it validates and keeps the averaged weights.
-    """
+    """After each epoch: validate, write the history, keep the best weights, move the progress bar."""
 
     def __init__(self, folder: Path, batches: SliceBatches, validation: np.ndarray, history: list[dict], bar: tqdm):
         super().__init__()

@@ -1,0 +1,175 @@
+"""Training: draws, augmentation, resuming, identity. One tiny network on the tiny cohort."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+keras = pytest.importorskip("keras")
+from brainseg import runs, training  # noqa: E402
+from brainseg.augmentation import augment  # noqa: E402
+from brainseg.batches import SliceBatches, load_batch, predict_prepared  # noqa: E402
+from brainseg.cohort import FLAIR, POST, PRE  # noqa: E402
+from brainseg.models import build_model  # noqa: E402
+from brainseg.prepare import Preprocessing, prepare  # noqa: E402
+from brainseg.recipe import Recipe  # noqa: E402
+from brainseg.runs import train_or_load  # noqa: E402
+from brainseg.weights import load_weights, save_weights  # noqa: E402
+
+TINY = Recipe(model="unet", options={"filters": 2, "depth": 2}, epochs=2, slices_per_epoch=8, batch_size=4)
+
+
+@pytest.fixture
+def prepared(tiny_cohort):
+    return prepare(tiny_cohort, Preprocessing(image_size=32, crop="none"))
+
+
+@pytest.fixture
+def split(prepared):
+    """The last patient is the test set, the one before validates."""
+    patients = prepared.table["patient"]
+    names = list(dict.fromkeys(patients))
+    return patients.map({**dict.fromkeys(names, "train"), names[-2]: "validation", names[-1]: "test"})
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"epochs": 0}, "epochs must be at least 1, not 0"),
+        ({"model": "vnet"}, "unknown model 'vnet'"),
+        ({"loss": "hinge"}, "unknown loss 'hinge'"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0"),
+        ({"tumour_share": 1.5}, "tumour_share must be"),
+        ({"slices_per_epoch": -1}, "slices_per_epoch must be 0"),
+    ],
+)
+def test_a_recipe_out_of_range_is_refused_by_name_and_value(change, said):
+    with pytest.raises(ValueError, match=said):
+        replace(TINY, **change)
+
+
+def test_every_training_slice_is_drawn_once_an_epoch_in_another_order(prepared, split):
+    rows = np.flatnonzero(split == "train")
+    batches = SliceBatches(prepared, rows, replace(TINY, slices_per_epoch=0))
+    first = batches.order
+    batches.start(1)
+    assert sorted(first) == sorted(batches.order) == sorted(rows)
+    assert list(first) != list(batches.order)
+
+
+def test_the_share_of_tumour_slices_drawn_is_the_share_asked_for(prepared, split):
+    rows = np.flatnonzero(split == "train")
+    tumour = prepared.table["tumour_px"].to_numpy() > 0
+    batches = SliceBatches(prepared, rows, replace(TINY, slices_per_epoch=40, tumour_share=0.75))
+    assert len(batches.order) == 40
+    assert tumour[batches.order].sum() == 30
+    assert set(batches.order) <= set(rows)
+
+
+def test_a_batch_depends_on_seed_and_epoch_alone(prepared, split):
+    rows = np.flatnonzero(split == "train")
+    one, other = (SliceBatches(prepared, rows, TINY) for _ in range(2))
+    one[0]  # an earlier draw must not matter
+    for left, right in zip(one[1], other[1], strict=True):
+        np.testing.assert_array_equal(left, right)
+    other.start(1)
+    assert not np.array_equal(one[1][0], other[1][0])
+    different = SliceBatches(prepared, rows, replace(TINY, seed=1))
+    assert not np.array_equal(one[1][0], different[1][0])
+
+
+def test_augmentation_moves_image_and_mask_together():
+    # The mask is painted into every channel, so wherever the mask goes the image must go.
+    mask = np.zeros((64, 64), np.float32)
+    mask[20:34, 28:46] = 1
+    image = np.repeat(mask[..., None], 3, axis=2)
+    before = image.copy()
+    for seed in range(10):
+        moved, moved_mask = augment(image, mask, np.random.default_rng(seed))
+        bright = moved[..., FLAIR] > 0.45
+        overlap = 2 * (bright & (moved_mask > 0.5)).sum() / (bright.sum() + (moved_mask > 0.5).sum())
+        assert overlap > 0.9
+        assert not np.array_equal(moved_mask, mask)
+        assert moved.dtype == moved_mask.dtype == np.float32
+        assert 0 <= moved.min() and moved.max() <= 1
+    np.testing.assert_array_equal(image, before)
+
+
+def test_a_dropped_sequence_becomes_a_copy_of_flair():
+    image = np.random.default_rng(0).random((32, 32, 3)).astype("float32")
+    changed, _ = augment(image, image[..., 0], np.random.default_rng(3), drop_sequence=0.999)
+    np.testing.assert_array_equal(changed[..., PRE], changed[..., FLAIR])
+    np.testing.assert_array_equal(changed[..., POST], changed[..., FLAIR])
+
+
+def test_a_run_is_trained_once_and_loaded_ever_after(prepared, split, tmp_path, monkeypatch):
+    run = train_or_load(TINY, prepared, split, tmp_path)
+    assert list(run.history["epoch"]) == [1, 2]
+    assert run.record["validation_dice"] == pytest.approx(run.history["validation_dice"].max())
+    seen = {name for part in run.record["patients"].values() for name in part}
+    tested = set(prepared.table["patient"].iloc[run.rows("test")])
+    assert tested and not tested & seen
+
+    monkeypatch.setattr(runs, "train", lambda *_: pytest.fail("trained again"))
+    again = train_or_load(TINY, prepared, split, tmp_path)
+    for left, right in zip(run.model.get_weights(), again.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_an_interrupted_training_goes_on_after_its_last_epoch(prepared, split, tmp_path, monkeypatch):
+    whole = train_or_load(TINY, prepared, split, tmp_path / "whole")
+
+    keep = training._KeepBest.on_epoch_begin
+
+    def interrupt(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+        keep(self, epoch, logs)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training._KeepBest, "on_epoch_begin", interrupt)
+        train_or_load(TINY, prepared, split, tmp_path / "cut")
+    (folder,) = (tmp_path / "cut").iterdir()
+    assert not (folder / "run.json").exists()
+
+    resumed = train_or_load(TINY, prepared, split, tmp_path / "cut")
+    assert list(resumed.history["epoch"]) == [1, 2]
+    # Same slices, same optimiser state: the loss of the second epoch is that of the whole training.
+    assert resumed.history["loss"].tolist() == pytest.approx(whole.history["loss"].tolist(), rel=1e-3)
+    assert not list(folder.glob("*.weights.h5"))
+
+
+def test_the_identity_changes_with_recipe_split_and_arrays_and_nothing_else(prepared, split):
+    name = runs.identity(TINY, prepared, split)
+    assert name == runs.identity(replace(TINY), prepared, split.copy())
+    assert name != runs.identity(replace(TINY, seed=1), prepared, split)
+    assert name != runs.identity(TINY, prepared, split.replace("validation", "train"))
+    assert name != runs.identity(TINY, replace(prepared, fingerprint="other"), split)
+
+
+def test_a_split_without_validation_is_refused(prepared, split, tmp_path):
+    with pytest.raises(ValueError, match="no validation slices"):
+        train_or_load(TINY, prepared, split.replace("validation", "train"), tmp_path)
+    with pytest.raises(ValueError, match="the split has 3 rows"):
+        train_or_load(TINY, prepared, pd.Series(["train"] * 3), tmp_path)
+
+
+def test_weights_come_back_and_do_not_fit_another_width(tmp_path):
+    model, same, wider = (build_model("unet", 32, filters=f, depth=2) for f in (2, 2, 3))
+    save_weights(model, tmp_path / "weights.npz")
+    load_weights(same, tmp_path / "weights.npz")
+    for left, right in zip(model.get_weights(), same.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+    with pytest.raises(ValueError, match="does not hold weights of this unet"):
+        load_weights(wider, tmp_path / "weights.npz")
+
+
+def test_predictions_do_not_depend_on_the_batch_and_mirroring_undoes_itself(prepared):
+    model = build_model("unet", 32, filters=2, depth=2)
+    rows = np.arange(len(prepared.table))
+    whole = predict_prepared(model, prepared, rows)
+    np.testing.assert_allclose(whole[3:5], predict_prepared(model, prepared, rows[3:5], batch_size=2), atol=1e-5)
+    images, _ = load_batch(prepared, rows)
+    by_hand = model.predict_on_batch(images[:, :, ::-1])[:, :, ::-1, 0]
+    np.testing.assert_allclose(predict_prepared(model, prepared, rows, mirror=True), by_hand, atol=1e-5)
