@@ -151,7 +151,7 @@ display(Markdown(
 #
 # ## The same predictions, scored in five ways
 #
-# Now the test patients' real frames. The predictions are made from the truth, so we know what is wrong with each one. The
+# Now the frames of the test patients. The predictions are made from the truth, so we know what is wrong with each one. The
 # fifth looks at the image: Otsu's threshold {cite:p}`otsu1979` separates the head from the air, and once more the bright part
 # of the head from the rest, on each patient's FLAIR volume.
 

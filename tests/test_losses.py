@@ -2,6 +2,8 @@
 
 import functools
 import os
+import subprocess
+import sys
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
@@ -175,3 +177,13 @@ def test_reported_coefficient_is_the_mean_over_batches():
     reported = model.evaluate(prediction, truth, batch_size=2, verbose=0, return_dict=True)["dice_coefficient"]
     by_batch = [numbers(losses.dice_coefficient(truth[i : i + 2], prediction[i : i + 2])) for i in (0, 2, 4)]
     assert reported == pytest.approx(np.mean(by_batch), rel=1e-5)
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_everything_here_holds_on_other_backends(backend):
+    """Keras fixes its backend when it is imported, so another one needs another process."""
+    pytest.importorskip(backend)
+    environment = os.environ | {"KERAS_BACKEND": backend}
+    command = [sys.executable, "-m", "pytest", "-q", "-k", "not other_backends", __file__]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout

@@ -282,3 +282,19 @@ def test_equal_models_do_not_differ():
     assert paired_difference([0.5, 0.6, 0.7], [0.5, 0.6, 0.7]) == (0, 0, 0, 1, 3)
     with pytest.raises(ValueError, match=r"\(2,\).*\(3,\)"):
         paired_difference([1, 2], [1, 2, 3])
+
+
+@pytest.mark.real
+def test_one_pixel_more_costs_some_points_of_volume_dice(real_cohort):
+    from scipy import ndimage
+
+    from brainseg.cohort import index_cohort, read_mask
+
+    table = index_cohort(real_cohort, progress=False)
+    table = table[table["tumour_px"] > 0]
+    masks = np.stack([read_mask(path) for path in table["mask_path"]])
+    larger = ndimage.binary_dilation(masks, ndimage.generate_binary_structure(2, 1)[None])
+    counts = confusion(masks, larger, axis=(1, 2))
+    assert (counts.tp == table["tumour_px"]).all() and (counts.fn == 0).all()
+    volumes = dice(pool(counts, by=table["patient"]), empty=np.nan)
+    assert 0.91 < volumes.mean() < 0.97  # 0.94 on 88 patients: smaller tumours lose more

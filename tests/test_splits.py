@@ -171,3 +171,15 @@ def test_tables_that_cannot_be_split():
         split_by_patient(few(4).drop(columns="institution"))
     with pytest.raises(ValueError, match="no rows"):
         split_by_slice(few(4).iloc[:0])
+
+
+@pytest.mark.real
+def test_real_patients_are_split_whole(real_cohort):
+    from brainseg.cohort import index_cohort
+
+    table = index_cohort(real_cohort, progress=False)
+    for fold in sorted(set(patient_folds(table))):
+        side = split_by_patient(table, fold=fold)
+        assert (side.groupby(table.patient).nunique() == 1).all()
+        for name in ("train", "validation", "test"):
+            assert table.tumour_px[side == name].sum() > 0
