@@ -1,0 +1,190 @@
+"""The synthetic cohort: layout, determinism, contrasts, and that it is whole or absent."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from brainseg.phantom import make_phantom
+from brainseg.phantom.plan import CLINICAL_COLUMNS, GROWTH_BY_CLUSTER, plan_cohort
+from brainseg.phantom.tumour import VISIBLE_DENSITY, annotate
+
+PRE, FLAIR, POST = 0, 1, 2
+
+
+@pytest.fixture(scope="session")
+def phantom(tmp_path_factory):
+    """Four patients, made by two processes; the fourth one's post-contrast channel is a copy of FLAIR."""
+    return make_phantom(tmp_path_factory.mktemp("cohort") / "phantom", patients=4, seed=0, workers=2)
+
+
+def patient_folders(root):
+    return sorted(folder for folder in root.iterdir() if folder.is_dir())
+
+
+def read(folder):
+    count = len(list(folder.glob("*_mask.tif")))
+    names = [folder / f"{folder.name}_{number}" for number in range(1, count + 1)]
+    images = np.stack([tifffile.imread(f"{name}.tif") for name in names])
+    return images, np.stack([tifffile.imread(f"{name}_mask.tif") for name in names])
+
+
+def test_layout_is_kaggles(phantom):
+    folders = patient_folders(phantom)
+    assert len(folders) == 4
+    for folder in folders:
+        fields = folder.name.split("_")
+        assert fields[0] == "PHANTOM" and len(fields) == 4
+        assert len(fields[1]) == 2 and fields[2].isdigit() and len(fields[3]) == 8
+        images, masks = read(folder)
+        assert images.shape == (len(images), 256, 256, 3) and images.dtype == np.uint8
+        assert masks.shape == (len(images), 256, 256) and masks.dtype == np.uint8
+        assert set(np.unique(masks)) == {0, 255}
+        assert 20 <= len(images) <= 40
+        assert len(list(folder.iterdir())) == 2 * len(images)
+
+
+def test_clinical_table_has_kaggles_columns_and_every_case(phantom):
+    table = pd.read_csv(phantom / "data.csv")
+    assert tuple(table.columns) == CLINICAL_COLUMNS
+    assert set(table["Patient"]) == {"_".join(folder.name.split("_")[:3]) for folder in patient_folders(phantom)}
+
+
+def test_clinical_table_has_gaps_but_few():
+    _, clinical = plan_cohort(24, seed=0)
+    missing = clinical.isna().to_numpy()
+    assert not missing[:, 0].any()
+    assert 0 < missing.mean() < 0.1
+
+
+def test_notice_says_synthetic_and_carries_the_template_notice(phantom):
+    notice = (phantom / "NOTICE.txt").read_text(encoding="utf-8")
+    assert "not patient data" in notice
+    assert "Louis Collins, McConnell Brain Imaging Centre" in notice
+    assert "the above copyright notice appear in all copies" in notice
+
+
+def test_same_seed_gives_the_same_files_whatever_the_workers(phantom, tmp_path):
+    again = make_phantom(tmp_path / "again", patients=4, seed=0, workers=1)
+    files = sorted(path.relative_to(phantom) for path in phantom.rglob("*") if path.is_file())
+    assert files == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
+    differing = [path for path in files if (phantom / path).read_bytes() != (again / path).read_bytes()]
+    assert not differing
+
+
+def test_another_seed_gives_other_patients():
+    assert plan_cohort(4, seed=0)[0] != plan_cohort(4, seed=1)[0]
+
+
+def test_about_a_third_of_the_slices_hold_tumour(phantom):
+    masks = np.concatenate([read(folder)[1] for folder in patient_folders(phantom)])
+    assert 0.2 < masks.any(axis=(1, 2)).mean() < 0.5
+
+
+def test_missing_sequence_is_a_copy_of_flair(phantom):
+    copies = {folder.name.split("_")[2]: [c for c in (PRE, POST) if (images[..., c] == images[..., FLAIR]).all()]
+              for folder in patient_folders(phantom) for images in [read(folder)[0]]}  # fmt: skip
+    assert copies == {"0001": [], "0002": [], "0003": [], "0004": [POST]}
+
+
+def test_default_cohort_lacks_both_kinds_of_sequence():
+    plans, _ = plan_cohort(24, seed=0)
+    assert sorted(plan.missing for plan in plans if plan.missing) == ["post", "post", "pre"]
+
+
+def test_one_institution_is_nearly_black(phantom):
+    brightest = {folder.name.split("_")[1]: np.percentile(read(folder)[0], 99) for folder in patient_folders(phantom)}
+    assert brightest.pop("XD") < 60 < min(brightest.values())
+
+
+def test_slices_run_from_the_skull_base_to_beyond_the_vertex(phantom):
+    for folder in patient_folders(phantom):
+        flair = read(folder)[0][..., FLAIR].astype(float)
+        content = flair.mean(axis=(1, 2))
+        assert content[-1] < 0.35 * content[len(content) // 2] < content[0]
+
+
+def test_frame_border_is_background(phantom):
+    for folder in patient_folders(phantom):
+        images, _ = read(folder)
+        corners = np.concatenate([images[:, :16, :16], images[:, :16, -16:]])
+        assert corners.mean() < 6
+
+
+def test_lesion_is_bright_on_flair_and_fluid_is_dark():
+    """On the noise-free signals, where the tissues are known."""
+    from brainseg.phantom.anatomy import load_head
+    from brainseg.phantom.scanner import head_points, slice_grid
+    from brainseg.phantom.sequences import signals, tissue_at
+    from brainseg.phantom.tumour import grow
+
+    head = load_head()
+    plan = plan_cohort(4, seed=0)[0][0]
+    axes = tuple(axis[::step] for axis, step in zip(slice_grid(plan, np.random.default_rng(0)), (2, 3, 3), strict=True))
+    points = head_points(axes, np.random.default_rng(0))
+    anatomy = tissue_at(head, points, axes, 0.0, np.random.default_rng(0))
+    tumour = grow(head, plan.growth, plan.seed_mm, 60.0, np.random.default_rng(0))
+    signal, density = signals(anatomy, tumour, plan, points, axes, np.random.default_rng(0))
+
+    def median(channel, where):
+        return float(np.median(signal[channel][where]))
+
+    healthy = density < 0.01
+    white, grey, fluid = (healthy & (anatomy.fractions[name] > 0.9) for name in ("white", "grey", "fluid"))
+    lesion = (density > 0.8) & (anatomy.fractions["white"] > 0.5)
+    assert median(FLAIR, fluid) < 0.5 * median(FLAIR, white) < 0.5 * median(FLAIR, lesion)
+    assert median(FLAIR, grey) > median(FLAIR, white)
+    assert median(PRE, white) > median(PRE, grey) > median(PRE, fluid)
+    assert median(PRE, lesion) < median(PRE, white)
+
+
+def test_mask_follows_the_density_within_a_few_pixels():
+    rows, columns = np.mgrid[:256, :256]
+    radius = np.hypot(rows - 120, columns - 140)
+    # The density falls to the visible one at a radius of 30 pixels, over a few pixels.
+    density = 1 / (1 + np.exp((radius - 30) / 3) * (1 / VISIBLE_DENSITY - 1))
+    masks = annotate(np.stack([density] * 8), np.random.default_rng(0))
+    truth = density > VISIBLE_DENSITY
+    dice = 2 * (masks & truth).sum((1, 2)) / (masks.sum((1, 2)) + truth.sum())
+    assert (dice > 0.9).all() and (dice < 1).all()
+    assert not masks[:, radius > 38].any() and masks[:, radius < 22].all()
+    assert len({mask.tobytes() for mask in masks}) == 8
+
+
+def test_shape_differs_by_cluster_by_design():
+    assert len({(growth.roughness, growth.anisotropy) for growth in GROWTH_BY_CLUSTER.values()}) == len(GROWTH_BY_CLUSTER)
+    plans, clinical = plan_cohort(24, seed=3)
+    for plan, cluster in zip(plans, clinical["RNASeqCluster"], strict=True):
+        if not np.isnan(cluster):
+            assert plan.growth == GROWTH_BY_CLUSTER[int(cluster)]
+
+
+def test_a_cohort_that_is_there_is_left_alone(phantom, monkeypatch):
+    monkeypatch.setattr("brainseg.phantom.cohort.load_head", lambda: pytest.fail("made again"))
+    assert make_phantom(phantom, patients=4) == phantom
+
+
+def test_an_interrupted_making_leaves_nothing(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("brainseg.phantom.cohort.load_head", lambda: None)
+    monkeypatch.setattr("brainseg.phantom.cohort._write_patient", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        make_phantom(tmp_path / "phantom", patients=2, workers=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_no_cohort_is_refused(tmp_path):
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(FileExistsError, match="mine"):
+        make_phantom(tmp_path / "mine", patients=1)
+
+
+@pytest.mark.parametrize("arguments", [{"patients": 0}, {"seed": -1}])
+def test_bad_arguments_are_refused(tmp_path, arguments):
+    with pytest.raises(ValueError, match=next(iter(arguments))):
+        make_phantom(tmp_path / "phantom", **arguments)
+    assert list(tmp_path.iterdir()) == []
