@@ -35,7 +35,9 @@ import pandas as pd
 import tifffile
 from IPython.display import Markdown, display
 
-from brainseg.cohort import find_cohort, index_cohort, read_image, read_mask, read_patient_table
+from brainseg.cohort import (
+    find_cohort, index_cohort, read_image, read_mask, read_patient_table,
+)
 from brainseg.download import PUBLISHED, count
 from brainseg.figures import explore
 
@@ -56,7 +58,7 @@ example = table.loc[table["tumour_px"].idxmax()]
 image = tifffile.imread(example["image_path"])
 mask = tifffile.imread(example["mask_path"])
 
-print("image:", image.shape, image.dtype, "values from", image.min(), "to", image.max())
+print("image:", image.shape, image.dtype, "from", image.min(), "to", image.max())
 print("mask: ", mask.shape, mask.dtype, "values", np.unique(mask))
 
 # %% [markdown]
@@ -64,13 +66,14 @@ print("mask: ", mask.shape, mask.dtype, "values", np.unique(mask))
 # measure the same head: {term}`T1` before a contrast agent was given, {term}`FLAIR`, and T1 after it.
 # The mask is 255 on tumour and 0 elsewhere.
 #
-# From such a pair we keep a few facts. Their row is the unit of the whole study.
+# From such a pair we keep a few facts. The folder's name adds some: its parts are project, institution, patient number and
+# date. This row is the unit of the whole study.
 
 # %%
 name = example["patient"]
 row = {
     "patient": name,
-    "institution": name.split("_")[1],  # project, institution, number, date
+    "institution": name.split("_")[1],
     "slice": int(example["slice"]),
     "tumour_px": int((mask == 255).sum()),
     "mean_flair": round(float(image[..., 1].mean()), 1),
@@ -79,10 +82,10 @@ row
 
 # %% [markdown]
 # `index_cohort` does the same for every file, and refuses a cohort with a damaged or lonely one.
-# Its table has more columns. These are the ones that we need here:
+# Its table has a few more columns than these:
 
 # %%
-table.drop(columns=["case", "image_path", "mask_path", "synthetic"]).head().round(1)
+table[list(row)].head().round(1)
 
 # %% [markdown]
 # ## Is everything here?
@@ -139,6 +142,9 @@ explore.image_and_mask(image, mask)
 # The masks were drawn on FLAIR {cite:p}`buda2019association`, so the difference should be plainest there.
 
 # %% mystnb={"figure": {"name": "fig-explore-sequences", "caption": "The same slice, one sequence a panel, each scaled to its own brightest half per cent, with the mask's outline."}, "image": {"alt": "Three grey pictures of the same slice, with the same outline on each."}} tags=["hide-input"]
+explore.three_sequences(image, mask)
+
+# %% tags=["hide-input"]
 rim = ~mask & (image.max(axis=-1) > 20)
 brighter = image[mask].mean(axis=0) / image[rim].mean(axis=0)
 words = [f"{ratio:.2f} on {sequence}" for ratio, sequence in zip(brighter, ("pre-contrast T1", "FLAIR", "post-contrast T1"), strict=True)]
@@ -146,7 +152,6 @@ display(Markdown(
     "Mean brightness inside the outline, divided by that of everything else that is not dark, skull and scalp included: "
     + ", ".join(words) + "."
 ))
-explore.three_sequences(image, mask)
 
 # %% [markdown]
 # ## How many slices show a tumour?
@@ -154,20 +159,27 @@ explore.three_sequences(image, mask)
 # The article's first statistic: slices without and with tumour.
 
 # %% mystnb={"figure": {"name": "fig-explore-counts", "caption": "Slices without (0) and with tumour (1)."}, "image": {"alt": "Two horizontal bars with their counts and shares: slices without tumour above, slices with tumour below."}} tags=["hide-input"]
+explore.tumour_counts(table)
+
+# %% tags=["hide-input"]
 pixel_share = table["tumour_px"].sum() / (len(table) * 256 * 256)
 display(Markdown(
     f"A program that always answers \"no tumour\" is right on **{1 - tumour_share:.0%}** of the slices, and on "
     f"**{1 - pixel_share:.1%}** of the pixels: only {pixel_share:.1%} of all pixels are tumour. "
     "So the share of right pixels is a useless score here."
 ))
-explore.tumour_counts(table)
 
 # %% [markdown]
-# {doc}`04_metrics` looks for better scores.
+# {doc}`The chapter on metrics <04_metrics>` looks for better scores.
 #
 # ## How large are the tumours?
+#
+# The area of the tumour on a slice, in pixels: the files do not say how many millimetres a pixel is.
 
 # %% mystnb={"figure": {"name": "fig-explore-areas", "caption": "Tumour area on the slices that have one. The scale is logarithmic: each gridline is ten times the one before."}, "image": {"alt": "Histogram of tumour areas on a logarithmic scale, with a line at the median."}} tags=["hide-input"]
+explore.tumour_areas(table)
+
+# %% tags=["hide-input"]
 areas = table.loc[tumour, "tumour_px"]
 small, median = areas.quantile(0.1), areas.median()
 display(Markdown(
@@ -176,7 +188,6 @@ display(Markdown(
     f"less than {small:.0f} pixels, a disc of {2 * np.sqrt(small / np.pi):.0f} pixels across. "
     "On those, a few wrong pixels along the edge cost a large part of the score."
 ))
-explore.tumour_areas(table)
 
 # %% [markdown]
 # ## Where do tumours sit?
@@ -186,6 +197,9 @@ explore.tumour_areas(table)
 
 # %% mystnb={"figure": {"name": "fig-explore-places", "caption": "Left: share of patients whose tumour covers a pixel on at least one slice, over the mean of every patient's middle slice. Right: share of slices with tumour, by their place in the stack."}, "image": {"alt": "Left, a head in grey under a coloured map with its scale. Right, ten horizontal bars, from the first tenth of the stack to the last."}} tags=["hide-input"]
 share, head = explore.tumour_frequency(table)
+explore.tumour_places(table, share, head)
+
+# %% tags=["hide-input"]
 place = (patients.cumcount() + 0.5) / patients["slice"].transform("size")
 middle = place.between(0.25, 0.75)
 display(Markdown(
@@ -194,7 +208,6 @@ display(Markdown(
     f"of the others {tumour[~middle].mean():.0%}. "
     "A network can learn such habits of place without looking at the tissue. That helps on average, and fails the patient who is different."
 ))
-explore.tumour_places(table, share, head)
 
 # %% [markdown]
 # ## Patients, not slices
@@ -203,6 +216,9 @@ explore.tumour_places(table, share, head)
 # independent examples. **The patient is the unit**, and patients bring very different numbers of slices.
 
 # %% mystnb={"figure": {"name": "fig-explore-slices", "caption": "One bar a patient: the number of slices, and how many of them show tumour."}, "image": {"alt": "Stacked bars of increasing height, one a patient, each with a part for slices with tumour and a part for those without."}} tags=["hide-input"]
+explore.slices_a_patient(table)
+
+# %% tags=["hide-input"]
 sizes = patients.size()
 tumour_sizes = tumour.groupby(table["patient"]).sum()
 without = (tumour_sizes == 0).sum()
@@ -212,7 +228,6 @@ display(Markdown(
     + (f"{without} patients have none. " if without else "**Every patient has a tumour**, so nothing here can measure detection. ")
     + f"In a mean over slices, the largest patient weighs {sizes.max() / sizes.min():.1f} times the smallest."
 ))
-explore.slices_a_patient(table)
 
 # %% [markdown]
 # ## Institutions
@@ -221,6 +236,9 @@ explore.slices_a_patient(table)
 # fixed unit of brightness.
 
 # %% mystnb={"figure": {"name": "fig-explore-institutions", "caption": "Left: patients an institution. Right: one dot a patient, the mean brightness of the FLAIR channel over all its slices."}, "image": {"alt": "Left, a bar an institution. Right, a row of dots an institution, spread by brightness."}} tags=["hide-input"]
+explore.institutions(table)
+
+# %% tags=["hide-input"]
 brightness = patients["mean_flair"].mean()
 largest = patients["institution"].first().value_counts(normalize=True)
 display(Markdown(
@@ -229,7 +247,6 @@ display(Markdown(
     "as bright as the darkest's. So a fixed threshold cannot find the tumour, and a network has to be told, or has to learn, "
     "what \"bright\" means for each patient."
 ))
-explore.institutions(table)
 
 # %% [markdown]
 # ## Missing sequences
@@ -280,6 +297,9 @@ explore.three_sequences(
 
 # %% mystnb={"figure": {"name": "fig-explore-gaps", "caption": "Empty cells in each column of data.csv."}, "image": {"alt": "Horizontal bars, one a column of the table, with the number of empty cells."}} tags=["hide-input"]
 patient_table = read_patient_table(root)
+explore.table_gaps(patient_table)
+
+# %% tags=["hide-input"]
 cases = set(table["case"])
 whole_rows = patient_table.notna().all(axis=1)
 age = patient_table["age_at_initial_pathologic"]
@@ -289,7 +309,6 @@ display(Markdown(
     f"{len(set(patient_table.index) - cases)} rows have no slices here. "
     f"Ages run from {age.min():.0f} to {age.max():.0f} years, median {age.median():.0f}."
 ))
-explore.table_gaps(patient_table)
 
 # %% [markdown]
 # ## Take-away

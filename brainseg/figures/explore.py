@@ -22,7 +22,7 @@ def image_and_mask(image: np.ndarray, mask: np.ndarray) -> Figure:
     figure, axes = slice_grid(1, 3)
     show_slice(axes[0, 0], image, "three channels as colours", sequence=None)
     show_slice(axes[0, 1], mask, "mask")
-    show_slice(axes[0, 2], image, "FLAIR with the mask's outline", vmax=_white(image[..., FLAIR]))
+    show_slice(axes[0, 2], image, "FLAIR, mask outlined", vmax=_white(image[..., FLAIR]))
     outline(axes[0, 2], mask)
     return figure
 
