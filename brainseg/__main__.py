@@ -51,6 +51,14 @@ def notebook(arguments: argparse.Namespace) -> None:
     print(make_notebook(arguments.name, arguments.profile, _parameters(arguments)))
 
 
+def predict(arguments: argparse.Namespace) -> None:
+    """Segment a folder of slices with a trained run: masks, overlays and a table. Not for clinical use."""
+    from brainseg.predict import predict_folder
+
+    table = predict_folder(arguments.slices, arguments.out, arguments.run, arguments.threshold)
+    print(f"{len(table)} slices, tumour seen on {(table['predicted_px'] > 0).sum()}, written to {arguments.out}")
+
+
 def pair(arguments: argparse.Namespace) -> None:
     """Write the paired .ipynb files from their .py sources."""
     from brainseg.study import pair as pair_notebooks
@@ -132,6 +140,12 @@ def _commands() -> argparse.ArgumentParser:
             "-p", dest="parameters", metavar="NAME=VALUE", action="append", default=[],
             help="a parameter of the notebooks that goes before the profile's; may be repeated",
         )  # fmt: skip
+
+    of_predict = add(predict, "segment a folder of slices with a trained run")
+    of_predict.add_argument("slices", type=Path, help="a folder with 256x256x3 TIFF slices in it or below")
+    of_predict.add_argument("out", type=Path, help="the folder for masks and overlays")
+    of_predict.add_argument("--run", type=Path, required=True, help="a folder of _build/runs, such as unet-0123456789ab")
+    of_predict.add_argument("--threshold", type=float, default=0.5, help="probability from which a pixel is tumour")
 
     add(pair, "write the .ipynb files from their sources")
     of_clean = add(clean, "remove what was generated")

@@ -68,27 +68,28 @@ def load_batch(prepared: Prepared, rows: np.ndarray) -> tuple[np.ndarray, np.nda
     )
 
 
-def predict_prepared(
-    model: keras.Model, prepared: Prepared, rows: np.ndarray, mirror: bool = False, batch_size: int = 32
-) -> np.ndarray:
+def predict_images(model: keras.Model, images: np.ndarray, mirror: bool = False, batch_size: int = 32) -> np.ndarray:
     """Probabilities of prepared slices, in the prepared (cropped and resized) frame.
 
     With `mirror` the network sees each slice mirrored left to right; the result is mirrored back.
+
+    Parameters
+    ----------
+    model : keras.Model
+    images : ndarray, uint8 (n, size, size, 3)
+        May be memory-mapped: a batch at a time is read.
+    mirror : bool
+    batch_size : int
 
     Returns
     -------
     ndarray, float32 (n, size, size) in [0, 1]
     """
-    rows = np.asarray(rows)
-    size = prepared.images.shape[1]
-    probabilities = np.empty((len(rows), size, size), np.float32)
-    for start in range(0, len(rows), batch_size):
-        part = rows[start : start + batch_size]
-        images, _ = load_batch(prepared, part)
-        if mirror:
-            images = images[:, :, ::-1]
-        # One batch shape, so that the graph is compiled once.
-        padded = np.zeros((batch_size, *images.shape[1:]), np.float32)
-        padded[: len(part)] = images
-        probabilities[start : start + len(part)] = model.predict_on_batch(padded)[: len(part), ..., 0]
+    probabilities = np.empty(images.shape[:3], np.float32)
+    # All batches get one shape, so that the graph is compiled once.
+    batch = np.zeros((batch_size, *images.shape[1:]), np.float32)
+    for start in range(0, len(images), batch_size):
+        part = images[start : start + batch_size]
+        batch[: len(part)] = (part[:, :, ::-1] if mirror else part) / np.float32(255)
+        probabilities[start : start + len(part)] = model.predict_on_batch(batch)[: len(part), ..., 0]
     return probabilities[:, :, ::-1] if mirror else probabilities

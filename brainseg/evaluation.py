@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from brainseg import losses, metrics
-from brainseg.batches import SliceBatches, predict_prepared
+from brainseg.batches import SliceBatches, predict_images
 from brainseg.cohort import FRAME
 from brainseg.recipe import LOSSES
 from brainseg.runs import Run
@@ -40,9 +40,10 @@ def predict(run: Run, rows: np.ndarray, flip: bool = False) -> np.ndarray:
     ndarray, float32 (n, 256, 256) in [0, 1]
         Zero outside the crop box.
     """
-    probabilities = predict_prepared(run.model, run.prepared, rows)
+    images = run.prepared.images[np.asarray(rows)]
+    probabilities = predict_images(run.model, images)
     if flip:
-        probabilities = (probabilities + predict_prepared(run.model, run.prepared, rows, mirror=True)) / 2
+        probabilities = (probabilities + predict_images(run.model, images, mirror=True)) / 2
     return run.prepared.restore(probabilities, rows)
 
 

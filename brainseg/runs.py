@@ -147,6 +147,28 @@ def train_or_load(recipe: Recipe, prepared: Prepared, split: pd.Series, folder: 
     return Run(model, recipe, prepared, split, pd.read_csv(folder / "history.csv"), record, folder)
 
 
+def load_network(folder: str | Path) -> tuple[keras.Model, Preprocessing, dict]:
+    """A run's network with its weights, how its slices were prepared, and its record.
+
+    Raises
+    ------
+    ValueError
+        Where the folder holds no finished run; the message lists those in the build folder.
+    """
+    folder = Path(folder)
+    if not (folder / "run.json").is_file():
+        known = sorted(path.parent.name for path in (build_folder() / "runs").glob("*/run.json"))
+        raise ValueError(
+            f"{folder} holds no finished run. In {build_folder() / 'runs'} there are: {', '.join(known) or 'none yet'}"
+        )
+    record = json.loads((folder / "run.json").read_text())
+    preprocessing = Preprocessing(**record["preprocessing"])
+    configure_backend()
+    model = models.build_model(record["recipe"]["model"], preprocessing.image_size, **record["recipe"]["options"])
+    load_weights(model, folder / "best.npz")
+    return model, preprocessing, record
+
+
 def _record(model, recipe: Recipe, prepared: Prepared, split: pd.Series, history: pd.DataFrame) -> dict:
     patients = prepared.table["patient"]
     best = history.loc[history["validation_dice"].idxmax()]

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from brainseg.batches import SliceBatches, predict_prepared
+from brainseg.batches import SliceBatches, predict_images
 from brainseg.paths import write_atomically
 from brainseg.prepare import Prepared
 from brainseg.recipe import LOSSES, Recipe
@@ -77,7 +77,7 @@ def validation_dice(model: keras.Model, prepared: Prepared, rows: np.ndarray) ->
     The training is steered by this number. It is not a reported result: those are computed in the
     original frame by :mod:`brainseg.evaluation`.
     """
-    prediction = predict_prepared(model, prepared, rows) >= 0.5
+    prediction = predict_images(model, prepared.images[rows]) >= 0.5
     truth = prepared.masks[rows] >= 128
     patients = prepared.table["patient"].to_numpy()[rows]
     scores = []

@@ -9,7 +9,7 @@ import pytest
 keras = pytest.importorskip("keras")
 from brainseg import runs, training  # noqa: E402
 from brainseg.augmentation import augment  # noqa: E402
-from brainseg.batches import SliceBatches, load_batch, predict_prepared  # noqa: E402
+from brainseg.batches import SliceBatches, load_batch, predict_images  # noqa: E402
 from brainseg.cohort import FLAIR, POST, PRE  # noqa: E402
 from brainseg.models import build_model  # noqa: E402
 from brainseg.prepare import Preprocessing, prepare  # noqa: E402
@@ -168,8 +168,8 @@ def test_weights_come_back_and_do_not_fit_another_width(tmp_path):
 def test_predictions_do_not_depend_on_the_batch_and_mirroring_undoes_itself(prepared):
     model = build_model("unet", 32, filters=2, depth=2)
     rows = np.arange(len(prepared.table))
-    whole = predict_prepared(model, prepared, rows)
-    np.testing.assert_allclose(whole[3:5], predict_prepared(model, prepared, rows[3:5], batch_size=2), atol=1e-5)
+    whole = predict_images(model, prepared.images[rows])
+    np.testing.assert_allclose(whole[3:5], predict_images(model, prepared.images[rows[3:5]], batch_size=2), atol=1e-5)
     images, _ = load_batch(prepared, rows)
     by_hand = model.predict_on_batch(images[:, :, ::-1])[:, :, ::-1, 0]
-    np.testing.assert_allclose(predict_prepared(model, prepared, rows, mirror=True), by_hand, atol=1e-5)
+    np.testing.assert_allclose(predict_images(model, prepared.images[rows], mirror=True), by_hand, atol=1e-5)

@@ -1,0 +1,113 @@
+"""A folder of slices in, masks and overlays out. Research and teaching only, not for clinical use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import tifffile
+from tqdm import tqdm
+
+from brainseg.batches import predict_images
+from brainseg.cohort import FLAIR, CohortError, read_image
+from brainseg.crop import crop_and_resize, restore
+from brainseg.paths import write_atomically
+from brainseg.prepare import boxes_and_images
+from brainseg.runs import load_network
+
+OUTLINE_BGR = (0, 159, 230)  # the orange of predictions in all figures, as OpenCV orders colours
+
+
+def predict_folder(slices: str | Path, out: str | Path, run_folder: str | Path, threshold: float = 0.5) -> pd.DataFrame:
+    """Segment every slice below a folder with the network of one run.
+
+    Slices of one folder count as one patient, as in Kaggle's layout, because intensities are
+    normalised and the head is found over all slices of a patient together.
+
+    Parameters
+    ----------
+    slices : path
+        Holds 256x256x3 uint8 TIFFs, in itself or in folders below; ``*_mask.tif`` files are left alone.
+    out : path
+        Gets, in the same folders, ``NAME_predicted.tif`` (uint8, 0 or 255) and ``NAME_overlay.png``
+        (FLAIR with the predicted outline), and ``predictions.csv``, written last.
+    run_folder : path
+        Of a trained run, with ``run.json`` and ``best.npz``.
+    threshold : float
+        A pixel whose probability is at or above it is called tumour.
+
+    Returns
+    -------
+    DataFrame
+        One row a slice: ``slice`` (path below `slices`), ``predicted_px``, ``highest_probability``.
+
+    Raises
+    ------
+    CohortError
+        Where there are no slices or some cannot be read; all of them in one report.
+    ValueError
+        Where the run or the threshold is unusable.
+    """
+    slices, out = Path(slices), Path(out)
+    if not 0 < threshold < 1:
+        raise ValueError(f"threshold must lie between 0 and 1, not {threshold}")
+    images = _read_all(slices)
+    model, preprocessing, _ = load_network(run_folder)
+    size = preprocessing.image_size
+    rows = []
+    for folder, named in tqdm(_by_folder(images).items(), desc="predicting", unit="patient"):
+        stack = np.stack(list(named.values()))
+        boxes, enhanced = boxes_and_images(stack, preprocessing)
+        inputs = np.stack([crop_and_resize(image, box, size) for image, box in zip(enhanced, boxes, strict=True)])
+        (out / folder).mkdir(parents=True, exist_ok=True)
+        for path, image, box, small in zip(named, stack, boxes, predict_images(model, inputs), strict=True):
+            probability = restore(small, box)
+            mask = probability >= threshold
+            with write_atomically(out / folder / f"{path.stem}_predicted.tif") as part:
+                tifffile.imwrite(part, mask.astype(np.uint8) * 255, photometric="minisblack")
+            with write_atomically(out / folder / f"{path.stem}_overlay.png") as part:
+                cv2.imwrite(str(part), _overlay(image, mask))
+            rows.append((str(path), int(mask.sum()), float(probability.max())))
+    table = pd.DataFrame(rows, columns=["slice", "predicted_px", "highest_probability"])
+    with write_atomically(out / "predictions.csv") as part:
+        table.to_csv(part, index=False)
+    return table
+
+
+def _read_all(slices: Path) -> dict[Path, np.ndarray]:
+    """Every slice below the folder by its path below it, or one report of all that cannot be read."""
+    paths = [p for p in slices.rglob("*") if p.suffix.lower() in (".tif", ".tiff") and not p.stem.endswith("_mask")]
+    if not paths:
+        raise CohortError([f"{slices} holds no .tif slices. Name a folder with 256x256x3 TIFF images in it or below."])
+    images, problems = {}, []
+    for path in sorted(paths, key=_natural):
+        try:
+            images[path.relative_to(slices)] = read_image(path)
+        except CohortError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise CohortError(problems)
+    return images
+
+
+def _natural(path: Path) -> tuple:
+    """Orders slice 2 before slice 10."""
+    head, _, number = path.stem.rpartition("_")
+    return (path.parent, head, int(number), "") if number.isdecimal() else (path.parent, path.stem, 0, path.suffix)
+
+
+def _by_folder(images: dict[Path, np.ndarray]) -> dict[Path, dict[Path, np.ndarray]]:
+    folders: dict[Path, dict[Path, np.ndarray]] = {}
+    for path, image in images.items():
+        folders.setdefault(path.parent, {})[path] = image
+    return folders
+
+
+def _overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """FLAIR in grey, twice as large, with the outline of the mask: uint8 (512, 512, 3), OpenCV's colour order."""
+    picture = cv2.cvtColor(cv2.resize(image[..., FLAIR], None, fx=2, fy=2), cv2.COLOR_GRAY2BGR)
+    large = cv2.resize(mask.astype(np.uint8), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+    contours, _ = cv2.findContours(large, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    return cv2.drawContours(picture, contours, -1, OUTLINE_BGR, 1)

@@ -1,0 +1,156 @@
+"""Evaluation and prediction: counts by hand, and the way from files to files."""
+
+import json
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+keras = pytest.importorskip("keras")
+from brainseg import evaluation  # noqa: E402
+from brainseg.cohort import CohortError, index_cohort  # noqa: E402
+from brainseg.predict import predict_folder  # noqa: E402
+from brainseg.prepare import Preprocessing, prepare  # noqa: E402
+from brainseg.recipe import Recipe  # noqa: E402
+from brainseg.runs import Run, load_network, train_or_load  # noqa: E402
+
+
+def table_of(patients, tumour_px):
+    return pd.DataFrame(
+        {"patient": patients, "institution": "XX", "slice": range(1, len(patients) + 1), "tumour_px": tumour_px}
+    )
+
+
+@pytest.fixture
+def drawn():
+    """Three slices of one patient and one of another, with predictions whose counts are plain to see."""
+    truth = np.zeros((4, 256, 256), bool)
+    probability = np.zeros((4, 256, 256), np.float32)
+    truth[0, 10:20, 10:20] = True  # 100 px, half of it found, nothing else
+    probability[0, 10:20, 10:15] = 0.9
+    probability[1, :5, :5] = 0.8  # no tumour, a false alarm of 25 px
+    truth[2, 50:52, 50:52] = True  # 4 px, missed; its probability stays below the threshold
+    probability[2, 50:52, 50:52] = 0.4
+    truth[3, 0:30, 0:20] = True  # 600 px, found exactly
+    probability[3, 0:30, 0:20] = 0.5
+    return probability, truth, table_of(["A", "A", "A", "B"], truth.sum(axis=(1, 2)))
+
+
+def test_slice_scores_by_hand(drawn):
+    scores = evaluation.score_slices(*drawn)
+    assert scores["tp"].tolist() == [50, 0, 0, 600]
+    assert scores["fp"].tolist() == [0, 25, 0, 0]
+    assert scores["fn"].tolist() == [50, 0, 4, 0]
+    np.testing.assert_allclose(scores["dice"], [2 / 3, np.nan, 0, 1])
+    np.testing.assert_allclose(scores["iou"], [1 / 2, np.nan, 0, 1])
+    assert scores["hd95_px"].tolist()[2:] == [pytest.approx(np.hypot(256, 256)), 0]
+    assert np.isnan(scores["hd95_px"][1])
+    assert scores["nsd_1px"].tolist()[2:] == [0, 1]
+
+
+def test_a_higher_threshold_finds_less(drawn):
+    scores = evaluation.score_slices(*drawn, threshold=0.85)
+    assert scores["tp"].tolist() == [50, 0, 0, 0]
+
+
+def test_a_patient_is_one_volume(drawn):
+    patients = evaluation.score_patients(evaluation.score_slices(*drawn))
+    assert patients.index.tolist() == ["A", "B"]
+    assert patients.loc["A", "dice"] == pytest.approx(2 * 50 / (2 * 50 + 25 + 54))
+    assert patients.loc["A", ["slices", "tumour_slices", "missed_slices", "false_alarm_slices"]].tolist() == [3, 2, 1, 1]
+    summary = evaluation.summarise(patients)
+    assert summary["mean"] == pytest.approx((patients.loc["A", "dice"] + 1) / 2)
+    assert summary["low"] <= summary["mean"] <= summary["high"]
+    assert summary["worst"] == patients.loc["A", "dice"]
+
+
+def test_strata_and_empty_slices(drawn):
+    scores = evaluation.score_slices(*drawn)
+    sizes = evaluation.summarise_by_size(scores)
+    assert sizes["slices"].tolist() == [2, 0, 1]
+    assert sizes["missed"].tolist() == [1, 0, 0]
+    empty = evaluation.summarise_empty(scores)
+    assert (empty["slices"], empty["left clean"], empty["most false pixels"]) == (1, 0.0, 25)
+    assert empty["specificity of pixels"] == pytest.approx(1 - 25 / 256**2)
+
+
+class Oracle:
+    """Stands in for a network: knows the prepared masks by their images, and is right about all of them."""
+
+    def __init__(self, prepared):
+        self.known = {image.tobytes(): mask for image, mask in zip(prepared.images, prepared.masks, strict=True)}
+
+    def predict_on_batch(self, images):
+        as_stored = np.rint(images * 255).astype(np.uint8)
+        blank = np.zeros(images.shape[1:3])
+        return np.stack([self.known.get(image.tobytes(), blank) for image in as_stored])[..., None] / 255
+
+
+@pytest.mark.parametrize("crop", ["none", "patient"])
+def test_a_perfect_network_scores_almost_one_in_the_original_frame(tiny_cohort, crop):
+    prepared = prepare(tiny_cohort, Preprocessing(image_size=128, crop=crop))
+    split = pd.Series("test", index=prepared.table.index)
+    run = Run(Oracle(prepared), Recipe(), prepared, split, pd.DataFrame(), {}, None)
+    scores = evaluation.evaluate(run)
+    assert scores["tumour_px"].tolist() == index_cohort(tiny_cohort)["tumour_px"].tolist()
+    assert (scores["tp"] + scores["fn"]).tolist() == scores["tumour_px"].tolist()
+    assert evaluation.score_patients(scores)["dice"].min() > 0.93
+
+
+@pytest.fixture
+def run(tiny_cohort, tmp_path):
+    prepared = prepare(tiny_cohort, Preprocessing(image_size=32))
+    names = list(dict.fromkeys(prepared.table["patient"]))
+    split = prepared.table["patient"].map({**dict.fromkeys(names, "train"), names[-1]: "validation"})
+    recipe = Recipe(options={"filters": 2, "depth": 2}, epochs=1, slices_per_epoch=8, batch_size=4)
+    return train_or_load(recipe, prepared, split, tmp_path / "runs")
+
+
+def test_article_scores_are_those_of_keras(run):
+    scores = evaluation.article_scores(run, run.rows("validation"))
+    assert set(scores) == {"loss", "IoU", "Dice"}
+    assert 0 <= scores["IoU"] <= scores["Dice"] <= 1
+
+
+def test_a_folder_of_slices_becomes_masks_and_overlays(run, tiny_cohort, tmp_path):
+    out = tmp_path / "out"
+    table = predict_folder(tiny_cohort, out, run.folder)
+    slices = index_cohort(tiny_cohort)
+    assert len(table) == len(slices)
+    assert pd.read_csv(out / "predictions.csv")["slice"].tolist() == table["slice"].tolist()
+    # The same network on the same slices, once through the cohort and once through the folder.
+    through_cohort = evaluation.predict(run, np.arange(len(slices))) >= 0.5
+    expected = dict(zip(slices["image_path"], through_cohort, strict=True))
+    for name in table["slice"]:
+        mask = tifffile.imread(out / name.replace(".tif", "_predicted.tif"))
+        assert mask.dtype == np.uint8 and set(np.unique(mask)) <= {0, 255}
+        np.testing.assert_array_equal(mask > 0, expected[str(tiny_cohort / name)])
+        assert cv2.imread(str(out / name.replace(".tif", "_overlay.png"))).shape == (512, 512, 3)
+
+
+def test_predict_reports_every_unreadable_slice_and_writes_nothing(run, tmp_path):
+    folder = tmp_path / "slices"
+    folder.mkdir()
+    (folder / "a_1.tif").write_bytes(b"not an image")
+    tifffile.imwrite(folder / "a_2.tif", np.zeros((10, 10), np.uint8))
+    with pytest.raises(CohortError) as caught:
+        predict_folder(folder, tmp_path / "out", run.folder)
+    assert len(caught.value.problems) == 2
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(CohortError, match="holds no .tif slices"):
+        predict_folder(tmp_path / "nowhere", tmp_path / "out", run.folder)
+
+
+def test_a_folder_that_holds_no_run_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="holds no finished run"):
+        load_network(tmp_path)
+
+
+def test_a_loaded_network_is_the_trained_one(run):
+    model, preprocessing, record = load_network(run.folder)
+    assert preprocessing == run.prepared.preprocessing
+    assert record == json.loads(json.dumps(run.record))
+    for left, right in zip(model.get_weights(), run.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
