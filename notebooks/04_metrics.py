@@ -40,14 +40,16 @@ from scipy import ndimage
 from brainseg.cohort import FLAIR, find_cohort, index_cohort, read_mask, read_patient
 from brainseg.figures import metrics as draw
 from brainseg.metrics import (
-    accuracy, bootstrap_interval, confusion, dice, hd95_px, iou, nsd, pool, pool_batches, recall, smoothed_dice, specificity,
+    accuracy, bootstrap_interval, confusion, dice, hd95_px, iou, nsd, pool,
+    pool_batches, recall, smoothed_dice, specificity,
 )
 from brainseg.splits import split_by_patient
 
 root = find_cohort(data)
 table = index_cohort(root)
 test = table[split_by_patient(table, fold=fold, seed=seed) == "test"]
-print(f"{test['patient'].nunique()} test patients, {len(test)} slices, {(test['tumour_px'] > 0).sum()} with tumour")
+print(test["patient"].nunique(), "test patients,", len(test), "slices,",
+      (test["tumour_px"] > 0).sum(), "with tumour")
 
 # %% [markdown]
 # ## Count the pixels
@@ -76,7 +78,9 @@ for name, prediction in predictions.items():
     tp = np.sum(truth & prediction)
     fp = np.sum(~truth & prediction)
     fn = np.sum(truth & ~prediction)
-    print(f"{name:15} IoU {tp / (tp + fp + fn):.3f}   Dice {2 * tp / (2 * tp + fp + fn):.3f}")
+    overlap_of_union = tp / (tp + fp + fn)
+    twice_overlap_of_sum = 2 * tp / (2 * tp + fp + fn)
+    print(f"{name:15} IoU {overlap_of_union:.3f}   Dice {twice_overlap_of_sum:.3f}")
 
 # %% mystnb={"figure": {"name": "fig-metrics-cells", "caption": "Three predictions of one drawn tumour (thick border), with every pixel named."}, "image": {"alt": "Three four by four grids. Cells are marked TP, FP, FN or TN; below each grid stand the counts, IoU and Dice."}} tags=["hide-input"]
 draw.counted_cells(truth, predictions)
@@ -104,20 +108,26 @@ draw.dice_against_iou({name: iou(confusion(truth, p), empty=np.nan) for name, p 
 
 # %%
 def soft_dice(truth, probability, smooth=1.0):
-    overlap = np.minimum(truth, probability).sum()  # the product, where the truth is 0 or 1
-    return (2 * overlap + smooth) / (truth.sum() + probability.sum() + smooth)
+    overlap = np.minimum(truth, probability).sum()  # the product, for a truth of 0 or 1
+    total = truth.sum() + probability.sum()
+    return (2 * overlap + smooth) / (total + smooth)
 
 
-sure, unsure = truth * 1.0, truth * 0.6 + 0.2
-for name, probability in {"perfect": sure, "unsure": unsure, "inverted": 1 - truth}.items():
+unsure = truth * 0.6 + 0.2
+examples = {"perfect": truth * 1.0, "unsure": unsure, "inverted": 1.0 - truth}
+for name, probability in examples.items():
     d = soft_dice(truth, probability)
     print(f"{name:10} d = {d:.3f}   1 - d = {1 - d:.3f}   -d = {-d:.3f}")
 
-step = np.zeros((4, 4))
-step[1, 1] = 1e-6
-slopes = [(loss(unsure + step) - loss(unsure - step)) / 2e-6
-          for loss in (lambda p: 1 - soft_dice(truth, p), lambda p: -soft_dice(truth, p))]
-print("slope of either loss at one pixel:", *(f"{slope:.6f}" for slope in slopes))
+def slope(loss, step=1e-6):
+    """How fast the loss changes with the probability of one pixel."""
+    change = np.zeros((4, 4))
+    change[1, 1] = step
+    return (loss(unsure + change) - loss(unsure - change)) / (2 * step)
+
+
+print(f"slope of 1 - d: {slope(lambda p: 1 - soft_dice(truth, p)):.6f}")
+print(f"slope of -d:    {slope(lambda p: -soft_dice(truth, p)):.6f}")
 
 # %% [markdown]
 # The two forms differ by 1 and by nothing else. Their slopes are equal, so a network learns the same from both
@@ -131,7 +141,7 @@ draw.loss_forms()
 # ## What smoothing does to an empty mask
 #
 # On a slice without tumour, an empty prediction gives $0/0$. With smoothing it gives $s/s = 1$. With $n$ false alarms it
-# gives $s/(n + s)$. So a slice without tumour is scored on a scale that $s$ sets, and no property of the prediction does.
+# gives $s/(n + s)$. So $s$ alone decides what a false alarm costs on a slice without tumour.
 # The same holds the other way round: a tumour of $n$ pixels that was missed altogether earns $s/(n + s)$, not 0.
 
 # %% mystnb={"figure": {"name": "fig-metrics-smoothing", "caption": "Smoothed Dice where one of the two masks is empty. The line marks the area that one tumour slice in ten of this cohort does not exceed."}, "image": {"alt": "Curves that fall from one to zero over the number of wrong pixels, later for larger smoothing constants."}} tags=["hide-input"]
@@ -146,12 +156,12 @@ display(Markdown(
 ))
 
 # %% [markdown]
-# `brainseg.metrics` therefore has no smoothing. Each ratio asks what 0/0 shall be, by `empty=`: NaN leaves the slice out, 1
+# The scores that this book reports have no smoothing. In `brainseg.metrics` each ratio asks what 0/0 shall be, by `empty=`: NaN leaves the slice out, 1
 # rewards the silence, 0 punishes it. There is no default, because there is no right answer for every question.
 #
 # ## The same predictions, scored in five ways
 #
-# Now the frames of the test patients. The predictions are made from the truth, so we know what is wrong with each one. The
+# Now the frames of the test patients. Four predictions are made from the truth, so we know what is wrong with each of them. The
 # fifth looks at the image: Otsu's threshold {cite:p}`otsu1979` separates the head from the air, and once more the bright part
 # of the head from the rest, on each patient's FLAIR volume.
 
@@ -159,6 +169,7 @@ display(Markdown(
 volumes = [read_patient(table, patient) for patient in test["patient"].unique()]
 truth = np.concatenate([masks for _, masks in volumes])
 patients = test["patient"].to_numpy()
+areas = truth.sum((1, 2))
 
 
 def otsu(values):
@@ -170,29 +181,32 @@ def bright_on_flair(flair):
     return flair > otsu(flair[head])
 
 
-def grow(masks, px):  # one slice at a time, sideways and up and down; a negative number shrinks
-    change = ndimage.binary_dilation if px > 0 else ndimage.binary_erosion
-    return change(masks, ndimage.generate_binary_structure(2, 1)[None], iterations=abs(px))
+# Left, right, up and down within a slice, never from slice to slice.
+cross = ndimage.generate_binary_structure(2, 1)[None]
 
 
 predictions = {
-    "one pixel too large": grow(truth, 1),
-    "one pixel too small": grow(truth, -1),
+    "one pixel too large": ndimage.binary_dilation(truth, cross),
+    "one pixel too small": ndimage.binary_erosion(truth, cross),
     "three pixels to the right": np.roll(truth, 3, axis=2),
-    "areas below 300 px missed": truth & (truth.sum((1, 2), keepdims=True) >= 300),
-    "Otsu on FLAIR": np.concatenate([bright_on_flair(images[..., FLAIR]) for images, _ in volumes]),
+    "areas below 300 px missed": truth & (areas[:, None, None] >= 300),
+    "Otsu on FLAIR": np.concatenate(
+        [bright_on_flair(images[..., FLAIR]) for images, _ in volumes]
+    ),
 }
 
 # %%
-has_tumour = truth.any((1, 2))
+has_tumour = areas > 0
 rows = {}
 for name, prediction in predictions.items():
-    slices = confusion(truth, prediction, axis=(1, 2))  # TP, FP, FN, TN of every slice
+    slices = confusion(truth, prediction, axis=(1, 2))  # TP, FP, FN, TN of each
+    batches = pool_batches(slices, batch_size=16)
+    volume = pool(slices, by=patients)
     rows[name] = {
-        "mean of batches of 16, s = 1": smoothed_dice(pool_batches(slices, 16), smooth=1).mean(),
+        "mean of batches of 16, s = 1": smoothed_dice(batches, smooth=1).mean(),
         "mean of slices, empty = 1": dice(slices, empty=1).mean(),
         "mean of tumour slices": dice(slices, empty=np.nan)[has_tumour].mean(),
-        "mean of volumes": np.nanmean(dice(pool(slices, by=patients), empty=np.nan)),
+        "mean of volumes": np.nanmean(dice(volume, empty=np.nan)),
         "all pixels pooled": dice(pool(slices), empty=np.nan),
     }
 scores = pd.DataFrame(rows).T
@@ -226,15 +240,19 @@ display(Markdown(
 # three: no tumour anywhere, tumour everywhere, and Otsu.
 
 # %%
-trivial = {"nothing": np.zeros_like(truth), "everything": np.ones_like(truth), "Otsu on FLAIR": predictions["Otsu on FLAIR"]}
+trivial = {
+    "nothing": np.zeros_like(truth),
+    "everything": np.ones_like(truth),
+    "Otsu on FLAIR": predictions["Otsu on FLAIR"],
+}
 fooled = {}
 for name, prediction in trivial.items():
     slices = confusion(truth, prediction, axis=(1, 2))
-    volume = pool(slices, by=patients)
+    pooled, volume = pool(slices), pool(slices, by=patients)
     fooled[name] = {
-        "pixel accuracy": accuracy(pool(slices)),
-        "specificity": specificity(pool(slices), empty=np.nan),
-        "recall": recall(pool(slices), empty=np.nan),
+        "pixel accuracy": accuracy(pooled),
+        "specificity": specificity(pooled, empty=np.nan),
+        "recall": recall(pooled, empty=np.nan),
         "slice IoU, empty = 1": iou(slices, empty=1).mean(),
         "Dice of volumes": np.nanmean(dice(volume, empty=np.nan)),
     }
@@ -261,8 +279,8 @@ display(Markdown(
 # %% mystnb={"figure": {"name": "fig-metrics-one-pixel", "caption": "Dice of every tumour mask of the cohort against itself, one pixel larger or smaller all around. The joined marks are medians of equal steps in area."}, "image": {"alt": "Two clouds of points that rise with the tumour's area, from low Dice for small tumours to near one for large ones."}} tags=["hide-input"]
 tumour_rows = table[table["tumour_px"] > 0]
 masks = np.stack([read_mask(path) for path in tumour_rows["mask_path"]])
-one_off = {"one pixel larger": confusion(masks, grow(masks, 1), axis=(1, 2)),
-           "one pixel smaller": confusion(masks, grow(masks, -1), axis=(1, 2))}
+one_off = {"one pixel larger": confusion(masks, ndimage.binary_dilation(masks, cross), axis=(1, 2)),
+           "one pixel smaller": confusion(masks, ndimage.binary_erosion(masks, cross), axis=(1, 2))}
 draw.one_pixel(tumour_rows["tumour_px"].to_numpy(), {name: dice(slices, empty=np.nan) for name, slices in one_off.items()})
 
 # %% tags=["hide-input"]
@@ -289,7 +307,6 @@ display(Markdown(
 # frame's diagonal in HD95, and scores 0 in NSD. The tolerance of 2 pixels is our choice.
 
 # %% mystnb={"figure": {"name": "fig-metrics-same-dice", "caption": "Two predictions with the same number of false alarms, so with the same Dice. Their borders tell them apart."}, "image": {"alt": "The same FLAIR slice twice: on the left the prediction hugs the tumour, on the right it has a second patch on the other side."}} tags=["hide-input"]
-areas = truth.sum((1, 2))
 shown = int(np.abs(areas - np.median(areas[has_tumour])).argmin())  # a tumour of middling size
 image, mask = np.concatenate([images for images, _ in volumes])[shown], truth[shown]
 rim = predictions["one pixel too large"][shown]
@@ -353,7 +370,7 @@ display(Markdown(text))
 # %% tags=["solution", "hide-cell"]
 counts = confusion(drawn("##.. ##.. .... ...."), drawn(".##. .##. .... ...."))
 j = iou(counts, empty=np.nan)
-print(counts, f"IoU {j:.3f}, Dice {2 * j / (1 + j):.3f}")
+print(f"TP {counts.tp}, FP {counts.fp}, FN {counts.fn}: IoU {j:.3f}, Dice {2 * j / (1 + j):.3f}")
 
 # %% [markdown]
 # **2.** Score *nothing* in batches of 1, 4, 16 and 64 slices, smoothed with s = 1, first in the order of the patients and then
