@@ -19,7 +19,7 @@
 # - **You will** turn a folder of files into one table, and ask that table what the cohort holds.
 # - **You will learn** what a slice, a mask and a patient are, and which surprises to find before any training.
 # - **You need** a little pandas. No network is trained.
-# - **It takes** about 20 minutes to read, and less than a minute to run.
+# - **It takes** about 20 minutes to read, and less than a minute to run once the cohort is there.
 # :::
 #
 # Every result in this study rests on the files below. So we look at them first: at all of them with a table, and at some
@@ -95,14 +95,15 @@ table[list(row)].head().round(1)
 # %% tags=["hide-input"]
 here = count(table)
 comparison = pd.DataFrame({"here": here, "published": PUBLISHED})
-comparison["share"] = [f"{part / whole:.0%}" for part, whole in zip(comparison["here"], comparison["published"], strict=True)]
+if not synthetic:
+    comparison["share"] = (comparison["here"] / comparison["published"]).map("{:.0%}".format)
 display(comparison)
 
 tumour_share = tumour.mean()
 published_share = PUBLISHED["slices with tumour"] / PUBLISHED["slices"]
 if synthetic:
     text = (
-        f"These are {here['patients']} simulated patients. They are no part of the published data set, so the counts need not "
+        f"These {here['patients']} patients are simulated. They are no part of the published data set, so the counts need not "
         f"agree. The balance should: **{tumour_share:.0%}** of the slices show tumour here, {published_share:.0%} in the published set."
     )
 elif here == PUBLISHED:

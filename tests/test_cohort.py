@@ -23,6 +23,7 @@ from brainseg.cohort import (
     read_patient,
     read_patient_table,
 )
+from brainseg.download import PUBLISHED, count
 
 FIRST = PATIENTS[0]
 
@@ -473,5 +474,7 @@ def test_real_slices(real_cohort):
     assert (by_patient["slice"].max() == by_patient.size()).all()
     assert table["tumour_px"].gt(0).groupby(table["patient"]).any().all()
     assert set(table["case"]) <= set(read_patient_table(real_cohort).index)
+    if table["patient"].nunique() == PUBLISHED["patients"]:
+        assert count(table) == PUBLISHED
     images, masks = read_patient(table, table["patient"].iloc[0])
     assert images.shape[1:] == (256, 256, 3) and masks.any()
