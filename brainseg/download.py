@@ -53,11 +53,12 @@ def download_kaggle() -> Path:
             f'download goes on where it stopped. {by_hand} The data "phantom" need no network.'
         ) from error
     except Exception as error:  # kagglehub's errors share no base class: refusals, checksums, archives, a full disk
-        raise CohortError(f"The download of {HANDLE} failed: {type(error).__name__}: {error}. Try again. {by_hand}") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise CohortError(f"The download of {HANDLE} failed ({reason}). Try again. {by_hand}") from error
     root = find_cohort(folder)
     found = count(index_cohort(root))
-    differing = [f"{found[name]} {name}, expected {expected}" for name, expected in PUBLISHED.items() if found[name] != expected]
-    if differing:
+    if found != PUBLISHED:
         again = f"Remove the folder {folder} and download again."
-        raise CohortError([f"{what}. {again}" for what in differing], root)
+        differing = [name for name in PUBLISHED if found[name] != PUBLISHED[name]]
+        raise CohortError([f"{found[name]} {name}, expected {PUBLISHED[name]}. {again}" for name in differing], root)
     return root

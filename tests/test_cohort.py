@@ -12,7 +12,6 @@ import pytest
 import tifffile
 from conftest import PATIENTS, SLICES, TUMOUR_SLICES, write_cohort
 
-from brainseg import cohort
 from brainseg.cohort import (
     CohortError,
     find_cohort,
@@ -208,7 +207,7 @@ def test_hidden_files_and_other_kinds_are_passed_over(tiny_cohort):
 
 def test_second_call_reads_no_image(tiny_cohort, monkeypatch):
     first = index(tiny_cohort)
-    monkeypatch.setattr(cohort, "read_image", None)
+    monkeypatch.setattr("brainseg.cohort.index.read_image", None)
     second = index(tiny_cohort)
     pd.testing.assert_frame_equal(first, second)
     assert first.attrs == second.attrs

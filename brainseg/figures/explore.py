@@ -27,7 +27,9 @@ def image_and_mask(image: np.ndarray, mask: np.ndarray) -> Figure:
     return figure
 
 
-def three_sequences(image: np.ndarray, mask: np.ndarray, missing_pre: bool = False, missing_post: bool = False) -> Figure:
+def three_sequences(
+    image: np.ndarray, mask: np.ndarray, missing_pre: bool = False, missing_post: bool = False
+) -> Figure:
     """The three channels of a slice apart, each scaled to itself, with the mask's outline; a missing one is named so.
 
     Parameters
@@ -38,8 +40,10 @@ def three_sequences(image: np.ndarray, mask: np.ndarray, missing_pre: bool = Fal
         As in the slice table.
     """
     figure, axes = slice_grid(1, 3, captions=0.5)
-    for channel, (ax, name, missing) in enumerate(zip(axes[0], SEQUENCES, (missing_pre, False, missing_post), strict=True)):
-        show_slice(ax, image, f"{name}\n{'missing: a copy of FLAIR' if missing else 'present'}", sequence=channel, vmax=_white(image[..., channel]))
+    missing = (missing_pre, False, missing_post)
+    for channel, ax in enumerate(axes[0]):
+        state = "missing: a copy of FLAIR" if missing[channel] else "present"
+        show_slice(ax, image, f"{SEQUENCES[channel]}\n{state}", channel, vmax=_white(image[..., channel]))
         outline(ax, mask, width=1.2)
     return figure
 
@@ -126,7 +130,8 @@ def tumour_places(table: pd.DataFrame, share: np.ndarray, head: np.ndarray) -> F
     figure, (left, right) = new_figure(1, 2, height=4.2, width_ratios=(1.25, 1))
     show_slice(left, head, "in the frame")
     heat = left.imshow(np.ma.masked_equal(share, 0), cmap="inferno", vmin=0, alpha=np.where(share > 0, 0.85, 0))
-    figure.colorbar(heat, ax=left, shrink=0.85, label="patients with tumour there", format=PercentFormatter(1, decimals=0))
+    percent = PercentFormatter(1, decimals=0)
+    figure.colorbar(heat, ax=left, shrink=0.85, label="patients with tumour there", format=percent)
     right.barh(along.index, along, height=0.9, color=COLOURS["tumour"])
     right.set(yticks=[0, 9], yticklabels=["first tenth", "last tenth"], xlabel="share of slices with tumour")
     right.set_title("along the stack")
@@ -161,7 +166,8 @@ def table_gaps(patient_table: pd.DataFrame) -> Figure:
     figure, ax = new_figure(height=0.27 * len(gaps) + 0.9)
     bars = ax.barh(gaps.index, gaps, color=OKABE_ITO["blue"])
     ax.bar_label(bars, padding=4)
-    ax.set(xlabel=f"empty cells of {len(patient_table)} rows", xlim=(0, max(1, gaps.max()) * 1.1), ylim=(-0.7, len(gaps) - 0.3))
+    ax.set(xlabel=f"empty cells of {len(patient_table)} rows", xlim=(0, max(1, gaps.max()) * 1.1))
+    ax.set_ylim(-0.7, len(gaps) - 0.3)
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.grid(visible=False, axis="y")
     return figure

@@ -88,12 +88,14 @@ def new_figure(rows: int = 1, columns: int = 1, width: float = WIDTH, height: fl
 
 
 def slice_grid(rows: int, columns: int, width: float = WIDTH, captions: float = 0.3) -> tuple[Figure, np.ndarray]:
-    """A figure for square pictures and its axes, shape (rows, columns); `captions` is the room above each, in inches."""
+    """A figure for square pictures and its axes, shape (rows, columns); `captions`: room for titles, in inches."""
     side = width / columns
     return new_figure(rows, columns, width, rows * (side + captions), squeeze=False)
 
 
-def show_slice(ax: Axes, image: np.ndarray, title: str = "", sequence: int | None = FLAIR, vmax: float | None = None) -> None:
+def show_slice(
+    ax: Axes, image: np.ndarray, title: str = "", sequence: int | None = FLAIR, vmax: float | None = None
+) -> None:
     """Draw a slice in grey, without axes.
 
     Parameters

@@ -1,0 +1,181 @@
+"""Checking every file of a cohort, and the table with a row a slice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from brainseg.cohort.find import PATIENT, SYNTHETIC_PROJECT, patient_folders
+from brainseg.cohort.read import FLAIR, POST, PRE, CohortError, read_image, read_mask, read_patient_table
+from brainseg.paths import build_folder, write_atomically
+
+_ARCHIVE_FOLDERS = ("kaggle_3m", "lgg-mri-segmentation")  # the second copy of a doubled tree, passed over
+_INDEX_FORMAT = 1  # raise it when a column changes its meaning: old cache entries are then passed over
+
+
+def index_cohort(root: str | Path, workers: int | None = None, progress: bool = True) -> pd.DataFrame:
+    """Check every file of a cohort and return one row a slice.
+
+    The result is kept under ``_build/cohorts/``. The key is every file's name, size and time of
+    change, so a second call reads no image, and a changed file is noticed.
+
+    Parameters
+    ----------
+    root : str or Path
+        From `find_cohort`.
+    workers : int, optional
+        Threads that read files. Default: two for each processor core.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    DataFrame
+        Sorted by patient and slice. ``patient``, ``case``, ``institution`` (str); ``slice`` (int, from
+        1); ``image_path``, ``mask_path`` (str); ``tumour_px`` (int); ``mean_pre``, ``mean_flair``,
+        ``mean_post`` (float, 0 to 255, over the frame); ``missing_pre``, ``missing_post`` (bool: over
+        the whole patient this channel is a copy of FLAIR); ``synthetic`` (bool).
+        ``attrs["root"]`` is the folder, ``attrs["fingerprint"]`` a hash of names and pixels, which
+        is the same wherever the cohort lies.
+
+    Raises
+    ------
+    CohortError
+        One report of everything wrong with the cohort. Nothing is cached then.
+    """
+    root = Path(root).resolve()
+    slices, sizes, problems = _list_files(root)
+    key = _digest(json.dumps([_INDEX_FORMAT, sizes]).encode())
+    cache = build_folder() / "cohorts" / f"index-{key}.json"
+    if not problems and cache.is_file():
+        stored = json.loads(cache.read_text())
+    else:
+        stored = _read_all(root, slices, problems, workers, progress)
+        with write_atomically(cache) as part:
+            part.write_text(json.dumps(stored))
+    table = pd.DataFrame(stored["columns"])
+    for column in ("image_path", "mask_path"):
+        table[column] = [str(root / relative) for relative in table[column]]
+    table.attrs.update(root=str(root), fingerprint=stored["fingerprint"])
+    return table
+
+
+def _list_files(root: Path) -> tuple[list[tuple[str, int]], list, list[str]]:
+    """What the names alone tell: slices as (patient, number), what the cache is keyed by, problems."""
+    patients = patient_folders(root)
+    if not patients:
+        raise CohortError(f"{root} holds no patient folder. Give the folder that find_cohort returns.")
+    problems = []
+    synthetic = [name for name in patients if name.startswith(SYNTHETIC_PROJECT)]
+    if 0 < len(synthetic) < len(patients):
+        others = len(patients) - len(synthetic)
+        problems.append(f"{root / synthetic[0]} is synthetic and {others} others are not. Keep them apart.")
+    for name in sorted(entry.name for entry in os.scandir(root) if entry.is_dir()):
+        if not (PATIENT.fullmatch(name) or name.startswith((".", "__")) or name in _ARCHIVE_FOLDERS):
+            example = "TCGA_CS_4941_19960909"
+            problems.append(f"{root / name} is not named like a patient ({example}). Rename it or move it away.")
+    slices, sizes = [], []
+    for patient in patients:
+        numbers, of_patient, wrong = _list_patient(root, patient)
+        slices += [(patient, number) for number in numbers]
+        sizes += of_patient
+        problems += wrong
+    try:
+        read_patient_table(root)
+    except CohortError as error:
+        problems += error.problems
+    return slices, sizes, problems
+
+
+def _list_patient(root: Path, patient: str) -> tuple[list[int], list, list[str]]:
+    """The numbers of a patient's whole slices, the sizes and times of its files, and problems."""
+    images, masks, sizes, problems = set(), set(), [], []
+    for entry in sorted(os.scandir(root / patient), key=lambda entry: entry.name):
+        if entry.name.startswith(".") or not entry.name.lower().endswith((".tif", ".tiff")):
+            continue
+        named = re.fullmatch(rf"{patient}_([1-9]\d*)(_mask)?\.tif", entry.name)
+        if named is None:
+            expected = f"{patient}_1.tif or {patient}_1_mask.tif"
+            problems.append(f"{entry.path} is not named {expected}. Rename it or move it away.")
+            continue
+        (masks if named[2] else images).add(int(named[1]))
+        state = entry.stat()
+        sizes.append([f"{patient}/{entry.name}", state.st_size, state.st_mtime_ns])
+    if not images and not masks:
+        problems.append(f"{root / patient} holds no slices. Unpack it again, or remove the folder.")
+    for number in sorted(images - masks):
+        problems.append(f"{_image(root, patient, number)} has no mask beside it. Copy the mask from the archive.")
+    for number in sorted(masks - images):
+        problems.append(f"{_mask(root, patient, number)} has no image beside it. Copy the image from the archive.")
+    return sorted(images & masks), sizes, problems
+
+
+def _image(root: Path, patient: str, number: int) -> Path:
+    return root / patient / f"{patient}_{number}.tif"
+
+
+def _mask(root: Path, patient: str, number: int) -> Path:
+    return root / patient / f"{patient}_{number}_mask.tif"
+
+
+def _read_all(root: Path, slices: list, problems: list[str], workers: int | None, progress: bool) -> dict:
+    """Read every slice; the table's columns and the fingerprint, or one report of all problems."""
+    workers = workers or 2 * (os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
+        read = pool.map(lambda one: _read_slice(root, *one), slices)
+        bar = tqdm(read, total=len(slices), desc="checking slices", unit="slice", leave=False, disable=not progress)
+        rows = list(bar)
+    problems = problems + [problem for row in rows for problem in row["problems"]]
+    if problems:
+        raise CohortError(problems, root)
+    table = pd.DataFrame(rows)
+    fingerprint = _digest("".join(table["patient"] + table["slice"].astype(str) + table["digest"]).encode())
+    for sequence in ("pre", "post"):
+        table[f"missing_{sequence}"] = table.groupby("patient")[f"{sequence}_is_flair"].transform("all")
+    table["synthetic"] = table["patient"].str.startswith(SYNTHETIC_PROJECT)
+    table = table.drop(columns=["problems", "digest", "pre_is_flair", "post_is_flair"])
+    return {"fingerprint": fingerprint, "columns": table.to_dict("list")}
+
+
+def _read_slice(root: Path, patient: str, number: int) -> dict:
+    """One row of the table, and the problems of its two files."""
+    paths = _image(root, patient, number), _mask(root, patient, number)
+    pixels, problems = [], []
+    for path, read in zip(paths, (read_image, read_mask), strict=True):
+        try:
+            pixels.append(read(path))
+        except CohortError as error:
+            problems += error.problems
+    if problems:
+        return {"problems": problems}
+    image, mask = pixels
+    means = cv2.mean(image)  # a channel at a time, and far faster than NumPy over three interleaved channels
+    return {
+        "patient": patient,
+        "case": patient.rpartition("_")[0],
+        "institution": patient.split("_")[1],
+        "slice": number,
+        "image_path": paths[0].relative_to(root).as_posix(),
+        "mask_path": paths[1].relative_to(root).as_posix(),
+        "tumour_px": int(np.count_nonzero(mask)),
+        "mean_pre": means[PRE],
+        "mean_flair": means[FLAIR],
+        "mean_post": means[POST],
+        "pre_is_flair": bool(np.array_equal(image[..., PRE], image[..., FLAIR])),
+        "post_is_flair": bool(np.array_equal(image[..., POST], image[..., FLAIR])),
+        "digest": _digest(image.tobytes() + mask.tobytes()),
+        "problems": problems,
+    }
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=8).hexdigest()

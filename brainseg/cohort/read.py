@@ -1,0 +1,178 @@
+"""Reading one image, one mask, one patient or the patient table, each checked, and the report of what is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tifffile
+
+SEQUENCES = ("pre-contrast T1", "FLAIR", "post-contrast T1")
+PRE, FLAIR, POST = 0, 1, 2
+FRAME = (256, 256)
+
+_CASE = re.compile(r"[A-Z]+_[A-Z0-9]{2}_[A-Z0-9]{4}")
+_LISTED = 20  # problems spelt out in one report
+
+
+class CohortError(ValueError):
+    """Everything that is wrong with a cohort, in one report.
+
+    Parameters
+    ----------
+    problems : iterable of str
+        One sentence each: the file, what is wrong, what to do.
+    where : str or Path, optional
+        The folder that was looked at.
+
+    Attributes
+    ----------
+    problems : list of str
+        All of them. The message spells out the first 20 and counts the rest.
+    """
+
+    def __init__(self, problems: str | Iterable[str], where: str | Path | None = None):
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        if len(self.problems) == 1 and where is None:
+            message = self.problems[0]
+        else:
+            count = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
+            lines = [f"{count} in {where}:" if where else f"{count}:"]
+            lines += [f"  - {problem}" for problem in self.problems[:_LISTED]]
+            if len(self.problems) > _LISTED:
+                lines.append(f"  ... and {len(self.problems) - _LISTED} more of this kind or another.")
+            message = "\n".join(lines)
+        super().__init__(message)
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """One slice.
+
+    Returns
+    -------
+    ndarray of uint8, shape (256, 256, 3)
+        The channels are three sequences, in the order of `SEQUENCES`: they are not colours.
+
+    Raises
+    ------
+    CohortError
+        Where the file cannot be read, or has another size, channel count or type.
+    """
+    return _checked(path, (*FRAME, 3))
+
+
+def read_mask(path: str | Path) -> np.ndarray:
+    """One mask, True on tumour.
+
+    Returns
+    -------
+    ndarray of bool, shape (256, 256)
+
+    Raises
+    ------
+    CohortError
+        As `read_image`, and where the mask holds a value other than 0 and 255.
+    """
+    mask = _checked(path, FRAME)
+    tumour = mask == 255
+    if np.count_nonzero(mask) != np.count_nonzero(tumour):
+        values = np.unique(mask)
+        shown = ", ".join(map(str, values[:6])) + (", ..." if len(values) > 6 else "")
+        way = (
+            "Multiply the mask by 255."
+            if values.max() == 1
+            else "Save it without smoothing, resizing or lossy compression."
+        )
+        allowed = "a mask may hold 0 (background) and 255 (tumour) only"
+        raise CohortError(f"{path}: {allowed}, this one holds {shown}. {way}")
+    return tumour
+
+
+def _checked(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
+    """The pixels of a TIFF of uint8 and `shape`, or a `CohortError` that names the file."""
+    try:
+        pixels = tifffile.imread(path)
+    except FileNotFoundError:
+        raise CohortError(f"{path} does not exist. Copy it again from the archive.") from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise CohortError(f"{path} cannot be read ({reason}). Check its permissions and the disk.") from None
+    except Exception as error:  # a damaged file may break the decoder anywhere
+        if "imagecodecs" in str(error):
+            raise CohortError(
+                f"{path} is a compressed TIFF that needs one more package to be read. "
+                "Save it uncompressed, or install imagecodecs."
+            ) from None
+        raise CohortError(f"{path} is not a whole TIFF file ({error}). Copy it again from the archive.") from None
+    if pixels.shape != shape or pixels.dtype != np.uint8:
+        raise CohortError(
+            f"{path} is {_described(pixels.shape)} of {pixels.dtype}, expected {_described(shape)} of uint8. "
+            "Replace it by the file from the archive."
+        )
+    return pixels
+
+
+def _described(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def read_patient(table: pd.DataFrame, patient: str) -> tuple[np.ndarray, np.ndarray]:
+    """All slices of a patient, in the order of the slice numbers.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `index_cohort`.
+    patient : str
+        A value of its column ``patient``.
+
+    Returns
+    -------
+    images : ndarray of uint8, shape (n, 256, 256, 3)
+    masks : ndarray of bool, shape (n, 256, 256)
+
+    Raises
+    ------
+    KeyError
+        Where the table holds no such patient.
+    """
+    rows = table[table["patient"] == patient].sort_values("slice")
+    if rows.empty:
+        raise KeyError(f"no patient {patient!r} in this table; the first is {table['patient'].iloc[0]!r}")
+    images = np.stack([read_image(path) for path in rows["image_path"]])
+    masks = np.stack([read_mask(path) for path in rows["mask_path"]])
+    return images, masks
+
+
+def read_patient_table(root: str | Path) -> pd.DataFrame:
+    """``data.csv``, one row a case, indexed by case (``TCGA_CS_4941``); gaps are NaN.
+
+    The file may know patients without images here, and the other way round.
+
+    Raises
+    ------
+    CohortError
+        Where the file is missing, is not such a table, or names a case twice.
+    """
+    path = Path(root) / "data.csv"
+    if not path.is_file():
+        raise CohortError(f"{path} is missing. Copy it from the archive: it lies beside the patient folders.")
+    again = "Copy it again from the archive."
+    try:
+        table = pd.read_csv(path, dtype={"Patient": str})
+    except (ValueError, OSError) as error:  # pandas' parser errors and bad encodings are ValueErrors
+        raise CohortError(f"{path} is not a table of comma-separated values ({str(error).strip()}). {again}") from None
+    if "Patient" not in table.columns:
+        raise CohortError(f"{path} has no column Patient. {again}")
+    if table.empty:
+        raise CohortError(f"{path} has no rows. {again}")
+    odd = [str(case) for case in table["Patient"] if not _CASE.fullmatch(str(case))]
+    if odd:
+        raise CohortError(f"{path} names a patient {odd[0]!r}, expected names such as TCGA_CS_4941. {again}")
+    twice = table.loc[table["Patient"].duplicated(), "Patient"]
+    if len(twice):
+        raise CohortError(f"{path} names {twice.iloc[0]} more than once. Keep one row a patient.")
+    return table.rename(columns={"Patient": "case"}).set_index("case")
