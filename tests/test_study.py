@@ -55,10 +55,9 @@ axis.plot([0, total])
 figure;
 
 # %%
-import pandas as pd
 from myst_nb import glue
 
-glue("results", pd.DataFrame({"epochs": [epochs]}, index=["tiny"]), display=False)
+glue("results", {"model": ["tiny"], "epochs": [epochs], "Dice": [float("nan")]}, display=False)
 '''
 SECOND = '''# %% [markdown]
 # # Second page
@@ -220,7 +219,7 @@ def test_a_crash_leaves_the_failed_notebook_and_names_it(root):
 def test_the_book(root, tmp_path):
     page, results = make_book("smoke", root=root)
     assert page == tmp_path / "build" / "site" / "index.html" and page.is_file()
-    assert results.split() == ["epochs", "tiny", "4"]
+    assert results.split() == ["model", "epochs", "Dice", "tiny", "4", "None"]
     site = page.parent
     first = (site / "notebooks" / "01_first.html").read_text()
     assert "Real MRI slices" in first and "Cancer Imaging Archive" not in first  # its patients are not of TCGA

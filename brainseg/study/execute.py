@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import re
+import subprocess
 import sys
 import tempfile
 import threading
@@ -191,8 +192,11 @@ class ThisInterpreter(AsyncKernelManager):
             "TQDM_DISABLE": "1",
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
-        # Critical messages only: at its end the kernel logs an interrupt that is none of the reader's business.
-        return KernelSpec(env=environment, **get_kernel_dict(extra_arguments=["--log-level=50"]))
+        return KernelSpec(env=environment, **get_kernel_dict())
+
+    async def start_kernel(self, **options) -> None:
+        # What a cell writes on stderr reaches the notebook all the same; the terminal belongs to the bar.
+        await super().start_kernel(stderr=subprocess.DEVNULL, **options)
 
 
 class _Watch(threading.Thread):

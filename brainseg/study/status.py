@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import re
+
 import nbformat
+import pandas as pd
 
 from brainseg.study.execute import Edition
 
@@ -82,12 +86,13 @@ def status_page(edition: Edition) -> str:
 
 
 def results_table(edition: Edition) -> str:
-    """The table that a notebook glued under the name ``results``, as text; empty where none did."""
+    """The table (column -> values) that a notebook glued under the name ``results``, as text; empty where none did."""
     for page in edition.pages.values():
         for cell in nbformat.read(page, as_version=4).cells:
             for output in cell.get("outputs", []):
                 if output.get("metadata", {}).get("scrapbook", {}).get("name") == RESULTS:
-                    return next(text for kind, text in output["data"].items() if kind.endswith("text/plain"))
+                    text = next(text for kind, text in output["data"].items() if kind.endswith("text/plain"))
+                    return pd.DataFrame(ast.literal_eval(re.sub(r"\bnan\b", "None", text))).to_string(index=False)
     return ""
 
 
