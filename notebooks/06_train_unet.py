@@ -203,7 +203,7 @@ figures.predictions(
 
 # %%
 def without_bridge(model, level):
-    cut = keras.models.clone_model(model)
+    cut = keras.Model.from_config(model.get_config())  # without the loss that it was trained with
     cut.set_weights(model.get_weights())
     names = [layer.name for layer in cut.layers]
     behind = cut.layers[names.index(f"bridge{level}") + 1]
