@@ -2,7 +2,7 @@
 
 Two ways to find the box, both from the image alone. `slice_box` is the article's: five steps on one
 slice. `volume_box` is ours: one square box for all slices of a patient, with a margin, so that no
-slice is stretched and no single bad slice decides. `restore` is the inverse of `crop_and_resize`.
+slice is stretched and no single bad slice can shrink it. `restore` is the inverse of `crop_and_resize`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CANNY_THRESHOLDS = (50, 150)
 """Weak and strong gradient for Canny. The article names none; 1:3 lies in the range that Canny advises."""
 
 MARGIN_PX = 4
-"""Pixels added on each side of a patient's box. Chosen on training patients in the crop chapter."""
+"""Pixels added on each side of a patient's box. Chosen on the training patients of fold 0 of the real cohort, by the crop chapter's rule."""
 
 SMALLEST_HEAD = 0.05
 """A silhouette under this share of the frame is noise, not a head (the smallest real one has 0.3)."""

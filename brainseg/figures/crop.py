@@ -1,0 +1,129 @@
+"""Figures of the chapter on cropping: the five steps, what is kept, what is lost, and the way back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from brainseg.crop import Box, CropStages
+from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice, slice_grid
+
+CROP_NAMES = {"none": "whole frame", "slice": "a box a slice (article)", "patient": "a box a patient (ours)"}
+CROP_COLOURS = {"none": "#595959", "slice": OKABE_ITO["orange"], "patient": OKABE_ITO["blue"]}
+
+
+def draw_box(ax: Axes, box: Box, colour: str = COLOURS["box"], style: str = "-") -> None:
+    """Draw a box along the edges of its pixels."""
+    corner = (box.left - 0.5, box.top - 0.5)
+    ax.add_patch(Rectangle(corner, box.width, box.height, fill=False, edgecolor=colour, linewidth=2, linestyle=style))
+
+
+def five_steps(stages: CropStages, vmax: float | None = None) -> Figure:
+    """The article's five steps on one slice, in six panels: the last two are the contour with its extreme points, and the crop."""
+    figure, axes = slice_grid(2, 3, captions=0.3)
+    panels = axes.ravel()
+    show_slice(panels[0], stages.image, "1  load", vmax=vmax)
+    show_slice(panels[1], stages.enhanced, "2  CLAHE")
+    show_slice(panels[2], stages.edges, "3  edges")
+    show_slice(panels[3], stages.dilated, "4  dilate")
+    show_slice(panels[4], stages.enhanced, "5  contour, extreme points")
+    show_slice(panels[5], stages.cropped, f"crop: {stages.box.height} x {stages.box.width}", vmax=vmax)
+    if stages.found:
+        panels[4].plot(*np.vstack([stages.contour, stages.contour[:1]]).T, color=OKABE_ITO["sky blue"], linewidth=1)
+        panels[4].plot(*np.array(list(stages.extremes.values())).T, "o", color=OKABE_ITO["vermillion"], markersize=7)
+    draw_box(panels[4], stages.box)
+    # The frame's pixels are as large in the crop as in the slice, so that the cut is seen as a cut.
+    height, width = stages.image.shape[:2]
+    panels[5].set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    return figure
+
+
+def dilation(parts: dict[str, np.ndarray]) -> Figure:
+    """Small binary images side by side, pixel by pixel."""
+    figure, axes = slice_grid(1, len(parts), captions=0.35)
+    for ax, (name, part) in zip(axes[0], parts.items(), strict=True):
+        show_slice(ax, part > 0, name)
+    return figure
+
+
+def kept_shares(shares: dict[str, np.ndarray]) -> Figure:
+    """Histogram of the share of the frame that each way of cropping keeps, one panel a way, with the mean."""
+    figure, axes = new_figure(len(shares), 1, height=1.9 * len(shares) + 0.4, sharex=True, squeeze=False)
+    for ax, (crop, values) in zip(axes[:, 0], shares.items(), strict=True):
+        ax.hist(values, bins=np.linspace(0, 1, 51), color=CROP_COLOURS[crop])
+        ax.axvline(np.mean(values), color="black", linewidth=2, linestyle="--")
+        ax.set(title=f"{CROP_NAMES[crop]}: {np.mean(values):.0%} on average", ylabel="slices", xlim=(0, 1.01))
+    axes[-1, 0].set_xlabel("share of the frame that is kept")
+    axes[-1, 0].xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    return figure
+
+
+def worst_slices(images: list[np.ndarray], masks: list[np.ndarray], boxes: list[Box], titles: list[str]) -> Figure:
+    """Slices with their box; the tumour inside it outlined, and the tumour outside it filled."""
+    columns = min(3, len(images))
+    rows = -(-len(images) // columns)
+    figure, axes = slice_grid(rows, columns, captions=0.55)
+    for ax in axes.ravel()[len(images) :]:
+        ax.set_axis_off()
+    for ax, image, mask, box, title in zip(axes.ravel(), images, masks, boxes, titles, strict=False):
+        show_slice(ax, image, title)
+        inside = np.zeros_like(mask)
+        inside[box.top : box.bottom, box.left : box.right] = True
+        lost = np.zeros((*mask.shape, 4))
+        lost[mask & ~inside] = (*(int(COLOURS["tumour"][i : i + 2], 16) / 255 for i in (1, 3, 5)), 0.85)
+        ax.imshow(lost, interpolation="nearest")
+        outline(ax, mask, width=1.2)
+        draw_box(ax, box)
+    outline_legend(figure, {"tumour": COLOURS["truth"], "lost": COLOURS["tumour"], "box": COLOURS["box"]})
+    return figure
+
+
+def neighbours(images: list[np.ndarray], ways: dict[str, list[np.ndarray]], titles: list[str]) -> Figure:
+    """Neighbouring slices in the first row; below, one row for each way of cropping and resizing them."""
+    figure, axes = slice_grid(1 + len(ways), len(images), captions=0.3)
+    for column, (image, title) in enumerate(zip(images, titles, strict=True)):
+        show_slice(axes[0, column], image, title)
+        for row, resized in enumerate(ways.values(), start=1):
+            show_slice(axes[row, column], resized[column])
+    for row, crop in enumerate(ways, start=1):
+        axes[row, 0].set_title(CROP_NAMES[crop], loc="left")
+    return figure
+
+
+def margin_sweep(sweep: pd.DataFrame, chosen_px: int) -> Figure:
+    """Against the margin: tumour pixels lost (upper panel) and the share of the frame kept (lower panel).
+
+    Parameters
+    ----------
+    sweep : DataFrame
+        Indexed by margin in px, with the columns ``lost_px`` (all patients together) and ``kept`` (mean share).
+    chosen_px : int
+        Marked with a line.
+    """
+    figure, (above, below) = new_figure(2, 1, height=5.2, sharex=True)
+    above.plot(sweep.index, sweep["lost_px"], "o-", color=COLOURS["tumour"], linewidth=2)
+    above.set_yscale("symlog", linthresh=10)
+    above.set(ylabel="tumour pixels lost", ylim=(-1, None))
+    below.plot(sweep.index, sweep["kept"], "o-", color=CROP_COLOURS["patient"], linewidth=2)
+    below.set(xlabel="margin (px, negative: into the head)", ylabel="share of frame kept", ylim=(0, 1.02))
+    below.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    for ax in (above, below):
+        ax.axvline(chosen_px, color="black", linestyle="--", linewidth=1.5)
+    above.annotate(f" default: {chosen_px} px", (chosen_px, 0.9), xycoords=("data", "axes fraction"), fontsize=10)
+    return figure
+
+
+def round_trip(scores: pd.DataFrame) -> Figure:
+    """Dice of a mask with itself after the way there and back, against the image size; a line a way of cropping.
+
+    `scores` is indexed by image size in px, with a column for each of "none", "slice" and "patient".
+    """
+    figure, ax = new_figure(height=4)
+    for (crop, values), marker in zip(scores.items(), "osD", strict=False):
+        ax.plot(scores.index, values, marker + "-", color=CROP_COLOURS[crop], linewidth=2, markersize=7, label=CROP_NAMES[crop])
+    ax.set(xlabel="image size (px)", ylabel="Dice after the round trip", xticks=list(scores.index), ylim=(None, 1.002))
+    ax.legend(loc="lower right")
+    return figure
