@@ -273,7 +273,8 @@ def prepare(root: str | Path, preprocessing: Preprocessing, workers: int | None 
     if not manifest.is_file():
         _prepare_folder(folder, table, preprocessing, workers)
     boxes = pd.read_csv(folder / "boxes.csv")
-    if len(boxes) != len(table):
+    order = ["patient", "slice"]
+    if boxes[order].to_numpy().tolist() != table[order].to_numpy().tolist():
         raise RuntimeError(f"{folder} does not fit the cohort in {root}; remove that folder and run again")
     table = table.join(boxes[[*BOX_COLUMNS, "lost_px"]])
     return Prepared(

@@ -71,7 +71,7 @@ def grey_level_curves(curves: dict[str, np.ndarray], counts: np.ndarray) -> Figu
     for (name, curve), colour in zip(curves.items(), TREATMENT_COLOURS.values(), strict=False):
         ax.plot(curve, color=colour, linewidth=2.5, label=name)
     ax.set(xlabel="grey level before", ylabel="grey level after", xlim=(0, max(last * 1.1, 10)), ylim=(0, 260))
-    ax.legend(loc="center right")
+    figure.legend(loc="outside lower center", ncols=4)
     return figure
 
 
