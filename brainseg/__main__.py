@@ -34,6 +34,18 @@ def phantom(arguments: argparse.Namespace) -> None:
     print(make_phantom(arguments.folder, patients=arguments.patients, seed=arguments.seed))
 
 
+def prepare(arguments: argparse.Namespace) -> None:
+    """Write a cohort's enhanced and cropped images with their masks as TIFFs, as the article does.
+
+    Training needs no such folder: it prepares its arrays by itself.
+    """
+    from brainseg.cohort import find_cohort
+    from brainseg.prepare import save_crops
+
+    root = find_cohort(arguments.data)
+    print(save_crops(root, arguments.folder, arguments.contrast, arguments.crop, arguments.margin_px))
+
+
 def book(arguments: argparse.Namespace) -> None:
     """Execute the notebooks that changed, build the book, and print where it is and its short table of results."""
     from brainseg.study import make_book
@@ -129,6 +141,13 @@ def _commands() -> argparse.ArgumentParser:
     of_phantom.add_argument("folder", type=Path, help="the folder to make")
     of_phantom.add_argument("--patients", type=int, default=24, help="how many")
     of_phantom.add_argument("--seed", type=int, default=0, help="the same seed gives the same files")
+
+    of_prepare = add(prepare, "write cropped images and masks to a folder")
+    of_prepare.add_argument("folder", type=Path, help="the folder to make")
+    of_prepare.add_argument("--data", default="phantom", help=DATA_HELP)
+    of_prepare.add_argument("--contrast", choices=("none", "he", "clahe"), default="clahe", help="applied to each channel")
+    of_prepare.add_argument("--crop", choices=("none", "slice", "patient"), default="slice", help="the box of each slice, as in the article, or one a patient")
+    of_prepare.add_argument("--margin-px", type=int, default=0, help="pixels added on each side of the box")
 
     for command, summary in ((book, "execute the notebooks and build the book"), (notebook, "execute one notebook")):
         of_study = add(command, summary)

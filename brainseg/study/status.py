@@ -42,7 +42,7 @@ def status_page(edition: Edition) -> str:
     """A page in MyST Markdown: what each page was executed on, with what, and how long it took."""
     records = {name: edition.record(name) for name in edition.pages}
     pages = ["| Page | Cohort | Profile | Seed | Seconds | Peak memory (MB) |", "|---|---|---|--:|--:|--:|"]
-    details = ["| Page | Parameters | Source | Package | Executed |", "|---|---|---|---|---|"]
+    details = ["| Page | Parameters | Source | Executed |", "|---|---|---|---|"]
     for name, record in records.items():
         link = f"[](notebooks/{name}.ipynb)"
         seed = record["parameters"].get("seed", "")
@@ -51,10 +51,9 @@ def status_page(edition: Edition) -> str:
             f"{record['peak_memory_mb']} |"
         )
         values = ", ".join(f"`{key} = {value!r}`" for key, value in record["parameters"].items())
-        details.append(
-            f"| {link} | {values} | `{record['source'][:8]}` | `{record['package'][:8]}` | {record['executed']} |"
-        )
-    versions = [f"{name} {number}" for name, number in _only({_items(r["versions"]) for r in records.values()})]
+        details.append(f"| {link} | {values} | `{record['source'][:8]}` | `{record['executed']}` |")
+    first = next(iter(records.values()))  # package and libraries are part of a page's key: one set in an edition
+    versions = [f"{name} {number}" for name, number in first["versions"].items()]
     processors = sorted({record["processor"] for record in records.values()})
     seconds = sum(record["seconds"] for record in records.values())
     return "\n".join(
@@ -74,8 +73,9 @@ def status_page(edition: Edition) -> str:
             "",
             *details,
             "",
-            "Source and package are the first characters of the SHA-256 of the notebook's source and of the package's",
-            "code. A page is executed again when one of them, the cohort, a parameter or a library changes.",
+            "Source is the beginning of the SHA-256 of the notebook's source; that of the package's code is",
+            f"`{first['package'][:8]}`. A page is executed again when one of them, the cohort, a parameter or a library",
+            "changes.",
             "",
             "## Libraries",
             "",
@@ -102,12 +102,3 @@ def _cohort(cohort: dict | None) -> str:
     kind = "synthetic" if cohort["synthetic"] else "real"
     return f"{kind}, {cohort['patients']} patients, {cohort['slices']} slices, `{cohort['fingerprint'][:8]}`"
 
-
-def _items(mapping: dict) -> tuple:
-    return tuple(mapping.items())
-
-
-def _only(values: set):
-    # The libraries are part of a page's key, so that an edition was executed with one set of them.
-    (value,) = values
-    return value
