@@ -129,7 +129,10 @@ def _commands() -> argparse.ArgumentParser:
 
     def add(command, summary):
         added = commands.add_parser(
-            command.__name__, help=summary, description=command.__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+            command.__name__,
+            help=summary,
+            description=command.__doc__,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         )
         added.set_defaults(command=command)
         return added
@@ -145,8 +148,9 @@ def _commands() -> argparse.ArgumentParser:
     of_prepare = add(prepare, "write cropped images and masks to a folder")
     of_prepare.add_argument("folder", type=Path, help="the folder to make")
     of_prepare.add_argument("--data", default="phantom", help=DATA_HELP)
-    of_prepare.add_argument("--contrast", choices=("none", "he", "clahe"), default="clahe", help="applied to each channel")
-    of_prepare.add_argument("--crop", choices=("none", "slice", "patient"), default="slice", help="the box of each slice, as in the article, or one a patient")
+    contrasts, crops = ("none", "he", "clahe"), ("none", "slice", "patient")
+    of_prepare.add_argument("--contrast", choices=contrasts, default="clahe", help="applied to each channel")
+    of_prepare.add_argument("--crop", choices=crops, default="slice", help="a box a slice, as in the article, or a patient")
     of_prepare.add_argument("--margin-px", type=int, default=0, help="pixels added on each side of the box")
 
     for command, summary in ((book, "execute the notebooks and build the book"), (notebook, "execute one notebook")):
