@@ -7,11 +7,10 @@ import pandas as pd
 import pytest
 import tifffile
 
+from brainseg.cohort import FLAIR, POST, PRE
 from brainseg.phantom import make_phantom
 from brainseg.phantom.plan import CLINICAL_COLUMNS, GROWTH_BY_CLUSTER, plan_cohort
 from brainseg.phantom.tumour import VISIBLE_DENSITY, annotate
-
-PRE, FLAIR, POST = 0, 1, 2
 
 
 @pytest.fixture(scope="session")
@@ -188,3 +187,29 @@ def test_bad_arguments_are_refused(tmp_path, arguments):
     with pytest.raises(ValueError, match=next(iter(arguments))):
         make_phantom(tmp_path / "phantom", **arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_calibration_measures_a_lesion_of_known_contrast():
+    """On a drawn head, where lesion / ring, area and raggedness can be worked out by hand."""
+    from importlib.util import module_from_spec, spec_from_file_location
+    from pathlib import Path
+
+    script = Path(__file__).resolve().parent.parent / "benchmarks" / "calibrate_phantom.py"
+    spec = spec_from_file_location("calibrate_phantom", script)
+    calibrate = module_from_spec(spec)
+    spec.loader.exec_module(calibrate)
+
+    rows, columns = np.mgrid[:256, :256]
+    image = np.zeros((2, 256, 256, 3), np.uint8)
+    image[:, np.hypot(rows - 128, columns - 128) < 90] = 60
+    image[:, np.abs(np.hypot(rows - 128, columns - 128) - 85) < 5] = 200
+    lesion = np.hypot(rows - 128, columns - 128) < 20
+    image[0, lesion, FLAIR] = 90
+    slices, patient = calibrate.measure_patient(image, np.stack([lesion, np.zeros_like(lesion)]))
+    first, second = slices.iloc[0], slices.iloc[1]
+    assert first["area_px"] == lesion.sum() and np.isnan(second["area_px"])
+    assert first["flair_ratio"] == 90 / 60 and first["pre_ratio"] == 1.0
+    assert first["separability"] == 1.0 and patient["threshold_dice"] == 1.0
+    assert 0.9 < first["raggedness"] < 1.3 and first["parts"] == 1
+    assert not first["near_black"] and first["height_px"] == pytest.approx(179, abs=2)
+    assert patient["tumour_share"] == 0.5 and patient["missing_post"] is False

@@ -19,7 +19,8 @@ CLINICAL_COLUMNS = (
 class Institution:
     """A scanner and its habits; ranges are drawn from uniformly, a patient at a time.
 
-    `brightness` is the intensity of subcutaneous fat in 0..255 grey levels, the brightest tissue.
+    `brightness` is the intensity of subcutaneous fat in 0..255 grey levels, the brightest tissue; `noise` is the
+    standard deviation of the noise as a share of it.
     """
 
     code: str
@@ -33,10 +34,10 @@ class Institution:
 
 # Invented codes, two letters as in the real names. XD writes nearly black slices, as the article met them.
 INSTITUTIONS = (
-    Institution("XA", (20, 24), (0.86, 0.93), (140, 210), (0.6, 1.5), 0.75, 0.12),
-    Institution("XB", (32, 40), (0.88, 0.98), (115, 190), (1.0, 2.8), 0.60, 0.10),
-    Institution("XC", (24, 32), (0.86, 0.98), (110, 180), (0.8, 2.2), 0.70, 0.20),
-    Institution("XD", (20, 26), (0.88, 0.96), (28, 55), (0.3, 0.8), 0.75, 0.10),
+    Institution("XA", (20, 24), (0.90, 0.98), (130, 195), (0.008, 0.020), 0.70, 0.12),
+    Institution("XB", (32, 40), (0.90, 1.03), (105, 180), (0.010, 0.035), 0.55, 0.10),
+    Institution("XC", (24, 32), (0.90, 1.03), (100, 170), (0.010, 0.030), 0.65, 0.20),
+    Institution("XD", (20, 26), (0.92, 1.00), (26, 46), (0.010, 0.025), 0.70, 0.10),
 )
 # A cycle of twelve patients: half of the cohort comes from XB and XC, one patient in twelve from XD.
 _INSTITUTION_CYCLE = "XA XB XD XC XB XA XB XC XB XA XC XB".split()
@@ -75,7 +76,7 @@ LOCATIONS = {
 _LOCATION_SHARES = {2: 0.58, 5: 0.12, 6: 0.30}
 
 # Natural logarithm of the tumour's volume in millilitres: mean and standard deviation.
-_LOG_VOLUME_ML = (4.05, 0.85)
+_LOG_VOLUME_ML = (4.55, 0.75)
 
 
 @dataclass(frozen=True)
@@ -139,10 +140,10 @@ def plan_cohort(patients: int, seed: int) -> tuple[list[PatientPlan], pd.DataFra
                 missing=_MISSING_CYCLE.get(number % 24, ""),
                 growth=GROWTH_BY_CLUSTER[cluster],
                 seed_mm=tuple(seed_mm),
-                volume_ml=float(np.clip(volumes[number], 4, 220)),
+                volume_ml=float(np.clip(volumes[number], 4, 250)),
                 conspicuity=float(conspicuities[number]),
                 enhancement=float(rng.choice([0.0, 0.0, rng.uniform(0.15, 0.6)])),
-                cyst=bool(rng.random() < 0.3),
+                cyst=bool(rng.random() < 0.25),
                 age=age,
                 entropy=(seed, number),
             )

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from brainseg.cohort import FLAIR, FRAME, POST, PRE
 from brainseg.phantom.fields import smooth_noise
 from brainseg.phantom.plan import PatientPlan
 
-FRAME = (256, 256)
-FLAIR = 1
-SEQUENCES = ("pre", "flair", "post")
+_CHANNELS = {"pre": PRE, "post": POST}
 
 
 def slice_grid(plan: PatientPlan, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -19,7 +18,7 @@ def slice_grid(plan: PatientPlan, rng: np.random.Generator) -> tuple[np.ndarray,
     Slices run from below the skull base to above the vertex, so that the first ones hold no brain to speak of
     and the last ones hold little or nothing.
     """
-    bottom, top = rng.uniform(-88, -62), rng.uniform(90, 102)
+    bottom, top = rng.uniform(-88, -62), rng.uniform(92, 110)
     heights = np.linspace(bottom, top, plan.slices)
     rows = (127.5 - np.arange(FRAME[0])) * plan.pixel_mm
     columns = (np.arange(FRAME[1]) - 127.5) * plan.pixel_mm
@@ -39,7 +38,7 @@ def head_points(axes_mm: tuple[np.ndarray, np.ndarray, np.ndarray], rng: np.rand
     # The frame's centre lies a little in front of the head's middle, and slices are tilted towards the brow.
     position = np.stack([-left, front, up])
     angles = np.deg2rad(rng.normal((0, 0, 0), (6, 2.5, 3.5)))
-    scale = rng.normal((1.0, 1.0, 1.0), (0.035, 0.035, 0.03))
+    scale = rng.normal((1.0, 1.0, 1.0), (0.05, 0.045, 0.03))
     shift = rng.normal((0, -14, 0), (2.0, 4.0, 3.0))
     turned = np.tensordot(_rotation(angles) / scale, position, axes=1).astype(np.float32)
     turned += shift.reshape(3, 1, 1, 1).astype(np.float32)
@@ -66,7 +65,9 @@ def acquire(signal: np.ndarray, plan: PatientPlan, axes_mm, rng: np.random.Gener
     """
     site = plan.institution
     brightness = rng.uniform(*site.brightness)
-    noise = rng.uniform(*site.noise)
+    noise = brightness * np.exp(rng.uniform(*np.log(site.noise)))
+    # The archive cut the noise floor away to various degrees: in some patients the air is simply 0.
+    floor = rng.choice([0.0, 1.0, 2.0, 3.0]) * noise
     frames = np.empty((*signal.shape[1:], 3), np.uint8)
     for channel in range(3):
         level = brightness * rng.uniform(0.85, 1.15)
@@ -74,13 +75,13 @@ def acquire(signal: np.ndarray, plan: PatientPlan, axes_mm, rng: np.random.Gener
         blurred = ndimage.gaussian_filter(signal[channel], (0, site.blur_px, site.blur_px)) * shading * level
         real = blurred + noise * rng.standard_normal(blurred.shape, dtype=np.float32)
         imaginary = noise * rng.standard_normal(blurred.shape, dtype=np.float32)
-        # The archive cut the noise floor away to various degrees: black is black in most real frames.
-        magnitude = np.clip(np.hypot(real, imaginary) - rng.uniform(0.5, 1.5) * noise, 0, 255)
+        magnitude = np.hypot(real, imaginary)
+        magnitude = np.clip(np.where(blurred > 2 * floor, magnitude, magnitude - floor), 0, 255)
         if channel != FLAIR and rng.random() < 0.4:
             magnitude *= _slab(axes_mm, rng)
         frames[..., channel] = np.round(magnitude)
     if plan.missing:
-        frames[..., SEQUENCES.index(plan.missing)] = frames[..., FLAIR]
+        frames[..., _CHANNELS[plan.missing]] = frames[..., FLAIR]
     return frames
 
 

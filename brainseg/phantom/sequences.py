@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from brainseg.cohort import FLAIR, POST
 from brainseg.phantom.anatomy import Head
 from brainseg.phantom.fields import ramp, smooth_noise
 from brainseg.phantom.plan import PatientPlan
@@ -29,6 +30,9 @@ SIGNAL = {
     "lesion": (0.33, 0.66, 0.35),
     "cyst": (0.22, 0.26, 0.22),
 }
+
+# Log standard deviation of the lesion's signal from patient to patient, beside what `conspicuity` does to FLAIR.
+LESION_SPREAD = (0.15, 0.0, 0.15)
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,15 @@ def tissue_at(head: Head, points: np.ndarray, axes_mm: tuple[np.ndarray, ...], f
     """
     cranium = head.cranium.sample(points, outside=60.0)
     outline = head.outline.sample(points, outside=60.0)
+    # Flesh over the bone differs between people and round one head.
+    outline = outline + rng.uniform(-2.0, 2.5) + 1.0 * smooth_noise(axes_mm, 30.0, rng)
+    near = outline < 5.0
     bone_mm = 5.5 + 1.2 * smooth_noise(axes_mm, 35.0, rng)
     skull_in = ramp(cranium, 0.8, 1.6)
     skull_out = ramp(cranium, 0.8 + bone_mm, 1.6)
     inside = 1.0 - ramp(outline, 0.0, 1.6)
 
-    brain = _sharpened(head.grey.sample(points), head.white.sample(points), fluid_bias)
+    brain = _sharpened(head.grey.sample(points, where=near), head.white.sample(points, where=near), fluid_bias)
     fractions = {name: part * (1 - skull_in) for name, part in brain.items()}
     bone = skull_in * (1 - skull_out) * inside
     middle = 1.0 - np.clip(np.abs((cranium - 0.8) / bone_mm - 0.5) / 0.28, 0, 1)
@@ -76,7 +83,7 @@ def tissue_at(head: Head, points: np.ndarray, axes_mm: tuple[np.ndarray, ...], f
     mastoid = 1 - ramp(np.hypot(np.abs(x) - 52, y + 32.0), 20.0, 10.0)
     hollow = np.clip(nose + pharynx * ramp(-z, 45.0, 8.0) + 0.9 * mastoid * below, 0, 1)
     air = hollow * ramp(smooth_noise(axes_mm, 3.5, rng), -0.2, 0.5) * ramp(-outline, 5.0, 4.0)
-    eye = 1.0 - ramp(head.eyes.sample(points, outside=60.0), 0.0, 1.5)
+    eye = 1.0 - ramp(head.eyes.sample(points, outside=60.0, where=near), 0.0, 1.5)
 
     fractions["eye"] = flesh * eye
     flesh = flesh * (1 - eye) * (1 - air)
@@ -104,28 +111,36 @@ def signals(
     fractions = anatomy.fractions
     brain = fractions["white"] + fractions["grey"]
     fluid = fractions["fluid"]
-    density = tumour.density.sample(points) * (1.0 - ramp(anatomy.cranium_mm, 0.0, 1.5))
-    sharpness = rng.uniform(2.0, 4.5)
+    density = tumour.density.sample(points, where=anatomy.cranium_mm < 1.0)
+    # Cortex takes up less than white matter, and fluid nothing, so the border runs along the folds. Both the picture
+    # and the mask follow from this one density.
+    density *= 1.0 - 0.45 * fractions["grey"] - 0.9 * fluid
+    density *= np.exp(0.15 * smooth_noise(axes_mm, 2.5, rng))
+    sharpness = rng.uniform(3.0, 8.0)
     # Oedema is uneven: broad clouds and a finer grain.
-    clouds = 1.0 + 0.13 * smooth_noise(axes_mm, 9.0, rng) + 0.08 * smooth_noise(axes_mm, 3.0, rng)
-    shown = visible(density, sharpness) * np.clip(clouds, 0.4, 1.3)
-    depth = tumour.depth.sample(points)
+    clouds = 1.0 + 0.18 * smooth_noise(axes_mm, 8.0, rng) + 0.15 * smooth_noise(axes_mm, 2.5, rng)
+    shown = visible(density, sharpness) * np.clip(clouds, 0.3, 1.5)
+    depth = tumour.depth.sample(points, where=density > 0.01)
+    # Living tissue is not of one grey, not even in one fraction.
+    grain = 1.0 + (0.05 * smooth_noise(axes_mm, 1.5, rng) + 0.03 * smooth_noise(axes_mm, 5.0, rng)) * brain
     cyst = np.zeros_like(shown)
     if plan.cyst:
-        cyst = ramp(depth + 0.15 * smooth_noise(axes_mm, 8.0, rng), rng.uniform(0.45, 0.65), 0.12) * ramp(density, 0.7, 0.3)
+        cyst = ramp(depth + 0.15 * smooth_noise(axes_mm, 8.0, rng), rng.uniform(0.5, 0.75), 0.3) * ramp(density, 0.6, 0.3)
 
-    contrast = np.exp(0.25 * plan.conspicuity)
+    contrast = np.exp(0.45 * plan.conspicuity - 0.05 * plan.conspicuity**2)
     result = np.empty((3, *density.shape), np.float32)
     for channel in range(3):
         level = {name: values[channel] * rng.normal(1.0, 0.05) for name, values in SIGNAL.items()}
+        level["lesion"] *= np.exp(rng.normal(0.0, LESION_SPREAD[channel]))
         healthy = sum(part * level[name] for name, part in fractions.items())
-        lesion = level["white"] + (level["lesion"] - level["white"]) * contrast
+        lesion = level["white"] + (level["lesion"] - level["white"]) * (contrast if channel == FLAIR else 1.0)
         # Solid tumour replaces brain, and most of the fluid that the average brain shows between its folds.
         weight = shown * (brain + 0.6 * fluid)
         result[channel] = healthy + weight * (lesion - healthy)
         result[channel] += cyst * (brain + fluid) * (level["cyst"] - result[channel])
-    result[1] += _hyperintensities(anatomy, plan, axes_mm, rng) * (1 - shown) * 0.22
-    result[2] += _enhancement(anatomy, plan, points, density, depth, cyst, axes_mm, rng)
+        result[channel] *= grain
+    result[FLAIR] += _hyperintensities(anatomy, plan, axes_mm, rng) * (1 - shown) * 0.22
+    result[POST] += _enhancement(anatomy, plan, points, density, depth, cyst, axes_mm, rng)
     return result, density
 
 
@@ -152,7 +167,7 @@ def _enhancement(anatomy, plan, points, density, depth, cyst, axes_mm, rng) -> n
     vessels = ramp(smooth_noise(axes_mm, 1.6, rng), 1.9, 0.8) * ramp(anatomy.fractions["fluid"], 0.35, 0.4)
     added = 0.10 * dura + 0.45 * sinus + 0.35 * vessels
     if plan.enhancement:
-        patches = ramp(smooth_noise(axes_mm, 4.0, rng) + 2.0 * depth, 1.9, 1.0) * ramp(density, 0.7, 0.4)
+        patches = ramp(smooth_noise(axes_mm, 4.0, rng) + smooth_noise(axes_mm, 1.5, rng) + 2.0 * depth, 2.2, 2.0) * ramp(density, 0.6, 0.4)
         rim = 4.0 * cyst * (1 - cyst)
         added += plan.enhancement * np.maximum(patches * (1 - cyst), rim)
     return added
