@@ -44,7 +44,9 @@ class Anatomy:
     outline_mm: np.ndarray
 
 
-def tissue_at(head: Head, points: np.ndarray, axes_mm: tuple[np.ndarray, ...], fluid_bias: float, rng: np.random.Generator) -> Anatomy:
+def tissue_at(
+    head: Head, points: np.ndarray, axes_mm: tuple[np.ndarray, ...], fluid_bias: float, rng: np.random.Generator
+) -> Anatomy:
     """Sort every pixel into tissues.
 
     Parameters
@@ -125,7 +127,8 @@ def signals(
     grain = 1.0 + (0.05 * smooth_noise(axes_mm, 1.5, rng) + 0.03 * smooth_noise(axes_mm, 5.0, rng)) * brain
     cyst = np.zeros_like(shown)
     if plan.cyst:
-        cyst = ramp(depth + 0.15 * smooth_noise(axes_mm, 8.0, rng), rng.uniform(0.5, 0.75), 0.3) * ramp(density, 0.6, 0.3)
+        lobed = depth + 0.15 * smooth_noise(axes_mm, 8.0, rng)
+        cyst = ramp(lobed, rng.uniform(0.5, 0.75), 0.3) * ramp(density, 0.6, 0.3)
 
     contrast = np.exp(0.45 * plan.conspicuity - 0.05 * plan.conspicuity**2)
     result = np.empty((3, *density.shape), np.float32)
@@ -167,7 +170,8 @@ def _enhancement(anatomy, plan, points, density, depth, cyst, axes_mm, rng) -> n
     vessels = ramp(smooth_noise(axes_mm, 1.6, rng), 1.9, 0.8) * ramp(anatomy.fractions["fluid"], 0.35, 0.4)
     added = 0.10 * dura + 0.45 * sinus + 0.35 * vessels
     if plan.enhancement:
-        patches = ramp(smooth_noise(axes_mm, 4.0, rng) + smooth_noise(axes_mm, 1.5, rng) + 2.0 * depth, 2.2, 2.0) * ramp(density, 0.6, 0.4)
+        grain = smooth_noise(axes_mm, 4.0, rng) + smooth_noise(axes_mm, 1.5, rng)
+        patches = ramp(grain + 2.0 * depth, 2.2, 2.0) * ramp(density, 0.6, 0.4)
         rim = 4.0 * cyst * (1 - cyst)
         added += plan.enhancement * np.maximum(patches * (1 - cyst), rim)
     return added

@@ -36,7 +36,9 @@ class Tumour:
     depth: Volume
 
 
-def grow(head: Head, growth: Growth, seed_mm: tuple[float, float, float], volume_ml: float, rng: np.random.Generator) -> Tumour:
+def grow(
+    head: Head, growth: Growth, seed_mm: tuple[float, float, float], volume_ml: float, rng: np.random.Generator
+) -> Tumour:
     """Grow a tumour from the tissue nearest to `seed_mm` until it fills `volume_ml` above the visible density."""
     grey, white = head.coarse_grey.values, head.coarse_white.values
     solid = grey + white > 0.6
