@@ -35,38 +35,43 @@ def _probability(x):
     return layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name="probability")(x)
 
 
-def fcn32(image_size: int, filters: int = 16, channels: int = 3, score_maps: int = 1) -> keras.Model:
+def fcn32(image_size: int, filters: int = 16, channels: int = 3, enlarge: int = 1) -> keras.Model:
     """FCN-32s: a classification network turned into a segmentation network.
 
     A VGG-style encoder halves the grid five times. A 1x1 convolution scores each cell of the last
-    grid, and one transposed convolution with stride 32 blows the scores up to the full frame, starting
-    from bilinear interpolation.
+    grid, and one transposed convolution blows the scores up to the full frame, starting from
+    bilinear interpolation.
 
     Parameters
     ----------
     image_size : int
-        Side of the square input in pixels, a multiple of 32.
+        Side of the square input in pixels; times `enlarge` a multiple of 32.
     filters : int
         Width of the first stage. VGG-16 has 64; the later stages have 2, 4, 8 and 8 times as many.
     channels : int
         Channels of the input.
-    score_maps : int
-        Score maps on the coarse grid. The paper has one a class, so 1 here. More maps let a
-        cell describe the shape of the tumour inside it, and are an extra, not the paper's network.
+    enlarge : int
+        How many times the slice is enlarged before the encoder: 1, 2 or 4. The paper's images are
+        about 500 pixels wide, so that a cell of 32 pixels is a sixteenth of them. On a slice of 96 pixels it
+        would be a third. Enlarging adds no information; it only restores the proportion.
 
     Raises
     ------
     ValueError
-        Where the size is not a multiple of 32 or a number is not positive.
+        Where the size does not fit or a number is out of range.
 
     Notes
     -----
     After Long, Shelhamer and Darrell (2015), doi:10.1109/CVPR.2015.7298965. Deviations: trained from
     scratch, with batch normalisation, 3x3 instead of 7x7 in the first fully convolutional layer, a
-    width that is a parameter, and "same" padding in place of padding by 100 pixels and cropping.
+    width that is a parameter, "same" padding in place of padding by 100 pixels and cropping, and `enlarge`.
     """
-    _check(image_size, 32, filters=filters, channels=channels, score_maps=score_maps)
+    if enlarge not in (1, 2, 4):
+        raise ValueError(f"enlarge must be 1, 2 or 4, not {enlarge}")
+    _check(image_size, 32 // enlarge, filters=filters, channels=channels)
     image = x = keras.Input((image_size, image_size, channels), name="image")
+    if enlarge > 1:
+        x = layers.UpSampling2D(enlarge, interpolation="bilinear", name="enlarge")(x)
     for stage, (width, convolutions) in enumerate(
         zip((1, 2, 4, 8, 8), (2, 2, 3, 3, 3), strict=True), start=1
     ):
@@ -76,9 +81,10 @@ def fcn32(image_size: int, filters: int = 16, channels: int = 3, score_maps: int
     x = _convolve(x, 16 * filters)
     x = layers.Dropout(0.2)(x)
     x = _convolve(x, 16 * filters, size=1)
-    x = layers.Conv2D(score_maps, 1, kernel_initializer="he_normal", name="score")(x)
+    x = layers.Conv2D(1, 1, kernel_initializer="he_normal", name="score")(x)
+    stride = 32 // enlarge
     x = layers.Conv2DTranspose(
-        1, 64, strides=32, padding="same", kernel_initializer=Bilinear(), name="upsample", dtype="float32"
+        1, 2 * stride, strides=stride, padding="same", kernel_initializer=Bilinear(), name="upsample", dtype="float32"
     )(x)
     return keras.Model(image, layers.Activation("sigmoid", dtype="float32", name="probability")(x), name="fcn32")
 

@@ -23,7 +23,7 @@ class Recipe:
     model : str
         A name of :data:`brainseg.models.MODELS`.
     options : dict
-        Options of that model's function: ``filters``, ``depth``, ``score_maps``.
+        Options of that model's function: ``filters``, ``depth``, ``enlarge``.
     epochs : int
     slices_per_epoch : int
         Slices drawn an epoch; 0 takes every training slice once.

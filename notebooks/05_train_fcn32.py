@@ -47,7 +47,7 @@ from brainseg.cohort import find_cohort, read_image
 from brainseg.figures import style
 from brainseg.figures import training as figures
 from brainseg.prepare import Preprocessing, prepare
-from brainseg.runs import study_run
+from brainseg.runs import STUDY_OPTIONS, study_run
 
 style.use_theme()
 
@@ -92,9 +92,13 @@ print(f"output: {tumour.shape[1]} x {tumour.shape[2]} pixels")
 
 # %% [markdown]
 # The network of this study has two or three convolutions a stage, as VGG-16 has, and more channels.
+# It also enlarges the slice first, by a factor of two.
+# The paper works on photographs of about 500 pixels, where a cell of 32 pixels is a sixteenth of the picture.
+# Our slices are small, and a cell would be a large part of the head.
+# Enlarging adds no information. It only brings the cells closer to their proportion in the paper.
 
 # %% mystnb={"figure": {"name": "fig-fcn32-network", "caption": "FCN-32 from left to right. A block is a layer: as high as its maps, as wide as it has channels (both on a logarithmic scale). Numbers are the side of the maps in pixels."}, "image": {"alt": "A row of coloured blocks that get lower from left to right; the last one jumps back to full height."}} tags=["hide-input"]
-model = models.fcn32(image_size, filters=filters)
+model = models.fcn32(image_size, filters=filters, **STUDY_OPTIONS["fcn32"])
 figures.network(model)
 
 # %% tags=["hide-input"]
@@ -112,9 +116,10 @@ display(
 # ## The best that this design could do
 #
 # Before training anything, ask what a *perfect* FCN-32 would score.
-# It says one number for each cell of 32 by 32 pixels, and the numbers are interpolated.
+# It says one number for each cell, and the numbers are interpolated.
 # So take the true masks, give each cell the share of tumour in it, enlarge, and cut at the best threshold.
-# Finer grids are tried for comparison.
+# Several grids are tried. A cell of 32 pixels is the paper's network on our slices as they are.
+# A cell of 16 is the network above, which enlarges them first.
 
 # %%
 prepared = prepare(find_cohort(data), Preprocessing(image_size=image_size, contrast=contrast, crop=crop))
@@ -138,10 +143,12 @@ ceiling = {cell: best_dice(masks, cell) for cell in (32, 16, 8, 4, 2)}
 figures.bars(pd.Series({f"cells of {cell} px": value for cell, value in ceiling.items()}), "best Dice", style.COLOURS["fcn32"])
 
 # %% tags=["hide-input"]
+cell = 32 // STUDY_OPTIONS["fcn32"]["enlarge"]
 display(
     Markdown(
-        f"At {image_size} pixels the last grid has {image_size // 32} by {image_size // 32} cells. "
-        f"Even with perfect votes, bilinear enlargement of that grid reaches a Dice of **{ceiling[32]:.2f}**. "
+        f"Slices of {image_size} pixels give our FCN-32 a grid of {image_size // cell} by {image_size // cell} cells. "
+        f"Even with perfect votes, bilinear enlargement of that grid reaches a Dice of **{ceiling[cell]:.2f}**. "
+        f"Without enlarging the slice first it would be {ceiling[32]:.2f}. "
         "The trained enlargement can do a little better, because its blobs are learned. "
         "The paper knew this: its FCN-16 and FCN-8 add finer grids. U-Net, in the next chapter, goes all the way."
     )
@@ -172,7 +179,7 @@ display(
         f"and {'an unknown amount' if memory is None else f'at most {memory / 1024:.1f} GiB'} of memory. "
         f"The best epoch was {run.record['best_epoch']} of {run.recipe.epochs}, "
         f"with a mean validation Dice of {run.record['validation_dice']:.3f} "
-        f"over {len(run.record['patients']['validation'])} patients. "
+        f"(validation patients: {len(run.record['patients']['validation'])}). "
         "The epoch was chosen by this very number, so it is too good to be reported. "
         "[Chapter 8](08_compare) scores patients that played no part in any choice."
     )
@@ -208,12 +215,12 @@ figures.predictions(
 #
 # 1. **Recall.** What is the side of the last grid for an image of 256 pixels?
 # 2. **Count.** How many weights has the transposed convolution, and why does it not depend on `filters`?
-# 3. **Try.** `models.fcn32(image_size, score_maps=8)` lets each cell describe a shape with eight numbers.
-#    Predict whether that passes the bound above. Then train it with `Recipe(model="fcn32", options={"filters": 16, "score_maps": 8})`.
+# 3. **Try.** Train with `Recipe(model="fcn32", options={"filters": 16, "enlarge": 1})`.
+#    Predict the score from the figure above before you run it.
 # 4. **Open.** Add the finer grid of FCN-16: score the output of stage 4 too, and add both before enlarging.
 
 # %% tags=["solution", "hide-cell"]
-# Exercise 2: one kernel of 64 x 64 from one score map to one output map, and one bias.
+# Exercise 2: one kernel, twice as wide as a cell, from one score map to one output map, and one bias.
 upsample = model.get_layer("upsample")
-assert upsample.count_params() == 64 * 64 + 1
+assert upsample.count_params() == (2 * cell) ** 2 + 1
 upsample.count_params()

@@ -170,7 +170,7 @@ display(
         f"and {'an unknown amount' if memory is None else f'at most {memory / 1024:.1f} GiB'} of memory. "
         f"The best epoch was {run.record['best_epoch']} of {run.recipe.epochs}, "
         f"with a mean validation Dice of {run.record['validation_dice']:.3f} "
-        f"over {len(run.record['patients']['validation'])} patients. "
+        f"(validation patients: {len(run.record['patients']['validation'])}). "
         "The epoch was chosen by this very number, so it is too good to be reported. "
         "[Chapter 8](08_compare) scores patients that played no part in any choice."
     )

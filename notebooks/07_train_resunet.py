@@ -46,7 +46,7 @@ from brainseg.batches import load_batch
 from brainseg.cohort import read_image
 from brainseg.figures import style
 from brainseg.figures import training as figures
-from brainseg.runs import study_run
+from brainseg.runs import STUDY_OPTIONS, study_run
 
 style.use_theme()
 
@@ -92,7 +92,7 @@ print("largest change of the signal:", float(np.abs(unit.predict_on_batch(signal
 # ## The whole network
 
 # %% mystnb={"figure": {"name": "fig-resunet-network", "caption": "ResUNet from left to right. A block is a layer: as high as its maps, as wide as it has channels (both on a logarithmic scale). Numbers are the side of the maps in pixels."}, "image": {"alt": "A row of coloured blocks that get lower towards the middle and higher again; grey blocks mark where shortcuts are added."}} tags=["hide-input"]
-model = models.resunet(image_size, filters=filters, depth=4)
+model = models.resunet(image_size, filters=filters, **STUDY_OPTIONS["resunet"])
 figures.network(model)
 
 # %% [markdown]
@@ -132,7 +132,7 @@ display(
         f"and {'an unknown amount' if memory is None else f'at most {memory / 1024:.1f} GiB'} of memory. "
         f"The best epoch was {run.record['best_epoch']} of {run.recipe.epochs}, "
         f"with a mean validation Dice of {run.record['validation_dice']:.3f} "
-        f"over {len(run.record['patients']['validation'])} patients. "
+        f"(validation patients: {len(run.record['patients']['validation'])}). "
         "The epoch was chosen by this very number, so it is too good to be reported. "
         "[Chapter 8](08_compare) scores patients that played no part in any choice."
     )
@@ -167,7 +167,7 @@ inner = keras.Model(run.model.input, [tensor for layer in additions for tensor i
 images, _ = load_batch(run.prepared, rows)
 signals = inner.predict_on_batch(images)
 size = [float(np.sqrt(np.mean(np.square(signal)))) for signal in signals]
-# The first unit adds its shortcut second, the others their shortcut second too: correction, then shortcut.
+# Each addition takes the correction first and the shortcut second.
 ratio = pd.Series(
     {layer.name: size[2 * i] / size[2 * i + 1] for i, layer in enumerate(additions)}, name="correction / shortcut"
 )

@@ -150,10 +150,13 @@ figures.paired_differences(differences)
 # %% tags=["hide-input"]
 sentences = []
 for label, row in differences.iterrows():
-    verdict = "the order is clear" if row["low"] > 0 or row["high"] < 0 else "the order stays open"
+    if np.isnan(row["low"]):
+        verdict = "one patient tells nothing about the order"
+    else:
+        verdict = "the order is clear" if row["low"] > 0 or row["high"] < 0 else "the order stays open"
     sentences.append(
         f"- **{label}**: {row['mean']:+.3f} (from {row['low']:+.3f} to {row['high']:+.3f}), "
-        f"better on {row['better on']:.0f} of {len(patients['unet'])} patients: {verdict}."
+        f"better on {row['better on']:.0f} of {len(patients['unet'])} test patients: {verdict}."
     )
 best = max(summaries, key=lambda name: summaries[name]["mean"])
 agrees = "as the article found" if best == "resunet" else "not ResUNet, which the article found best"

@@ -61,6 +61,14 @@ def test_resunet_adds_its_shortcuts():
     assert not any(isinstance(layer, keras.layers.MaxPooling2D) for layer in model.layers)
 
 
+def test_an_enlarged_slice_gives_fcn32_a_finer_grid_and_the_same_output_size():
+    model = models.fcn32(96, filters=4, enlarge=2)
+    assert model.get_layer("score").output.shape[1:] == (6, 6, 1)
+    assert model.output_shape[1:] == (96, 96, 1)
+    with pytest.raises(ValueError, match="enlarge must be 1, 2 or 4, not 3"):
+        models.fcn32(96, enlarge=3)
+
+
 @pytest.mark.parametrize("name, size, near", [("fcn32", 100, "96 or 128"), ("unet", 90, "80 or 96"), ("resunet", 4, "8")])
 def test_refuses_a_size_that_does_not_fit_and_names_one_that_does(name, size, near):
     with pytest.raises(ValueError, match=near):
