@@ -1,0 +1,144 @@
+"""How long the study's slow steps take, as ratios within one run on one machine.
+
+    python benchmarks/benchmark.py                 # the embedded cohort
+    python benchmarks/benchmark.py --real FOLDER   # also reading and preparing a Kaggle-layout cohort
+
+Run it on a machine that does nothing else. The result goes to ``results/benchmark.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+REPEATS = 3
+
+TRAIN = """
+import contextlib, json, os, sys, time
+import numpy as np
+import keras
+from brainseg import models, runs
+from brainseg.recipe import LOSSES
+if sys.argv[1] == "tuned":
+    runs.configure_backend()
+name, size = sys.argv[2], 128
+model = models.build_model(name, size, filters=16, **runs.STUDY_OPTIONS[name])
+model.compile("adam", loss=LOSSES["bce_dice"])
+rng = np.random.default_rng(0)
+x = rng.random((256, size, size, 3), dtype="float32")
+y = (rng.random((256, size, size, 1)) > 0.9).astype("float32")
+model.train_on_batch(x[:16], y[:16]); model.predict_on_batch(x[:32])
+start = time.perf_counter()
+for i in range(0, 256, 16):
+    model.train_on_batch(x[i:i + 16], y[i:i + 16])
+train = 256 / (time.perf_counter() - start)
+start = time.perf_counter()
+for i in range(0, 256, 32):
+    model.predict_on_batch(x[i:i + 32])
+print(json.dumps({"training": train, "prediction": 256 / (time.perf_counter() - start)}))
+"""
+
+
+def networks() -> dict:
+    """Slices a second at 128 pixels, with TensorFlow as it comes and as the study sets it, a process each."""
+    speeds = {}
+    for name in ("fcn32", "unet", "resunet"):
+        for setting in ("default", "tuned"):
+            call = [sys.executable, "-c", TRAIN, setting, name]
+            answer = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=True)
+            speeds.setdefault(name, {})[setting] = json.loads(answer.stdout.splitlines()[-1])
+        tuned, default = speeds[name]["tuned"], speeds[name]["default"]
+        speeds[name]["training, tuned / default"] = tuned["training"] / default["training"]
+    return speeds
+
+
+def cohort_steps(data: str) -> dict:
+    """Seconds to read every file of a cohort, to check it, and to prepare it; the best of a few repeats."""
+    from brainseg.cohort import find_cohort, index_cohort
+    from brainseg.prepare import Preprocessing, prepare
+
+    root = find_cohort(data)
+    files = sorted(root.rglob("*.tif"))
+
+    def read():
+        for path in files:
+            path.read_bytes()
+
+    def decode():
+        import tifffile
+
+        for path in files:
+            tifffile.imread(path)
+
+    seconds = {}
+    read()  # warms the file cache, so that all steps meet the same one
+    for name, step in {"reading the bytes": read, "reading the images": decode}.items():
+        seconds[name] = min(_timed(step) for _ in range(REPEATS))
+    for name, settings in {
+        "prepare, as the study does": Preprocessing(),
+        "prepare, as the article does": Preprocessing(contrast="clahe", crop="slice", normalise="none"),
+    }.items():
+        index_cohort(root)
+        times = []
+        for _ in range(REPEATS):
+            with tempfile.TemporaryDirectory() as folder:
+                before = os.environ.get("BRAINSEG_BUILD")
+                os.environ["BRAINSEG_BUILD"] = folder
+                index_cohort(root)
+                times.append(_timed(lambda: prepare(root, settings)))
+                os.environ.pop("BRAINSEG_BUILD") if before is None else os.environ.update(BRAINSEG_BUILD=before)
+        seconds[name] = min(times)
+    ratio = {name: value / seconds["reading the images"] for name, value in seconds.items() if name.startswith("prepare")}
+    return {"slices": len(files) // 2, "seconds": seconds, "ratio to reading the images": ratio}
+
+
+def phantom() -> float:
+    """Seconds to make the default embedded cohort."""
+    from brainseg.phantom import make_phantom
+
+    with tempfile.TemporaryDirectory() as folder:
+        return _timed(lambda: make_phantom(Path(folder) / "kaggle_3m"))
+
+
+def _timed(step) -> float:
+    start = time.perf_counter()
+    step()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--real", help="a folder in Kaggle's layout")
+    arguments = parser.parse_args()
+    from brainseg.runs import processor
+
+    result = {
+        "machine": {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "phantom of 24 patients, seconds": phantom(),
+        "cohorts": {"phantom": cohort_steps("phantom")},
+        "networks, slices a second at 128 px": networks(),
+    }
+    if arguments.real:
+        result["cohorts"]["real"] = cohort_steps(arguments.real)
+    path = ROOT / "results" / "benchmark.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(_rounded(result), indent=1) + "\n")
+    print(path.read_text())
+
+
+def _rounded(value):
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return round(value, 2) if isinstance(value, float) else value
+
+
+if __name__ == "__main__":
+    main()
