@@ -1,0 +1,82 @@
+"""The results that the project keeps: a small table an edition in ``results/``, and the README's block made of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from brainseg.paths import write_atomically
+from brainseg.study.execute import Edition
+from brainseg.study.notebooks import StudyError
+
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+COLUMNS = {
+    "model": "network",
+    "mean": "mean Dice a patient",
+    "interval": "95 % interval",
+    "median": "median",
+    "worst": "worst",
+}
+
+
+def keep_results(root: Path, edition: Edition, page: str, table: pd.DataFrame) -> Path:
+    """Write an edition's table of results and where it comes from to ``results/edition-NAME.json``."""
+    record = edition.record(page)
+    kept = {
+        "edition": edition.folder.name,
+        "cohort": record["cohort"],
+        "parameters": record["parameters"],
+        "versions": record["versions"],
+        "processor": record["processor"],
+        "results": table.to_dict("records"),
+    }
+    path = root / "results" / f"edition-{edition.folder.name}.json"
+    with write_atomically(path) as part:
+        part.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def fill_readme(root: Path) -> None:
+    """Replace the block between the README's two marks by the tables in ``results/``; real cohorts first.
+
+    Raises
+    ------
+    StudyError
+        Where the README lacks the marks.
+    """
+    readme = root / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise StudyError(f"README.md needs one line {BEGIN} and one line {END} around its results.")
+    kept = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((root / "results").glob("edition-*.json"))]
+    kept.sort(key=lambda record: record["cohort"]["synthetic"])
+    block = "\n\n".join(_section(record) for record in kept) or "No results are recorded yet."
+    filled = re.sub(f"{BEGIN}.*{END}", lambda _: f"{BEGIN}\n{block}\n{END}", text, flags=re.DOTALL)
+    with write_atomically(readme) as part:
+        part.write_text(filled, encoding="utf-8")
+
+
+def _section(record: dict) -> str:
+    cohort, values = record["cohort"], record["parameters"]
+    table = pd.DataFrame(record["results"])
+    if cohort["synthetic"]:
+        title = f"**The embedded synthetic cohort** ({cohort['patients']} simulated patients: no claim about real MRI)"
+    else:
+        title = f"**Real slices** ({cohort['patients']} patients, {cohort['slices']} slices of TCGA-LGG)"
+    how = (
+        f"{title}. Scored on {table['patients'].max()} test patients of fold {values['fold']} "
+        f"(split by {values['split_by']}), each as one volume in the original frame; "
+        f"{values['image_size']} pixels, {values['epochs']} epochs of {values['slices_per_epoch']} slices, seed {values['seed']}, "
+        f"on {record['processor']}."
+    )
+    table["interval"] = [f"{low:.2f} to {high:.2f}" for low, high in zip(table["low"], table["high"], strict=True)]
+    rows = [list(COLUMNS.values()), ["---"] * len(COLUMNS)]
+    rows += [[_cell(row[name]) for name in COLUMNS] for row in table.to_dict("records")]
+    return how + "\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cell(value) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
