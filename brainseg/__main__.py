@@ -71,6 +71,13 @@ def predict(arguments: argparse.Namespace) -> None:
     print(f"{len(table)} slices, tumour seen on {(table['predicted_px'] > 0).sum()}, written to {arguments.out}")
 
 
+def readme(arguments: argparse.Namespace) -> None:
+    """Keep an edition's results in results/ and write all kept results into the README."""
+    from brainseg.study import make_readme
+
+    print(f"written: {make_readme(arguments.profile, _parameters(arguments))} and README.md")
+
+
 def pair(arguments: argparse.Namespace) -> None:
     """Write the paired .ipynb files from their .py sources."""
     from brainseg.study import pair as pair_notebooks
@@ -153,7 +160,11 @@ def _commands() -> argparse.ArgumentParser:
     of_prepare.add_argument("--crop", choices=crops, default="slice", help="a box a slice, as in the article, or a patient")
     of_prepare.add_argument("--margin-px", type=int, default=0, help="pixels added on each side of the box")
 
-    for command, summary in ((book, "execute the notebooks and build the book"), (notebook, "execute one notebook")):
+    for command, summary in (
+        (book, "execute the notebooks and build the book"),
+        (notebook, "execute one notebook"),
+        (readme, "keep an edition's results and write them into the README"),
+    ):
         of_study = add(command, summary)
         if command is notebook:
             of_study.add_argument("name", help="its name, such as 06_train_unet, or its number")

@@ -13,9 +13,10 @@ from brainseg.paths import project_root
 from brainseg.study.book import build_book
 from brainseg.study.execute import execute_edition
 from brainseg.study.notebooks import StudyError, pair
-from brainseg.study.status import results_table
+from brainseg.study.results import fill_readme, keep_results
+from brainseg.study.status import results_of
 
-__all__ = ["StudyError", "make_book", "make_notebook", "pair", "study_root"]
+__all__ = ["StudyError", "make_book", "make_notebook", "make_readme", "pair", "study_root"]
 
 
 def study_root() -> Path:
@@ -72,4 +73,30 @@ def make_book(profile: str = "quick", overrides: dict | None = None, root: Path 
     """
     root = root or study_root()
     edition = execute_edition(root, profile, overrides)
-    return build_book(root, edition), results_table(edition)
+    found = results_of(edition)
+    return build_book(root, edition), found[1].to_string(index=False) if found else ""
+
+
+def make_readme(profile: str = "quick", overrides: dict | None = None, root: Path | None = None) -> Path:
+    """Keep an edition's table of results in ``results/`` and write all kept tables into the README.
+
+    The edition is executed where it is not up to date, so that no number outlives the code that made it.
+
+    Returns
+    -------
+    Path
+        The kept table.
+
+    Raises
+    ------
+    StudyError
+        Where no page of the edition left a table of results.
+    """
+    root = root or study_root()
+    edition = execute_edition(root, profile, overrides)
+    found = results_of(edition)
+    if not found:
+        raise StudyError("No page of this edition left a table of results. Chapter 8 does: execute it first.")
+    kept = keep_results(root, edition, *found)
+    fill_readme(root)
+    return kept

@@ -85,15 +85,15 @@ def status_page(edition: Edition) -> str:
     )
 
 
-def results_table(edition: Edition) -> str:
-    """The table (column -> values) that a notebook glued under the name ``results``, as text; empty where none did."""
-    for page in edition.pages.values():
+def results_of(edition: Edition) -> tuple[str, pd.DataFrame] | None:
+    """The notebook that glued a table (column -> values) under the name ``results``, and the table; None where none did."""
+    for name, page in edition.pages.items():
         for cell in nbformat.read(page, as_version=4).cells:
             for output in cell.get("outputs", []):
                 if output.get("metadata", {}).get("scrapbook", {}).get("name") == RESULTS:
                     text = next(text for kind, text in output["data"].items() if kind.endswith("text/plain"))
-                    return pd.DataFrame(ast.literal_eval(re.sub(r"\bnan\b", "None", text))).to_string(index=False)
-    return ""
+                    return name, pd.DataFrame(ast.literal_eval(re.sub(r"\bnan\b", "None", text)))
+    return None
 
 
 def _cohort(cohort: dict | None) -> str:
