@@ -12,10 +12,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from brainseg import losses, metrics
+from brainseg import metrics
 from brainseg.batches import SliceBatches, predict_images
 from brainseg.cohort import FRAME
-from brainseg.recipe import LOSSES
 from brainseg.runs import Run
 
 THRESHOLD = 0.5
@@ -157,6 +156,5 @@ def article_scores(run: Run, rows: np.ndarray) -> dict[str, float]:
     little is predicted on them, so these numbers stand above all others in this study.
     """
     recipe = replace(run.recipe, slices_per_epoch=0, tumour_share=0.0, augmentation=False)
-    run.model.compile(loss=LOSSES[recipe.loss], metrics=[losses.iou, losses.dice_coefficient])
     result = run.model.evaluate(SliceBatches(run.prepared, rows, recipe), verbose=0, return_dict=True)
     return {"loss": result["loss"], "IoU": result["iou"], "Dice": result["dice_coefficient"]}

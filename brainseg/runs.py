@@ -19,11 +19,11 @@ import keras
 import numpy as np
 import pandas as pd
 
-from brainseg import models
+from brainseg import losses, models
 from brainseg.cohort import find_cohort
 from brainseg.paths import build_folder, write_atomically
 from brainseg.prepare import Prepared, Preprocessing, prepare
-from brainseg.recipe import Recipe
+from brainseg.recipe import LOSSES, Recipe
 from brainseg.splits import make_split
 from brainseg.training import clear_states, train
 from brainseg.weights import load_weights
@@ -147,6 +147,8 @@ def train_or_load(recipe: Recipe, prepared: Prepared, split: pd.Series, folder: 
             part.write_text(json.dumps(_record(model, recipe, prepared, split, history), indent=1))
         clear_states(folder)
     load_weights(model, folder / "best.npz")
+    # Compiled once, with what `evaluation.article_scores` asks for.
+    model.compile(loss=LOSSES[recipe.loss], metrics=[losses.iou, losses.dice_coefficient])
     record = json.loads((folder / "run.json").read_text())
     return Run(model, recipe, prepared, split, pd.read_csv(folder / "history.csv"), record, folder)
 
