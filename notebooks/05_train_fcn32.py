@@ -168,7 +168,7 @@ run = study_run(
     fold=fold, filters=filters, epochs=epochs, slices_per_epoch=slices_per_epoch,
 )  # fmt: skip
 
-# %% mystnb={"figure": {"name": "fig-fcn32-curves", "caption": "Training of FCN-32: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss falls and the validation Dice rises and levels off."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-fcn32-curves", "caption": "Training of FCN-32: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss on the left, the validation Dice on the right."}} tags=["hide-input"]
 figures.learning_curves(run.history, run.record["best_epoch"], style.COLOURS["fcn32"])
 
 # %% tags=["hide-input"]
@@ -203,7 +203,7 @@ figures.predictions(
 )
 
 # %% [markdown]
-# The blobs of the votes can be seen in the outlines: round, and too wide for small tumours.
+# Look for the blobs of the votes in the outlines. A tumour smaller than a cell is the hardest case.
 #
 # ## Take-away
 #

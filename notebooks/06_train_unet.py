@@ -61,7 +61,7 @@ style.use_theme()
 # U-Net {cite:p}`ronneberger2015unet` keeps both.
 # An **encoder** goes down: it sees more and more of the head on a coarser and coarser grid.
 # A **decoder** comes back up.
-# At every level a **bridge** carries the encoder's fine map over to the decoder.
+# At every level a **bridge** carries the encoder's fine map over to the decoder. Elsewhere it is called a {term}`skip connection`.
 #
 # ## Built level by level
 #
@@ -159,7 +159,7 @@ display(parts.loc[["train", "validation", "test"]])
 # After each epoch the validation patients are scored, each as one volume.
 # The weights of the best epoch are kept.
 
-# %% mystnb={"figure": {"name": "fig-unet-curves", "caption": "Training of U-Net: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss falls and the validation Dice rises and levels off."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-unet-curves", "caption": "Training of U-Net: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss on the left, the validation Dice on the right."}} tags=["hide-input"]
 figures.learning_curves(run.history, run.record["best_epoch"], style.COLOURS["unet"])
 
 # %% tags=["hide-input"]

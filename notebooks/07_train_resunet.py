@@ -16,7 +16,7 @@
 #
 # :::{admonition} In this chapter
 # :class: tip
-# - **You will** rebuild U-Net out of residual units, train it, and take its shortcuts away.
+# - **You will** rebuild U-Net out of residual units, train it, and measure what each unit adds.
 # - **You will learn** why a layer that learns a *correction* trains more easily than one that learns everything.
 # - **You need** [the chapter on U-Net](06_train_unet).
 # - **It takes** about 15 minutes to read. The training itself takes a few minutes on a laptop.
@@ -56,7 +56,7 @@ style.use_theme()
 # A deep network must pass its signal through every layer.
 # Each layer distorts it a little, and the way back for the gradient is just as long.
 #
-# A **residual unit** adds its input to its output.
+# A {term}`residual unit` adds its input to its output.
 # If the layers inside do nothing, the unit passes its input on unharmed.
 # They only have to learn what to *add*: the residual.
 #
@@ -75,7 +75,7 @@ for _ in range(2):  # normalise, activate, convolve: "pre-activation", the order
 unit = keras.Model(x, layers.Add()([x, inside]))
 
 # %% [markdown]
-# With its convolutions set to zero, the unit is the identity. That is where learning starts from: do no harm.
+# With its convolutions set to zero, the unit is the identity. So doing no harm is easy to learn.
 
 # %%
 for layer in unit.layers:
@@ -121,7 +121,7 @@ run = study_run(
     fold=fold, filters=filters, epochs=epochs, slices_per_epoch=slices_per_epoch,
 )  # fmt: skip
 
-# %% mystnb={"figure": {"name": "fig-resunet-curves", "caption": "Training of ResUNet: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss falls and the validation Dice rises and levels off."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-resunet-curves", "caption": "Training of ResUNet: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss on the left, the validation Dice on the right."}} tags=["hide-input"]
 figures.learning_curves(run.history, run.record["best_epoch"], style.COLOURS["resunet"])
 
 # %% tags=["hide-input"]

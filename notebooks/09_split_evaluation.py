@@ -56,7 +56,7 @@ NAMES = style.MODEL_NAMES
 # Most pixels are not tumour, and most slices hold none. Could the score come from them?
 #
 # Its test is to score the test slices in two groups.
-# It finds that the numbers "look okay" and concludes that the score is not high because of the empty slices.
+# It finds that the numbers look okay and concludes that the score is not high because of the empty slices.
 # We repeat the test, first as the article does it, with the network that it found best.
 
 # %%
@@ -162,7 +162,7 @@ display(
     shown.style.format("{:.2f}", subset=shown.columns[1:]).format("{:.0%}", subset=["missed"]).format("{:.1f}", subset=["median hd95 px"])
 )
 
-# %% mystnb={"figure": {"name": "fig-split-size", "caption": "Dice of each tumour slice against the size of its tumour, on a logarithmic scale."}, "image": {"alt": "A cloud of dots for each network. Small tumours scatter from 0 to 1, large ones lie higher and closer together."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-split-size", "caption": "Dice of each tumour slice against the size of its tumour, on a logarithmic scale."}, "image": {"alt": "A cloud of dots for each network. One dot is one tumour slice."}} tags=["hide-input"]
 figures.dice_against_size(slices)
 
 # %% tags=["hide-input"]
