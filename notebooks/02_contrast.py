@@ -63,7 +63,7 @@ darkest = tumour.sort_values("mean_flair").drop_duplicates("patient").head(4)
 planes = [read_image(path)[..., FLAIR] for path in darkest["image_path"]]
 darkest[["patient", "slice", "tumour_px", "mean_flair"]].round(1)
 
-# %% mystnb={"figure": {"name": "fig-contrast-brightness", "caption": "Mean grey level of the FLAIR channel over all slices. Most of a slice is air, so even a normal slice has a low mean."}, "image": {"alt": "Histogram of mean grey levels with two vertical lines: the darkest slice with tumour, and the median of slices with tumour."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-contrast-brightness", "caption": "Mean grey level of the FLAIR channel over all slices. Much of a slice is air, so even a normal slice has a low mean."}, "image": {"alt": "Histogram of mean grey levels with two vertical lines: the darkest slice with tumour, and the median of slices with tumour."}} tags=["hide-input"]
 draw.brightness(
     table["mean_flair"].to_numpy(),
     {"darkest with tumour": tumour["mean_flair"].min(), "median with tumour": tumour["mean_flair"].median()},
@@ -101,7 +101,7 @@ by_hand = curve[dark]
 print("largest difference from OpenCV:", np.abs(by_hand.astype(int) - equalise(dark)).max(), "grey levels")
 
 # %% [markdown]
-# Most pixels of a slice are air. Their noise fills the lowest levels, so HE spends most of its contrast **on air**.
+# Many pixels of a slice are air. Their noise fills the lowest levels, so HE spends most of its contrast **on air**.
 #
 # CLAHE {cite:p}`zuiderveld1994clahe` changes two things. First, it cuts the slice into tiles and makes one curve a tile, so that air and brain do not share
 # one. Second, it **clips** the histogram: what stands above a limit is cut off and spread over all levels. A curve rises as fast as

@@ -32,4 +32,4 @@ def test_every_notebook_runs_and_the_book_is_built():
     assert page.is_file()
     for name in NOTEBOOKS:
         assert (page.parent / "notebooks" / f"{name}.html").is_file(), f"{name} is not in book/_toc.yml"
-    assert "Dice" in results
+    assert "ResUNet" in results
