@@ -30,7 +30,7 @@ from brainseg.recipe import LOSSES
 if sys.argv[1] == "tuned":
     runs.configure_backend()
 name, size = sys.argv[2], 128
-model = models.build_model(name, size, filters=16, **runs.STUDY_OPTIONS[name])
+model = models.build_model(name, size, **runs.study_options(name, 16))
 model.compile("adam", loss=LOSSES["bce_dice"])
 rng = np.random.default_rng(0)
 x = rng.random((256, size, size, 3), dtype="float32")

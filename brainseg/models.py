@@ -18,6 +18,11 @@ from keras import layers
 _NORM_MOMENTUM = 0.9
 
 
+# About two pixels in a hundred are tumour. An output that starts there, not at one half, saves the
+# first epochs (Lin et al. 2017, doi:10.1109/ICCV.2017.324, section 4.1).
+_PRIOR = keras.initializers.Constant(float(np.log(0.02 / 0.98)))
+
+
 def _normalise(x):
     return layers.BatchNormalization(momentum=_NORM_MOMENTUM)(x)
 
@@ -32,7 +37,9 @@ def _convolve(x, filters: int, size: int = 3, strides: int = 1):
 
 def _probability(x):
     """One probability a pixel, in float32 whatever the precision of the layers before it."""
-    return layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name="probability")(x)
+    return layers.Conv2D(
+        1, 1, activation="sigmoid", bias_initializer=_PRIOR, dtype="float32", name="probability"
+    )(x)
 
 
 def fcn32(image_size: int, filters: int = 16, channels: int = 3, enlarge: int = 1) -> keras.Model:
@@ -84,8 +91,9 @@ def fcn32(image_size: int, filters: int = 16, channels: int = 3, enlarge: int = 
     x = layers.Conv2D(1, 1, kernel_initializer="he_normal", name="score")(x)
     stride = 32 // enlarge
     x = layers.Conv2DTranspose(
-        1, 2 * stride, strides=stride, padding="same", kernel_initializer=Bilinear(), name="upsample", dtype="float32"
-    )(x)
+        1, 2 * stride, strides=stride, padding="same", kernel_initializer=Bilinear(), bias_initializer=_PRIOR,
+        dtype="float32", name="upsample",
+    )(x)  # fmt: skip
     return keras.Model(image, layers.Activation("sigmoid", dtype="float32", name="probability")(x), name="fcn32")
 
 

@@ -29,12 +29,6 @@ from brainseg.training import clear_states, train
 from brainseg.weights import load_weights
 
 
-# Where the study departs from the default of a network, and why. FCN-32 gets a coarse grid in the
-# proportion that its paper has. ResUNet gets a level more than in its paper, so that it sees as
-# much of the head as U-Net does, at about the same number of weights.
-STUDY_OPTIONS = {"fcn32": {"enlarge": 2}, "unet": {}, "resunet": {"depth": 4}}
-
-
 @dataclass
 class Run:
     """A trained network with all that its evaluation needs.
@@ -65,6 +59,20 @@ class Run:
     def rows(self, part: str) -> np.ndarray:
         """Row numbers of "train", "validation" or "test" in the prepared table."""
         return np.flatnonzero(self.split.to_numpy() == part)
+
+
+def study_options(model: str, filters: int) -> dict[str, int]:
+    """Options of a network in this study, chosen so that the three cost about the same.
+
+    FCN-32 enlarges the slice, which gives its coarse grid more of the proportion that its paper has,
+    and is narrower in exchange. ResUNet gets a level more than in its paper, so that it sees as much of the
+    head as U-Net does. `filters` is the width of U-Net and ResUNet.
+    """
+    return {
+        "fcn32": {"filters": max(filters * 3 // 4, 1), "enlarge": 2},
+        "unet": {"filters": filters},
+        "resunet": {"filters": filters, "depth": 4},
+    }[model]
 
 
 def study_run(
@@ -101,7 +109,7 @@ def study_run(
     split = make_split(prepared.table, by=split_by, fold=fold, seed=seed)
     recipe = Recipe(
         model=model,
-        options={"filters": filters, **STUDY_OPTIONS[model]},
+        options=study_options(model, filters),
         epochs=epochs,
         slices_per_epoch=slices_per_epoch,
         tumour_share=0.5,

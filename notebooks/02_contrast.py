@@ -260,19 +260,20 @@ def compared(measure, first, second, more, less, alike):
     return more if difference.estimate > 0 else less
 
 
-cnr_he = compared("cnr", "clahe", "he", "a higher", "a lower", "no clearly different")
+cnr_he = compared("cnr", "clahe", "he", "above", "below", "not clearly different from")
 air_he = compared("air", "clahe", "he", "louder", "quieter", "about as loud")
-holds = cnr_he == "a higher" and air_he == "quieter"
-fails = cnr_he == "a lower" and air_he == "louder"
+holds = cnr_he == "above" and air_he == "quieter"
+fails = cnr_he == "below" and air_he == "louder"
 against_none = compared("cnr", "clahe", "none", "above", "below", "not clearly different from")
 order = compared("separability", "clahe", "none", "**more often** than before", "**less often** than before", "**about as often** as before")
 display(Markdown(
-    f"- **CLAHE against HE.** CLAHE gives {cnr_he} contrast-to-noise ratio than HE, and its air is {air_he}. The article's "
+    f"- **CLAHE against HE.** The contrast-to-noise ratio of CLAHE is {cnr_he} that of HE, and its air is {air_he}. The article's "
     f"conclusion, that CLAHE is the better of the two, {'**holds**' if holds else '**does not hold**' if fails else '**holds only in part**'} in this run.\n"
     f"- **CLAHE against doing nothing.** The contrast-to-noise ratio after CLAHE is **{against_none}** that of the untouched slices. "
     f"A tumour pixel outshines a pixel of the ring {order}.\n"
     f"- **HE against doing nothing.** Its curve keeps the order of grey levels: the chance that tumour outshines ring changes by "
-    f"{differences['separability', 'he', 'none'].estimate:+.4f}, which is rounding."
+    f"{differences['separability', 'he', 'none'].estimate:+.4f}. "
+    f"What is left of a change comes from grey levels that it merges."
 ))
 
 # %% [markdown]

@@ -242,7 +242,7 @@ sweep = pd.DataFrame.from_dict(
 )
 safe = [margin for margin in sweep.index if margin >= 0 and margin - RESERVE_PX in sweep.index and sweep.loc[margin - RESERVE_PX, "lost_px"] == 0]
 
-# %% mystnb={"figure": {"name": "fig-crop-margin", "caption": "Tumour pixels lost on the training patients, and share of the frame kept, for the square box of a patient with different margins."}, "image": {"alt": "Two curves over the margin: lost pixels fall to zero as the margin grows, and the share of the frame rises."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-crop-margin", "caption": "Tumour pixels lost on the training patients, and share of the frame kept, for the square box of a patient with different margins."}, "image": {"alt": "Two curves over the margin in pixels: tumour pixels lost, and the share of the frame that is kept."}} tags=["hide-input"]
 draw.margin_sweep(sweep, MARGIN_PX)
 
 # %% tags=["hide-input"]

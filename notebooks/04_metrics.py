@@ -278,7 +278,7 @@ display(Markdown(
 # reported {cite:p}`budacode`. What does one pixel cost? Take every tumour mask of the
 # cohort, make it one pixel larger or smaller all around, and compare it with itself.
 
-# %% mystnb={"figure": {"name": "fig-metrics-one-pixel", "caption": "Dice of every tumour mask of the cohort against itself, one pixel larger or smaller all around. The joined marks are medians of equal steps in area."}, "image": {"alt": "Two clouds of points that rise with the tumour's area, from low Dice for small tumours to near one for large ones."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-metrics-one-pixel", "caption": "Dice of every tumour mask of the cohort against itself, one pixel larger or smaller all around. The joined marks are medians of equal steps in area."}, "image": {"alt": "Two clouds of points, one for masks a pixel larger and one for masks a pixel smaller: Dice against the tumour's area, with the medians joined by lines."}} tags=["hide-input"]
 tumour_rows = table[table["tumour_px"] > 0]
 masks = np.stack([read_mask(path) for path in tumour_rows["mask_path"]])
 one_off = {"one pixel larger": confusion(masks, ndimage.binary_dilation(masks, cross), axis=(1, 2)),

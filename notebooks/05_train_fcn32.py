@@ -47,7 +47,7 @@ from brainseg.cohort import find_cohort, read_image
 from brainseg.figures import style
 from brainseg.figures import training as figures
 from brainseg.prepare import Preprocessing, prepare
-from brainseg.runs import STUDY_OPTIONS, study_run
+from brainseg.runs import study_options, study_run
 
 style.use_theme()
 
@@ -96,9 +96,10 @@ print(f"output: {tumour.shape[1]} x {tumour.shape[2]} pixels")
 # The paper works on photographs of about 500 pixels, where a cell of 32 pixels is a sixteenth of the picture.
 # Our slices are small, and a cell would be a large part of the head.
 # Enlarging adds no information. It only brings the cells closer to their proportion in the paper.
+# The enlarged slice costs four times the work. Fewer channels make up for that, so that the three networks of this study cost about the same.
 
 # %% mystnb={"figure": {"name": "fig-fcn32-network", "caption": "FCN-32 from left to right. A block is a layer: as high as its maps, as wide as it has channels (both on a logarithmic scale). Numbers are the side of the maps in pixels."}, "image": {"alt": "A row of coloured blocks that get lower from left to right; the last one jumps back to full height."}} tags=["hide-input"]
-model = models.fcn32(image_size, filters=filters, **STUDY_OPTIONS["fcn32"])
+model = models.fcn32(image_size, **study_options("fcn32", filters))
 figures.network(model)
 
 # %% tags=["hide-input"]
@@ -118,7 +119,7 @@ display(
 # Before training anything, ask what a *perfect* FCN-32 would score.
 # It says one number for each cell, and the numbers are interpolated.
 # So take the true masks, give each cell the share of tumour in it, enlarge, and cut at the best threshold.
-# Several grids are tried. A cell of 32 pixels is the paper's network on our slices as they are.
+# {numref}`fig-fcn32-ceiling` tries several grids. A cell of 32 pixels is the paper's network on our slices as they are.
 # A cell of 16 is the network above, which enlarges them first.
 
 # %%
@@ -143,7 +144,7 @@ ceiling = {cell: best_dice(masks, cell) for cell in (32, 16, 8, 4, 2)}
 figures.bars(pd.Series({f"cells of {cell} px": value for cell, value in ceiling.items()}), "best Dice", style.COLOURS["fcn32"])
 
 # %% tags=["hide-input"]
-cell = 32 // STUDY_OPTIONS["fcn32"]["enlarge"]
+cell = 32 // study_options("fcn32", filters)["enlarge"]
 display(
     Markdown(
         f"Slices of {image_size} pixels give our FCN-32 a grid of {image_size // cell} by {image_size // cell} cells. "
@@ -208,7 +209,7 @@ figures.predictions(
 # ## Take-away
 #
 # - A network for naming images becomes one for labelling pixels when its last grid is enlarged.
-# - The cell of that grid bounds the score, whatever the training does. The bound can be measured before training.
+# - A coarse grid costs score whatever the training does. How much can be measured before training.
 # - The epoch is chosen on validation patients, so the validation score is no result.
 #
 # ## Exercises

@@ -105,6 +105,7 @@ for name, x in {"up to level 2": up_2, "up to level 1": up_1, "tumour": tumour}.
 # %% [markdown]
 # That is all of it.
 # The network of this study is the same with four levels and more channels: `brainseg.models.unet`.
+# {numref}`fig-unet-network` draws it.
 
 # %% mystnb={"figure": {"name": "fig-unet-network", "caption": "U-Net from left to right. A block is a layer: as high as its maps, as wide as it has channels (both on a logarithmic scale). Numbers are the side of the maps in pixels."}, "image": {"alt": "A row of coloured blocks that get lower towards the middle and higher again, in the shape of a U."}} tags=["hide-input"]
 model = models.unet(image_size, filters=filters)
@@ -127,7 +128,7 @@ display(
 # Slices are normalised within the patient, cropped to the head and resized, as chapter 3 prepared them.
 # In training each slice is also moved, bent, mirrored and re-windowed at random.
 # A tumour stays a tumour under all of that, so the network should learn not to mind.
-# The mask moves with its image.
+# The mask moves with its image, as {numref}`fig-unet-augmentation` shows.
 
 # %%
 run = study_run(

@@ -46,7 +46,7 @@ from brainseg.batches import load_batch
 from brainseg.cohort import read_image
 from brainseg.figures import style
 from brainseg.figures import training as figures
-from brainseg.runs import STUDY_OPTIONS, study_run
+from brainseg.runs import study_options, study_run
 
 style.use_theme()
 
@@ -92,11 +92,11 @@ print("largest change of the signal:", float(np.abs(unit.predict_on_batch(signal
 # ## The whole network
 
 # %% mystnb={"figure": {"name": "fig-resunet-network", "caption": "ResUNet from left to right. A block is a layer: as high as its maps, as wide as it has channels (both on a logarithmic scale). Numbers are the side of the maps in pixels."}, "image": {"alt": "A row of coloured blocks that get lower towards the middle and higher again; grey blocks mark where shortcuts are added."}} tags=["hide-input"]
-model = models.resunet(image_size, filters=filters, **STUDY_OPTIONS["resunet"])
+model = models.resunet(image_size, **study_options("resunet", filters))
 figures.network(model)
 
 # %% [markdown]
-# The paper halves the grid three times. Here it is four times, as in U-Net: with three, each output pixel would
+# The paper halves the grid three times. In {numref}`fig-resunet-network` it is four times, as in U-Net: with three, each output pixel would
 # see less of the head than a U-Net's does, and a comparison would compare depths.
 
 # %% tags=["hide-input"]

@@ -81,7 +81,7 @@ display(article.style.format("{:.3f}", subset=["loss", "IoU", "Dice"]))
 # ## What an empty prediction would score
 #
 # A number needs something to be compared with.
-# Here is the score of a network that never finds anything, on the same slices, by two common rules.
+# {numref}`fig-split-inflation` adds a network that never finds anything, on the same slices, by two common rules.
 # *Slice by slice, empty counts as 1* gives a slice without tumour and without prediction the full score.
 # *Pixel accuracy* is the share of pixels with the right label.
 
@@ -170,7 +170,7 @@ sizes = pd.concat({NAMES[name]: evaluation.summarise_by_size(part) for name, par
 display(sizes.rename(columns=lambda c: c.replace("_", " ")).style.format("{:.2f}", subset=["mean dice", "median dice", "tenth percentile"], na_rep="-"))
 
 # %% [markdown]
-# One pixel off all round costs a small tumour far more Dice than a large one.
+# One pixel off all round costs a small tumour far more Dice than a large one ({numref}`fig-metrics-one-pixel`).
 # So a mean over slices depends on which sizes are in the test set.
 #
 # ## Empty slices
