@@ -113,9 +113,17 @@ def phantom(monkeypatch):
 def test_phantom_is_made_once(phantom, tmp_path, monkeypatch):
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path))
     root = find_cohort("phantom")
-    assert root == tmp_path / "cohorts" / "phantom" / "kaggle_3m"
+    assert root.name == "kaggle_3m" and root.parent.parent == tmp_path / "cohorts"
     assert find_cohort("phantom") == root
     assert phantom.asked == [(root, {})]
+
+
+def test_a_phantom_drawn_by_other_code_is_another_phantom(phantom, tmp_path, monkeypatch):
+    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path))
+    old = find_cohort("phantom")
+    monkeypatch.setattr("brainseg.cohort.find._phantom_code", lambda: "00000000")
+    assert find_cohort("phantom") != old
+    assert len(phantom.asked) == 2
 
 
 def test_phantom_of_another_size_is_kept_apart(phantom, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -67,13 +68,22 @@ def _phantom(number: str) -> Path:
     """The embedded cohort, made where it is absent. `number` of patients as text, "" for the default."""
     if number and not (number.isdecimal() and int(number) > 0):
         raise CohortError(f'"phantom:{number}" names no number of patients. Write for example "phantom:4".')
-    folder = build_folder() / "cohorts" / (f"phantom-{int(number)}" if number else "phantom")
-    root = folder / "kaggle_3m"
+    # A cohort that is there is never remade, so its folder carries the code that drew it.
+    name = "-".join(["phantom", *([str(int(number))] if number else []), _phantom_code()])
+    root = build_folder() / "cohorts" / name / "kaggle_3m"
     if not patient_folders(root):
         from brainseg.phantom import make_phantom
 
         make_phantom(root, **({"patients": int(number)} if number else {}))
     return root
+
+
+def _phantom_code() -> str:
+    """Eight hexadecimal digits that change with the code of `brainseg.phantom`."""
+    digest = hashlib.sha256()
+    for path in sorted((Path(__file__).parent.parent / "phantom").glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:8]
 
 
 def patient_folders(root: Path) -> list[str]:
