@@ -40,6 +40,7 @@ from brainseg.cohort import (
 )
 from brainseg.download import PUBLISHED, count
 from brainseg.figures import explore
+from brainseg.paths import project_root
 
 root = find_cohort(data)
 table = index_cohort(root)
@@ -50,7 +51,7 @@ tumour = table["tumour_px"] > 0
 # %% [markdown]
 # ## From two files to one row
 #
-# The data set is a folder of folders, one a patient. Each slice is two files: the image, and the mask that a person drew.
+# The data set is a folder of folders, one per patient. Each slice is two files: the image, and the mask that a person drew.
 # Here is one pair, opened with nothing but a TIFF reader.
 
 # %%
@@ -94,8 +95,9 @@ table[list(row)].head().round(1)
 
 # %% tags=["hide-input"]
 here = count(table)
+published = table["case"].str.startswith("TCGA_").all()  # else it is another cohort, simulated or the reader's own
 comparison = pd.DataFrame({"here": here, "published": PUBLISHED})
-if not synthetic:
+if published:
     comparison["share"] = (comparison["here"] / comparison["published"]).map("{:.0%}".format)
 display(comparison)
 
@@ -105,6 +107,12 @@ if synthetic:
     text = (
         f"These {here['patients']} patients are simulated. They are no part of the published data set, so the counts need not "
         f"agree. The balance should: **{tumour_share:.0%}** of the slices show tumour here, {published_share:.0%} in the published set."
+    )
+elif not published:
+    text = (
+        f"These {here['patients']} patients are not those of the published data set, so the counts need not agree. "
+        f"**{tumour_share:.0%}** of the slices show tumour here, {published_share:.0%} in the published set. "
+        "Every finding of this run is about the patients that are here."
     )
 elif here == PUBLISHED:
     text = "All four numbers agree: **the data set is complete**."
@@ -123,18 +131,24 @@ display(Markdown(text))
 # First a slice without tumour. It is drawn at random from the brighter half of such slices, because the darkest ones show
 # nothing at all. They get {doc}`a chapter of their own <02_contrast>`.
 
-# %% mystnb={"figure": {"name": "fig-explore-empty", "caption": "A slice without tumour. Left: the three channels shown as red, green and blue, as in the article. Middle: its mask, which is empty. Right: the FLAIR channel alone, scaled so that its brightest half per cent is white."}, "image": {"alt": "Three panels: a head in false colours, an all-black mask, and the same head in grey without any outline."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-explore-empty", "caption": "A slice without tumour; where the cohort has none, the slice with the smallest tumour. Left: the three channels shown as red, green and blue, as in the article. Middle: its mask. Right: the FLAIR channel alone, scaled so that its brightest half per cent is white."}, "image": {"alt": "Three panels: a head in false colours, its mask, and the same head in grey."}} tags=["hide-input"]
 bright = table["mean_flair"] > table["mean_flair"].median()
-empty = table[~tumour & bright].sample(1, random_state=seed).iloc[0]
+choices = table[~tumour & bright]
+if choices.empty:  # a reader's own cohort may have no such slice
+    choices = table[table["tumour_px"] == table["tumour_px"].min()]
+empty = choices.sample(1, random_state=seed).iloc[0]
 explore.image_and_mask(read_image(empty["image_path"]), read_mask(empty["mask_path"]))
 
 # %% [markdown]
 # Now a slice with tumour, drawn from the larger half of the tumours.
 
 # %% mystnb={"figure": {"name": "fig-explore-tumour", "caption": "A slice with tumour. Left: the three channels as colours. Middle: the mask. Right: FLAIR, its brightest half per cent in white, with the mask's outline along the edges of pixels."}, "image": {"alt": "Three panels: a head in false colours, a white patch on black, and the head in grey with a blue outline around the same region."}} tags=["hide-input"]
-large = table["tumour_px"] > table.loc[tumour, "tumour_px"].median()
+large = tumour & (table["tumour_px"] >= table.loc[tumour, "tumour_px"].median())
 full = ~(table["missing_pre"] | table["missing_post"])
-shown = table[large & full].sample(1, random_state=seed).iloc[0]
+choices = table[large & full]
+if choices.empty:  # no patient with all sequences has a large tumour
+    choices = table[table["tumour_px"] == table["tumour_px"].max()]
+shown = choices.sample(1, random_state=seed).iloc[0]
 image, mask = read_image(shown["image_path"]), read_mask(shown["mask_path"])
 explore.image_and_mask(image, mask)
 
@@ -142,7 +156,7 @@ explore.image_and_mask(image, mask)
 # The colours on the left are an accident of storing three sequences in one picture. Taken apart, they make sense.
 # The masks were drawn on FLAIR {cite:p}`buda2019association`, so the difference should be plainest there.
 
-# %% mystnb={"figure": {"name": "fig-explore-sequences", "caption": "The same slice, one sequence a panel, each scaled to its own brightest half per cent, with the mask's outline."}, "image": {"alt": "Three grey pictures of the same slice, with the same outline on each."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-explore-sequences", "caption": "The same slice, one sequence per panel, each scaled to its own brightest half per cent, with the mask's outline."}, "image": {"alt": "Three grey pictures of the same slice, with the same outline on each."}} tags=["hide-input"]
 explore.three_sequences(image, mask)
 
 # %% tags=["hide-input"]
@@ -216,8 +230,8 @@ display(Markdown(
 # Slices come in stacks. Two neighbours in a stack show nearly the same tissue, so 40 slices of one head are far from 40
 # independent examples. **The patient is the unit**, and patients bring very different numbers of slices.
 
-# %% mystnb={"figure": {"name": "fig-explore-slices", "caption": "One bar a patient: the number of slices, and how many of them show tumour."}, "image": {"alt": "Stacked bars of increasing height, one a patient, each with a part for slices with tumour and a part for those without."}} tags=["hide-input"]
-explore.slices_a_patient(table)
+# %% mystnb={"figure": {"name": "fig-explore-slices", "caption": "One bar per patient: the number of slices, and how many of them show tumour."}, "image": {"alt": "Stacked bars of increasing height, one per patient, each with a part for slices with tumour and a part for those without."}} tags=["hide-input"]
+explore.slices_per_patient(table)
 
 # %% tags=["hide-input"]
 sizes = patients.size()
@@ -236,7 +250,7 @@ display(Markdown(
 # The second part of a patient's name is the code of the institution. Each has its own scanners and settings, and MRI has no
 # fixed unit of brightness.
 
-# %% mystnb={"figure": {"name": "fig-explore-institutions", "caption": "Left: patients an institution. Right: one dot a patient, the mean brightness of the FLAIR channel over all its slices."}, "image": {"alt": "Left, a bar an institution. Right, a row of dots an institution, spread by brightness."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-explore-institutions", "caption": "Left: patients per institution. Right: one dot per patient, the mean brightness of the FLAIR channel over all its slices."}, "image": {"alt": "Left, one bar per institution. Right, one row of dots per institution, spread by brightness."}} tags=["hide-input"]
 explore.institutions(table)
 
 # %% tags=["hide-input"]
@@ -272,6 +286,8 @@ display(pd.DataFrame({"found in the pixels": found, "stated for the whole set": 
 both = int(missing.all(axis=1).sum())
 if synthetic:
     text = "The README is about the real patients. In the simulated ones, some channels were replaced on purpose, so that the code meets the case."
+elif not published:
+    text = "The README is about other patients, so its numbers need not agree with these."
 elif found == stated:
     text = "The pixels agree with the README."
 elif here != PUBLISHED and all(found[key] <= stated[key] for key in found):
@@ -282,7 +298,7 @@ only_pre = found["pre-contrast T1 missing"] - both
 text += f" {both} patient{'s lack' if both != 1 else ' lacks'} both T1 sequences, {only_pre} only the one before contrast."
 display(Markdown(text))
 
-# %% mystnb={"figure": {"name": "fig-explore-missing", "caption": "The largest tumour slice of a patient with a missing sequence, where this cohort has one. The title of each panel says whether the channel is a copy."}, "image": {"alt": "Three grey pictures of one slice, each titled present or missing. The panels titled missing look the same as the FLAIR panel."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-explore-missing", "caption": "The largest tumour slice of a patient with a missing sequence, where this cohort has one. The title of each panel says whether the channel is a copy."}, "image": {"alt": "Three grey pictures of one slice, each titled present or missing."}} tags=["hide-input"]
 incomplete = table[~full] if (~full).any() else table
 chosen = table.loc[incomplete["tumour_px"].idxmax()]
 explore.three_sequences(
@@ -292,29 +308,63 @@ explore.three_sequences(
 # %% [markdown]
 # ## The patient table and its gaps
 #
-# `data.csv` has a row a patient: genomic clusters, and facts such as age and grade. They are written as code numbers, and
-# the data set's README has no key to them. Nothing in this study trains on this table, but a reader should know what it can
+# `data.csv` has one row per patient: genomic clusters, and facts such as age and grade. They are written as code numbers, and
+# the data set's README has no key to them. A table of your own needs the column `Patient` alone. Nothing in this study trains on this table, but a reader should know what it can
 # and cannot say.
 
-# %% mystnb={"figure": {"name": "fig-explore-gaps", "caption": "Empty cells in each column of data.csv."}, "image": {"alt": "Horizontal bars, one a column of the table, with the number of empty cells."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-explore-gaps", "caption": "Empty cells in each column of data.csv."}, "image": {"alt": "Horizontal bars, one per column of the table, with the number of empty cells."}} tags=["hide-input"]
 patient_table = read_patient_table(root)
 explore.table_gaps(patient_table)
 
 # %% tags=["hide-input"]
 cases = set(table["case"])
 whole_rows = patient_table.notna().all(axis=1)
-age = patient_table["age_at_initial_pathologic"]
+column = "age_at_initial_pathologic"
+age = pd.to_numeric(patient_table[column], errors="coerce").dropna() if column in patient_table else []
 display(Markdown(
     f"{len(patient_table)} rows. {int(whole_rows.sum())} have no gap. "
     f"{len(cases & set(patient_table.index))} of the {len(cases)} patients with slices have a row, and "
     f"{len(set(patient_table.index) - cases)} rows have no slices here. "
-    f"Ages run from {age.min():.0f} to {age.max():.0f} years, median {age.median():.0f}."
+    + (f"Ages run from {age.min():.0f} to {age.max():.0f} years, median {age.median():.0f}." if len(age)
+       else f"No age is given: the column `{column}` is missing or empty.")
 ))
+
+# %% [markdown]
+# ## How close is the embedded cohort?
+#
+# The {term}`phantom` was set to resemble the real cohort by its images and masks ({term}`calibration of the phantom`).
+# It resembles it more in some things than in others. The project keeps the statistics of both in
+# `results/phantom_calibration.csv`; here are its shares and medians.
+
+# %% tags=["hide-input"]
+def readable(value):
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+path = project_root() / "results" / "phantom_calibration.csv" if project_root() else None
+if path is None or not path.is_file():
+    display(Markdown("The table lies in the project's repository, which this run does not see."))
+else:
+    both_cohorts = pd.read_csv(path, index_col="measure").drop(index=["patients", "slices"], errors="ignore")
+    both_cohorts.index = both_cohorts.index.str.replace(r"\ba (patient|slice)\b", r"per \1", regex=True)
+    quantile = both_cohorts.index.str.extract(r", (\d+) %$", expand=False)
+    central = both_cohorts[pd.isna(quantile) | (quantile == "50")]
+    central.index = central.index.str.replace(", 50 %", ", median")
+    display(central.style.format(readable))
+    off = central[(central["phantom"] - central["real"]).abs() > 0.2 * central["real"].abs()]
+    misses = {
+        word: [f"{name} ({readable(row['phantom'])} against {readable(row['real'])})" for name, row in part.iterrows()]
+        for word, part in (("lower", off[off["phantom"] < off["real"]]), ("higher", off[off["phantom"] > off["real"]]))
+    }
+    display(Markdown(
+        f"{len(central) - len(off)} of the {len(central)} values lie within a fifth of the real one. "
+        + " ".join(f"**The phantom is {word} in** {'; '.join(names)}." for word, names in misses.items() if names)
+    ))
 
 # %% [markdown]
 # ## Take-away
 #
-# - A cohort is a table with a row a slice, and the patient is its unit.
+# - A cohort is a table with one row per slice, and the patient is its unit.
 # - The classes are unequal twice: most slices have no tumour, and most pixels of a tumour slice are none either.
 # - Brightness has no unit. It differs between patients of one institution, and between institutions.
 # - Some channels are copies. A network that is given three channels may in truth be given one.
@@ -326,7 +376,7 @@ display(Markdown(
 # 1. Which patient has the largest share of tumour slices, and which the largest single tumour area? Is it the same one?
 # 2. Two neighbouring slices look alike. How alike? Compare the masks of neighbours with their Dice, which is twice the
 #    overlap divided by the sum of both areas.
-# 3. `data.csv` has a column `laterality` with codes for the side of the tumour. Find out from the masks which code goes with
+# 3. The `data.csv` of the data set has a column `laterality` with codes for the side of the tumour. Find out from the masks which code goes with
 #    which half of the picture.
 
 # %% tags=["solution", "hide-cell"]
@@ -352,5 +402,6 @@ columns = {}
 for patient, slices in table[tumour].groupby("case"):
     covered = sum(read_mask(path).sum(axis=0) for path in slices["mask_path"])
     columns[patient] = (covered * np.arange(256)).sum() / covered.sum()
-sides = pd.DataFrame({"column": pd.Series(columns), "laterality": patient_table["laterality"]}).dropna()
+codes = patient_table.get("laterality", pd.Series(dtype=float))  # a table of your own may lack the column
+sides = pd.DataFrame({"column": pd.Series(columns), "laterality": codes}).dropna()
 sides.groupby("laterality")["column"].describe()[["count", "mean", "min", "max"]].round(0)

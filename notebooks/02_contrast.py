@@ -25,6 +25,9 @@
 # The article behind this study opens a slice that looks completely black. It tries two ways to enhance it, finds that
 # CLAHE looks more natural than histogram equalisation (HE), and goes on with CLAHE. It judges by eye, from one slice. Here we look
 # too. Then we ask the same question of every slice with tumour.
+#
+# The statistics below describe the whole {term}`cohort`, masks of later test patients included. No network has been
+# trained, selected or scored on test patients before {doc}`chapter 8 <08_compare>`.
 
 # %% tags=["parameters"]
 data = "phantom"  # "phantom", "kaggle", or a folder in Kaggle's layout
@@ -37,9 +40,12 @@ import pandas as pd
 from IPython.display import Markdown, display
 from tqdm import tqdm
 
-from brainseg.cohort import FLAIR, find_cohort, index_cohort, read_image, read_mask, read_patient
+from brainseg.cohort import (
+    FLAIR, find_cohort, index_cohort, read_image, read_mask, read_patient,
+)
 from brainseg.contrast import (
-    CONTRASTS, background_noise, clahe, contrast_to_noise, enhance, entropy_bits, equalise, separability, surrounding_ring,
+    CONTRASTS, background_noise, clahe, contrast_to_noise, enhance,
+    entropy_bits, equalise, separability, surrounding_ring,
 )
 from brainseg.crop import head_silhouette
 from brainseg.figures import contrast as draw
@@ -49,14 +55,15 @@ from brainseg.prepare import normalise_volume
 root = find_cohort(data)
 table = index_cohort(root)
 tumour = table[table["tumour_px"] > 0]
-print(f"{table['patient'].nunique()} patients, {len(table)} slices, {len(tumour)} of them with tumour")
+print(table["patient"].nunique(), "patients,", len(table), "slices,",
+      len(tumour), "of them with tumour")
 
 # %% [markdown]
 # ## The darkest slices
 #
 # We let the data choose. Every slice has a mean grey level on {term}`FLAIR`, from 0 (black) to 255 (white). The very
 # darkest slices are often just air above the head. So we take the darkest ones among those **with tumour**: there, we know
-# that something is to be seen. One slice a patient, so that one dark patient does not fill the row.
+# that something is to be seen. One slice per patient, so that one dark patient does not fill the row.
 
 # %%
 darkest = tumour.sort_values("mean_flair").drop_duplicates("patient").head(4)
@@ -69,7 +76,7 @@ draw.brightness(
     {"darkest with tumour": tumour["mean_flair"].min(), "median with tumour": tumour["mean_flair"].median()},
 )
 
-# %% mystnb={"figure": {"name": "fig-contrast-darkest", "caption": "The darkest slices with tumour, one a patient, shown on the full scale from 0 to 255. Each title gives the mean and the 99.5th percentile of the grey levels."}, "image": {"alt": "Four slices in a row that are black or nearly black."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-contrast-darkest", "caption": "The darkest slices with tumour, one per patient, shown on the full scale from 0 to 255. Each title gives the mean and the 99.5th percentile of the grey levels."}, "image": {"alt": "Up to four slices in a row, from the darkest on."}} tags=["hide-input"]
 draw.row_of_slices(
     planes, [f"mean {plane.mean():.1f}\n99.5 %: {np.percentile(plane, 99.5):.0f}" for plane in planes]
 )
@@ -80,8 +87,8 @@ levels = len(np.unique(dark))
 display(Markdown(
     f"The darkest of them uses **{levels} of 256** grey levels, and 99.5 % of its pixels lie at or below "
     f"{np.percentile(dark, 99.5):.0f}. "
-    + ("It looks black, but what we want to see is in the file: the numbers differ, the screen does not show it." if np.percentile(dark, 99.5) < 100
-       else "It is dim rather than black: this cohort has no slice as dark as the article's.")
+    + ("That is in the darker part of the scale. What we want to see is in the file: the numbers differ, the screen hardly shows it."
+       if np.percentile(dark, 99.5) < 100 else "So it is dim rather than black.")
 ))
 
 # %% [markdown]
@@ -98,12 +105,13 @@ cumulative = np.cumsum(counts) - counts[darkest_level]
 curve = np.clip(np.rint(cumulative / cumulative[-1] * 255), 0, 255).astype(np.uint8)
 
 by_hand = curve[dark]
-print("largest difference from OpenCV:", np.abs(by_hand.astype(int) - equalise(dark)).max(), "grey levels")
+difference = np.abs(by_hand.astype(int) - equalise(dark))
+print("largest difference from OpenCV:", difference.max(), "grey levels")
 
 # %% [markdown]
-# Many pixels of a slice are air. Their noise fills the lowest levels, so HE spends most of its contrast **on air**.
+# Where many pixels of a slice are air, their noise fills the lowest levels, and HE spends its contrast **on air**.
 #
-# CLAHE {cite:p}`zuiderveld1994clahe` changes two things. First, it cuts the slice into tiles and makes one curve a tile, so that air and brain do not share
+# CLAHE {cite:p}`zuiderveld1994clahe` changes two things. First, it cuts the slice into tiles and makes one curve per tile, so that air and brain do not share
 # one. Second, it **clips** the histogram: what stands above a limit is cut off and spread over all levels. A curve rises as fast as
 # its histogram is high, so the clip limits how steep it can be, and with it how much noise is amplified. The following
 # cell does the second step alone, for the whole slice.
@@ -114,13 +122,13 @@ excess = np.maximum(counts - limit, 0).sum()
 clipped = np.minimum(counts, limit) + excess / 256
 clipped_curve = np.cumsum(clipped) / counts.sum() * 255
 
-# %% mystnb={"figure": {"name": "fig-contrast-curves", "caption": "How the darkest slice's grey levels are mapped: by equalisation, and with its histogram clipped at twice the mean. The steeper a curve, the stronger the contrast between neighbouring levels, and the louder the noise."}, "image": {"alt": "Two curves over a grey histogram: the equalisation curve rises steeply at the left, the clipped curve rises more slowly."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-contrast-curves", "caption": "How the darkest slice's grey levels are mapped: by equalisation, and with its histogram clipped at twice the mean. The steeper a curve, the stronger the contrast between neighbouring levels, and the louder the noise."}, "image": {"alt": "Three curves over a grey histogram: unchanged, equalised, and with the histogram clipped."}} tags=["hide-input"]
 draw.grey_level_curves({"unchanged": np.arange(256), "HE": curve, "clipped, one tile": clipped_curve}, counts)
 
 # %% [markdown]
 # ## Side by side
 
-# %% mystnb={"figure": {"name": "fig-contrast-histograms", "caption": "The darkest slice with tumour as it is, after HE and after CLAHE. Below: the share of pixels at each grey level (bars) and at or below it (line). The scale is one of square roots."}, "image": {"alt": "Three versions of one slice above their histograms: nearly black, harsh with bright air, and evenly grey with dark air."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-contrast-histograms", "caption": "The darkest slice with tumour as it is, after HE and after CLAHE. Below: the share of pixels at each grey level (bars) and at or below it (line). The scale is one of square roots."}, "image": {"alt": "Three versions of one slice, as it is, after HE and after CLAHE, each above its histogram."}} tags=["hide-input"]
 draw.with_histograms({treatment: enhance(dark, treatment) for treatment in CONTRASTS})
 
 # %% tags=["hide-input"]
@@ -156,7 +164,7 @@ rim = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (21, 21))
 
 
 def ring_of_brain(image, mask):
-    """The ring around the tumour of one slice, 10 px inside the head that this slice shows."""
+    """The ring around the tumour of one slice, 10 px inside the head that it shows."""
     inside = cv2.erode(head_silhouette(image[None]).astype(np.uint8), rim) > 0
     return surrounding_ring(mask, within=inside)
 
@@ -169,7 +177,7 @@ ring = ring_of_brain(image, mask)
 air = cv2.dilate(head.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (11, 11))) == 0
 draw.regions(image[..., FLAIR], mask, ring, air)
 
-# %% mystnb={"figure": {"name": "fig-contrast-grid", "caption": "CLAHE of the darkest slice with tumour. Columns: clip limit. Rows: number of tiles. Above each: contrast-to-noise ratio of the tumour, and standard deviation in the air."}, "image": {"alt": "Grid of the same slice: from left to right more contrast and more noise, from top to bottom more local contrast."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-contrast-grid", "caption": "CLAHE of the darkest slice with tumour. Columns: clip limit. Rows: number of tiles. Above each: contrast-to-noise ratio of the tumour, and standard deviation in the air."}, "image": {"alt": "Grid of twelve versions of one slice: four clip limits from left to right, three numbers of tiles from top to bottom."}} tags=["hide-input"]
 draw.clahe_grid(
     dark, [1, 2, 4, 16], [2, 8, 16],
     lambda plane: f"CNR {contrast_to_noise(plane, mask, ring):.2f}, air {background_noise(plane, head):.0f}",
@@ -180,7 +188,7 @@ draw.clahe_grid(
 #
 # One slice is an anecdote. We measure all of them, and add a third number. CNR has a weakness: bending the grey levels changes
 # it, although no lesion becomes easier to find by that {cite:p}`rodriguez2020gcnr`. So we also ask: **how often is a random tumour pixel brighter than a
-# random pixel of the ring?** This is the area under the ROC curve {cite:p}`hanley1982`. It depends on the order of the grey levels alone. HE keeps the
+# random pixel of the ring?** This is the area under the {term}`ROC curve` {cite:p}`hanley1982`. It depends on the order of the grey levels alone. HE keeps the
 # order, so HE cannot raise it, except by rounding.
 
 # %%
@@ -204,7 +212,11 @@ def measure_patient(patient):
 
 patients = tumour["patient"].unique()
 measured = pd.DataFrame(
-    [row for patient in tqdm(patients, desc="measuring", leave=False) for row in measure_patient(patient)]
+    [
+        row
+        for patient in tqdm(patients, desc="measuring", leave=False)
+        for row in measure_patient(patient)
+    ]
 )
 
 # %% [markdown]
@@ -219,9 +231,10 @@ LABELS = {
 }
 by_patient = measured.groupby(["patient", "treatment"])[list(LABELS)].mean().unstack()
 by_patient = by_patient.reindex(columns=CONTRASTS, level=1).dropna()
-intervals = pd.DataFrame(
-    {key: bootstrap_interval(values.to_numpy(), seed=seed)._asdict() for key, values in by_patient.items()}
-).T
+intervals = pd.DataFrame({
+    key: bootstrap_interval(values.to_numpy(), seed=seed)._asdict()
+    for key, values in by_patient.items()
+}).T
 
 # %% mystnb={"figure": {"name": "fig-contrast-measures", "caption": "Each patient is a thin line; dots are means over patients with their 95 % bootstrap intervals. Left: contrast-to-noise ratio of the tumour, more is better. Middle: share of pairs in which the tumour pixel is the brighter one; 0.5 is chance. Right: standard deviation in the air, less is better."}, "image": {"alt": "Three panels of thin grey lines with three large dots each, for no treatment, HE and CLAHE."}} tags=["hide-input"]
 draw.paired_measures(by_patient, intervals, LABELS)
@@ -249,7 +262,9 @@ display(Markdown(
 # %% [markdown]
 # ## The verdict
 #
-# An interval that holds zero decides nothing. With this rule, the next cell writes the verdict on the article's conclusion.
+# The rule is simple: an interval that holds zero decides nothing. The next cell applies it and writes the verdict on the
+# article's conclusion. The table above holds nine intervals of 95 % each, and nothing is corrected for reading several. About one in
+# twenty such intervals misses the true value by chance, so a difference whose interval ends close to zero is a hint at most.
 
 # %% tags=["hide-input"]
 def compared(measure, first, second, more, less, alike):
@@ -261,11 +276,11 @@ def compared(measure, first, second, more, less, alike):
 
 
 cnr_he = compared("cnr", "clahe", "he", "above", "below", "not clearly different from")
-air_he = compared("air", "clahe", "he", "louder", "quieter", "about as loud")
+air_he = compared("air", "clahe", "he", "louder", "quieter", "not clearly louder or quieter")
 holds = cnr_he == "above" and air_he == "quieter"
 fails = cnr_he == "below" and air_he == "louder"
 against_none = compared("cnr", "clahe", "none", "above", "below", "not clearly different from")
-order = compared("separability", "clahe", "none", "**more often** than before", "**less often** than before", "**about as often** as before")
+order = compared("separability", "clahe", "none", "**more often** than before", "**less often** than before", "**not clearly more or less often** than before")
 display(Markdown(
     f"- **CLAHE against HE.** The contrast-to-noise ratio of CLAHE is {cnr_he} that of HE, and its air is {air_he}. The article's "
     f"conclusion, that CLAHE is the better of the two, {'**holds**' if holds else '**does not hold**' if fails else '**holds only in part**'} in this run.\n"
@@ -280,6 +295,8 @@ display(Markdown(
 # The second point matters for what follows. The article says that better contrast will greatly improve the networks. But a
 # network does not look with our eyes: it can learn a curve by itself. What helps a person at a dark screen need not
 # add anything that a network could use. Whether it does is a question for an experiment with trained networks, and no figure of this chapter answers it.
+# By default, the networks of chapters 5 to 9 see slices without HE or CLAHE, stretched as the next section shows. The article's CLAHE
+# is one parameter away: `contrast = "clahe"`.
 
 # %% [markdown]
 # ## What a network does need
@@ -289,7 +306,7 @@ display(Markdown(
 # them. A straight line leaves the contrast-to-noise ratio as it is, apart from rounding and clipping, and it treats all slices of a
 # patient alike.
 
-# %% mystnb={"figure": {"name": "fig-contrast-volume", "caption": "The darkest slices with tumour again, each after its own patient's volume was stretched between the 0.5th and the 99.5th percentile. Outlined: the tumour."}, "image": {"alt": "The four dark slices again with the tumour outlined in blue; those of dark volumes are now bright."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-contrast-volume", "caption": "The darkest slices with tumour again, each after its own patient's volume was stretched between the 0.5th and the 99.5th percentile. Outlined: the tumour."}, "image": {"alt": "The same slices after the stretch, with the tumour outlined in blue."}} tags=["hide-input"]
 stretched = []
 for row in darkest.itertuples():
     images, _ = read_patient(table, row.patient)
@@ -300,13 +317,13 @@ draw.row_of_slices(
 )
 
 # %% [markdown]
-# A slice that stays dark here was never a dark scan: it lies at the top of the head, and shows little head and much air.
+# A slice may stay dark here because it lies at the top of the head, and shows little head and much air. Then the scan was not dark.
 
 # %% [markdown]
 # ## Take-away
 #
 # - A slice that looks black may hold all it needs. The screen is the problem, not the file.
-# - HE uses one curve for a slice and spends it on air. CLAHE uses a curve a tile, and limits how steep it is.
+# - HE uses one curve for a slice, air included. CLAHE uses one curve per tile, and limits how steep it is.
 # - Measure with more than one number, over patients, in pairs, with an interval. And compare with **doing nothing**.
 # - Treat the channels one by one. They are sequences, not colours.
 #

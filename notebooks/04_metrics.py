@@ -24,6 +24,9 @@
 #
 # A network's mask is never quite the reader's mask. One number has to say how close it comes. This chapter shows that
 # the number depends on a few decisions, which reports often leave out: what an empty slice scores, and what is averaged.
+#
+# The masks of the test patients serve as examples here, and some statistics use the whole cohort. No network has been trained,
+# selected or scored on test patients before {doc}`chapter 8 <08_compare>`: the predictions of this chapter are made by hand.
 
 # %% tags=["parameters"]
 data = "phantom"  # "phantom", "kaggle", or a folder in Kaggle's layout
@@ -141,7 +144,7 @@ draw.loss_forms()
 # %% [markdown]
 # ## What smoothing does to an empty mask
 #
-# On a slice without tumour, an empty prediction gives $0/0$. With smoothing it gives $s/s = 1$. With $n$ false alarms it
+# On a slice without tumour, an empty prediction gives $0/0$, which has no value. With smoothing it gives $s/s = 1$. With $n$ false alarms it
 # gives $s/(n + s)$. So $s$ alone decides what a false alarm costs on a slice without tumour.
 # The same holds the other way round: a tumour of $n$ pixels that was missed altogether earns $s/(n + s)$, not 0.
 
@@ -213,7 +216,7 @@ for name, prediction in predictions.items():
 scores = pd.DataFrame(rows).T
 scores.round(3)
 
-# %% mystnb={"figure": {"name": "fig-metrics-conventions", "caption": "Five predictions, each scored in five ways. Nothing changes along a row but the averaging."}, "image": {"alt": "One row per prediction with five marks on a Dice axis; the marks of a row lie apart."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-metrics-conventions", "caption": "Five predictions, each scored in five ways. Nothing changes along a row but the averaging."}, "image": {"alt": "One row per prediction, with five marks on a Dice axis."}} tags=["hide-input"]
 draw.conventions(scores)
 
 # %% tags=["hide-input"]
@@ -259,7 +262,7 @@ for name, prediction in trivial.items():
     }
 fooled = pd.DataFrame(fooled)
 
-# %% mystnb={"figure": {"name": "fig-metrics-baselines", "caption": "Three predictions that know nothing about tumours, under five metrics. The last one is the score that this book reports first."}, "image": {"alt": "Three panels of horizontal bars, one panel a trivial prediction, one bar a metric, with numbers."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-metrics-baselines", "caption": "Three predictions that know nothing about tumours, under five metrics. The last one is the score that this book reports first."}, "image": {"alt": "Three panels of horizontal bars, one panel per trivial prediction, one bar per metric, with numbers."}} tags=["hide-input"]
 draw.baselines(fooled)
 
 # %% tags=["hide-input"]

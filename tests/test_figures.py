@@ -101,7 +101,7 @@ def test_bars_show_the_counts(table):
 
 
 def test_every_patient_has_a_bar_of_its_height(table):
-    (ax,) = explore.slices_a_patient(table).axes
+    (ax,) = explore.slices_per_patient(table).axes
     heights = [bar.get_height() for bar in ax.patches]
     assert heights == [2] * 6 + [3] * 6
 

@@ -106,12 +106,12 @@ def regions(plane: np.ndarray, lesion: np.ndarray, ring: np.ndarray, air: np.nda
 
 
 def paired_measures(patients: pd.DataFrame, intervals: pd.DataFrame, labels: dict[str, str]) -> Figure:
-    """One panel a measure: a thin line a patient from treatment to treatment, the mean and its interval on top.
+    """One panel per measure: one thin line per patient from treatment to treatment, the mean and its interval on top.
 
     Parameters
     ----------
     patients : DataFrame
-        Columns (measure, treatment), a row a patient.
+        Columns (measure, treatment), one row per patient.
     intervals : DataFrame
         Indexed by (measure, treatment); columns ``estimate``, ``low``, ``high``.
     labels : dict of measure to the axis label

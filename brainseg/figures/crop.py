@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from brainseg.crop import Box, CropStages
 from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice, slice_grid
 
-CROP_NAMES = {"none": "whole frame", "slice": "a box a slice (article)", "patient": "a box a patient (ours)"}
+CROP_NAMES = {"none": "whole frame", "slice": "one box per slice (article)", "patient": "one box per patient (ours)"}
 CROP_COLOURS = {"none": "#595959", "slice": OKABE_ITO["orange"], "patient": OKABE_ITO["blue"]}
 
 
@@ -50,7 +50,7 @@ def dilation(parts: dict[str, np.ndarray]) -> Figure:
 
 
 def kept_shares(shares: dict[str, np.ndarray]) -> Figure:
-    """Histogram of the share of the frame that each way of cropping keeps, one panel a way, with the mean."""
+    """Histogram of the share of the frame that each way of cropping keeps, one panel per way, with the mean."""
     figure, axes = new_figure(len(shares), 1, height=1.9 * len(shares) + 0.4, sharex=True, squeeze=False)
     for ax, (crop, values) in zip(axes[:, 0], shares.items(), strict=True):
         ax.hist(values, bins=np.linspace(0, 1, 51), color=CROP_COLOURS[crop])
@@ -117,7 +117,7 @@ def margin_sweep(sweep: pd.DataFrame, chosen_px: int) -> Figure:
 
 
 def round_trip(scores: pd.DataFrame) -> Figure:
-    """Dice of a mask with itself after the way there and back, against the image size; a line a way of cropping.
+    """Dice of a mask with itself after the way there and back, against the image size; one line per way of cropping.
 
     `scores` is indexed by image size in px, with a column for each of "none", "slice" and "patient".
     """

@@ -87,8 +87,8 @@ def tumour_areas(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def slices_a_patient(table: pd.DataFrame) -> Figure:
-    """One bar a patient, by number of slices: how many without and with tumour."""
+def slices_per_patient(table: pd.DataFrame) -> Figure:
+    """One bar per patient, by number of slices: how many without and with tumour."""
     counts = table.assign(tumour=table["tumour_px"] > 0).groupby("patient")["tumour"].agg(["size", "sum"])
     counts = counts.sort_values(["size", "sum"], ignore_index=True)
     figure, ax = new_figure(height=4)
@@ -141,7 +141,7 @@ def tumour_places(table: pd.DataFrame, share: np.ndarray, head: np.ndarray) -> F
 
 
 def institutions(table: pd.DataFrame) -> Figure:
-    """Patients an institution, and the mean brightness of each patient's FLAIR (0 to 255, the whole frame)."""
+    """Patients per institution, and the mean brightness of each patient's FLAIR (0 to 255, the whole frame)."""
     patients = table.groupby("patient").agg(institution=("institution", "first"), brightness=("mean_flair", "mean"))
     order = patients["institution"].value_counts().index
     figure, (left, right) = new_figure(1, 2, height=0.5 * len(order) + 1.4, width_ratios=(1, 1.4), sharey=True)
@@ -154,7 +154,7 @@ def institutions(table: pd.DataFrame) -> Figure:
     # Dots are moved up or down a little, by a fixed seed, so that they do not hide one another.
     heights = order.get_indexer(patients["institution"]) + np.random.default_rng(0).uniform(-0.25, 0.25, len(patients))
     right.scatter(patients["brightness"], heights, s=45, color=OKABE_ITO["blue"], alpha=0.6, linewidth=0)
-    right.set(xlabel="mean FLAIR brightness of a patient (0 to 255)", xlim=(0, None))
+    right.set(xlabel="mean FLAIR brightness per patient (0 to 255)", xlim=(0, None))
     right.tick_params(axis="y", left=False)
     left.invert_yaxis()
     return figure
@@ -164,6 +164,10 @@ def table_gaps(patient_table: pd.DataFrame) -> Figure:
     """Bars: how many rows of ``data.csv`` leave each column empty."""
     gaps = patient_table.isna().sum().sort_values(kind="stable")
     figure, ax = new_figure(height=0.27 * len(gaps) + 0.9)
+    if gaps.empty:
+        ax.set_axis_off()
+        ax.text(0.5, 0.5, "the table has no column but Patient", ha="center", transform=ax.transAxes)
+        return figure
     bars = ax.barh(gaps.index, gaps, color=OKABE_ITO["blue"])
     ax.bar_label(bars, padding=4)
     ax.set(xlabel=f"empty cells of {len(patient_table)} rows", xlim=(0, max(1, gaps.max()) * 1.1))

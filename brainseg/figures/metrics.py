@@ -102,7 +102,7 @@ def smoothing_on_empty(smooths: tuple[float, ...], marked_px: int) -> Figure:
 
 
 def conventions(scores: pd.DataFrame) -> Figure:
-    """One row a prediction, one mark a way of averaging: how far apart the scores of the same pixels lie.
+    """One row per prediction, one mark per way of averaging: how far apart the scores of the same pixels lie.
 
     `scores` has the predictions as rows, the ways as columns, and Dice values in 0..1.
     """
@@ -121,7 +121,7 @@ def conventions(scores: pd.DataFrame) -> Figure:
 
 
 def baselines(scores: pd.DataFrame) -> Figure:
-    """A panel a trivial prediction, a bar a metric, with the numbers written out.
+    """One panel per trivial prediction, one bar per metric, with the numbers written out.
 
     `scores` has the metrics as rows, the predictions as columns, and values in 0..1. The last row is drawn in
     its own colour: it is the score that is not fooled.
@@ -141,7 +141,7 @@ def baselines(scores: pd.DataFrame) -> Figure:
 
 
 def one_pixel(area_px: np.ndarray, scores: dict[str, np.ndarray]) -> Figure:
-    """Dice against tumour area on a log axis, a cloud a prediction; a line through the medians of area bins."""
+    """Dice against tumour area on a log axis, one cloud per prediction; a line through the medians of area bins."""
     figure, ax = new_figure(height=4.2)
     edges = np.geomspace(max(area_px.min(), 1), area_px.max() + 1, 9)
     for (name, values), marker, colour in zip(scores.items(), MARKERS, (OKABE_ITO["orange"], OKABE_ITO["blue"])):
