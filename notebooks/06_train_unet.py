@@ -26,7 +26,7 @@
 data = "phantom"  # "phantom", "kaggle", or a folder in Kaggle's layout
 seed = 0
 image_size = 96  # side of the prepared slices in pixels, a multiple of 32
-contrast = "clahe"  # "none", "he" or "clahe"
+contrast = "none"  # "none", "he", or "clahe" as in the article
 crop = "patient"  # "none", "slice" or "patient"
 split_by = "patient"  # "patient" is honest, "slice" is the article's
 fold = 0  # which of the five folds is the test set
@@ -50,6 +50,18 @@ from brainseg.runs import study_run
 from brainseg.training import validation_dice
 
 style.use_theme()
+
+# %% tags=["hide-input"]
+if split_by != "patient":
+    display(
+        Markdown(
+            "**Slices were split here, not patients.** Slices of one patient stand on more than one "
+            "side, so the network has seen near-copies of the slices that it is scored on. Where the "
+            "text says that test or validation patients are new to the network, that is not true of "
+            "this run. A patient's *volume* is only those of the slices that fell on the scored side. "
+            "Scores of this run are no estimate of how the network does on a new patient."
+        )
+    )
 
 # %% [markdown]
 # ## One problem, two wishes
@@ -103,7 +115,12 @@ for name, x in {"up to level 2": up_2, "up to level 1": up_1, "tumour": tumour}.
     print(f"{name}: {x.shape[1]} x {x.shape[2]} pixels, {x.shape[3]} channels")
 
 # %% [markdown]
-# That is all of it.
+# That is all of it, with three words to explain.
+# *Batch normalisation* brings every channel to mean 0 and spread 1 over the batch, then scales and shifts it as the network learns.
+# That makes training steadier.
+# A *transposed convolution* spreads each number over a patch of pixels, where a convolution sums a patch into one.
+# Its *stride* is the step from one patch to the next: a stride of 2 doubles the grid.
+#
 # The network of this study is the same with four levels and more channels: `brainseg.models.unet`.
 # {numref}`fig-unet-network` draws it.
 
@@ -116,37 +133,52 @@ reach = models.receptive_field(model)
 seen = "the whole frame" if reach >= image_size else f"{reach} of {image_size} rows"
 display(
     Markdown(
-        f"It has **{model.count_params():,} parameters** and needs {models.multiply_adds(model) / 1e6:,.0f} million "
-        f"multiply-adds for one slice of {image_size} x {image_size} pixels. "
-        f"Its output at the centre depends on {seen} of the input: that is its receptive field."
+        f"It has **{model.count_params():,} parameters** and needs "
+        f"{models.multiply_adds(model) / 1e6:,.0f} million multiply-adds "
+        f"for one slice of {image_size} x {image_size} pixels. "
+        f"Its output at the centre depends on {seen} of the input."
     )
 )
 
 # %% [markdown]
+# What the output at the centre depends on is called its {term}`receptive field`.
+#
 # ## What the network is shown
 #
 # Slices are normalised within the patient, cropped to the head and resized, as chapter 3 prepared them.
-# In training each slice is also moved, bent, mirrored and re-windowed at random.
+# In training each slice is also moved, bent and mirrored at random, and its grey levels are stretched and bent a little,
+# each {term}`sequence` on its own, with some noise, as another scanner might have done.
+# Now and then FLAIR takes the place of a T1 sequence, as this data set does where one was not acquired.
+# All this is {term}`augmentation`.
 # A tumour stays a tumour under all of that, so the network should learn not to mind.
 # The mask moves with its image, as {numref}`fig-unet-augmentation` shows.
 
 # %%
 run = study_run(
-    "unet", data, seed=seed, image_size=image_size, contrast=contrast, crop=crop, split_by=split_by,
-    fold=fold, filters=filters, epochs=epochs, slices_per_epoch=slices_per_epoch,
+    "unet", data, seed=seed, image_size=image_size, contrast=contrast, crop=crop,
+    split_by=split_by, fold=fold, filters=filters, epochs=epochs,
+    slices_per_epoch=slices_per_epoch,
 )  # fmt: skip
 
-# %% mystnb={"figure": {"name": "fig-unet-augmentation", "caption": "Four training slices as they were prepared (top) and as the network sees them once (bottom). FLAIR, true outline in blue."}, "image": {"alt": "Two rows of four head slices. The lower ones are rotated, mirrored or bent copies of the upper ones, and the outline of the tumour follows."}} tags=["hide-input"]
-tumour_rows = run.rows("train")[run.prepared.table["tumour_px"].to_numpy()[run.rows("train")] > 300][::9][:4]
-plain = load_batch(run.prepared, tumour_rows)
-batches = SliceBatches(run.prepared, tumour_rows, run.recipe)
-batches.order = tumour_rows
-figures.augmentation(*plain, *batches[0])
+# %% mystnb={"figure": {"name": "fig-unet-augmentation", "caption": "Training slices as they were prepared (top) and as the network sees them once (bottom). FLAIR, true outline in blue."}, "image": {"alt": "Two rows of head slices. The lower ones are rotated, mirrored or bent copies of the upper ones, and the outline of the tumour follows."}} tags=["hide-input"]
+training = run.prepared.table.iloc[run.rows("train")]
+largest = training[training["tumour_px"] > 0].sort_values("tumour_px", ascending=False)
+largest = largest.drop_duplicates("patient").head(4)
+shown_rows = largest.index.to_numpy()
+batches = SliceBatches(run.prepared, run.rows("train"), run.recipe)
+batches.order = shown_rows
+figures.augmentation(*load_batch(run.prepared, shown_rows), *batches[0])
 
 # %% tags=["hide-input"]
-parts = pd.DataFrame({"part": run.split.to_numpy(), "patient": run.prepared.table["patient"].to_numpy()})
-parts = parts.assign(tumour=run.prepared.table["tumour_px"].to_numpy() > 0).groupby("part")
-parts = parts.agg(patients=("patient", "nunique"), slices=("patient", "size"), tumour_slices=("tumour", "sum"))
+display(Markdown(f"Shown: the largest tumour slice of the {len(shown_rows)} training patients where it is largest."))
+
+# %% tags=["hide-input"]
+table = run.prepared.table.assign(part=run.split, tumour=run.prepared.table["tumour_px"] > 0)
+parts = table.groupby("part").agg(
+    patients=("patient", "nunique"),
+    slices=("patient", "size"),
+    tumour_slices=("tumour", "sum"),
+).rename(columns={"tumour_slices": "tumour slices"})
 display(parts.loc[["train", "validation", "test"]])
 
 # %% [markdown]
@@ -155,10 +187,12 @@ display(parts.loc[["train", "validation", "test"]])
 #
 # ## Training
 #
-# The loss is the sum of cross-entropy and Dice loss over the batch ([chapter 4](04_metrics)).
+# The {term}`loss` is the sum of cross-entropy and Dice loss over the batch ([chapter 4](04_metrics)).
 # Half of the slices drawn show tumour.
-# After each epoch the validation patients are scored, each as one volume.
-# The weights of the best epoch are kept.
+# *Adam* moves the weights: a descent along the slope of the loss that gives each weight a step of its own.
+# The steps grow for a short warm-up and then shrink to nothing along half a cosine wave.
+# After each {term}`epoch` the validation patients are scored, each as one {term}`volume`.
+# The weights of the best epoch are kept. {numref}`fig-unet-curves` marks it.
 
 # %% mystnb={"figure": {"name": "fig-unet-curves", "caption": "Training of U-Net: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss on the left, the validation Dice on the right."}} tags=["hide-input"]
 figures.learning_curves(run.history, run.record["best_epoch"], style.COLOURS["unet"])
@@ -168,7 +202,8 @@ memory = run.record["peak_memory_mib"]
 display(
     Markdown(
         f"The training took **{run.record['seconds'] / 60:.1f} minutes** on {run.record['processor']} "
-        f"and {'an unknown amount' if memory is None else f'at most {memory / 1024:.1f} GiB'} of memory. "
+        f"and {'an unknown amount' if memory is None else f'at most {memory / 1024:.1f} GiB'} "
+        "of memory. "
         f"The best epoch was {run.record['best_epoch']} of {run.recipe.epochs}, "
         f"with a mean validation Dice of {run.record['validation_dice']:.3f} "
         f"(validation patients: {len(run.record['patients']['validation'])}). "
@@ -180,13 +215,15 @@ display(
 # %% [markdown]
 # ## First predictions
 #
-# These are validation slices: the test set stays closed until chapter 8.
+# {numref}`fig-unet-first` shows validation slices.
+# No network has been scored on the test patients before [chapter 8](08_compare).
 
-# %% mystnb={"figure": {"name": "fig-unet-first", "caption": "Validation slices with a large, a medium and a small tumour: FLAIR, truth, prediction, and both outlines."}, "image": {"alt": "Three rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-unet-first", "caption": "Validation slices from a large tumour (top) to a small one: FLAIR, truth, prediction, and both outlines."}, "image": {"alt": "Rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}} tags=["hide-input"]
 tumour_px = run.prepared.table["tumour_px"].to_numpy()
 rows = run.rows("validation")
 rows = rows[np.argsort(-tumour_px[rows])][: (tumour_px[rows] > 0).sum()]
-rows = rows[[len(rows) // 10, len(rows) // 2, len(rows) * 9 // 10]]
+if len(rows):
+    rows = rows[np.unique([len(rows) // 10, len(rows) // 2, len(rows) * 9 // 10])]
 figures.predictions(
     [read_image(path) for path in run.prepared.table["image_path"].iloc[rows]],
     run.prepared.truth(rows),
@@ -197,14 +234,14 @@ figures.predictions(
 # %% [markdown]
 # ## What the bridges are worth
 #
-# Cut one bridge of the trained network and score the validation slices again.
+# Cut one bridge of the trained network and score the validation slices again: {numref}`fig-unet-bridges`.
 # The convolution behind a bridge reads the encoder's channels first and the decoder's second,
 # so a cut is a kernel whose first half is zero.
 
 
 # %%
 def without_bridge(model, level):
-    cut = keras.Model.from_config(model.get_config())  # without the loss that it was trained with
+    cut = keras.Model.from_config(model.get_config())  # without the loss of its training
     cut.set_weights(model.get_weights())
     names = [layer.name for layer in cut.layers]
     behind = cut.layers[names.index(f"bridge{level}") + 1]
@@ -214,20 +251,21 @@ def without_bridge(model, level):
     return cut
 
 
-scores = {"as trained": validation_dice(run.model, run.prepared, run.rows("validation"))}
+validation = run.rows("validation")
+scores = {"as trained": validation_dice(run.model, run.prepared, validation)}
 for level in (1, 2, 3, 4):
     name = f"without bridge {level} ({image_size // 2 ** (level - 1)} px)"
-    scores[name] = validation_dice(without_bridge(run.model, level), run.prepared, run.rows("validation"))
+    cut = without_bridge(run.model, level)
+    scores[name] = validation_dice(cut, run.prepared, validation)
 
 # %% mystnb={"figure": {"name": "fig-unet-bridges", "caption": "Mean per-volume Dice of the validation patients with one bridge cut at a time, without training again."}, "image": {"alt": "Five horizontal bars: the network as trained, and with each of its four bridges cut."}} tags=["hide-input"]
-figures.bars(pd.Series(scores), "validation Dice, mean over patients")
+figures.bars(pd.Series(scores), "validation Dice per patient, mean")
 
 # %% tags=["hide-input"]
 cuts = pd.Series(scores).drop("as trained")
 display(
     Markdown(
-        f"This network leans most on the cut that costs most: **{cuts.idxmin()}** leaves {cuts.min():.2f} "
-        f"of {scores['as trained']:.2f}. "
+        f"The lowest score is that **{cuts.idxmin()}**: {cuts.min():.2f}, as trained {scores['as trained']:.2f}. "
         "It was never trained with a bridge cut. So this says how much *this* network uses each bridge, "
         "not how good a network without it could become."
     )

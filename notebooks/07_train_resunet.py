@@ -26,7 +26,7 @@
 data = "phantom"  # "phantom", "kaggle", or a folder in Kaggle's layout
 seed = 0
 image_size = 96  # side of the prepared slices in pixels, a multiple of 32
-contrast = "clahe"  # "none", "he" or "clahe"
+contrast = "none"  # "none", "he", or "clahe" as in the article
 crop = "patient"  # "none", "slice" or "patient"
 split_by = "patient"  # "patient" is honest, "slice" is the article's
 fold = 0  # which of the five folds is the test set
@@ -50,6 +50,18 @@ from brainseg.runs import study_options, study_run
 
 style.use_theme()
 
+# %% tags=["hide-input"]
+if split_by != "patient":
+    display(
+        Markdown(
+            "**Slices were split here, not patients.** Slices of one patient stand on more than one "
+            "side, so the network has seen near-copies of the slices that it is scored on. Where the "
+            "text says that test or validation patients are new to the network, that is not true of "
+            "this run. A patient's *volume* is only those of the slices that fell on the scored side. "
+            "Scores of this run are no estimate of how the network does on a new patient."
+        )
+    )
+
 # %% [markdown]
 # ## Learn the correction, not the whole
 #
@@ -61,14 +73,18 @@ style.use_theme()
 # They only have to learn what to *add*: the residual.
 #
 # ResUNet {cite:p}`zhang2018road` was made to find roads in aerial photographs.
-# It is a U-Net in which every pair of convolutions is a residual unit, and a stride takes the place of pooling.
+# It is a U-Net in which every pair of convolutions is a residual unit, and a *stride* takes the place of pooling:
+# the convolution moves on by two pixels at a time, and so halves the grid itself.
+#
+# The units contain *batch normalisation*: it brings every channel to mean 0 and spread 1 over the batch,
+# then scales and shifts it as the network learns.
 #
 # ## One residual unit
 
 # %%
 x = keras.Input((image_size, image_size, 8))
 inside = x
-for _ in range(2):  # normalise, activate, convolve: "pre-activation", the order of the paper
+for _ in range(2):  # normalise, activate, convolve: "pre-activation", as in the paper
     inside = layers.BatchNormalization()(inside)
     inside = layers.Activation("relu")(inside)
     inside = layers.Conv2D(8, 3, padding="same")(inside)
@@ -82,8 +98,10 @@ for layer in unit.layers:
     if isinstance(layer, layers.Conv2D):
         layer.set_weights([np.zeros_like(w) for w in layer.get_weights()])
 
-signal = np.random.default_rng(seed).normal(size=(1, image_size, image_size, 8)).astype("float32")
-print("largest change of the signal:", float(np.abs(unit.predict_on_batch(signal) - signal).max()))
+rng = np.random.default_rng(seed)
+signal = rng.normal(size=(1, image_size, image_size, 8)).astype("float32")
+change = np.abs(unit.predict_on_batch(signal) - signal)
+print("largest change of the signal:", float(change.max()))
 
 # %% [markdown]
 # Where the grid halves or the channels change, input and output differ in shape.
@@ -96,29 +114,32 @@ model = models.resunet(image_size, **study_options("resunet", filters))
 figures.network(model)
 
 # %% [markdown]
-# The paper halves the grid three times. In {numref}`fig-resunet-network` it is four times, as in U-Net: with three, each output pixel would
-# see less of the head than a U-Net's does, and a comparison would compare depths.
+# The paper halves the grid three times. In {numref}`fig-resunet-network` it is four times, as in U-Net: with three, the
+# {term}`receptive field` of an output pixel would be smaller than a U-Net's, and a comparison would compare depths.
 
 # %% tags=["hide-input"]
 reach = models.receptive_field(model)
 seen = "the whole frame" if reach >= image_size else f"{reach} of {image_size} rows"
 display(
     Markdown(
-        f"It has **{model.count_params():,} parameters** and needs {models.multiply_adds(model) / 1e6:,.0f} million "
-        f"multiply-adds for one slice of {image_size} x {image_size} pixels. "
-        f"Its output at the centre depends on {seen} of the input: that is its receptive field."
+        f"It has **{model.count_params():,} parameters** and needs "
+        f"{models.multiply_adds(model) / 1e6:,.0f} million multiply-adds "
+        f"for one slice of {image_size} x {image_size} pixels. "
+        f"Its output at the centre depends on {seen} of the input."
     )
 )
 
 # %% [markdown]
 # ## Training
 #
-# The same slices, steps, loss and schedule as for [U-Net](06_train_unet). Only the architecture differs.
+# The same slices, steps, loss and schedule of steps as for [U-Net](06_train_unet). Only the architecture differs.
+# {numref}`fig-resunet-curves` shows how it went.
 
 # %%
 run = study_run(
-    "resunet", data, seed=seed, image_size=image_size, contrast=contrast, crop=crop, split_by=split_by,
-    fold=fold, filters=filters, epochs=epochs, slices_per_epoch=slices_per_epoch,
+    "resunet", data, seed=seed, image_size=image_size, contrast=contrast, crop=crop,
+    split_by=split_by, fold=fold, filters=filters, epochs=epochs,
+    slices_per_epoch=slices_per_epoch,
 )  # fmt: skip
 
 # %% mystnb={"figure": {"name": "fig-resunet-curves", "caption": "Training of ResUNet: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss on the left, the validation Dice on the right."}} tags=["hide-input"]
@@ -129,7 +150,8 @@ memory = run.record["peak_memory_mib"]
 display(
     Markdown(
         f"The training took **{run.record['seconds'] / 60:.1f} minutes** on {run.record['processor']} "
-        f"and {'an unknown amount' if memory is None else f'at most {memory / 1024:.1f} GiB'} of memory. "
+        f"and {'an unknown amount' if memory is None else f'at most {memory / 1024:.1f} GiB'} "
+        "of memory. "
         f"The best epoch was {run.record['best_epoch']} of {run.recipe.epochs}, "
         f"with a mean validation Dice of {run.record['validation_dice']:.3f} "
         f"(validation patients: {len(run.record['patients']['validation'])}). "
@@ -141,13 +163,15 @@ display(
 # %% [markdown]
 # ## First predictions
 #
-# These are validation slices: the test set stays closed until chapter 8.
+# {numref}`fig-resunet-first` shows validation slices.
+# No network has been scored on the test patients before [chapter 8](08_compare).
 
-# %% mystnb={"figure": {"name": "fig-resunet-first", "caption": "Validation slices with a large, a medium and a small tumour: FLAIR, truth, prediction, and both outlines."}, "image": {"alt": "Three rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-resunet-first", "caption": "Validation slices from a large tumour (top) to a small one: FLAIR, truth, prediction, and both outlines."}, "image": {"alt": "Rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}} tags=["hide-input"]
 tumour_px = run.prepared.table["tumour_px"].to_numpy()
 rows = run.rows("validation")
 rows = rows[np.argsort(-tumour_px[rows])][: (tumour_px[rows] > 0).sum()]
-rows = rows[[len(rows) // 10, len(rows) // 2, len(rows) * 9 // 10]]
+if len(rows):
+    rows = rows[np.unique([len(rows) // 10, len(rows) // 2, len(rows) * 9 // 10])]
 figures.predictions(
     [read_image(path) for path in run.prepared.table["image_path"].iloc[rows]],
     run.prepared.truth(rows),
@@ -158,25 +182,27 @@ figures.predictions(
 # %% [markdown]
 # ## What the units add
 #
-# How large is the correction that each unit makes, compared with the signal on its shortcut?
+# How large is the correction that each unit makes on the slices of {numref}`fig-resunet-first`, compared with the signal on its shortcut?
 # A ratio near 0 means a unit that hardly does anything. A ratio above 1 means that the correction outweighs the signal.
 
 # %%
 additions = [layer for layer in run.model.layers if isinstance(layer, layers.Add)]
-inner = keras.Model(run.model.input, [tensor for layer in additions for tensor in layer.input])
-images, _ = load_batch(run.prepared, rows)
+added = [tensor for layer in additions for tensor in layer.input]
+inner = keras.Model(run.model.input, added)
+images, _ = load_batch(run.prepared, rows if len(rows) else run.rows("validation")[:3])
 signals = inner.predict_on_batch(images)
 size = [float(np.sqrt(np.mean(np.square(signal)))) for signal in signals]
 # Each addition takes the correction first and the shortcut second.
 ratio = pd.Series(
-    {layer.name: size[2 * i] / size[2 * i + 1] for i, layer in enumerate(additions)}, name="correction / shortcut"
+    {layer.name: size[2 * i] / size[2 * i + 1] for i, layer in enumerate(additions)},
+    name="correction / shortcut",
 )
 display(ratio.round(2).to_frame())
 
 # %% tags=["hide-input"]
 display(
     Markdown(
-        f"On these slices the correction is largest, relative to its shortcut, in `{ratio.idxmax()}` "
+        f"The correction is largest, relative to its shortcut, in `{ratio.idxmax()}` "
         f"({ratio.max():.1f} times the shortcut) and smallest in `{ratio.idxmin()}` ({ratio.min():.1f} times)."
     )
 )
@@ -198,6 +224,7 @@ display(
 
 # %% tags=["solution", "hide-cell"]
 # Exercise 2: a level more lets each output pixel see further (up to the whole frame).
-reach = {depth: models.receptive_field(models.resunet(image_size, filters=2, depth=depth)) for depth in (3, 4)}
+shallow, deep = (models.resunet(image_size, filters=2, depth=depth) for depth in (3, 4))
+reach = {3: models.receptive_field(shallow), 4: models.receptive_field(deep)}
 assert reach[3] <= reach[4]
 reach

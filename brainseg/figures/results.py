@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from brainseg.figures.style import COLOURS, MODEL_NAMES, new_figure, outline, outline_legend, show_slice, slice_grid
+from brainseg.figures.training import message
 
 
 def patient_dice(
@@ -18,7 +19,7 @@ def patient_dice(
     summaries: Mapping[str, Mapping[str, float]],
     references: Mapping[str, float] | None = None,
 ) -> Figure:
-    """One dot a patient and model, its per-volume Dice; the mean with its interval beside them.
+    """One dot per patient and model, its per-volume Dice; the mean with its interval beside them.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ def patient_dice(
     ax.grid(axis="x", visible=False)
     handles = [
         Line2D([], [], marker="o", linestyle="", color="grey", label="one patient"),
-        Line2D([], [], marker="D", linestyle="", color="black", label="mean and 95 % interval"),
+        Line2D([], [], marker="D", linestyle="", color="black", label="mean and 95 % bootstrap interval"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
@@ -74,7 +75,7 @@ def side_by_side(
     images: Sequence[np.ndarray], truths: Sequence[np.ndarray], predictions: Mapping[str, Sequence[np.ndarray]],
     titles: Sequence[str],
 ) -> Figure:
-    """One row a slice: the input, then the outlines of truth and prediction for each model.
+    """One row per slice: the input, then the outlines of truth and prediction for each model.
 
     Parameters
     ----------
@@ -83,6 +84,8 @@ def side_by_side(
     predictions : mapping of model name to a sequence of bool arrays (H, W)
     titles : sequence of str
     """
+    if len(images) == 0:
+        return message("There is no slice with tumour to show.")
     figure, axes = slice_grid(len(images), 1 + len(predictions))
     for row, (image, truth, title) in enumerate(zip(images, truths, titles, strict=True)):
         show_slice(axes[row, 0], image, title)
@@ -97,6 +100,8 @@ def side_by_side(
 def dice_against_size(slices: pd.DataFrame) -> Figure:
     """Dice of each tumour slice against the size of its tumour, for one or more models (column ``model``)."""
     tumour = slices[slices["tumour_px"] > 0]
+    if tumour.empty:
+        return message("There is no slice with tumour to show.")
     figure, ax = new_figure(height=4.2)
     for name, table in tumour.groupby("model", sort=False):
         ax.scatter(table["tumour_px"], table["dice"], s=14, alpha=0.45, linewidths=0, color=COLOURS[name], label=MODEL_NAMES[name])
@@ -109,6 +114,8 @@ def dice_against_size(slices: pd.DataFrame) -> Figure:
 def false_alarms(slices: pd.DataFrame) -> Figure:
     """Slices without tumour: the share with a false alarm (left) and how large the alarms are (right), by model."""
     empty = slices[slices["tumour_px"] == 0]
+    if empty.empty:
+        return message("There is no slice without tumour to show.")
     names = list(dict.fromkeys(empty["model"]))
     figure, (left, right) = new_figure(1, 2, height=3.6)
     share = empty.assign(alarm=empty["fp"] > 0).groupby("model")["alarm"].mean().reindex(names)
@@ -129,7 +136,7 @@ def false_alarms(slices: pd.DataFrame) -> Figure:
 
 
 def rules(scores: pd.DataFrame) -> Figure:
-    """The same predictions by several rules: one group of bars a rule (row), one bar a predictor (column)."""
+    """The same predictions by several rules: one group of bars per rule (row), one bar per predictor (column)."""
     figure, ax = new_figure(height=0.9 + 0.75 * len(scores))
     rows = np.arange(len(scores))
     for shift, (name, colour) in zip((-0.19, 0.19), zip(scores.columns, (COLOURS["resunet"], COLOURS["no tumour"]))):

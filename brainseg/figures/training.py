@@ -21,8 +21,16 @@ _BLOCKS = {
 }
 
 
+def message(text: str) -> Figure:
+    """A figure that says why there is nothing to draw, so that its number and caption stay in place."""
+    figure, ax = new_figure(height=1.2)
+    ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes)
+    ax.set_axis_off()
+    return figure
+
+
 def network(model) -> Figure:
-    """Draw a network from left to right: one block a layer, as high as its maps are, as wide as it has channels.
+    """Draw a network from left to right: one block per layer, as high as its maps are, as wide as it has channels.
 
     Parameters
     ----------
@@ -75,7 +83,7 @@ def learning_curves(history: pd.DataFrame, best_epoch: int, colour: str = COLOUR
         f"kept: epoch {best_epoch}, {best:.2f}", (best_epoch, best), xytext=(-8, -18), textcoords="offset points",
         ha="right", fontsize=10,
     )
-    right.set(xlabel="epoch", ylabel="Dice a patient, mean", ylim=(0, 1), title="What is selected on (validation)")
+    right.set(xlabel="epoch", ylabel="Dice per patient, mean", ylim=(0, 1), title="What is selected on (validation)")
     return figure
 
 
@@ -87,6 +95,8 @@ def augmentation(images: np.ndarray, masks: np.ndarray, changed: np.ndarray, cha
     images, changed : float32 arrays (n, size, size, 3) in [0, 1]
     masks, changed_masks : float32 arrays (n, size, size, 1) in [0, 1]
     """
+    if len(images) == 0:
+        return message("There is no slice with tumour to show.")
     figure, axes = slice_grid(2, len(images))
     for row, pictures, outlines, title in ((0, images, masks, "prepared"), (1, changed, changed_masks, "augmented")):
         for ax, picture, mask in zip(axes[row], pictures, outlines, strict=True):
@@ -111,7 +121,7 @@ def predictions(
     images: Sequence[np.ndarray], truths: Sequence[np.ndarray], probabilities: Sequence[np.ndarray],
     titles: Sequence[str], threshold: float = 0.5,
 ) -> Figure:
-    """One row a slice: input, true mask, prediction, and both outlines on the input.
+    """One row per slice: input, true mask, prediction, and both outlines on the input.
 
     Parameters
     ----------
@@ -122,6 +132,8 @@ def predictions(
         Written over the first panel of each row.
     threshold : float
     """
+    if len(images) == 0:
+        return message("There is no slice with tumour to show.")
     figure, axes = slice_grid(len(images), 4)
     for row, image, truth, probability, title in zip(axes, images, truths, probabilities, titles, strict=True):
         show_slice(row[0], image, title)
