@@ -170,7 +170,12 @@ batches.order = shown_rows
 figures.augmentation(*load_batch(run.prepared, shown_rows), *batches[0])
 
 # %% tags=["hide-input"]
-display(Markdown(f"Shown: the largest tumour slice of the {len(shown_rows)} training patients where it is largest."))
+display(
+    Markdown(
+        f"Patients shown: {len(shown_rows)}, each with the slice where its tumour is largest. "
+        "They are the training patients with the largest such slices."
+    )
+)
 
 # %% tags=["hide-input"]
 table = run.prepared.table.assign(part=run.split, tumour=run.prepared.table["tumour_px"] > 0)
@@ -265,7 +270,8 @@ figures.bars(pd.Series(scores), "validation Dice per patient, mean")
 cuts = pd.Series(scores).drop("as trained")
 display(
     Markdown(
-        f"The lowest score is that **{cuts.idxmin()}**: {cuts.min():.2f}, as trained {scores['as trained']:.2f}. "
+        f"Of the cuts, the one **{cuts.idxmin()}** leaves the lowest score: {cuts.min():.2f}, "
+        f"where the network as trained has {scores['as trained']:.2f}. "
         "It was never trained with a bridge cut. So this says how much *this* network uses each bridge, "
         "not how good a network without it could become."
     )
