@@ -35,6 +35,8 @@ epochs = 10
 slices_per_epoch = 480  # 0 takes every training slice once
 
 # %% tags=["hide-input"]
+from pathlib import Path
+
 import cv2
 import keras
 import numpy as np
@@ -46,6 +48,7 @@ from brainseg import evaluation, metrics, models
 from brainseg.cohort import find_cohort, read_image
 from brainseg.figures import style
 from brainseg.figures import training as figures
+from brainseg.paths import project_root
 from brainseg.prepare import Preprocessing, prepare
 from brainseg.runs import study_options, study_run
 from brainseg.splits import make_split
@@ -69,7 +72,32 @@ if split_by != "patient":
 # [Chapter 2](02_contrast) measures what CLAHE does to the {term}`contrast-to-noise ratio`, and compares it with doing nothing.
 # A network can learn a curve of grey levels by itself, so the study starts from the plainer slices.
 # The article's way is one parameter away: `contrast = "clahe"`.
-#
+
+# %% tags=["hide-input"]
+# Validation patients of the embedded cohort, none from the test fold: benchmarks/select_recipe.py.
+recorded = (project_root() or Path()) / "results" / "recipe_selection.csv"
+if recorded.is_file():
+    recipes = pd.read_csv(recorded).query("learning_rate == 0.002")
+    means = recipes.groupby(["model", "contrast"])["dice"].mean().round(3).unstack()
+    gains = (means["none"] - means["clahe"]).round(3)
+    display(
+        Markdown(
+            "A small comparison on validation patients of the embedded synthetic cohort is kept in "
+            "`results/recipe_selection.csv`. Mean Dice per patient without CLAHE and with it: "
+            + "; ".join(
+                f"{style.MODEL_NAMES[name]} {row['none']:.3f} and {row['clahe']:.3f}"
+                for name, row in means.dropna().iterrows()
+            )
+            + f" ({recipes['patient'].nunique()} patients, one training each). "
+            + (
+                "So few patients prove nothing, but each network leans towards leaving CLAHE out."
+                if (gains.dropna() > 0).all()
+                else "It does not lean one way for all networks, and so few patients would prove nothing."
+            )
+        )
+    )
+
+# %% [markdown]
 # ## From naming an image to labelling its pixels
 #
 # Networks that name what is in a photograph were there first.
@@ -100,9 +128,9 @@ score = layers.Conv2D(1, 1)(x)
 print(f"scores: {score.shape[1]} x {score.shape[2]} cells")
 
 # %% [markdown]
-# **Step three: the enlargement.** A *transposed convolution* works the other way round.
+# **Step three: the enlargement.** A {term}`transposed convolution` works the other way round.
 # A convolution sums a patch of pixels into one number. This one spreads one number over a patch of pixels.
-# Here it writes a soft blob of 64 by 64 pixels for each cell. The *stride* is the step from one blob to the next: 32 pixels.
+# Here it writes a soft blob of 64 by 64 pixels for each cell. The {term}`stride` is the step from one blob to the next: 32 pixels.
 # The blobs overlap and add up. At the start of the training they interpolate bilinearly. Then they are learned.
 
 # %%
@@ -120,7 +148,7 @@ print(f"output: {tumour.shape[1]} x {tumour.shape[2]} pixels")
 #   where a cell of 32 pixels is a sixteenth of the picture. Our slices are small, and a cell would be a large part of the head.
 #   Enlarging adds no information. It only brings the cells closer to their proportion in the paper.
 # - It is **trained from scratch**. The paper starts from a network that had learned to name photographs.
-# - It has **batch normalisation**: after a convolution, every channel is brought to mean 0 and spread 1 over the batch,
+# - It has {term}`batch normalisation`: after a convolution, every channel is brought to mean 0 and spread 1 over the batch,
 #   and then scaled and shifted as the network learns. That makes learning from scratch steadier.
 # - Its **last enlargement is learned**. The paper keeps this one bilinear, and learns only those of FCN-16 and FCN-8.
 # - Its two layers before the votes have **16 times the width of the first stage**, in VGG-16 it is 64 times,
@@ -224,8 +252,8 @@ display(
 # Slices are normalised within the patient, cropped to the head, resized and augmented at random.
 # [The next chapter](06_train_unet) shows what the augmentation does.
 # The {term}`loss` is the sum of cross-entropy and Dice loss over the batch ([chapter 4](04_metrics)), and half of the slices drawn show tumour.
-# *Adam* moves the weights: a descent along the slope of the loss that gives each weight a step of its own.
-# The steps grow for a short warm-up and then shrink to nothing along half a cosine wave, so that the training settles.
+# {term}`Adam` moves the weights: a descent along the slope of the loss that gives each weight a step of its own.
+# The steps grow for a short warm-up, then shrink along a {term}`cosine schedule`, so that the training settles.
 # After each {term}`epoch` the validation patients are scored, each as one {term}`volume`. The weights of the best epoch are kept.
 # {numref}`fig-fcn32-curves` shows how it went.
 

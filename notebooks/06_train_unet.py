@@ -116,10 +116,10 @@ for name, x in {"up to level 2": up_2, "up to level 1": up_1, "tumour": tumour}.
 
 # %% [markdown]
 # That is all of it, with three words to explain.
-# *Batch normalisation* brings every channel to mean 0 and spread 1 over the batch, then scales and shifts it as the network learns.
+# {term}`Batch normalisation <batch normalisation>` brings every channel to mean 0 and spread 1 over the batch, then scales and shifts it as the network learns.
 # That makes training steadier.
-# A *transposed convolution* spreads each number over a patch of pixels, where a convolution sums a patch into one.
-# Its *stride* is the step from one patch to the next: a stride of 2 doubles the grid.
+# A {term}`transposed convolution` spreads each number over a patch of pixels, where a convolution sums a patch into one.
+# Its {term}`stride` is the step from one patch to the next: a stride of 2 doubles the grid.
 #
 # The network of this study is the same with four levels and more channels: `brainseg.models.unet`.
 # {numref}`fig-unet-network` draws it.
@@ -194,8 +194,8 @@ display(parts.loc[["train", "validation", "test"]])
 #
 # The {term}`loss` is the sum of cross-entropy and Dice loss over the batch ([chapter 4](04_metrics)).
 # Half of the slices drawn show tumour.
-# *Adam* moves the weights: a descent along the slope of the loss that gives each weight a step of its own.
-# The steps grow for a short warm-up and then shrink to nothing along half a cosine wave.
+# {term}`Adam` moves the weights: a descent along the slope of the loss that gives each weight a step of its own.
+# The steps grow for a short warm-up, then shrink along a {term}`cosine schedule`.
 # After each {term}`epoch` the validation patients are scored, each as one {term}`volume`.
 # The weights of the best epoch are kept. {numref}`fig-unet-curves` marks it.
 

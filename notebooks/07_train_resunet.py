@@ -73,10 +73,10 @@ if split_by != "patient":
 # They only have to learn what to *add*: the residual.
 #
 # ResUNet {cite:p}`zhang2018road` was made to find roads in aerial photographs.
-# It is a U-Net in which every pair of convolutions is a residual unit, and a *stride* takes the place of pooling:
+# It is a U-Net in which every pair of convolutions is a residual unit, and a {term}`stride` takes the place of pooling:
 # the convolution moves on by two pixels at a time, and so halves the grid itself.
 #
-# The units contain *batch normalisation*: it brings every channel to mean 0 and spread 1 over the batch,
+# The units contain {term}`batch normalisation`: it brings every channel to mean 0 and spread 1 over the batch,
 # then scales and shifts it as the network learns.
 #
 # ## One residual unit

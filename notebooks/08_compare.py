@@ -140,7 +140,7 @@ honest["patients"] = honest["patients"].astype(int)
 
 # %% tags=["hide-input"]
 shown = honest.rename(columns={"low": "95 % bootstrap interval from", "high": "to"})
-display(shown.style.format("{:.3f}", subset=shown.columns[1:]))
+display(shown.style.format("{:.3f}", subset=shown.columns[1:], na_rep="-"))
 glue("results", honest.round(4).reset_index(names="model").to_dict("list"), display=False)
 
 # %% mystnb={"figure": {"name": "fig-compare-patients", "caption": "Per-volume Dice of the test patients. Each dot is a patient; the diamond is the mean with its 95 % bootstrap interval over patients."}, "image": {"alt": "Three columns of dots between 0 and 1, one column a network, each with a diamond and an interval for the mean."}} tags=["hide-input"]
@@ -229,10 +229,10 @@ for label, row in differences.iterrows():
         verdict = ": the order is clear" if row["clear"] else ": the order stays open"
     sentences.append(
         f"- **{label}**: {row['mean']:+.3f}, p = {row['p']:.3f}, "
-        f"better on {row['better on']} of {n_test} test patients{verdict}."
+        f"better on {row['better on']} of {n_test}{verdict}."
     )
 if n_test < FEWEST_PATIENTS:
-    sentences.append(f"\n{n_test} test patients are **too few to order networks**, so no order is called clear.")
+    sentences.append(f"\nTest patients: {n_test}. That is **too few to order networks**, so no order is called clear.")
 best = max(summaries, key=lambda name: summaries[name]["mean"])
 of_resunet = differences[differences.index.str.startswith(NAMES["resunet"])]
 if (of_resunet["clear"] & (of_resunet["mean"] > 0)).all():

@@ -104,7 +104,7 @@ if len(groups) == 3:
             f"{dice['with tumour']:.3f} on those with tumour and {dice['without tumour']:.3f} on those without. "
             f"The tumour slices alone score **{'lower than' if lower else 'no lower than'} all slices together**. "
             f"So this table {'shows the lift that the article looked for' if lower else 'shows no lift by empty slices'}. "
-            "What stands in the row without tumour is made by smoothing, because there is nothing to overlap with."
+            "Where there is no tumour, nothing can overlap, and only the smoothing lifts the score above zero."
         )
     )
 else:
@@ -163,7 +163,7 @@ display(
 )
 if with_tumour.any():
     tumour_iou = inflation.loc["IoU on tumour slices only", "ResUNet"]
-    lift = round(all_iou - tumour_iou, 2)
+    lift = round(round(all_iou, 2) - round(tumour_iou, 2), 2)
     display(
         Markdown(
             f"ResUNet has a slice IoU of {all_iou:.2f} over all slices and {tumour_iou:.2f} on the tumour slices, "
