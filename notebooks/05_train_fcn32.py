@@ -88,12 +88,13 @@ if recorded.is_file():
                 f"{style.MODEL_NAMES[name]} {row['none']:.3f} and {row['clahe']:.3f}"
                 for name, row in means.dropna().iterrows()
             )
-            + f" ({recipes['patient'].nunique()} patients, one training each). "
+            + f" (patients: {recipes['patient'].nunique()}; one training each). "
             + (
-                "So few patients prove nothing, but each network leans towards leaving CLAHE out."
+                "Each network leans towards leaving CLAHE out. "
                 if (gains.dropna() > 0).all()
-                else "It does not lean one way for all networks, and so few patients would prove nothing."
+                else "It does not lean towards leaving CLAHE out for every network. "
             )
+            + "So few patients prove nothing."
         )
     )
 
