@@ -1,9 +1,10 @@
 """Who trains, who validates, who tests.
 
-`split_by_patient` is the honest split: every slice of a patient falls on one side. `split_by_slice` is the
-article's: neighbouring slices of one tumour stand on both sides, so its scores flatter the model.
+`split_by_patient` is the honest split: every slice of a person falls on one side. A folder, the table's `patient`,
+is one examination: it carries a date. Where two folders are one `case`, they stay together.
+`split_by_slice` is the article's: neighbouring slices of one tumour stand on both sides, so its scores flatter the model.
 
-Both use the same two steps. The units (patients or slices) are put in an order in which neighbours are alike,
+Both use the same two steps. The units (cases or slices) are put in an order in which neighbours are alike,
 and the lot is cast only among neighbours. Every fold then gets its share of each institution and of small and
 large tumours. scikit-learn's stratified splitters need classes with at least as many members as folds; an
 institution with one patient, and a tumour load that is a number and not a class, are what this way can take.
@@ -25,28 +26,31 @@ SIDES = ("train", "validation", "test")
 def patient_folds(table: pd.DataFrame, n_folds: int | None = None, seed: int = 0) -> pd.Series:
     """Give every patient the one fold in which it is tested.
 
+    Cases are dealt to folds, and a patient (a folder of the cohort) gets the fold of its case.
+
     Parameters
     ----------
     table : DataFrame
-        One row a slice, with the columns `patient`, `institution` and `tumour_px` (see `brainseg.cohort`).
+        One row per slice, with the columns `patient`, `case`, `institution`, `slice` and `tumour_px` (see `brainseg.cohort`).
     n_folds : int, optional
-        Number of folds; by default five, or one a patient where there are fewer patients than that.
+        Number of folds; by default five, or as many as there are cases where these are fewer.
     seed : int
-        The same seed and the same patients give the same folds, whatever the order of the rows.
+        The same seed and the same cases give the same folds, whatever the order of the rows.
 
     Returns
     -------
     Series
-        Patient -> fold (0 to n_folds - 1), sorted by patient. The folds' sizes differ by one at most.
+        Patient -> fold (0 to n_folds - 1), sorted by patient. Two folders of one case share their fold. The
+        folds' numbers of cases differ by one at most.
 
     Raises
     ------
     ValueError
-        A column is missing, there are no rows, fewer than two folds are asked for, or more than there are patients.
+        A column is missing, there are no rows, fewer than two folds are asked for, or more than there are cases.
     """
-    patients = _patients_in_order(table)
-    folds = _deal(patients, _checked_folds(n_folds, len(patients), "patients"), np.random.default_rng(seed))
-    return pd.Series(folds, index=pd.Index(patients, name="patient"), name="fold").sort_index()
+    folds = _case_folds(table, n_folds, seed)
+    cases = table.drop_duplicates("patient").set_index("patient")["case"]
+    return cases.map(folds).rename("fold").sort_index()
 
 
 def split_by_patient(
@@ -56,9 +60,9 @@ def split_by_patient(
     validation_share: float = 0.15,
     seed: int = 0,
 ) -> pd.Series:
-    """Split so that no patient stands on two sides.
+    """Split so that no patient stands on two sides, and no case either.
 
-    The patients of `fold` are the test side. `validation_share` of the others, at least one patient, are drawn
+    The cases of `fold` are the test side. `validation_share` of the others, at least one case, are drawn
     as the validation side, stratified like the folds; the rest train.
 
     Returns
@@ -69,15 +73,15 @@ def split_by_patient(
     Raises
     ------
     ValueError
-        As `patient_folds`; also for a fold or a share out of range, or when no patient is left to train on.
+        As `patient_folds`; also for a fold or a share out of range, or when no case is left to train on.
     """
-    folds = patient_folds(table, n_folds, seed)
+    folds = _case_folds(table, n_folds, seed)
     _check_fold(fold, int(folds.max()) + 1)
-    others = [patient for patient in _patients_in_order(table) if folds[patient] != fold]
-    validation = _draw(others, validation_share, np.random.default_rng([seed, fold]), "patients")
+    others = folds.index[folds != fold].tolist()
+    validation = _draw(others, validation_share, np.random.default_rng([seed, fold]), "cases")
     side = folds.eq(fold).map({True: "test", False: "train"})
     side[validation] = "validation"
-    return table["patient"].map(side).rename("split")
+    return table["case"].map(side).rename("split")
 
 
 def split_by_slice(
@@ -92,7 +96,7 @@ def split_by_slice(
     Slices of one patient fall on all sides: the test side holds near-copies of training slices. Use it to
     show that effect, not to report a result.
 
-    Parameters, result and errors are those of `split_by_patient`, with slices in the place of patients.
+    Parameters, result and errors are those of `split_by_patient`, with slices in the place of cases.
     """
     _check_table(table)
     # The lot is cast in an order of the slices' own, so that the order of the rows does not matter.
@@ -125,16 +129,23 @@ def make_split(
     return ways[by](table, n_folds, fold, validation_share, seed)
 
 
-def _patients_in_order(table: pd.DataFrame) -> list[str]:
-    """The patients, institution after institution, the tumour load rising in one and falling in the next.
+def _case_folds(table: pd.DataFrame, n_folds: int | None, seed: int) -> pd.Series:
+    """Case -> fold, the cases in the order in which neighbours are alike."""
+    cases = _cases_in_order(table)
+    folds = _deal(cases, _checked_folds(n_folds, len(cases), "cases"), np.random.default_rng(seed))
+    return pd.Series(folds, index=pd.Index(cases, name="case"))
+
+
+def _cases_in_order(table: pd.DataFrame) -> list[str]:
+    """The cases, institution after institution, the tumour load rising in one and falling in the next.
 
     The turn at every border keeps neighbours alike where one institution ends and another begins.
     """
     _check_table(table)
-    patients = table.groupby("patient", as_index=False).agg(institution=("institution", "first"), load=("tumour_px", "sum"))
+    cases = table.groupby("case", as_index=False).agg(institution=("institution", "first"), load=("tumour_px", "sum"))
     ordered: list[str] = []
-    for turn, (_, group) in zip(count(), patients.groupby("institution")):
-        rising = group.sort_values(["load", "patient"])["patient"].tolist()
+    for turn, (_, group) in zip(count(), cases.groupby("institution")):
+        rising = group.sort_values(["load", "case"])["case"].tolist()
         ordered += reversed(rising) if turn % 2 else rising
     return ordered
 
@@ -161,7 +172,7 @@ def _draw(ordered, share: float, rng: np.random.Generator, unit: str) -> list:
 
 
 def _check_table(table: pd.DataFrame) -> None:
-    missing = {"patient", "institution", "slice", "tumour_px"} - set(table.columns)
+    missing = {"patient", "case", "institution", "slice", "tumour_px"} - set(table.columns)
     if missing:
         raise ValueError(f"the table lacks the columns {sorted(missing)}: pass the one that index_cohort returns")
     if table.empty:

@@ -19,8 +19,9 @@ def cohort(sizes=SIZES, seed=1):
             size_px = rng.lognormal(6, 1)
             for k in range(1, slices + 1):
                 tumour = int(size_px) if slices / 3 < k < slices * 2 / 3 else 0
-                rows.append((f"TCGA_{institution}_{i:04}_20000101", institution, k, tumour))
-    return pd.DataFrame(rows, columns=["patient", "institution", "slice", "tumour_px"])
+                case = f"TCGA_{institution}_{i:04}"
+                rows.append((f"{case}_20000101", case, institution, k, tumour))
+    return pd.DataFrame(rows, columns=["patient", "case", "institution", "slice", "tumour_px"])
 
 
 def few(n):
@@ -42,6 +43,37 @@ def test_no_patient_stands_on_two_sides(seed):
         side = split_by_patient(table, fold=fold, seed=seed)
         assert (side.groupby(table.patient).nunique() == 1).all()
         assert set(side) == {"train", "validation", "test"}
+
+
+def twice_examined():
+    """Every second case has a second folder, of another date."""
+    table = cohort()
+    second = table[table.case.isin(sorted(set(table.case))[::2])].copy()
+    second["patient"] = second.case + "_20010101"
+    return pd.concat([table, second], ignore_index=True)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_two_folders_of_one_case_stand_on_one_side(seed):
+    table = twice_examined()
+    for fold in range(5):
+        side = split_by_patient(table, fold=fold, seed=seed)
+        assert (side.groupby(table.case).nunique() == 1).all()
+        assert set(side) == {"train", "validation", "test"}
+    folds = patient_folds(table, seed=seed)
+    assert sorted(folds.index) == sorted(set(table.patient))
+    of_case = folds.groupby(folds.index.str.rpartition("_").get_level_values(0))
+    assert (of_case.nunique() == 1).all()
+    assert of_case.first().value_counts().between(17, 18).all()
+
+
+def test_folds_are_those_of_the_first_release():
+    """Kept weights belong to these folds, so a cohort with one folder per case must go on giving them."""
+    table = cohort({"CS": 4, "DU": 5})
+    assert patient_folds(table).tolist() == [3, 2, 0, 4, 4, 1, 0, 1, 2]
+    side = split_by_patient(table, fold=1).groupby(table.patient).first()
+    parts = ["train", "train", "validation", "train", "train", "test", "train", "test", "train"]
+    assert side.tolist() == parts
 
 
 def test_test_side_is_the_fold():
@@ -148,7 +180,7 @@ def test_make_split_takes_the_way_by_name():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n_folds": 5}, "5 folds of 4 patients: ask for at most 4"),
+        ({"n_folds": 5}, "5 folds of 4 cases: ask for at most 4"),
         ({"n_folds": 1}, "1 fold"),
         ({"fold": 4}, "fold 4 of 4: folds count from 0 to 3"),
         ({"fold": -1}, "fold -1 of 4"),
@@ -162,7 +194,7 @@ def test_values_out_of_range_are_named(arguments, message):
 
 
 def test_nobody_left_to_train_on():
-    with pytest.raises(ValueError, match="1 patients left beside the test fold"):
+    with pytest.raises(ValueError, match="1 cases left beside the test fold"):
         split_by_patient(few(2))
 
 
