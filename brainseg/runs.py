@@ -23,6 +23,7 @@ from brainseg import losses, models
 from brainseg.cohort import find_cohort
 from brainseg.paths import build_folder, write_atomically
 from brainseg.prepare import Prepared, Preprocessing, prepare
+from brainseg.provenance import processor
 from brainseg.recipe import LOSSES, Recipe
 from brainseg.splits import make_split
 from brainseg.training import clear_states, train
@@ -254,15 +255,6 @@ def _processor_flags() -> set[str]:
         return set()
     line = next((line for line in text.splitlines() if line.startswith("flags")), "")
     return set(line.partition(":")[2].split())
-
-
-def processor() -> str:
-    """Name of the processor or the GPU that trains, for the record of a run."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-        return next(line for line in text.splitlines() if line.startswith("model name")).partition(": ")[2]
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def peak_memory_mib() -> float | None:

@@ -33,6 +33,7 @@ from tqdm import tqdm
 
 import brainseg
 from brainseg.paths import build_folder, write_atomically
+from brainseg.provenance import processor
 from brainseg.study.notebooks import (
     KERNEL,
     StudyError,
@@ -225,15 +226,6 @@ class _Watch(threading.Thread):
     def __exit__(self, *_) -> None:
         self._over.set()
         self.join()
-
-
-def processor() -> str:
-    """The processor's name and the cores that this process may use."""
-    name = platform.processor() or platform.machine()
-    if (info := Path("/proc/cpuinfo")).is_file() and (found := re.search(r"model name\s*:\s*(.+)", info.read_text())):
-        name = found.group(1)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {cores} cores"
 
 
 def _one_of(sources: dict[str, Path], wanted: str) -> str:

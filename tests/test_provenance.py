@@ -1,0 +1,59 @@
+"""Digests of code: what must change them, and what must not."""
+
+import os
+
+import pytest
+
+from brainseg.provenance import code_digest, processor
+
+CODE = '''"""A module."""
+SIZE = 3
+"""Of something."""
+
+
+def area(side=SIZE):
+    """px."""
+    return side * side  # a square
+'''
+
+
+@pytest.fixture
+def digest(tmp_path):
+    def of(text):
+        (tmp_path / "module.py").write_text(text)
+        return code_digest(tmp_path / "module.py")
+
+    return of
+
+
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ("A module.", "The module."),
+        ("Of something.", "Of something else."),
+        ("px.", "In pixels."),
+        ("  # a square", ""),
+        ("side * side", "(side *  side)"),
+    ],
+)
+def test_words_and_layout_do_not_count(digest, old, new):
+    assert digest(CODE) == digest(CODE.replace(old, new))
+
+
+@pytest.mark.parametrize("old, new", [("3", "4"), ("side * side", "side + side"), ("area", "extent"), ("side=SIZE", "side=3")])
+def test_code_counts(digest, old, new):
+    assert digest(CODE) != digest(CODE.replace(old, new))
+
+
+def test_every_file_and_their_order_count(tmp_path):
+    one, two = tmp_path / "one.py", tmp_path / "two.py"
+    one.write_text("a = 1")
+    two.write_text("b = 2")
+    digests = {code_digest(one), code_digest(two), code_digest(one, two), code_digest(two, one)}
+    assert len(digests) == 4
+
+
+def test_the_processor_has_a_name_and_a_number_of_cores():
+    name, _, cores = processor().rpartition(", ")
+    assert name
+    assert 1 <= int(cores.removesuffix(" cores")) <= os.cpu_count()
