@@ -14,6 +14,7 @@ An interrupted run goes on with the patients that are still missing.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -25,7 +26,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-import tifffile
 from tqdm import tqdm
 
 from brainseg.cohort import FRAME, index_cohort, read_mask, read_patient
@@ -33,14 +33,12 @@ from brainseg.contrast import CONTRASTS, enhance
 from brainseg.crop import MARGIN_PX, Box, crop_and_resize, head_silhouette, restore, slice_box, square_box
 from brainseg.crop import crop as cut
 from brainseg.paths import build_folder, folder_atomically, write_atomically
+from brainseg.provenance import code_digest
 
 CROPS = ("none", "slice", "patient")
 NORMALISATIONS = ("none", "volume")
 PERCENTILES = (0.5, 99.5)
 """Of a volume's grey levels inside the head: what becomes 0 and what becomes 255."""
-
-STEPS = 1
-"""Raised when the same settings come to give other arrays, so that no older folder is taken for new."""
 
 BOX_COLUMNS = list(Box._fields)
 
@@ -98,9 +96,16 @@ class Preprocessing:
 
     @property
     def digest(self) -> str:
-        """A short hash of the settings and of the version of the steps."""
-        text = json.dumps([STEPS, PERCENTILES, asdict(self)], sort_keys=True)
+        """A short hash of the settings and of the code of all steps, so that no older array is taken for new."""
+        text = json.dumps([_steps(), asdict(self)], sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+@functools.cache
+def _steps() -> str:
+    """The code that prepared arrays depend on, as a digest."""
+    here = Path(__file__)
+    return code_digest(*(here.with_name(name) for name in ("contrast.py", "crop.py", "prepare.py")))
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,8 +237,8 @@ def boxes_and_images(images: np.ndarray, preprocessing: Preprocessing) -> tuple[
     return boxes, np.stack([enhance(image, preprocessing.contrast) for image in images])
 
 
-def _box_table(slices: pd.DataFrame, boxes: Sequence[Box], masks: np.ndarray) -> pd.DataFrame:
-    """Patient, slice, box and lost tumour pixels, a row a slice."""
+def box_table(slices: pd.DataFrame, boxes: Sequence[Box], masks: np.ndarray) -> pd.DataFrame:
+    """Patient, slice, box and lost tumour pixels, one row per slice."""
     table = pd.DataFrame(boxes, columns=BOX_COLUMNS).astype(int)
     table.insert(0, "slice", slices["slice"].to_numpy())
     table.insert(0, "patient", slices["patient"].to_numpy())
@@ -263,6 +268,8 @@ def prepare(root: str | Path, preprocessing: Preprocessing, workers: int | None 
     ------
     brainseg.cohort.CohortError
         Where files of the cohort are unsound, all of them in one report.
+    ValueError
+        Where the arrays of an earlier call are damaged; the message names their folder.
     OSError
         Where the disk is full. What is whole stays, and the next call goes on from there.
     """
@@ -272,20 +279,32 @@ def prepare(root: str | Path, preprocessing: Preprocessing, workers: int | None 
     manifest = folder / "manifest.json"
     if not manifest.is_file():
         _prepare_folder(folder, table, preprocessing, workers)
-    boxes = pd.read_csv(folder / "boxes.csv")
-    order = ["patient", "slice"]
-    if boxes[order].to_numpy().tolist() != table[order].to_numpy().tolist():
-        raise RuntimeError(f"{folder} does not fit the cohort in {root}; remove that folder and run again")
-    table = table.join(boxes[[*BOX_COLUMNS, "lost_px"]])
+    images, masks, boxes = _load(folder, table, preprocessing.image_size)
     return Prepared(
-        images=np.load(folder / "images.npy", mmap_mode="r"),
-        masks=np.load(folder / "masks.npy", mmap_mode="r"),
-        table=table,
+        images=images,
+        masks=masks,
+        table=table.join(boxes[[*BOX_COLUMNS, "lost_px"]]),
         preprocessing=preprocessing,
         fingerprint=fingerprint,
         root=Path(root),
         folder=folder,
     )
+
+
+def _load(folder: Path, table: pd.DataFrame, size: int) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """Images, masks and boxes as they lie in a finished folder, checked against the cohort's table."""
+    again = f"Remove the folder {folder} and run again: it is prepared anew."
+    try:
+        arrays = [np.load(folder / name, mmap_mode="r") for name in ("images.npy", "masks.npy")]
+        boxes = pd.read_csv(folder / "boxes.csv")
+        slices = boxes[["patient", "slice"]].to_numpy().tolist()
+        boxes[[*BOX_COLUMNS, "lost_px"]]
+    except (ValueError, EOFError, KeyError, FileNotFoundError) as error:  # a file is missing, cut or overwritten
+        raise ValueError(f"The prepared arrays are damaged ({error}). {again}") from error
+    shape = (len(table), size, size)
+    if slices != table[["patient", "slice"]].to_numpy().tolist() or [a.shape for a in arrays] != [(*shape, 3), shape]:
+        raise ValueError(f"The prepared arrays do not fit the cohort in {table.attrs['root']}. {again}")
+    return *arrays, boxes
 
 
 def _prepare_folder(folder: Path, table: pd.DataFrame, preprocessing: Preprocessing, workers: int | None) -> None:
@@ -308,10 +327,10 @@ def _prepare_folder(folder: Path, table: pd.DataFrame, preprocessing: Preprocess
                 _write_rows(folder / file, int(slices.index[0]), block)
             # The patient's own file says that its arrays are whole, so it comes after them.
             with write_atomically(done) as part:
-                _box_table(slices, boxes, masks).to_csv(part, index=False)
+                box_table(slices, boxes, masks).to_csv(part, index=False)
         return len(slices)
 
-    _for_each_patient(prepare_patient, patients, number, workers, "preparing slices")
+    for_each_patient(prepare_patient, patients, number, workers, "preparing slices")
     boxes = pd.concat([pd.read_csv(folder / "patients" / f"{name}.csv") for name, _ in patients])
     with write_atomically(folder / "boxes.csv") as part:
         boxes.to_csv(part, index=False)
@@ -326,7 +345,7 @@ def _prepare_folder(folder: Path, table: pd.DataFrame, preprocessing: Preprocess
         part.write_text(json.dumps(record, indent=2) + "\n")
 
 
-def _for_each_patient(
+def for_each_patient(
     work: Callable[[str, pd.DataFrame], int], patients: list, slices: int, workers: int | None, what: str
 ) -> None:
     """Call `work` for every patient in threads, with one progress bar of slices.
@@ -368,76 +387,9 @@ def _write_rows(path: Path, first: int, block: np.ndarray) -> None:
     """
     array = np.load(path, mmap_mode="r")
     if array.shape[1:] != block.shape[1:] or first + len(block) > len(array):
-        raise RuntimeError(f"{path} has shape {array.shape}; remove its folder and run again")
+        raise ValueError(f"{path} has shape {array.shape}. Remove the folder {path.parent} and run again.")
     with open(path, "r+b") as file:
         file.seek(array.offset + first * block[0].nbytes)
         file.write(np.ascontiguousarray(block).data)
         file.flush()
         os.fsync(file.fileno())
-
-
-# ---------------------------------------------------------------- the article's files
-
-
-def save_crops(
-    root: str | Path,
-    folder: str | Path,
-    contrast: str = "clahe",
-    crop: str = "slice",
-    margin_px: int = 0,
-    patients: Sequence[str] | None = None,
-    workers: int | None = None,
-) -> Path:
-    """Write the cropped images and masks as TIFFs in Kaggle's layout, as the article does.
-
-    Nothing is resized. ``boxes.csv`` says where each crop comes from, so that
-    `brainseg.crop.restore` can put it back. It is written last: without it the folder is unfinished.
-
-    Parameters
-    ----------
-    root : str or Path
-        From `brainseg.cohort.find_cohort`.
-    folder : str or Path
-        Where to write ``<patient>/<patient>_<k>.tif`` and ``..._<k>_mask.tif``. Files of an earlier
-        call are replaced.
-    contrast, crop, margin_px
-        As in `Preprocessing`; the defaults are the article's.
-    patients : list of str, optional
-        Only these; default: all.
-
-    Returns
-    -------
-    Path of ``boxes.csv``, with ``patient, slice, top, bottom, left, right, lost_px``.
-
-    Raises
-    ------
-    ValueError
-        Where a setting or a patient is not known.
-    """
-    preprocessing = Preprocessing(contrast=contrast, crop=crop, margin_px=margin_px, normalise="none")
-    table = index_cohort(root)
-    wanted = table["patient"].unique() if patients is None else list(patients)
-    unknown = sorted(set(wanted) - set(table["patient"]))
-    if unknown:
-        raise ValueError(f"no patient {unknown[0]!r} in {root}; the first is {table['patient'].iloc[0]!r}")
-    folder = Path(folder)
-    boxes_file = folder / "boxes.csv"
-    boxes_file.unlink(missing_ok=True)
-    groups = [(name, slices) for name, slices in table.groupby("patient", sort=False) if name in set(wanted)]
-    found: dict[str, pd.DataFrame] = {}
-
-    def save_patient(name: str, slices: pd.DataFrame) -> int:
-        images, masks = read_patient(table, name)
-        boxes, images = boxes_and_images(images, preprocessing)
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for image, mask, box, number in zip(images, masks, boxes, slices["slice"], strict=True):
-            path = folder / name / f"{name}_{number}"
-            tifffile.imwrite(f"{path}.tif", cut(image, box), photometric="rgb")
-            tifffile.imwrite(f"{path}_mask.tif", cut(mask, box).astype(np.uint8) * 255, photometric="minisblack")
-        found[name] = _box_table(slices, boxes, masks)
-        return len(slices)
-
-    _for_each_patient(save_patient, groups, sum(len(slices) for _, slices in groups), workers, "saving crops")
-    with write_atomically(boxes_file) as part:
-        pd.concat([found[name] for name, _ in groups]).to_csv(part, index=False)
-    return boxes_file

@@ -48,9 +48,9 @@ from brainseg.crop import (
     CANNY_THRESHOLDS, MARGIN_PX, Box, crop_and_resize, crop_stages,
     head_silhouette, restore, slice_box, square_box,
 )
+from brainseg.crops import save_crops
 from brainseg.figures import crop as draw
 from brainseg.paths import build_folder
-from brainseg.prepare import save_crops
 from brainseg.splits import split_by_patient
 
 root = find_cohort(data)

@@ -1,0 +1,103 @@
+"""The article's files: a cohort's cropped images and masks as TIFFs.
+
+The networks of this study do not read them; `brainseg.prepare` makes their arrays.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tifffile
+
+from brainseg.cohort import index_cohort, read_patient
+from brainseg.crop import crop as cut
+from brainseg.paths import folder_atomically
+from brainseg.prepare import Preprocessing, box_table, boxes_and_images, for_each_patient
+
+
+def save_crops(
+    root: str | Path,
+    folder: str | Path,
+    contrast: str = "clahe",
+    crop: str = "slice",
+    margin_px: int = 0,
+    patients: Sequence[str] | None = None,
+    workers: int | None = None,
+) -> Path:
+    """Write the cropped images and masks as TIFFs in Kaggle's layout, as the article does.
+
+    Nothing is resized. ``boxes.csv`` says where each crop comes from, so that
+    `brainseg.crop.restore` can put it back. The folder appears when all of it is written.
+
+    Parameters
+    ----------
+    root : str or Path
+        From `brainseg.cohort.find_cohort`.
+    folder : str or Path
+        Gets ``<patient>/<patient>_<k>.tif`` and ``..._<k>_mask.tif``. It must be new, empty, or the
+        result of an earlier call, which is replaced as a whole.
+    contrast, crop, margin_px
+        As in `Preprocessing`; the defaults are the article's.
+    patients : list of str, optional
+        Only these; default: all.
+    workers : int, optional
+        Threads; default: one for each processor core.
+
+    Returns
+    -------
+    Path of ``boxes.csv``, with ``patient, slice, top, bottom, left, right, lost_px``.
+
+    Raises
+    ------
+    ValueError
+        Where a setting or a patient is not known, or the folder lies in the cohort or holds other files.
+    """
+    preprocessing = Preprocessing(contrast=contrast, crop=crop, margin_px=margin_px, normalise="none")
+    folder = Path(folder).expanduser().resolve()
+    _check_place(folder, Path(root).resolve())
+    table = index_cohort(root)
+    wanted = set(table["patient"] if patients is None else patients)
+    if unknown := sorted(wanted - set(table["patient"])):
+        raise ValueError(f"no patient {unknown[0]!r} in {root}; the first is {table['patient'].iloc[0]!r}")
+    if not wanted:
+        raise ValueError("no patient was named: leave `patients` out for all of them")
+    groups = [(name, slices) for name, slices in table.groupby("patient", sort=False) if name in wanted]
+    found: dict[str, pd.DataFrame] = {}
+    with folder_atomically(folder) as part:
+
+        def save_patient(name: str, slices: pd.DataFrame) -> int:
+            images, masks = read_patient(table, name)
+            boxes, images = boxes_and_images(images, preprocessing)
+            (part / name).mkdir()
+            for image, mask, box, number in zip(images, masks, boxes, slices["slice"], strict=True):
+                path = part / name / f"{name}_{number}"
+                tifffile.imwrite(f"{path}.tif", cut(image, box), photometric="rgb")
+                tifffile.imwrite(f"{path}_mask.tif", cut(mask, box).astype(np.uint8) * 255, photometric="minisblack")
+            found[name] = box_table(slices, boxes, masks)
+            return len(slices)
+
+        for_each_patient(save_patient, groups, sum(len(slices) for _, slices in groups), workers, "saving crops")
+        pd.concat([found[name] for name, _ in groups]).to_csv(part / "boxes.csv", index=False)
+        _check_place(folder, Path(root).resolve())  # nothing else was put there meanwhile
+        if folder.exists():
+            shutil.rmtree(folder)
+    return folder / "boxes.csv"
+
+
+def _check_place(folder: Path, root: Path) -> None:
+    """Refuse a folder where files would be lost that these crops did not write."""
+    new = "Name a new folder outside the cohort."
+    if folder.is_relative_to(root):
+        raise ValueError(f"{folder} lies in the cohort {root}: the crops would overwrite or mingle with its slices. {new}")
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is a file. {new}")
+    boxes = folder / "boxes.csv"
+    written = {boxes.name, *pd.read_csv(boxes, usecols=["patient"])["patient"]} if boxes.is_file() else set()
+    if others := sorted(path.name for path in folder.iterdir() if path.name not in written):
+        raise ValueError(f"{folder} holds {others[0]!r}, which is no crop of an earlier call. {new}")

@@ -1,0 +1,95 @@
+"""The article's files: what they hold, where they may be written, and that they are whole or absent."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from conftest import PATIENTS, SLICES
+
+from brainseg import crops as C
+from brainseg.cohort import index_cohort, read_image, read_mask
+from brainseg.crop import Box
+from brainseg.crops import save_crops
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_saved_crops_can_be_put_back(tiny_cohort, tmp_path):
+    boxes = pd.read_csv(save_crops(tiny_cohort, tmp_path / "crops", contrast="none"))
+    assert len(boxes) == len(PATIENTS) * SLICES
+    for row in boxes.itertuples():
+        name = f"{row.patient}/{row.patient}_{row.slice}"
+        box = Box(row.top, row.bottom, row.left, row.right)
+        image = tifffile.imread(tmp_path / "crops" / f"{name}.tif")
+        mask = tifffile.imread(tmp_path / "crops" / f"{name}_mask.tif")
+        source, truth = read_image(tiny_cohort / f"{name}.tif"), read_mask(tiny_cohort / f"{name}_mask.tif")
+        assert np.array_equal(image, source[box.top : box.bottom, box.left : box.right])
+        assert mask.dtype == np.uint8 and set(np.unique(mask)) <= {0, 255}
+        whole = np.zeros((256, 256), bool)
+        whole[box.top : box.bottom, box.left : box.right] = mask > 0
+        assert (truth & ~whole).sum() == row.lost_px
+        assert not (whole & ~truth).any()
+
+
+def test_crops_of_a_few_patients(tiny_cohort, tmp_path):
+    boxes = pd.read_csv(save_crops(tiny_cohort, tmp_path / "crops", patients=[PATIENTS[2]]))
+    assert boxes["patient"].unique().tolist() == [PATIENTS[2]]
+    assert [path.name for path in (tmp_path / "crops").iterdir() if path.is_dir()] == [PATIENTS[2]]
+    with pytest.raises(ValueError, match="TEST_XX"):
+        save_crops(tiny_cohort, tmp_path / "crops", patients=["TEST_XX_0000_20000101"])
+
+
+@pytest.mark.parametrize("place", [".", "crops", PATIENTS[0]])
+def test_the_cohort_is_never_written_to(tiny_cohort, place):
+    before = contents(tiny_cohort)
+    with pytest.raises(ValueError, match="lies in the cohort"):
+        save_crops(tiny_cohort, tiny_cohort / place)
+    assert contents(tiny_cohort) == before
+
+
+def test_neither_is_a_copy_of_it_nor_a_folder_with_other_files(tiny_cohort, tmp_path):
+    copy = shutil.copytree(tiny_cohort, tmp_path / "copy")
+    before = contents(copy)
+    with pytest.raises(ValueError, match="holds 'TEST_AA_0001_20000101', which is no crop"):
+        save_crops(tiny_cohort, copy)
+    assert contents(copy) == before
+    save_crops(tiny_cohort, tmp_path / "crops", patients=PATIENTS[:1])
+    (tmp_path / "crops" / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="holds 'notes.txt'"):
+        save_crops(tiny_cohort, tmp_path / "crops", patients=PATIENTS[:1])
+    assert (tmp_path / "crops" / "notes.txt").read_text() == "mine"
+    with pytest.raises(ValueError, match="is a file"):
+        save_crops(tiny_cohort, tmp_path / "crops" / "notes.txt")
+
+
+def test_an_earlier_result_is_replaced_as_a_whole(tiny_cohort, tmp_path):
+    (tmp_path / "crops").mkdir()
+    save_crops(tiny_cohort, tmp_path / "crops", patients=PATIENTS[:2])
+    save_crops(tiny_cohort, tmp_path / "crops", patients=PATIENTS[1:3])
+    assert {path.name for path in (tmp_path / "crops").iterdir()} == {"boxes.csv", *PATIENTS[1:3]}
+    assert {path.name for path in tmp_path.iterdir()} == {"crops", "tiny"}
+
+
+def test_a_crash_while_saving_leaves_what_was_there(tiny_cohort, tmp_path, monkeypatch):
+    save_crops(tiny_cohort, tmp_path / "crops", patients=PATIENTS[:1])
+    before = contents(tmp_path / "crops")
+    honest, written = tifffile.imwrite, []
+
+    def breaks(*arguments, **options):
+        if len(written) == 3:
+            raise OSError(28, "No space left on device")
+        written.append(arguments[0])
+        honest(*arguments, **options)
+
+    monkeypatch.setattr(C.tifffile, "imwrite", breaks)
+    for folder in ("crops", "new"):
+        written.clear()
+        with pytest.raises(OSError, match="No space left"):
+            save_crops(tiny_cohort, tmp_path / folder, contrast="none")
+    assert contents(tmp_path / "crops") == before
+    assert {path.name for path in tmp_path.iterdir()} == {"crops", "tiny"}
+    assert len(index_cohort(tiny_cohort)) == len(PATIENTS) * SLICES
