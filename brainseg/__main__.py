@@ -14,6 +14,10 @@ DATA_HELP = (
     '"kaggle": the real one, downloaded when absent; or a folder in Kaggle\'s layout'
 )
 
+# What the build folder holds. BRAINSEG_BUILD may name any folder, so nothing else in it is ever removed.
+BOOK = ("executed", "src", "html", "site", "book.log")
+DATA = ("cohorts", "prepared", "crops", "runs")
+
 
 def data(arguments: argparse.Namespace) -> None:
     """Find a cohort, download it where it is absent, check every file, and print what it holds."""
@@ -40,7 +44,7 @@ def prepare(arguments: argparse.Namespace) -> None:
     Training needs no such folder: it prepares its arrays by itself.
     """
     from brainseg.cohort import find_cohort
-    from brainseg.prepare import save_crops
+    from brainseg.crops import save_crops
 
     root = find_cohort(arguments.data)
     print(save_crops(root, arguments.folder, arguments.contrast, arguments.crop, arguments.margin_px))
@@ -69,6 +73,8 @@ def predict(arguments: argparse.Namespace) -> None:
 
     table = predict_folder(arguments.slices, arguments.out, arguments.run, arguments.threshold)
     print(f"{len(table)} slices, tumour seen on {(table['predicted_px'] > 0).sum()}, written to {arguments.out}")
+    if known := table.loc[table["seen_in_training"], "patient"].nunique():
+        print(f"warning: the run was trained or chosen on {known} of these patients (column seen_in_training)")
 
 
 def readme(arguments: argparse.Namespace) -> None:
@@ -88,17 +94,26 @@ def pair(arguments: argparse.Namespace) -> None:
 
 
 def clean(arguments: argparse.Namespace) -> None:
-    """Remove the executed notebooks and the book; with --all also cohorts, prepared arrays and weights."""
+    """Remove the executed notebooks and the book; with --all also cohorts, prepared arrays and weights.
+
+    Only what this project writes into its build folder is removed.
+    """
     import shutil
 
     from brainseg.paths import build_folder
 
     build = build_folder()
-    parts = [build] if arguments.all else [build / part for part in ("executed", "src", "html", "site")]
-    for part in parts:
-        if part.exists():
+    for name in [*BOOK, *(DATA if arguments.all else ())]:
+        part = build / name
+        if part.is_dir():
             shutil.rmtree(part)
-            print(f"removed: {part}")
+        elif part.is_file():
+            part.unlink()
+        else:
+            continue
+        print(f"removed: {part}")
+    if arguments.all and build.is_dir() and not any(build.iterdir()):
+        build.rmdir()
 
 
 def test(arguments: argparse.Namespace) -> None:

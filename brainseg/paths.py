@@ -21,10 +21,20 @@ def build_folder() -> Path:
 
     The environment variable ``BRAINSEG_BUILD`` names it; without that it is ``_build`` in the
     checkout, and ``~/.cache/brainseg`` where the package was installed without its checkout.
+
+    Raises
+    ------
+    ValueError
+        Where ``BRAINSEG_BUILD`` names the home folder or one above it.
     """
     named = os.environ.get("BRAINSEG_BUILD")
     if named:
-        return Path(named).expanduser().resolve()
+        folder = Path(named).expanduser().resolve()
+        home = Path(os.path.expanduser("~"))  # stays "~" for a user without a home, where Path.home() fails
+        if home.is_absolute() and home.resolve().is_relative_to(folder):
+            # Folders such as src and html are emptied in it, and these may well be the user's own here.
+            raise ValueError(f"BRAINSEG_BUILD is {folder}, which holds your own files too. Name a folder for the build alone.")
+        return folder
     root = project_root()
     return root / "_build" if root else Path.home() / ".cache" / "brainseg"
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from brainseg.batches import predict_images
 from brainseg.cohort import FLAIR, CohortError, read_image
+from brainseg.cohort.find import PATIENT
 from brainseg.crop import crop_and_resize, restore
 from brainseg.paths import write_atomically
 from brainseg.prepare import boxes_and_images
@@ -29,7 +30,8 @@ def predict_folder(slices: str | Path, out: str | Path, run_folder: str | Path, 
     Parameters
     ----------
     slices : path
-        Holds 256x256x3 uint8 TIFFs, in itself or in folders below; ``*_mask.tif`` files are left alone.
+        Holds 256x256x3 uint8 TIFFs, in itself or in folders below. Masks (``*_mask.tif``) and what an
+        earlier call wrote (``*_predicted.tif``) are left alone.
     out : path
         Gets, in the same folders, ``NAME_predicted.tif`` (uint8, 0 or 255) and ``NAME_overlay.png``
         (FLAIR with the predicted outline), and ``predictions.csv``, written last.
@@ -41,12 +43,16 @@ def predict_folder(slices: str | Path, out: str | Path, run_folder: str | Path, 
     Returns
     -------
     DataFrame
-        One row a slice: ``slice`` (path below `slices`), ``predicted_px``, ``highest_probability``.
+        One row per slice: ``slice`` (path below `slices`), ``patient`` (name of its folder),
+        ``predicted_px``, ``highest_probability``, and ``seen_in_training``: whether the run was trained
+        or its best epoch chosen on this patient, or on another date of the same case. Scores of such
+        slices say nothing about new patients.
 
     Raises
     ------
     CohortError
-        Where there are no slices or some cannot be read; all of them in one report.
+        Where there are no slices, some cannot be read, or two would give the same output; all of them
+        in one report.
     ValueError
         Where the run or the threshold is unusable.
     """
@@ -54,13 +60,16 @@ def predict_folder(slices: str | Path, out: str | Path, run_folder: str | Path, 
     if not 0 < threshold < 1:
         raise ValueError(f"threshold must lie between 0 and 1, not {threshold}")
     images = _read_all(slices)
-    model, preprocessing, _ = load_network(run_folder)
+    model, preprocessing, record = load_network(run_folder)
+    seen = {_case(patient) for part in record["patients"].values() for patient in part}
     size = preprocessing.image_size
+    (out / "predictions.csv").unlink(missing_ok=True)
     rows = []
     for folder, named in tqdm(_by_folder(images).items(), desc="predicting", unit="patient"):
         stack = np.stack(list(named.values()))
         boxes, enhanced = boxes_and_images(stack, preprocessing)
         inputs = np.stack([crop_and_resize(image, box, size) for image, box in zip(enhanced, boxes, strict=True)])
+        patient = (slices / folder).resolve().name
         (out / folder).mkdir(parents=True, exist_ok=True)
         for path, image, box, small in zip(named, stack, boxes, predict_images(model, inputs), strict=True):
             probability = restore(small, box)
@@ -69,8 +78,9 @@ def predict_folder(slices: str | Path, out: str | Path, run_folder: str | Path, 
                 tifffile.imwrite(part, mask.astype(np.uint8) * 255, photometric="minisblack")
             with write_atomically(out / folder / f"{path.stem}_overlay.png") as part:
                 cv2.imwrite(str(part), _overlay(image, mask))
-            rows.append((str(path), int(mask.sum()), float(probability.max())))
-    table = pd.DataFrame(rows, columns=["slice", "predicted_px", "highest_probability"])
+            rows.append((str(path), patient, int(mask.sum()), float(probability.max()), _case(patient) in seen))
+    columns = ["slice", "patient", "predicted_px", "highest_probability", "seen_in_training"]
+    table = pd.DataFrame(rows, columns=columns)
     with write_atomically(out / "predictions.csv") as part:
         table.to_csv(part, index=False)
     return table
@@ -78,11 +88,14 @@ def predict_folder(slices: str | Path, out: str | Path, run_folder: str | Path, 
 
 def _read_all(slices: Path) -> dict[Path, np.ndarray]:
     """Every slice below the folder by its path below it, or one report of all that cannot be read."""
-    paths = [p for p in slices.rglob("*") if p.suffix.lower() in (".tif", ".tiff") and not p.stem.endswith("_mask")]
+    tiffs = (path for path in slices.rglob("*") if path.suffix.lower() in (".tif", ".tiff"))
+    paths = [path for path in tiffs if not path.stem.endswith(("_mask", "_predicted"))]
     if not paths:
         raise CohortError([f"{slices} holds no .tif slices. Name a folder with 256x256x3 TIFF images in it or below."])
-    images, problems = {}, []
+    images, problems, named = {}, [], {}
     for path in sorted(paths, key=_natural):
+        if (other := named.setdefault(path.with_suffix(""), path)) != path:
+            problems.append(f"{path} and {other.name} would give the same files. Rename one or move it away.")
         try:
             images[path.relative_to(slices)] = read_image(path)
         except CohortError as error:
@@ -90,6 +103,11 @@ def _read_all(slices: Path) -> dict[Path, np.ndarray]:
     if problems:
         raise CohortError(problems)
     return images
+
+
+def _case(patient: str) -> str:
+    """The case of a folder in Kaggle's layout, which is its name without the date; any other name as it is."""
+    return patient.rpartition("_")[0] if PATIENT.fullmatch(patient) else patient
 
 
 def _natural(path: Path) -> tuple:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from pathlib import Path
 
 import keras
@@ -23,10 +25,16 @@ def load_weights(model: keras.Model, path: Path) -> None:
     Raises
     ------
     ValueError
-        Where the file's arrays do not fit the model.
+        Where the file is missing or damaged, or its arrays do not fit the model.
     """
-    with np.load(path) as arrays:
-        weights = [arrays[name].astype(np.float32) for name in sorted(arrays)]
+    try:
+        with np.load(path) as arrays:
+            weights = [arrays[name].astype(np.float32) for name in sorted(arrays)]
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, AttributeError, FileNotFoundError) as error:
+        folder = Path(path).parent
+        raise ValueError(
+            f"The weights {path} are missing or damaged ({error}). Remove the folder {folder} and train the run again."
+        ) from error
     expected = [w.shape for w in model.get_weights()]
     if [w.shape for w in weights] != expected:
         raise ValueError(f"{path} does not hold weights of this {model.name}: other widths, depth or size")

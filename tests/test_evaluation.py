@@ -1,12 +1,14 @@
 """Evaluation and prediction: counts by hand, and the way from files to files."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from conftest import PATIENTS
 
 keras = pytest.importorskip("keras")
 from brainseg import evaluation  # noqa: E402
@@ -141,6 +143,54 @@ def test_predict_reports_every_unreadable_slice_and_writes_nothing(run, tmp_path
     assert not (tmp_path / "out").exists()
     with pytest.raises(CohortError, match="holds no .tif slices"):
         predict_folder(tmp_path / "nowhere", tmp_path / "out", run.folder)
+
+
+def test_two_slices_with_one_output_are_reported(run, tmp_path):
+    folder = tmp_path / "slices"
+    folder.mkdir()
+    for name in ("a_1.tif", "a_1.tiff", "a_2.tif"):
+        tifffile.imwrite(folder / name, np.zeros((256, 256, 3), np.uint8), photometric="rgb")
+    with pytest.raises(CohortError, match=r"a_1\.tiff? and a_1\.tiff? would give the same files") as caught:
+        predict_folder(folder, tmp_path / "out", run.folder)
+    assert len(caught.value.problems) == 1
+
+
+def test_predicting_into_the_folder_of_slices_can_be_repeated(run, tiny_cohort):
+    first = predict_folder(tiny_cohort, tiny_cohort, run.folder)
+    pd.testing.assert_frame_equal(predict_folder(tiny_cohort, tiny_cohort, run.folder), first)
+
+
+def test_an_interrupted_prediction_leaves_no_older_table(run, tiny_cohort, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    predict_folder(tiny_cohort, out, run.folder)
+
+    def breaks(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("brainseg.predict.tifffile.imwrite", breaks)
+    with pytest.raises(OSError, match="No space left"):
+        predict_folder(tiny_cohort, out, run.folder)
+    assert not (out / "predictions.csv").exists()
+
+
+def test_patients_that_the_run_has_seen_are_marked(run, tiny_cohort, tmp_path, capsys):
+    from brainseg.__main__ import main
+
+    slices = tmp_path / "slices"
+    seen, again, new = PATIENTS[0], PATIENTS[1].rpartition("_")[0] + "_20110101", "TEST_CC_0009_20000101"
+    for source, name in ((seen, seen), (PATIENTS[1], again), (PATIENTS[2], new)):
+        (slices / name).mkdir(parents=True)
+        for number in (1, 2):
+            shutil.copy(tiny_cohort / source / f"{source}_{number}.tif", slices / name / f"{name}_{number}.tif")
+    table = predict_folder(slices, tmp_path / "out", run.folder)
+    marks = table.groupby("patient")["seen_in_training"]
+    assert marks.first().to_dict() == marks.last().to_dict() == {seen: True, again: True, new: False}
+    # The folder itself may be the patient's.
+    assert predict_folder(slices / seen, tmp_path / "one", run.folder)["seen_in_training"].all()
+    main(["predict", str(slices), str(tmp_path / "out"), "--run", str(run.folder)])
+    assert "trained or chosen on 2 of these patients" in capsys.readouterr().out
+    main(["predict", str(slices / new), str(tmp_path / "new"), "--run", str(run.folder)])
+    assert "trained or chosen" not in capsys.readouterr().out
 
 
 def test_a_folder_that_holds_no_run_is_refused(tmp_path):

@@ -165,6 +165,26 @@ def test_weights_come_back_and_do_not_fit_another_width(tmp_path):
         load_weights(wider, tmp_path / "weights.npz")
 
 
+@pytest.mark.parametrize("damage", ["cut", "empty", "garbled", "no archive", "gone"])
+def test_damaged_weights_are_an_error_that_says_what_to_do(tmp_path, damage):
+    model = build_model("unet", 32, filters=2, depth=2)
+    path = tmp_path / "best.npz"
+    save_weights(model, path)
+    data = path.read_bytes()
+    middle = len(data) // 2
+    damaged = {
+        "cut": data[:middle],
+        "empty": b"",
+        "garbled": data[:100] + bytes(middle) + data[100 + middle :],
+        "no archive": b"weights",
+    }
+    path.unlink()
+    if damage != "gone":
+        path.write_bytes(damaged[damage])
+    with pytest.raises(ValueError, match=f"Remove the folder {tmp_path} and train the run again"):
+        load_weights(model, path)
+
+
 def test_predictions_do_not_depend_on_the_batch_and_mirroring_undoes_itself(prepared):
     model = build_model("unet", 32, filters=2, depth=2)
     rows = np.arange(len(prepared.table))
