@@ -73,6 +73,18 @@ def test_two_trees_that_differ_are_refused(tiny_cohort):
         find_cohort(tiny_cohort.parent)
 
 
+@pytest.mark.parametrize("whole", ["kaggle_3m", "lgg-mri-segmentation/kaggle_3m"])
+def test_an_incomplete_copy_beside_a_whole_one_is_refused(tiny_cohort, tmp_path, whole):
+    for inside in ("kaggle_3m", "lgg-mri-segmentation/kaggle_3m"):
+        copy = shutil.copytree(tiny_cohort, tmp_path / "data" / inside)
+        if inside != whole:
+            image_of(copy, 2, PATIENTS[3]).unlink()
+            mask_of(copy, 2, PATIENTS[3]).unlink()
+    with pytest.raises(CohortError, match=f"{PATIENTS[3]} holds (10|8) files and .*{PATIENTS[3]} holds (10|8)"):
+        find_cohort(tmp_path / "data")
+    assert find_cohort(tmp_path / "data" / whole) == tmp_path / "data" / whole
+
+
 def test_missing_folder(tmp_path):
     with pytest.raises(CohortError, match="nowhere is not a folder"):
         find_cohort(tmp_path / "nowhere")
@@ -193,7 +205,7 @@ def test_read_patient_stacks_slices_in_order(tiny_cohort):
 
 
 def test_read_patient_unknown(tiny_cohort):
-    with pytest.raises(KeyError, match="no patient 'X'"):
+    with pytest.raises(CohortError, match="no patient 'X'"):
         read_patient(index(tiny_cohort), "X")
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from pathlib import Path
 
 from brainseg.cohort.read import CohortError
 from brainseg.paths import build_folder
+from brainseg.provenance import code_digest
 
 PATIENT = re.compile(r"[A-Z]+_[A-Z0-9]{2}_[A-Z0-9]{4}_\d{8}")
 SYNTHETIC_PROJECT = "PHANTOM_"
@@ -29,7 +29,8 @@ def find_cohort(data: str | Path) -> Path:
     Raises
     ------
     CohortError
-        Where the folder is missing, empty, or holds no patient folder.
+        Where the folder is missing, empty, or holds no patient folder; where it holds two trees that
+        differ in their patients or in a patient's number of files.
     """
     name, _, number = str(data).partition(":")
     if name == "phantom":
@@ -61,6 +62,13 @@ def find_cohort(data: str | Path) -> Path:
                 f"{root} holds {len(found[root])} patients and {other} holds {len(found[other])}, and they are "
                 "not the same ones. Name the one folder that you mean."
             )
+        for name in found[root]:
+            counts = [len(list((tree / name).glob("*.tif"))) for tree in (root, other)]
+            if counts[0] != counts[1]:
+                raise CohortError(
+                    f"{root / name} holds {counts[0]} files and {other / name} holds {counts[1]}: one copy is not "
+                    "whole. Name the one folder that you mean."
+                )
     return root
 
 
@@ -80,10 +88,7 @@ def _phantom(number: str) -> Path:
 
 def _phantom_code() -> str:
     """Eight hexadecimal digits that change with the code of `brainseg.phantom`."""
-    digest = hashlib.sha256()
-    for path in sorted((Path(__file__).parent.parent / "phantom").glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:8]
+    return code_digest(*sorted((Path(__file__).parent.parent / "phantom").glob("*.py")))[:8]
 
 
 def patient_folders(root: Path) -> list[str]:

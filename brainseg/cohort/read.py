@@ -136,12 +136,12 @@ def read_patient(table: pd.DataFrame, patient: str) -> tuple[np.ndarray, np.ndar
 
     Raises
     ------
-    KeyError
-        Where the table holds no such patient.
+    CohortError
+        Where the table holds no such patient, or a file cannot be read.
     """
     rows = table[table["patient"] == patient].sort_values("slice")
     if rows.empty:
-        raise KeyError(f"no patient {patient!r} in this table; the first is {table['patient'].iloc[0]!r}")
+        raise CohortError(f"no patient {patient!r} in this table; the first is {table['patient'].iloc[0]!r}")
     images = np.stack([read_image(path) for path in rows["image_path"]])
     masks = np.stack([read_mask(path) for path in rows["mask_path"]])
     return images, masks
@@ -174,5 +174,5 @@ def read_patient_table(root: str | Path) -> pd.DataFrame:
         raise CohortError(f"{path} names a patient {odd[0]!r}, expected names such as TCGA_CS_4941. {again}")
     twice = table.loc[table["Patient"].duplicated(), "Patient"]
     if len(twice):
-        raise CohortError(f"{path} names {twice.iloc[0]} more than once. Keep one row a patient.")
+        raise CohortError(f"{path} names {twice.iloc[0]} more than once. Keep one row per patient.")
     return table.rename(columns={"Patient": "case"}).set_index("case")
