@@ -10,13 +10,15 @@ import sys
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 from conftest import write_cohort
 
 from brainseg.paths import project_root
-from brainseg.study import StudyError, make_book, make_notebook, pair
+from brainseg.study import StudyError, make_book, make_notebook, make_readme, pair
 from brainseg.study.book import configuration, repository_address
 from brainseg.study.notebooks import choose_parameters, parameters_of, read_source, unpaired
+from brainseg.study.results import BEGIN, END, fill_readme, keep_results
 
 FIRST = '''# ---
 # jupyter:
@@ -252,6 +254,39 @@ def test_the_banners_say_what_a_page_was_executed_on(root, tmp_path):
         assert "1 patients, 5 slices, 2 of them with tumour" in text
 
 
+def test_places_are_hidden_in_texts_and_nowhere_else(tmp_path, monkeypatch):
+    from brainseg.study.book import published
+
+    monkeypatch.setenv("HOME", "/ho")
+    monkeypatch.setenv("BRAINSEG_BUILD", "/ho/study/_build")
+    picture = "iVBORw0KGgo/ho/A+/ho/study"
+    outputs_ = [
+        nbformat.v4.new_output("stream", text="in /ho/study/_build/runs, /ho/study and file:///ho/x.csv; '/ho'.\n"),
+        nbformat.v4.new_output("stream", text="/hot/ho /home/ho /ho2 /ho-old /ho.bak ~/ho /ho/studying"),
+        nbformat.v4.new_output(
+            "display_data",
+            {
+                "image/png": picture,
+                "application/papermill.record/image/png": picture,
+                "text/html": f'<a href="/ho/study/a">a</a><img src="data:image/png;base64,{picture}">',
+                "application/json": {"root": ["/ho/study"]},
+            },
+            metadata={"from": "/ho/study/a.py"},
+        ),
+    ]
+    cells = [nbformat.v4.new_markdown_cell("# Title"), nbformat.v4.new_code_cell("read('/ho/y')", outputs=outputs_)]
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"brainseg": {"cohort": None}})
+    shown = published(notebook, Path("/ho/study")).cells[1]
+    assert shown.source == "read('~/y')"
+    assert shown.outputs[0].text == "in _build/runs, . and file://~/x.csv; '~'.\n"
+    assert shown.outputs[1].text == "/hot/ho /home/ho /ho2 /ho-old /ho.bak ~/ho ~/studying"
+    data = shown.outputs[2].data
+    assert data["image/png"] == data["application/papermill.record/image/png"] == picture
+    assert data["text/html"] == f'<a href="./a">a</a><img src="data:image/png;base64,{picture}">'
+    assert data["application/json"] == {"root": ["."]}
+    assert shown.outputs[2].metadata["from"] == "./a.py"
+
+
 @pytest.mark.parametrize(
     ("address", "shown"),
     [
@@ -278,7 +313,75 @@ def test_the_address_comes_from_git(tmp_path, monkeypatch):
     assert repository_address(tmp_path) == "https://github.com/someone/study"
 
 
+# ---------------------------------------------------------------- the kept results
+
+
+class OnePage:
+    """An executed edition of one page, as far as its results are concerned."""
+
+    def __init__(self, folder, **parameters):
+        self.folder, self.parameters = folder, parameters
+
+    def record(self, name):
+        cohort = {"patients": 4, "slices": 20, "synthetic": True}
+        return {"cohort": cohort, "parameters": self.parameters, "versions": {}, "processor": "a machine"}
+
+
+SETTINGS = dict(fold=0, image_size=96, epochs=2, slices_per_epoch=8, seed=0)
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan")])
+def test_one_test_patient_has_no_interval(tmp_path, nothing):
+    (tmp_path / "README.md").write_text(f"# Study\n{BEGIN}\nformer text\n{END}\nafter\n")
+    table = pd.DataFrame(
+        {"model": ["U-Net", "FCN-32"], "patients": [1, 2], "mean": [0.5, 0.25], "low": [nothing, 0.1], "high": [nothing, 0.4],
+         "median": [0.5, 0.25], "worst": [0.5, 0.1]}
+    )  # fmt: skip
+    kept = keep_results(tmp_path, OnePage(tmp_path / "phantom-smoke", split_by="patient", **SETTINGS), "08", table)
+    fill_readme(tmp_path)
+    text = (tmp_path / "README.md").read_text()
+    assert "| U-Net | 0.500 | none (one patient) | 0.500 | 0.500 |" in text
+    assert "| FCN-32 | 0.250 | 0.10 to 0.40 | 0.250 | 0.100 |" in text
+    assert text.endswith("after\n") and "former text" not in text
+    assert "NaN" not in kept.read_text()
+
+
+def test_results_split_by_slice_are_not_kept(root, tmp_path):
+    with pytest.raises(StudyError, match="split by slice.*parts of patients"):
+        keep_results(tmp_path, OnePage(tmp_path / "x", split_by="slice", **SETTINGS), "08", pd.DataFrame())
+    with pytest.raises(StudyError, match="split by slice"):
+        make_readme("smoke", {"split_by": "slice"}, root=root)
+    assert not list(tmp_path.rglob("edition-*.json")) and not (tmp_path / "build" / "executed").exists()
+
+
 # ---------------------------------------------------------------- the command line
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_clean_removes_what_the_project_made_and_nothing_else(tmp_path, monkeypatch, everything):
+    from brainseg.__main__ import main
+
+    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
+    book, data = {"executed", "src", "html", "site"}, {"cohorts", "prepared", "crops", "runs"}
+    for name in book | data | {"letters"}:
+        (tmp_path / "build" / name / "below").mkdir(parents=True)
+    for name in ("book.log", "diary.txt"):
+        (tmp_path / "build" / name).write_text("text")
+    main(["clean", *(["--all"] if everything else [])])
+    left = {path.name for path in (tmp_path / "build").iterdir()}
+    assert left == {"letters", "diary.txt"} | (set() if everything else data)
+
+
+def test_the_home_folder_is_no_build_folder(tmp_path, monkeypatch, capsys):
+    from brainseg.__main__ import main
+
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    (tmp_path / "me" / "src").mkdir(parents=True)
+    for folder in (tmp_path, tmp_path / "me"):
+        monkeypatch.setenv("BRAINSEG_BUILD", str(folder))
+        with pytest.raises(SystemExit, match="error: BRAINSEG_BUILD is"):
+            main(["clean", "--all"])
+    assert (tmp_path / "me" / "src").is_dir()
 
 
 def test_help_answers_without_importing_the_study():

@@ -12,8 +12,8 @@ from pathlib import Path
 from brainseg.paths import project_root
 from brainseg.study.book import build_book
 from brainseg.study.execute import execute_edition
-from brainseg.study.notebooks import StudyError, pair
-from brainseg.study.results import fill_readme, keep_results
+from brainseg.study.notebooks import StudyError, pair, read_profile
+from brainseg.study.results import fill_readme, keep_results, refuse_split_by_slice
 from brainseg.study.status import results_of
 
 __all__ = ["StudyError", "make_book", "make_notebook", "make_readme", "pair", "study_root"]
@@ -90,9 +90,11 @@ def make_readme(profile: str = "quick", overrides: dict | None = None, root: Pat
     Raises
     ------
     StudyError
-        Where no page of the edition left a table of results.
+        Where no page of the edition left a table of results; before anything runs, where the parameters
+        split by slice.
     """
     root = root or study_root()
+    refuse_split_by_slice({**read_profile(root / "notebooks", profile), **(overrides or {})})
     edition = execute_edition(root, profile, overrides)
     found = results_of(edition)
     if not found:

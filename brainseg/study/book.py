@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -19,6 +18,9 @@ from brainseg.paths import build_folder
 from brainseg.study.execute import Edition
 from brainseg.study.notebooks import StudyError
 from brainseg.study.status import banner, status_page
+
+BINARY = re.compile(r"(image|audio|video)/(?!svg)|application/(pdf|octet-stream)")
+"""Kinds of output, as Jupyter names them, that are no text: a replacement in their base64 would spoil them."""
 
 
 def build_book(root: Path, edition: Edition) -> Path:
@@ -90,11 +92,29 @@ def published(notebook: NotebookNode, root: Path) -> NotebookNode:
     places = {build_folder(): "_build", root: ".", Path.home(): "~"}
     if os.path.isabs(data := str(given.get("data", ""))):
         places = {Path(data): Path(data).name, **places}
-    content = json.dumps(notebook)
-    for place, shown in places.items():
-        if len(place.parts) > 1:  # never the bare root of the file system
-            content = content.replace(json.dumps(str(place))[1:-1], shown)
-    return nbformat.from_dict(json.loads(content))
+    # Never the bare root of the file system.
+    return nbformat.from_dict(_without_places(notebook, {str(p): s for p, s in places.items() if len(p.parts) > 1}))
+
+
+def _without_places(value, places: dict[str, str]):
+    """A notebook, or a part of one, whose texts show `places` of this machine as they are called in the book.
+
+    Only whole paths are replaced, or whole beginnings of one; images and other binary outputs stay as they are.
+    """
+    # The longest first: the build folder may lie in the checkout, and that in the home folder.
+    known = "|".join(re.escape(place) for place in sorted(places, key=len, reverse=True))
+    path = re.compile(rf"(?:(?<=://)|(?<![\w.+/~-]))(?:{known})(?![\w+~-]|\.\w)")
+
+    def shown(value):
+        if isinstance(value, str):
+            return path.sub(lambda found: places[found[0]], value)
+        if isinstance(value, list):
+            return [shown(one) for one in value]
+        if isinstance(value, dict):
+            return {key: one if BINARY.search(key) else shown(one) for key, one in value.items()}
+        return value
+
+    return shown(value)
 
 
 def configuration(root: Path, repository: str | None) -> dict:

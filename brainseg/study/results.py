@@ -1,4 +1,4 @@
-"""The results that the project keeps: a small table an edition in ``results/``, and the README's block made of them."""
+"""The results that the project keeps: a small table per edition in ``results/``, and the README's block made of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from brainseg.study.notebooks import StudyError
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 COLUMNS = {
     "model": "network",
-    "mean": "mean Dice a patient",
+    "mean": "mean Dice per patient",
     "interval": "95 % interval",
     "median": "median",
     "worst": "worst",
@@ -23,20 +23,36 @@ COLUMNS = {
 
 
 def keep_results(root: Path, edition: Edition, page: str, table: pd.DataFrame) -> Path:
-    """Write an edition's table of results and where it comes from to ``results/edition-NAME.json``."""
+    """Write an edition's table of results and where it comes from to ``results/edition-NAME.json``.
+
+    Raises
+    ------
+    StudyError
+        Where the edition was split by slice.
+    """
     record = edition.record(page)
+    refuse_split_by_slice(record["parameters"])
     kept = {
         "edition": edition.folder.name,
         "cohort": record["cohort"],
         "parameters": record["parameters"],
         "versions": record["versions"],
         "processor": record["processor"],
-        "results": table.to_dict("records"),
+        "results": table.astype(object).where(table.notna(), None).to_dict("records"),  # JSON knows no NaN
     }
     path = root / "results" / f"edition-{edition.folder.name}.json"
     with write_atomically(path) as part:
         part.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def refuse_split_by_slice(parameters: dict) -> None:
+    """Raise a `StudyError` where an edition's parameters split by slice."""
+    if parameters.get("split_by") == "slice":
+        raise StudyError(
+            "An edition that was split by slice is not kept. Its test patients are parts of patients, and the networks "
+            "were trained on the other parts, so its Dice per patient would flatter them. Use split_by=patient."
+        )
 
 
 def fill_readme(root: Path) -> None:
@@ -72,11 +88,18 @@ def _section(record: dict) -> str:
         f"{values['image_size']} pixels, {values['epochs']} epochs of {values['slices_per_epoch']} slices, seed {values['seed']}, "
         f"on {record['processor']}."
     )
-    table["interval"] = [f"{low:.2f} to {high:.2f}" for low, high in zip(table["low"], table["high"], strict=True)]
     rows = [list(COLUMNS.values()), ["---"] * len(COLUMNS)]
-    rows += [[_cell(row[name]) for name in COLUMNS] for row in table.to_dict("records")]
+    rows += [[_cell({**row, "interval": _interval(row)}[name]) for name in COLUMNS] for row in record["results"]]
     return how + "\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def _interval(row: dict) -> str:
+    if pd.isna(row["low"]) or pd.isna(row["high"]):
+        return "none (one patient)" if row["patients"] == 1 else "none"
+    return f"{row['low']:.2f} to {row['high']:.2f}"
+
+
 def _cell(value) -> str:
+    if pd.isna(value):
+        return "none"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
