@@ -172,7 +172,7 @@ def _commands() -> argparse.ArgumentParser:
     of_prepare.add_argument("--data", default="phantom", help=DATA_HELP)
     contrasts, crops = ("none", "he", "clahe"), ("none", "slice", "patient")
     of_prepare.add_argument("--contrast", choices=contrasts, default="clahe", help="applied to each channel")
-    of_prepare.add_argument("--crop", choices=crops, default="slice", help="a box a slice, as in the article, or a patient")
+    of_prepare.add_argument("--crop", choices=crops, default="slice", help="a box per slice, as in the article, or per patient")
     of_prepare.add_argument("--margin-px", type=int, default=0, help="pixels added on each side of the box")
 
     for command, summary in (

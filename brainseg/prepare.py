@@ -5,7 +5,7 @@ alone, never from a mask. The result is a folder under ``_build/prepared/``::
 
     images.npy     uint8 (N, S, S, 3)
     masks.npy      uint8 (N, S, S), 255 times the share of tumour in a pixel
-    boxes.csv      one row a slice: its box, and the tumour pixels outside it
+    boxes.csv      one row per slice: its box, and the tumour pixels outside it
     manifest.json  written last; a folder without it is unfinished
 
 An interrupted run goes on with the patients that are still missing.
@@ -53,7 +53,7 @@ class Preprocessing:
         Side of the prepared slices, px.
     contrast : {"none", "he", "clahe"}
     crop : {"none", "slice", "patient"}
-        The whole frame; the article's box, one a slice; one square box a patient.
+        The whole frame; the article's box, one per slice; one square box per patient.
     margin_px : int, optional
         Pixels added on each side of the box. Where it is not given: `MARGIN_PX` for ``"patient"``,
         0 otherwise, as in the article.
@@ -157,7 +157,7 @@ class Prepared:
         Raises
         ------
         ValueError
-            Where there is not one prediction a row, or its size is not that of the images.
+            Where there is not one prediction per row, or its size is not that of the images.
         """
         rows = self._rows(rows)
         size = self.preprocessing.image_size

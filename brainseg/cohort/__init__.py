@@ -1,4 +1,4 @@
-"""The cohort: where it is, whether every file of it is sound, and one table with a row a slice.
+"""The cohort: where it is, whether every file of it is sound, and one table with a row per slice.
 
 The layout is that of the Kaggle data set ``mateuszbuda/lgg-mri-segmentation``::
 

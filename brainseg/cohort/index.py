@@ -1,4 +1,4 @@
-"""Checking every file of a cohort, and the table with a row a slice."""
+"""Checking every file of a cohort, and the table with a row per slice."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _INDEX_FORMAT = 1  # raise it when a column changes its meaning: old cache entri
 
 
 def index_cohort(root: str | Path, workers: int | None = None, progress: bool = True) -> pd.DataFrame:
-    """Check every file of a cohort and return one row a slice.
+    """Check every file of a cohort and return one row per slice.
 
     The result is kept under ``_build/cohorts/``. The key is every file's name, size and time of
     change, so a second call reads no image, and a changed file is noticed.

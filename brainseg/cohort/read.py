@@ -148,7 +148,7 @@ def read_patient(table: pd.DataFrame, patient: str) -> tuple[np.ndarray, np.ndar
 
 
 def read_patient_table(root: str | Path) -> pd.DataFrame:
-    """``data.csv``, one row a case, indexed by case (``TCGA_CS_4941``); gaps are NaN.
+    """``data.csv``, one row per case, indexed by case (``TCGA_CS_4941``); gaps are NaN.
 
     The file may know patients without images here, and the other way round.
 

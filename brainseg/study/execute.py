@@ -1,6 +1,6 @@
 """Executing the notebooks into an edition: every page with its provenance, and only what changed.
 
-An edition is a folder ``_build/executed/NAME`` with one executed notebook a page and a JSON file
+An edition is a folder ``_build/executed/NAME`` with one executed notebook per page and a JSON file
 beside it that says where it comes from. The same record stands in the notebook's metadata, and that
 one decides whether the page is up to date.
 """
