@@ -161,7 +161,7 @@ display(
         f"and a pixel accuracy of **{accuracy:.3f}**."
     )
 )
-if with_tumour.any():
+if 0 < with_tumour.sum() < len(test):
     tumour_iou = inflation.loc["IoU on tumour slices only", "ResUNet"]
     lift = round(round(all_iou, 2) - round(tumour_iou, 2), 2)
     display(
@@ -176,7 +176,7 @@ if with_tumour.any():
         )
     )
 else:
-    display(Markdown("This test side has no slice with tumour, so nothing can be said about a lift."))
+    display(Markdown("This test side has one kind of slice only, so nothing can be said about a lift."))
 
 # %% [markdown]
 # ## What is right and what is wrong in the argument
