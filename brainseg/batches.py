@@ -17,14 +17,14 @@ class SliceBatches(keras.utils.PyDataset):
     uninterrupted one would have seen.
     """
 
-    def __init__(self, prepared: Prepared, rows: np.ndarray, recipe: Recipe, first_epoch: int = 0):
+    def __init__(self, prepared: Prepared, rows: np.ndarray, recipe: Recipe):
         super().__init__()
         self.prepared, self.recipe = prepared, recipe
         self.rows = np.asarray(rows)
         tumour = prepared.table["tumour_px"].to_numpy()[self.rows] > 0
         self.pools = self.rows[tumour], self.rows[~tumour]
         self.length = int(np.ceil((recipe.slices_per_epoch or len(self.rows)) / recipe.batch_size))
-        self.start(first_epoch)
+        self.start(0)
 
     def start(self, epoch: int) -> None:
         """Draw the slices of an epoch."""
@@ -68,17 +68,14 @@ def load_batch(prepared: Prepared, rows: np.ndarray) -> tuple[np.ndarray, np.nda
     )
 
 
-def predict_images(model: keras.Model, images: np.ndarray, mirror: bool = False, batch_size: int = 32) -> np.ndarray:
+def predict_images(model: keras.Model, images: np.ndarray, batch_size: int = 32) -> np.ndarray:
     """Probabilities of prepared slices, in the prepared (cropped and resized) frame.
-
-    With `mirror` the network sees each slice mirrored left to right; the result is mirrored back.
 
     Parameters
     ----------
     model : keras.Model
     images : ndarray, uint8 (n, size, size, 3)
         May be memory-mapped: a batch at a time is read.
-    mirror : bool
     batch_size : int
 
     Returns
@@ -90,6 +87,6 @@ def predict_images(model: keras.Model, images: np.ndarray, mirror: bool = False,
     batch = np.zeros((batch_size, *images.shape[1:]), np.float32)
     for start in range(0, len(images), batch_size):
         part = images[start : start + batch_size]
-        batch[: len(part)] = (part[:, :, ::-1] if mirror else part) / np.float32(255)
+        batch[: len(part)] = part / np.float32(255)
         probabilities[start : start + len(part)] = model.predict_on_batch(batch)[: len(part), ..., 0]
-    return probabilities[:, :, ::-1] if mirror else probabilities
+    return probabilities

@@ -23,7 +23,7 @@ SIZE_EDGES_PX = (1, 200, 500, FRAME[0] * FRAME[1] + 1)
 SIZE_NAMES = ("under 200 px", "200 to 499 px", "500 px and more")
 
 
-def predict(run: Run, rows: np.ndarray, flip: bool = False) -> np.ndarray:
+def predict(run: Run, rows: np.ndarray) -> np.ndarray:
     """Probabilities of slices in the original frame.
 
     Parameters
@@ -31,18 +31,13 @@ def predict(run: Run, rows: np.ndarray, flip: bool = False) -> np.ndarray:
     run : Run
     rows : ndarray of int
         Row numbers in the prepared table.
-    flip : bool
-        Average with the prediction for the mirrored slice.
 
     Returns
     -------
     ndarray, float32 (n, 256, 256) in [0, 1]
         Zero outside the crop box.
     """
-    images = run.prepared.images[np.asarray(rows)]
-    probabilities = predict_images(run.model, images)
-    if flip:
-        probabilities = (probabilities + predict_images(run.model, images, mirror=True)) / 2
+    probabilities = predict_images(run.model, run.prepared.images[np.asarray(rows)])
     return run.prepared.restore(probabilities, rows)
 
 
@@ -80,10 +75,10 @@ def score_slices(
     return scores
 
 
-def evaluate(run: Run, part: str = "test", flip: bool = False) -> pd.DataFrame:
+def evaluate(run: Run, part: str = "test") -> pd.DataFrame:
     """Predict and score all slices of one part of the run's split; see :func:`score_slices`."""
     rows = run.rows(part)
-    return score_slices(predict(run, rows, flip), run.prepared.truth(rows), run.prepared.table.iloc[rows])
+    return score_slices(predict(run, rows), run.prepared.truth(rows), run.prepared.table.iloc[rows])
 
 
 def score_patients(slices: pd.DataFrame) -> pd.DataFrame:
@@ -107,12 +102,16 @@ def score_patients(slices: pd.DataFrame) -> pd.DataFrame:
     patients.insert(0, "institution", groups["institution"].first())
     counts = metrics.Confusion(*(patients[name].to_numpy() for name in metrics.Confusion._fields))
     for name in ("dice", "iou", "precision", "recall", "specificity"):
-        patients[name] = getattr(metrics, name)(counts, empty=1 if name in ("dice", "iou", "specificity") else 0)
+        patients[name] = getattr(metrics, name)(counts, empty=np.nan)
     return patients
 
 
 def summarise(patients: pd.DataFrame, seed: int = 0) -> dict[str, float]:
-    """Per-volume Dice over patients: mean with its 95 % bootstrap interval, median, worst."""
+    """Per-volume Dice over patients: mean with its 95 % bootstrap interval, median, worst.
+
+    A patient without tumour and without prediction has no Dice and is left out; ``patients`` counts the others.
+    """
+    patients = patients[patients["dice"].notna()]
     mean = metrics.bootstrap_interval(patients["dice"].to_numpy(), seed=seed)
     return {
         "patients": len(patients),
@@ -152,8 +151,8 @@ def summarise_empty(slices: pd.DataFrame) -> dict[str, float]:
 def article_scores(run: Run, rows: np.ndarray) -> dict[str, float]:
     """Loss, IoU and Dice as the article has them: smoothed, soft, in the cropped frame, averaged over batches.
 
-    This is what ``model.evaluate`` prints. Slices without tumour count as almost perfect as soon as
-    little is predicted on them, so these numbers stand above all others in this study.
+    This is what ``model.evaluate`` prints. Slices with and without tumour share a batch, and its pixels
+    are counted together.
     """
     recipe = replace(run.recipe, slices_per_epoch=0, tumour_share=0.0, augmentation=False)
     result = run.model.evaluate(SliceBatches(run.prepared, rows, recipe), verbose=0, return_dict=True)

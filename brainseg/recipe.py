@@ -58,11 +58,10 @@ class Recipe:
             raise ValueError(f"unknown model {self.model!r}: choose one of {', '.join(models.MODELS)}")
         if self.loss not in LOSSES:
             raise ValueError(f"unknown loss {self.loss!r}: choose one of {', '.join(LOSSES)}")
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.slices_per_epoch < 0:
-            raise ValueError(f"slices_per_epoch must be 0 (all) or more, not {self.slices_per_epoch}")
+        for name, least in (("epochs", 1), ("batch_size", 1), ("slices_per_epoch", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, not {value}")
         if self.learning_rate <= 0:
             raise ValueError(f"learning_rate must be above 0, not {self.learning_rate}")
         for name in ("tumour_share", "drop_sequence"):

@@ -5,13 +5,11 @@ A run is identified by everything that its weights depend on, the code included.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,11 +21,18 @@ from brainseg import losses, models
 from brainseg.cohort import find_cohort
 from brainseg.paths import build_folder, write_atomically
 from brainseg.prepare import Prepared, Preprocessing, prepare
-from brainseg.provenance import processor
+from brainseg.provenance import code_digest, processor
 from brainseg.recipe import LOSSES, Recipe
 from brainseg.splits import make_split
 from brainseg.training import clear_states, train
 from brainseg.weights import load_weights
+
+
+# The modules whose code changes weights. That of the preprocessing is part of the arrays' fingerprint.
+CODE = [
+    Path(__file__).with_name(f"{name}.py")
+    for name in ("models", "losses", "augmentation", "batches", "recipe", "training")
+]
 
 
 @dataclass
@@ -70,7 +75,7 @@ def study_options(model: str, filters: int) -> dict[str, int]:
     head as U-Net does. `filters` is the width of U-Net and ResUNet.
     """
     return {
-        "fcn32": {"filters": max(filters * 3 // 4, 1), "enlarge": 2},
+        "fcn32": {"filters": filters * 3 // 4, "enlarge": 2},
         "unet": {"filters": filters},
         "resunet": {"filters": filters, "depth": 4},
     }[model]
@@ -211,29 +216,22 @@ def _record(model, recipe: Recipe, prepared: Prepared, split: pd.Series, history
 
 
 def identity(recipe: Recipe, prepared: Prepared, split: pd.Series) -> str:
-    """Twelve hexadecimal digits that change with anything that the weights depend on."""
-    parts = [json.dumps(asdict(recipe), sort_keys=True), prepared.fingerprint, ",".join(split), *_code()]
+    """Twelve hexadecimal digits that change with recipe, arrays, split and code.
+
+    Versions of libraries and the processor are recorded in ``run.json`` but do not change the
+    identity: they change weights by rounding only.
+    """
+    parts = [json.dumps(asdict(recipe), sort_keys=True), prepared.fingerprint, ",".join(split), code_digest(*CODE)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-def _code() -> Iterator[str]:
-    """The code that weights depend on, without comments, docstrings and layout."""
-    for name in ("models", "losses", "augmentation", "batches", "training"):
-        tree = ast.parse(Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            body = getattr(node, "body", None)
-            if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-                body[0].value.value = ""
-        yield ast.dump(tree)
-
-
 def configure_backend() -> None:
-    """Let TensorFlow use all cores for one layer at a time, and bfloat16 where the processor has it.
+    """Let TensorFlow use all cores for one layer at a time, and bfloat16 where the hardware has it.
 
     The small layers of these networks gain nothing from running side by side. On processors with
     AVX512-BF16 or AMX, convolutions multiply in bfloat16; weights, sums and the loss stay in float32.
     Elsewhere bfloat16 would be emulated and slow, so it stays off. What both are worth is measured
-    in ``results/benchmark.json``.
+    in ``results/benchmark.json``. GPUs from NVIDIA's Ampere generation on get Keras's mixed bfloat16.
     """
     if keras.backend.backend() != "tensorflow":
         return
@@ -244,7 +242,12 @@ def configure_backend() -> None:
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_inter_op_parallelism_threads(1)
         tf.config.threading.set_intra_op_parallelism_threads(os.cpu_count() or 1)
-    if not tf.config.list_physical_devices("GPU") and {"avx512_bf16", "amx_bf16"} & _processor_flags():
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = tf.config.experimental.get_device_details(gpus[0])
+        if details.get("compute_capability", (0, 0)) >= (8, 0):
+            keras.config.set_dtype_policy("mixed_bfloat16")
+    elif {"avx512_bf16", "amx_bf16"} & _processor_flags():
         tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
 
 

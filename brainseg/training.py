@@ -38,7 +38,7 @@ def train(
     steps = len(batches) * recipe.epochs
     warmup = max(steps // 20, 1)
     schedule = keras.optimizers.schedules.CosineDecay(
-        recipe.learning_rate / 20, steps - warmup, warmup_target=recipe.learning_rate, warmup_steps=warmup
+        recipe.learning_rate / 20, max(steps - warmup, 1), warmup_target=recipe.learning_rate, warmup_steps=warmup
     )
     model.compile(keras.optimizers.Adam(schedule), loss=LOSSES[recipe.loss])
     first, history = _resume(model, folder)
@@ -47,6 +47,9 @@ def train(
         model.fit(
             batches, epochs=recipe.epochs, initial_epoch=first, shuffle=False, verbose=0, callbacks=callbacks
         )
+    best = folder / _best_name(history)
+    if best.exists():  # not so where an earlier call was stopped after this line
+        best.replace(folder / "best.npz")
     return pd.DataFrame(history)
 
 
@@ -107,7 +110,11 @@ def _saved_states(folder: Path) -> list[Path]:
 
 
 class _KeepBest(keras.callbacks.Callback):
-    """After each epoch: validate, write the history, keep the best weights, move the progress bar."""
+    """After each epoch: validate, write the history, keep the best weights, move the progress bar.
+
+    The weights carry their epoch in their name until the training ends. Wherever it is interrupted, the
+    history then says which file is the best one.
+    """
 
     def __init__(self, folder: Path, batches: SliceBatches, validation: np.ndarray, history: list[dict], bar: tqdm):
         super().__init__()
@@ -123,7 +130,6 @@ class _KeepBest(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         score = validation_dice(self.model, self.batches.prepared, self.validation)
-        best = max((row["validation_dice"] for row in self.history), default=-1.0)
         self.history.append(
             {
                 "epoch": epoch + 1,
@@ -133,8 +139,18 @@ class _KeepBest(keras.callbacks.Callback):
                 "seconds": time.perf_counter() - self.began,
             }
         )
-        if score > best:
-            save_weights(self.model, self.folder / "best.npz")
+        best = _best_name(self.history)
+        if best == _best_name(self.history[-1:]):
+            save_weights(self.model, self.folder / best)
         with write_atomically(self.folder / "history.csv") as part:
             pd.DataFrame(self.history).to_csv(part, index=False)
-        self.bar.set_postfix_str(f"loss {logs['loss']:.3f}, validation Dice {score:.3f}, best {max(best, score):.3f}")
+        for older in self.folder.glob("best-*.npz"):
+            if older.name != best:
+                older.unlink()
+        highest = max(row["validation_dice"] for row in self.history)
+        self.bar.set_postfix_str(f"loss {logs['loss']:.3f}, validation Dice {score:.3f}, best {highest:.3f}")
+
+
+def _best_name(history: list[dict]) -> str:
+    """File of the weights of the epoch with the highest validation Dice; of several, the first."""
+    return f"best-{max(history, key=lambda row: row['validation_dice'])['epoch']:04d}.npz"

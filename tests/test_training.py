@@ -36,12 +36,13 @@ def split(prepared):
 @pytest.mark.parametrize(
     "change, said",
     [
-        ({"epochs": 0}, "epochs must be at least 1, not 0"),
+        ({"epochs": 0}, "epochs must be a whole number of at least 1, not 0"),
+        ({"epochs": 1.5}, "epochs must be a whole number of at least 1, not 1.5"),
         ({"model": "vnet"}, "unknown model 'vnet'"),
         ({"loss": "hinge"}, "unknown loss 'hinge'"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"tumour_share": 1.5}, "tumour_share must be"),
-        ({"slices_per_epoch": -1}, "slices_per_epoch must be 0"),
+        ({"slices_per_epoch": -1}, "slices_per_epoch must be a whole number of at least 0"),
     ],
 )
 def test_a_recipe_out_of_range_is_refused_by_name_and_value(change, said):
@@ -148,6 +149,12 @@ def test_the_identity_changes_with_recipe_split_and_arrays_and_nothing_else(prep
     assert name != runs.identity(TINY, replace(prepared, fingerprint="other"), split)
 
 
+def test_a_width_below_one_is_refused_for_every_network(prepared, split, tmp_path):
+    for name in ("fcn32", "unet", "resunet"):
+        with pytest.raises(ValueError, match="filters must be"):
+            train_or_load(replace(TINY, model=name, options=runs.study_options(name, 0)), prepared, split, tmp_path)
+
+
 def test_a_split_without_validation_is_refused(prepared, split, tmp_path):
     with pytest.raises(ValueError, match="no validation slices"):
         train_or_load(TINY, prepared, split.replace("validation", "train"), tmp_path)
@@ -185,11 +192,39 @@ def test_damaged_weights_are_an_error_that_says_what_to_do(tmp_path, damage):
         load_weights(model, path)
 
 
-def test_predictions_do_not_depend_on_the_batch_and_mirroring_undoes_itself(prepared):
+def test_predictions_do_not_depend_on_the_batch(prepared):
     model = build_model("unet", 32, filters=2, depth=2)
-    rows = np.arange(len(prepared.table))
-    whole = predict_images(model, prepared.images[rows])
-    np.testing.assert_allclose(whole[3:5], predict_images(model, prepared.images[rows[3:5]], batch_size=2), atol=1e-5)
-    images, _ = load_batch(prepared, rows)
-    by_hand = model.predict_on_batch(images[:, :, ::-1])[:, :, ::-1, 0]
-    np.testing.assert_allclose(predict_images(model, prepared.images[rows], mirror=True), by_hand, atol=1e-5)
+    whole = predict_images(model, prepared.images)
+    np.testing.assert_allclose(whole[3:5], predict_images(model, prepared.images[3:5], batch_size=2), atol=1e-5)
+    images, _ = load_batch(prepared, np.arange(len(prepared.table)))
+    np.testing.assert_allclose(whole, model.predict_on_batch(images)[..., 0], atol=1e-5)
+
+
+def test_the_kept_weights_are_those_of_the_best_epoch_in_the_history(prepared, split, tmp_path, monkeypatch):
+    scores = iter([0.3, 0.6, 0.4])
+    kept = []
+    monkeypatch.setattr(training, "validation_dice", lambda model, *_: kept.append(model.get_weights()) or next(scores))
+    run = train_or_load(replace(TINY, epochs=3), prepared, split, tmp_path)
+    assert run.record["best_epoch"] == 2
+    for stored, at_epoch_two in zip(run.model.get_weights(), kept[1], strict=True):
+        np.testing.assert_array_equal(stored, at_epoch_two)
+    assert sorted(path.name for path in run.folder.iterdir()) == ["best.npz", "history.csv", "run.json"]
+
+
+def test_the_shortest_training_there_is(prepared, split, tmp_path):
+    run = train_or_load(replace(TINY, epochs=1, slices_per_epoch=2), prepared, split, tmp_path)
+    assert len(run.history) == 1
+
+
+@pytest.mark.parametrize("capability, policy", [((8, 0), "mixed_bfloat16"), ((7, 5), "float32")])
+def test_a_gpu_that_has_bfloat16_uses_it_and_the_output_stays_float32(monkeypatch, capability, policy):
+    tf = pytest.importorskip("tensorflow")
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a stand-in"])
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda _: {"compute_capability": capability})
+    try:
+        runs.configure_backend()
+        assert keras.config.dtype_policy().name == policy
+        for name in ("fcn32", "unet", "resunet"):
+            assert build_model(name, 32, filters=2).output.dtype == "float32"
+    finally:
+        keras.config.set_dtype_policy("float32")
