@@ -24,13 +24,7 @@ from brainseg.runs import study_options, train_or_load
 from brainseg.splits import make_split
 
 ROOT = Path(__file__).resolve().parent.parent
-CANDIDATES = [
-    {"model": "unet", "contrast": "none", "learning_rate": 2e-3},
-    {"model": "unet", "contrast": "clahe", "learning_rate": 2e-3},
-    {"model": "unet", "contrast": "none", "learning_rate": 1e-3},
-    {"model": "resunet", "contrast": "none", "learning_rate": 2e-3},
-    {"model": "resunet", "contrast": "clahe", "learning_rate": 2e-3},
-]
+CANDIDATES = [{"model": model, "contrast": contrast} for model in ("unet", "resunet") for contrast in ("none", "clahe")]
 VALIDATION_SHARE = 0.3
 
 
@@ -46,7 +40,6 @@ def main() -> None:
         recipe = Recipe(
             model=candidate["model"],
             options=study_options(candidate["model"], 16),
-            learning_rate=candidate["learning_rate"],
             epochs=10,
             slices_per_epoch=480,
             tumour_share=0.5,
@@ -56,7 +49,7 @@ def main() -> None:
         patients = evaluation.score_patients(evaluation.evaluate(run, "validation")).reset_index()
         tables.append(patients[["patient", "dice"]].assign(**candidate))
         print(candidate, f"mean validation Dice {np.mean(patients['dice']):.3f} over {len(patients)} patients")
-    columns = ["model", "contrast", "learning_rate", "patient", "dice"]
+    columns = ["model", "contrast", "patient", "dice"]
     pd.concat(tables)[columns].round(4).to_csv(ROOT / "results" / "recipe_selection.csv", index=False)
 
 
