@@ -68,7 +68,7 @@ class Run:
 
 
 def study_options(model: str, filters: int) -> dict[str, int]:
-    """Options of a network in this study, chosen so that the three cost about the same.
+    """Options of a network in this study, chosen so that the three cost about as much (chapter 8 prints the ratio).
 
     FCN-32 enlarges the slice, which gives its coarse grid more of the proportion that its paper has,
     and is narrower in exchange. ResUNet gets a level more than in its paper, so that it sees as much of the
@@ -196,7 +196,7 @@ def _record(model, recipe: Recipe, prepared: Prepared, split: pd.Series, history
         "recipe": asdict(recipe),
         "preprocessing": asdict(prepared.preprocessing),
         "prepared": prepared.fingerprint,
-        # Who was seen, so that an evaluation can keep these patients out of every test.
+        # Who was seen, so that a prediction for one of them can say so.
         "patients": {
             part: sorted(patients[split.to_numpy() == part].unique()) for part in ("train", "validation")
         },

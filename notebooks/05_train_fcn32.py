@@ -77,7 +77,7 @@ if split_by != "patient":
 # Validation patients of the embedded cohort, none from the test fold: benchmarks/select_recipe.py.
 recorded = (project_root() or Path()) / "results" / "recipe_selection.csv"
 if recorded.is_file():
-    recipes = pd.read_csv(recorded).query("learning_rate == 0.002")
+    recipes = pd.read_csv(recorded)
     means = recipes.groupby(["model", "contrast"])["dice"].mean().round(3).unstack()
     gains = (means["none"] - means["clahe"]).round(3)
     display(
