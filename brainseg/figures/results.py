@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
 
 from brainseg.figures.style import COLOURS, MODEL_NAMES, new_figure, outline, outline_legend, show_slice, slice_grid
 from brainseg.figures.training import message
@@ -123,6 +124,7 @@ def false_alarms(slices: pd.DataFrame) -> Figure:
     for position, value in enumerate(share):
         left.text(position, value + 0.01, f"{value:.0%}", ha="center", fontsize=10)
     left.set(ylim=(0, max(1.15 * share.max(), 0.1)), ylabel="empty slices with a false alarm")
+    left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     left.grid(axis="x", visible=False)
     alarms = empty[empty["fp"] > 0].assign(name=lambda table: table["model"].map(MODEL_NAMES))
     if len(alarms):
