@@ -18,8 +18,8 @@ from keras import layers
 _NORM_MOMENTUM = 0.9
 
 
-# About two pixels in a hundred are tumour. An output that starts there, not at one half, saves the
-# first epochs (Lin et al. 2017, doi:10.1109/ICCV.2017.324, section 4.1).
+# About two pixels in a hundred are tumour. An output that starts around there, not around one half, saves
+# the first epochs (Lin et al. 2017, doi:10.1109/ICCV.2017.324, section 4.1).
 _PRIOR = keras.initializers.Constant(float(np.log(0.02 / 0.98)))
 
 
