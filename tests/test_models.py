@@ -21,7 +21,7 @@ def test_maps_an_image_to_probabilities_of_the_same_size(name):
 def test_an_untrained_network_expects_two_per_cent_tumour_where_it_sees_nothing(name):
     black = np.zeros((1, 64, 64, 3), np.float32)
     probability = models.build_model(name, 64, filters=8).predict_on_batch(black)
-    np.testing.assert_allclose(probability, 0.02, rtol=1e-3)
+    np.testing.assert_allclose(probability, 0.02, rtol=0.02)  # bfloat16 may be on: two or three digits
 
 
 @pytest.mark.parametrize("name", list(models.MODELS))
