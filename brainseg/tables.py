@@ -1,0 +1,124 @@
+"""The tables that the project keeps under ``results/``: tidy CSV files and one record of what produced them.
+
+A study, such as ``"leakage"``, is a folder ``results/leakage/`` with its tables and a ``record.json``. The
+record is written last, so a folder without one is unfinished and is not read.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+
+from brainseg.paths import project_root, write_atomically
+from brainseg.provenance import processor
+
+DIGITS = 6
+
+
+def results_folder(study: str) -> Path:
+    """The folder of a study's tables.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where the package is installed without its checkout, which holds the results.
+    """
+    root = project_root()
+    if root is None:
+        raise FileNotFoundError("The kept results lie in the project's checkout. Run this from a clone of it.")
+    return root / "results" / study
+
+
+def has_tables(study: str) -> bool:
+    """Whether a study's tables are there, and whole."""
+    return project_root() is not None and (results_folder(study) / "record.json").is_file()
+
+
+def write_tables(study: str, tables: dict[str, pd.DataFrame], record: dict) -> Path:
+    """Write tables as ``NAME.csv``, without their index, and the record of how they came about, last.
+
+    Parameters
+    ----------
+    study : str
+        Name of the folder below ``results``.
+    tables : dict of DataFrame
+        By name. Floats are kept to six digits.
+    record : dict
+        Parameters, cohort, versions, seconds: what JSON can hold. :func:`origin` gives what every record needs.
+
+    Returns
+    -------
+    Path
+        The study's folder.
+    """
+    folder = results_folder(study)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "record.json").unlink(missing_ok=True)
+    for name, table in tables.items():
+        with write_atomically(folder / f"{name}.csv") as part:
+            table.to_csv(part, index=False, float_format=f"%.{DIGITS}g")
+    with write_atomically(folder / "record.json") as part:
+        part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return folder
+
+
+def read_table(study: str, name: str) -> pd.DataFrame:
+    """One kept table.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where the study is absent or unfinished.
+    """
+    if not has_tables(study):
+        raise FileNotFoundError(
+            f"{results_folder(study)} holds no finished results (no record.json). Restore the folder from the "
+            "repository, or recompute it."
+        )
+    return pd.read_csv(results_folder(study) / f"{name}.csv")
+
+
+def read_record(study: str) -> dict:
+    """What produced a study's tables."""
+    return json.loads((results_folder(study) / "record.json").read_text(encoding="utf-8"))
+
+
+def origin(table: pd.DataFrame) -> dict:
+    """What every record says of where a result comes from: cohort, code, versions, processor.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`brainseg.cohort.index_cohort`.
+    """
+    import keras  # slow to import, and only those who compute need it
+
+    return {
+        "cohort": {
+            "fingerprint": table.attrs["fingerprint"],
+            "patients": int(table["patient"].nunique()),
+            "slices": len(table),
+            "tumour_slices": int((table["tumour_px"] > 0).sum()),
+            "synthetic": bool(table["synthetic"].all()),
+        },
+        "commit": _commit(),
+        "versions": {
+            "python": platform.python_version(),
+            "keras": keras.__version__,
+            "backend": keras.backend.backend(),
+        },
+        "processor": processor(),
+    }
+
+
+def _commit() -> str | None:
+    """The checkout's commit, with a mark where files differ from it; None outside a checkout."""
+    command = ["git", "-C", str(project_root() or "."), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
