@@ -77,6 +77,13 @@ def predict(arguments: argparse.Namespace) -> None:
         print(f"warning: the run was trained or chosen on {known} of these patients (column seen_in_training)")
 
 
+def experiment(arguments: argparse.Namespace) -> None:
+    """Compute the tables of an experiment and keep them in results/. Trainings that were done are not repeated."""
+    from brainseg.experiments import run_experiment
+
+    print(f"written: {run_experiment(arguments.name, arguments.data, _settings(arguments.parameters))}")
+
+
 def readme(arguments: argparse.Namespace) -> None:
     """Keep an edition's results in results/ and write all kept results into the README."""
     from brainseg.study import make_readme
@@ -126,18 +133,21 @@ def test(arguments: argparse.Namespace) -> None:
 
 
 def _parameters(arguments: argparse.Namespace) -> dict:
-    """The overrides: --data, and each -p NAME=VALUE read as YAML."""
+    """The overrides of a notebook's parameters: --data, and each -p."""
+    return ({"data": arguments.data} if arguments.data else {}) | _settings(arguments.parameters)
+
+
+def _settings(pairs: list[str]) -> dict:
+    """Each -p NAME=VALUE, its value read as YAML."""
     import yaml
 
-    from brainseg.study import StudyError
-
-    overrides = {"data": arguments.data} if arguments.data else {}
-    for pair_ in arguments.parameters:
+    settings = {}
+    for pair_ in pairs:
         name, equals, value = pair_.partition("=")
         if not equals:
-            raise StudyError(f"-p takes NAME=VALUE, as in -p epochs=10, and not {pair_!r}.")
-        overrides[name] = yaml.safe_load(value)
-    return overrides
+            raise ValueError(f"-p takes NAME=VALUE, as in -p epochs=10, and not {pair_!r}.")
+        settings[name] = yaml.safe_load(value)
+    return settings
 
 
 def _commands() -> argparse.ArgumentParser:
@@ -189,6 +199,14 @@ def _commands() -> argparse.ArgumentParser:
             "-p", dest="parameters", metavar="NAME=VALUE", action="append", default=[],
             help="a parameter of the notebooks that goes before the profile's; may be repeated",
         )  # fmt: skip
+
+    of_experiment = add(experiment, "compute the tables of an experiment")
+    of_experiment.add_argument("name", help="leakage, the chapter of that name")
+    of_experiment.add_argument("--data", default="kaggle", help=DATA_HELP)
+    of_experiment.add_argument(
+        "-p", dest="parameters", metavar="NAME=VALUE", action="append", default=[],
+        help="a setting of the experiment, as in -p epochs=5; may be repeated",
+    )  # fmt: skip
 
     of_predict = add(predict, "segment a folder of slices with a trained run")
     of_predict.add_argument("slices", type=Path, help="a folder with 256x256x3 TIFF slices in it or below")

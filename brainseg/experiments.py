@@ -1,0 +1,51 @@
+"""Experiments: each is computed by one call and kept as tables below ``results/``.
+
+An experiment is a module with a function ``compute(root, *, ...) -> (tables, record)``. Its keyword arguments are
+what the command line sets with ``-p NAME=VALUE``; their defaults are those of the real cohort. Trainings inside it
+are runs of :func:`brainseg.runs.train_or_load`, so an interrupted experiment goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from pathlib import Path
+
+from brainseg.cohort import find_cohort
+from brainseg.tables import write_tables
+
+EXPERIMENTS: dict[str, str] = {}
+"""Name of an experiment, and of its folder below ``results``, -> its module."""
+
+
+def run_experiment(name: str, data: str | Path, settings: dict | None = None) -> Path:
+    """Compute an experiment and keep its tables.
+
+    Parameters
+    ----------
+    name : str
+        A name of :data:`EXPERIMENTS`.
+    data : str or path
+        As :func:`brainseg.cohort.find_cohort`.
+    settings : dict, optional
+        Keyword arguments of the experiment's ``compute`` that differ from its defaults.
+
+    Returns
+    -------
+    Path
+        The folder of the tables, ``results/NAME``.
+
+    Raises
+    ------
+    ValueError
+        For a name or a setting that is not known; the message lists those that are.
+    """
+    if name not in EXPERIMENTS:
+        raise ValueError(f"unknown experiment {name!r}: choose one of {', '.join(EXPERIMENTS)}")
+    compute = import_module(EXPERIMENTS[name]).compute
+    known = [key for key, value in inspect.signature(compute).parameters.items() if value.kind is value.KEYWORD_ONLY]
+    settings = settings or {}
+    if unknown := settings.keys() - set(known):
+        raise ValueError(f"{name} has no setting {', '.join(sorted(unknown))}: choose from {', '.join(known)}")
+    tables, record = compute(find_cohort(data), **settings)
+    return write_tables(name, tables, record)

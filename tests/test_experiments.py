@@ -1,0 +1,51 @@
+"""The registry of experiments: one call computes, and keeps what it computed."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+
+import pandas as pd
+import pytest
+
+from brainseg import experiments, tables
+from brainseg.__main__ import main
+
+
+@pytest.fixture
+def demo(tmp_path, monkeypatch):
+    """An experiment named "demo" that notes how it was called; its results go to a folder of the test's own."""
+    module = ModuleType("demo_experiment")
+
+    def compute(root, *, seed=0, sizes=(1,)):
+        return {"rows": pd.DataFrame({"root": [root.name], "seed": [seed]})}, {"sizes": list(sizes)}
+
+    module.compute = compute
+    monkeypatch.setitem(sys.modules, "demo_experiment", module)
+    monkeypatch.setitem(experiments.EXPERIMENTS, "demo", "demo_experiment")
+    monkeypatch.setattr(tables, "project_root", lambda: tmp_path)
+    return tmp_path / "results" / "demo"
+
+
+def test_the_command_computes_and_keeps_the_tables(demo, tiny_cohort_once, capsys):
+    main(["experiment", "demo", "--data", str(tiny_cohort_once), "-p", "seed=3", "-p", "sizes=[1, 2]"])
+    assert tables.read_table("demo", "rows").to_dict("records") == [{"root": tiny_cohort_once.name, "seed": 3}]
+    assert tables.read_record("demo") == {"sizes": [1, 2]}
+    assert str(demo) in capsys.readouterr().out
+
+
+def test_a_setting_that_does_not_exist_is_refused(demo, tiny_cohort_once):
+    with pytest.raises(ValueError, match="no setting sede: choose from seed, sizes"):
+        experiments.run_experiment("demo", tiny_cohort_once, {"sede": 1})
+    assert not demo.exists()
+
+
+def test_an_unknown_experiment_is_refused(demo, tiny_cohort_once):
+    with pytest.raises(ValueError, match="unknown experiment 'dome': choose one of .*demo"):
+        experiments.run_experiment("dome", tiny_cohort_once)
+
+
+@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
+def test_every_experiment_has_its_module(name):
+    assert callable(import_module(experiments.EXPERIMENTS[name]).compute)
