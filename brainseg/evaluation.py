@@ -37,7 +37,8 @@ def predict(run: Run, rows: np.ndarray) -> np.ndarray:
     ndarray, float32 (n, 256, 256) in [0, 1]
         Zero outside the crop box.
     """
-    probabilities = predict_images(run.model, run.prepared.images[np.asarray(rows)])
+    patients = run.prepared.table["patient"].to_numpy()
+    probabilities = predict_images(run.model, run.prepared.images, patients, rows)
     return run.prepared.restore(probabilities, rows)
 
 

@@ -71,7 +71,8 @@ def predict_folder(slices: str | Path, out: str | Path, run_folder: str | Path, 
         inputs = np.stack([crop_and_resize(image, box, size) for image, box in zip(enhanced, boxes, strict=True)])
         patient = (slices / folder).resolve().name
         (out / folder).mkdir(parents=True, exist_ok=True)
-        for path, image, box, small in zip(named, stack, boxes, predict_images(model, inputs), strict=True):
+        probabilities = predict_images(model, inputs, np.zeros(len(inputs)))
+        for path, image, box, small in zip(named, stack, boxes, probabilities, strict=True):
             probability = restore(small, box)
             mask = probability >= threshold
             with write_atomically(out / folder / f"{path.stem}_predicted.tif") as part:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from brainseg import losses, models
+from brainseg.cohort import SEQUENCES
 
 LOSSES = {
     "bce": losses.bce,
@@ -37,6 +38,8 @@ class Recipe:
     augmentation : bool
     drop_sequence : float
         Probability of replacing a T1 sequence by FLAIR while training.
+    neighbours : int
+        Slices below and above each slice that the network sees with it; it still segments the one in the middle.
     seed : int
         Of the starting weights, the order of the slices and the augmentation.
     """
@@ -51,14 +54,20 @@ class Recipe:
     loss: str = "bce_dice"
     augmentation: bool = True
     drop_sequence: float = 0.0
+    neighbours: int = 0
     seed: int = 0
+
+    @property
+    def channels(self) -> int:
+        """Channels of the network's input: the sequences of all slices that it sees."""
+        return len(SEQUENCES) * (2 * self.neighbours + 1)
 
     def __post_init__(self):
         if self.model not in models.MODELS:
             raise ValueError(f"unknown model {self.model!r}: choose one of {', '.join(models.MODELS)}")
         if self.loss not in LOSSES:
             raise ValueError(f"unknown loss {self.loss!r}: choose one of {', '.join(LOSSES)}")
-        for name, least in (("epochs", 1), ("batch_size", 1), ("slices_per_epoch", 0)):
+        for name, least in (("epochs", 1), ("batch_size", 1), ("slices_per_epoch", 0), ("neighbours", 0)):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, not {value}")

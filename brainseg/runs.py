@@ -153,7 +153,9 @@ def train_or_load(recipe: Recipe, prepared: Prepared, split: pd.Series, folder: 
     folder = Path(folder or build_folder() / "runs") / f"{recipe.model}-{identity(recipe, prepared, split)}"
     configure_backend()
     keras.utils.set_random_seed(recipe.seed)
-    model = models.build_model(recipe.model, prepared.preprocessing.image_size, **recipe.options)
+    model = models.build_model(
+        recipe.model, prepared.preprocessing.image_size, channels=recipe.channels, **recipe.options
+    )
     if not (folder / "run.json").is_file():
         folder.mkdir(parents=True, exist_ok=True)
         history = train(model, recipe, prepared, split, folder)
@@ -184,7 +186,8 @@ def load_network(folder: str | Path) -> tuple[keras.Model, Preprocessing, dict]:
     record = json.loads((folder / "run.json").read_text())
     preprocessing = Preprocessing(**record["preprocessing"])
     configure_backend()
-    model = models.build_model(record["recipe"]["model"], preprocessing.image_size, **record["recipe"]["options"])
+    recipe = Recipe(**record["recipe"])
+    model = models.build_model(recipe.model, preprocessing.image_size, channels=recipe.channels, **recipe.options)
     load_weights(model, folder / "best.npz")
     return model, preprocessing, record
 

@@ -80,9 +80,9 @@ def validation_dice(model: keras.Model, prepared: Prepared, rows: np.ndarray) ->
     The training is steered by this number. It is not a reported result: those are computed in the
     original frame by :mod:`brainseg.evaluation`.
     """
-    prediction = predict_images(model, prepared.images[rows]) >= 0.5
-    truth = prepared.masks[rows] >= 128
-    patients = prepared.table["patient"].to_numpy()[rows]
+    patients = prepared.table["patient"].to_numpy()
+    prediction = predict_images(model, prepared.images, patients, rows) >= 0.5
+    truth, patients = prepared.masks[rows] >= 128, patients[rows]
     scores = []
     for patient in np.unique(patients):
         of = patients == patient

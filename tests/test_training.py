@@ -194,8 +194,10 @@ def test_damaged_weights_are_an_error_that_says_what_to_do(tmp_path, damage):
 
 def test_predictions_do_not_depend_on_the_batch(prepared):
     model = build_model("unet", 32, filters=2, depth=2)
-    whole = predict_images(model, prepared.images)
-    np.testing.assert_allclose(whole[3:5], predict_images(model, prepared.images[3:5], batch_size=2), atol=1e-5)
+    patients = prepared.table["patient"].to_numpy()
+    whole = predict_images(model, prepared.images, patients)
+    some = predict_images(model, prepared.images, patients, np.array([3, 4]), batch_size=2)
+    np.testing.assert_allclose(whole[3:5], some, atol=1e-5)
     images, _ = load_batch(prepared, np.arange(len(prepared.table)))
     np.testing.assert_allclose(whole, model.predict_on_batch(images)[..., 0], atol=1e-5)
 
