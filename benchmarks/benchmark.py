@@ -24,12 +24,12 @@ TRAIN = """
 import contextlib, json, os, sys, time
 import numpy as np
 import keras
-from brainseg import models, runs
+from brainseg import chapters, models, runs
 from brainseg.recipe import LOSSES
 if sys.argv[1] == "tuned":
     runs.configure_backend()
 name, size = sys.argv[2], 128
-model = models.build_model(name, size, **runs.study_options(name, 16))
+model = models.build_model(name, size, **chapters.study_options(name, 16))
 model.compile("adam", loss=LOSSES["bce_dice"])
 rng = np.random.default_rng(0)
 x = rng.random((128, size, size, 3), dtype="float32")

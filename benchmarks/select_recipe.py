@@ -17,10 +17,11 @@ import numpy as np
 import pandas as pd
 
 from brainseg import evaluation
+from brainseg.chapters import study_options
 from brainseg.cohort import find_cohort
 from brainseg.prepare import Preprocessing, prepare
 from brainseg.recipe import Recipe
-from brainseg.runs import study_options, train_or_load
+from brainseg.runs import train_or_load
 from brainseg.splits import make_split
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -18,12 +18,10 @@ import numpy as np
 import pandas as pd
 
 from brainseg import losses, models
-from brainseg.cohort import find_cohort
 from brainseg.paths import build_folder, write_atomically
-from brainseg.prepare import Prepared, Preprocessing, prepare
+from brainseg.prepare import Prepared, Preprocessing
 from brainseg.provenance import code_digest, processor
 from brainseg.recipe import LOSSES, Recipe
-from brainseg.splits import make_split
 from brainseg.training import clear_states, train
 from brainseg.weights import load_weights
 
@@ -67,64 +65,6 @@ class Run:
         return np.flatnonzero(self.split.to_numpy() == part)
 
 
-def study_options(model: str, filters: int) -> dict[str, int]:
-    """Options of a network in this study, chosen so that the three cost about as much (chapter 8 prints the ratio).
-
-    FCN-32 enlarges the slice, which gives its coarse grid more of the proportion that its paper has,
-    and is narrower in exchange. ResUNet gets a level more than in its paper, so that it sees as much of the
-    head as U-Net does. `filters` is the width of U-Net and ResUNet.
-    """
-    return {
-        "fcn32": {"filters": filters * 3 // 4, "enlarge": 2},
-        "unet": {"filters": filters},
-        "resunet": {"filters": filters, "depth": 4},
-    }[model]
-
-
-def study_run(
-    model: str,
-    data: str | Path,
-    *,
-    seed: int,
-    image_size: int,
-    contrast: str,
-    crop: str,
-    split_by: str,
-    fold: int,
-    filters: int,
-    epochs: int,
-    slices_per_epoch: int,
-) -> Run:
-    """The run that a chapter's parameters describe, trained if it has not been before.
-
-    Chapters 5 to 7 train these runs and chapters 8 and 9 load them, each by this one call, so that
-    equal parameters always mean equal weights. The three networks get the same slices, steps and
-    settings.
-
-    Parameters
-    ----------
-    model : str
-        A name of :data:`brainseg.models.MODELS`.
-    data : str or path
-        As :func:`brainseg.cohort.find_cohort`.
-    seed, image_size, contrast, crop, split_by, fold, filters, epochs, slices_per_epoch
-        As in :class:`Recipe`, :class:`brainseg.prepare.Preprocessing` and
-        :func:`brainseg.splits.make_split`.
-    """
-    prepared = prepare(find_cohort(data), Preprocessing(image_size=image_size, contrast=contrast, crop=crop))
-    split = make_split(prepared.table, by=split_by, fold=fold, seed=seed)
-    recipe = Recipe(
-        model=model,
-        options=study_options(model, filters),
-        epochs=epochs,
-        slices_per_epoch=slices_per_epoch,
-        tumour_share=0.5,
-        drop_sequence=0.1,
-        seed=seed,
-    )
-    return train_or_load(recipe, prepared, split)
-
-
 def train_or_load(recipe: Recipe, prepared: Prepared, split: pd.Series, folder: str | Path | None = None) -> Run:
     """Train a run, or load it where it has been trained before, or go on where it was interrupted.
 
@@ -151,21 +91,30 @@ def train_or_load(recipe: Recipe, prepared: Prepared, split: pd.Series, folder: 
         if not (split == part).any():
             raise ValueError(f"the split has no {part} slices: give it more patients or a larger share")
     folder = Path(folder or build_folder() / "runs") / f"{recipe.model}-{identity(recipe, prepared, split)}"
-    configure_backend()
-    keras.utils.set_random_seed(recipe.seed)
-    model = models.build_model(
-        recipe.model, prepared.preprocessing.image_size, channels=recipe.channels, **recipe.options
-    )
     if not (folder / "run.json").is_file():
         folder.mkdir(parents=True, exist_ok=True)
+        configure_backend()
+        keras.utils.set_random_seed(recipe.seed)
+        model = _build(recipe, prepared.preprocessing)
         history = train(model, recipe, prepared, split, folder)
         with write_atomically(folder / "run.json") as part:
             part.write_text(json.dumps(_record(model, recipe, prepared, split, history), indent=1))
         clear_states(folder)
-    load_weights(model, folder / "best.npz")
+    return load_run(folder, prepared, split)
+
+
+def load_run(folder: Path, prepared: Prepared, split: pd.Series) -> Run:
+    """A finished run with its network, ready for the evaluation on a prepared cohort.
+
+    Raises
+    ------
+    ValueError
+        As :func:`load_network`.
+    """
+    model, _, record = load_network(folder)
+    recipe = Recipe(**record["recipe"])
     # Compiled once, with what `evaluation.article_scores` asks for.
     model.compile(loss=LOSSES[recipe.loss], metrics=[losses.iou, losses.dice_coefficient])
-    record = json.loads((folder / "run.json").read_text())
     return Run(model, recipe, prepared, split, pd.read_csv(folder / "history.csv"), record, folder)
 
 
@@ -186,10 +135,13 @@ def load_network(folder: str | Path) -> tuple[keras.Model, Preprocessing, dict]:
     record = json.loads((folder / "run.json").read_text())
     preprocessing = Preprocessing(**record["preprocessing"])
     configure_backend()
-    recipe = Recipe(**record["recipe"])
-    model = models.build_model(recipe.model, preprocessing.image_size, channels=recipe.channels, **recipe.options)
+    model = _build(Recipe(**record["recipe"]), preprocessing)
     load_weights(model, folder / "best.npz")
     return model, preprocessing, record
+
+
+def _build(recipe: Recipe, preprocessing: Preprocessing) -> keras.Model:
+    return models.build_model(recipe.model, preprocessing.image_size, channels=recipe.channels, **recipe.options)
 
 
 def _record(model, recipe: Recipe, prepared: Prepared, split: pd.Series, history: pd.DataFrame) -> dict:

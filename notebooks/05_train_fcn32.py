@@ -45,12 +45,12 @@ from IPython.display import Markdown, display
 from keras import layers
 
 from brainseg import evaluation, metrics, models
+from brainseg.chapters import study_options, study_run
 from brainseg.cohort import find_cohort, read_image
 from brainseg.figures import style
 from brainseg.figures import training as figures
 from brainseg.paths import project_root
 from brainseg.prepare import Preprocessing, prepare
-from brainseg.runs import study_options, study_run
 from brainseg.splits import make_split
 
 style.use_theme()
@@ -298,7 +298,7 @@ if len(rows):
 figures.predictions(
     [read_image(path) for path in run.prepared.table["image_path"].iloc[rows]],
     run.prepared.truth(rows),
-    evaluation.predict(run, rows),
+    evaluation.segment(run, rows),
     [f"{px:,} px tumour" for px in tumour_px[rows]],
 )
 

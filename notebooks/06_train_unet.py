@@ -43,10 +43,10 @@ from keras import layers
 
 from brainseg import evaluation, models
 from brainseg.batches import SliceBatches, load_batch
+from brainseg.chapters import study_run
 from brainseg.cohort import read_image
 from brainseg.figures import style
 from brainseg.figures import training as figures
-from brainseg.runs import study_run
 from brainseg.training import validation_dice
 
 style.use_theme()
@@ -232,7 +232,7 @@ if len(rows):
 figures.predictions(
     [read_image(path) for path in run.prepared.table["image_path"].iloc[rows]],
     run.prepared.truth(rows),
-    evaluation.predict(run, rows),
+    evaluation.segment(run, rows),
     [f"{px:,} px tumour" for px in tumour_px[rows]],
 )
 

@@ -43,10 +43,10 @@ from IPython.display import Markdown, display
 from myst_nb import glue
 
 from brainseg import evaluation, metrics, models
+from brainseg.chapters import study_run
 from brainseg.cohort import read_image
 from brainseg.figures import results as figures
 from brainseg.figures import style
-from brainseg.runs import study_run
 
 style.use_theme()
 NAMES = style.MODEL_NAMES
@@ -125,7 +125,7 @@ display(article.style.format("{:.3f}"))
 #
 # Now the unit is the **patient**.
 # Predictions go back into the original frame of 256 by 256 pixels. What the crop cut off counts as missed.
-# A probability of one half or more is tumour.
+# A probability of one half or more is tumour. Of all that a network marks in a patient, only the largest connected piece is kept: nearly every patient here has one tumour.
 # All slices of a patient are one volume with one Dice.
 
 # %%
@@ -264,7 +264,7 @@ chosen_rows = chosen.index.to_numpy()
 figures.side_by_side(
     [read_image(path) for path in chosen["image_path"]],
     run.prepared.truth(chosen_rows),
-    {name: evaluation.predict(r, chosen_rows) >= evaluation.THRESHOLD for name, r in runs.items()},
+    {name: evaluation.segment(r, chosen_rows) for name, r in runs.items()},
     [f"{px:,} px" for px in chosen["tumour_px"]],
 )
 

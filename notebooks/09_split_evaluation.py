@@ -40,11 +40,11 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from brainseg import evaluation, metrics
+from brainseg.chapters import study_run
 from brainseg.cohort import read_image
 from brainseg.figures import results as figures
 from brainseg.figures import style
 from brainseg.figures import training as panels
-from brainseg.runs import study_run
 
 style.use_theme()
 NAMES = style.MODEL_NAMES
@@ -121,7 +121,7 @@ else:
 # %%
 truth = run.prepared.truth(test)
 nothing = np.zeros_like(truth)
-prediction = evaluation.predict(run, test) >= evaluation.THRESHOLD
+prediction = evaluation.segment(run, test)
 counts = {
     "ResUNet": metrics.confusion(truth, prediction, axis=(1, 2)),
     "never any tumour": metrics.confusion(truth, nothing, axis=(1, 2)),
@@ -291,7 +291,7 @@ rows = chosen.index.to_numpy()
 panels.predictions(
     [read_image(path) for path in run.prepared.table["image_path"].iloc[rows]],
     run.prepared.truth(rows),
-    evaluation.predict(run, rows),
+    evaluation.segment(run, rows),
     [f"{name}: Dice {dice:.2f}" for name, dice in zip(("best", "median", "worst"), chosen["dice"])],
 )
 
@@ -306,7 +306,7 @@ panels.predictions(
 #
 # 1. **Recall.** What is the Dice of an empty prediction on an empty slice, and who decides?
 # 2. **Compute.** How many test slices in a row, in one patient, does ResUNet miss at most?
-# 3. **Try.** Raise the threshold to 0.9 in `evaluation.score_slices`. What happens to false alarms and to small tumours?
+# 3. **Try.** Raise the threshold to 0.9 in `evaluation.segment`, and score again. What happens to false alarms and to small tumours?
 # 4. **Open.** Write the sentence that the article should have closed with, with numbers from this page.
 
 # %% tags=["solution", "hide-cell"]

@@ -29,15 +29,14 @@ def table_of(patients, tumour_px):
 def drawn():
     """Three slices of one patient and one of another, with predictions whose counts are plain to see."""
     truth = np.zeros((4, 256, 256), bool)
-    probability = np.zeros((4, 256, 256), np.float32)
+    prediction = np.zeros((4, 256, 256), bool)
     truth[0, 10:20, 10:20] = True  # 100 px, half of it found, nothing else
-    probability[0, 10:20, 10:15] = 0.9
-    probability[1, :5, :5] = 0.8  # no tumour, a false alarm of 25 px
-    truth[2, 50:52, 50:52] = True  # 4 px, missed; its probability stays below the threshold
-    probability[2, 50:52, 50:52] = 0.4
+    prediction[0, 10:20, 10:15] = True
+    prediction[1, :5, :5] = True  # no tumour, a false alarm of 25 px
+    truth[2, 50:52, 50:52] = True  # 4 px, missed
     truth[3, 0:30, 0:20] = True  # 600 px, found exactly
-    probability[3, 0:30, 0:20] = 0.5
-    return probability, truth, table_of(["A", "A", "A", "B"], truth.sum(axis=(1, 2)))
+    prediction[3, 0:30, 0:20] = True
+    return prediction, truth, table_of(["A", "A", "A", "B"], truth.sum(axis=(1, 2)))
 
 
 def test_slice_scores_by_hand(drawn):
@@ -52,9 +51,30 @@ def test_slice_scores_by_hand(drawn):
     assert scores["nsd_1px"].tolist()[2:] == [0, 1]
 
 
-def test_a_higher_threshold_finds_less(drawn):
-    scores = evaluation.score_slices(*drawn, threshold=0.85)
-    assert scores["tp"].tolist() == [50, 0, 0, 0]
+def test_only_the_largest_piece_of_a_volume_is_kept():
+    mask = np.zeros((3, 8, 8), bool)
+    mask[0, 0, 0] = mask[1, 1, 1] = True  # two voxels that share a corner only
+    mask[2, 5:7, 5] = True  # two voxels away from them, as large: the first piece wins
+    kept = evaluation.largest_component(mask)
+    assert kept.sum() == 2 and kept[0, 0, 0] and kept[1, 1, 1]
+    mask[2, 5:7, 6] = True
+    assert evaluation.largest_component(mask).sum() == 4
+    assert evaluation.largest_component(mask)[2, 5:7, 5:7].all()
+    for plain in (np.zeros((2, 4, 4), bool), np.ones((2, 4, 4), bool)):
+        np.testing.assert_array_equal(evaluation.largest_component(plain), plain)
+
+
+def test_a_slice_is_segmented_as_part_of_its_patient(run):
+    rows = np.arange(len(run.prepared.table))
+    whole = evaluation.segment(run, rows, threshold=0.3)
+    some = np.array([5, 2, len(rows) - 1])
+    np.testing.assert_array_equal(evaluation.segment(run, some, threshold=0.3), whole[some])
+    marked = evaluation.predict(run, rows) >= 0.3
+    assert not (whole & ~marked).any()
+    patients = run.prepared.table["patient"]
+    for patient in patients.unique():
+        of = (patients == patient).to_numpy()
+        np.testing.assert_array_equal(whole[of], evaluation.largest_component(marked[of]))
 
 
 def test_a_patient_is_one_volume(drawn):
@@ -80,6 +100,8 @@ def test_strata_and_empty_slices(drawn):
 
 class Oracle:
     """Stands in for a network: knows the prepared masks by their images, and is right about all of them."""
+
+    input_shape = (None, None, None, 3)
 
     def __init__(self, prepared):
         self.known = {image.tobytes(): mask for image, mask in zip(prepared.images, prepared.masks, strict=True)}
@@ -123,7 +145,7 @@ def test_a_folder_of_slices_becomes_masks_and_overlays(run, tiny_cohort, tmp_pat
     assert len(table) == len(slices)
     assert pd.read_csv(out / "predictions.csv")["slice"].tolist() == table["slice"].tolist()
     # The same network on the same slices, once through the cohort and once through the folder.
-    through_cohort = evaluation.predict(run, np.arange(len(slices))) >= 0.5
+    through_cohort = evaluation.segment(run, np.arange(len(slices)))
     expected = dict(zip(slices["image_path"], through_cohort, strict=True))
     for name in table["slice"]:
         mask = tifffile.imread(out / name.replace(".tif", "_predicted.tif"))

@@ -11,7 +11,7 @@ from brainseg.figures.style import COLOURS, MODEL_NAMES
 
 IMAGES = [np.full((8, 8, 3), level, np.uint8) for level in (10, 20)]
 TRUTHS = [np.eye(8) > 0, np.zeros((8, 8), bool)]
-PROBABILITIES = [np.full((8, 8), 0.4), np.full((8, 8), 0.5)]
+MASKS = [np.zeros((8, 8), bool), np.ones((8, 8), bool)]
 
 
 def texts(ax) -> list[str]:
@@ -70,12 +70,12 @@ def test_bars_are_as_long_as_their_numbers():
     assert texts(ax) == ["0.25", "0.50"] and ax.get_xlabel() == "score"
 
 
-def test_predictions_are_cut_at_the_threshold():
-    figure = training.predictions(IMAGES, TRUTHS, PROBABILITIES, ["first", "second"])
+def test_predictions_stand_beside_the_truth():
+    figure = training.predictions(IMAGES, TRUTHS, MASKS, ["first", "second"])
     panels = np.reshape(figure.axes[:8], (2, 4))
     assert [row[0].get_title() for row in panels] == ["first", "second"]
     assert [int(row[1].images[0].get_array().sum()) for row in panels] == [8, 0]
-    assert [int(row[2].images[0].get_array().sum()) for row in panels] == [0, 64]  # 0.5 itself is tumour
+    assert [int(row[2].images[0].get_array().sum()) for row in panels] == [0, 64]
     assert legend(figure) == ["truth", "prediction"]
 
 

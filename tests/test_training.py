@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 keras = pytest.importorskip("keras")
-from brainseg import runs, training  # noqa: E402
+from brainseg import chapters, runs, training  # noqa: E402
 from brainseg.augmentation import augment  # noqa: E402
 from brainseg.batches import SliceBatches, load_batch, predict_images  # noqa: E402
 from brainseg.cohort import FLAIR, POST, PRE  # noqa: E402
@@ -152,7 +152,7 @@ def test_the_identity_changes_with_recipe_split_and_arrays_and_nothing_else(prep
 def test_a_width_below_one_is_refused_for_every_network(prepared, split, tmp_path):
     for name in ("fcn32", "unet", "resunet"):
         with pytest.raises(ValueError, match="filters must be"):
-            train_or_load(replace(TINY, model=name, options=runs.study_options(name, 0)), prepared, split, tmp_path)
+            train_or_load(replace(TINY, model=name, options=chapters.study_options(name, 0)), prepared, split, tmp_path)
 
 
 def test_a_split_without_validation_is_refused(prepared, split, tmp_path):

@@ -118,8 +118,7 @@ def bars(values: pd.Series, xlabel: str, colour: str = COLOURS["unet"]) -> Figur
 
 
 def predictions(
-    images: Sequence[np.ndarray], truths: Sequence[np.ndarray], probabilities: Sequence[np.ndarray],
-    titles: Sequence[str], threshold: float = 0.5,
+    images: Sequence[np.ndarray], truths: Sequence[np.ndarray], masks: Sequence[np.ndarray], titles: Sequence[str]
 ) -> Figure:
     """One row per slice: input, true mask, prediction, and both outlines on the input.
 
@@ -127,20 +126,20 @@ def predictions(
     ----------
     images : sequence of uint8 arrays (H, W, 3)
     truths : sequence of bool arrays (H, W)
-    probabilities : sequence of float arrays (H, W) in [0, 1]
+    masks : sequence of bool arrays (H, W)
+        Predicted.
     titles : sequence of str
         Written over the first panel of each row.
-    threshold : float
     """
     if len(images) == 0:
         return message("There is no slice with tumour to show.")
     figure, axes = slice_grid(len(images), 4)
-    for row, image, truth, probability, title in zip(axes, images, truths, probabilities, titles, strict=True):
+    for row, image, truth, mask, title in zip(axes, images, truths, masks, titles, strict=True):
         show_slice(row[0], image, title)
         show_slice(row[1], truth, "truth")
-        show_slice(row[2], probability >= threshold, "prediction")
+        show_slice(row[2], mask, "prediction")
         show_slice(row[3], image, "both")
         outline(row[3], truth, COLOURS["truth"])
-        outline(row[3], probability >= threshold, COLOURS["prediction"])
+        outline(row[3], mask, COLOURS["prediction"])
     outline_legend(figure, {"truth": COLOURS["truth"], "prediction": COLOURS["prediction"]})
     return figure

@@ -1,0 +1,90 @@
+"""Kept runs: trained networks that lie in the project, under ``results/reference/``, so that nobody has to train them.
+
+A kept run is a folder as :mod:`brainseg.runs` makes it, with its weights in half precision and with
+``split.csv``: which patients, or which slices, it was trained, validated and tested on.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from brainseg.paths import folder_atomically, project_root
+from brainseg.prepare import Prepared
+from brainseg.recipe import Recipe
+from brainseg.runs import Run, load_run
+from brainseg.tables import results_folder
+from brainseg.weights import save_weights
+
+STUDY = "reference"
+NEW = "new"
+"""The part of a split that holds the patients whom a kept run's split does not name."""
+
+
+def kept_runs() -> list[Path]:
+    """The folders of all kept runs; none where the package is installed without its checkout."""
+    if project_root() is None:
+        return []
+    return sorted(path.parent for path in results_folder(STUDY).glob("*/run.json"))
+
+
+def find_kept(recipe: Recipe, prepared: Prepared, split_by: str, fold: int) -> Path | None:
+    """The kept run of this recipe, preprocessing and fold, where the cohort has patients for each part of its split."""
+    wanted = json.dumps([asdict(recipe), asdict(prepared.preprocessing), split_by, fold], sort_keys=True)
+    for folder in kept_runs():
+        record = json.loads((folder / "run.json").read_text())
+        is_same = [record["recipe"], record["preprocessing"], record["split_by"], record["fold"]]
+        if json.dumps(is_same, sort_keys=True) == wanted:
+            return folder if {"train", "validation", "test"} <= set(kept_split(folder, prepared.table)) else None
+    return None
+
+
+def kept_split(folder: Path, table: pd.DataFrame) -> pd.Series:
+    """The split of a kept run for the slices of a cohort: "train", "validation", "test", or "new" for all others.
+
+    Returns
+    -------
+    Series
+        On the index of `table`.
+    """
+    known = pd.read_csv(folder / "split.csv")
+    keys = [name for name in ("patient", "slice") if name in known]
+    parts = table[keys].merge(known, on=keys, how="left")["part"].fillna(NEW)
+    return pd.Series(parts.to_numpy(), index=table.index, name="split")
+
+
+def load_kept(folder: Path, prepared: Prepared) -> Run:
+    """A kept run, with its own split of the prepared cohort."""
+    return load_run(folder, prepared, kept_split(folder, prepared.table))
+
+
+def keep(run: Run, split_by: str, fold: int) -> Path:
+    """Copy a run to the kept ones: weights in half precision, record, history and split.
+
+    Returns
+    -------
+    Path
+        ``results/reference/MODEL-by-SPLIT-foldN``. A run of this name is replaced.
+    """
+    folder = results_folder(STUDY) / f"{run.recipe.model}-by-{split_by}-fold{fold}"
+    shutil.rmtree(folder, ignore_errors=True)
+    keys = ["patient"] if split_by == "patient" else ["patient", "slice"]
+    split = run.prepared.table[keys].assign(part=run.split.to_numpy()).drop_duplicates()
+    with folder_atomically(folder) as part:
+        save_weights(run.model, part / "best.npz", dtype="float16")
+        run.history.to_csv(part / "history.csv", index=False, float_format="%.6g")
+        split.to_csv(part / "split.csv", index=False)
+        record = {**run.record, "split_by": split_by, "fold": fold}
+        (part / "run.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return folder
+
+
+def untouched(table: pd.DataFrame) -> np.ndarray:
+    """Which slices belong to patients whom no kept run has in its split: bool, one a row of `table`."""
+    named = {patient for folder in kept_runs() for patient in pd.read_csv(folder / "split.csv")["patient"]}
+    return ~table["patient"].isin(named).to_numpy()
