@@ -19,6 +19,8 @@ from brainseg.cohort import FRAME
 from brainseg.runs import Run
 
 THRESHOLD = 0.5
+SMALLEST_PIECE = 0.2
+"""Of the largest piece's voxels: what a piece must have to be kept."""
 
 SIZE_EDGES_PX = (1, 200, 500, FRAME[0] * FRAME[1] + 1)
 SIZE_NAMES = ("under 200 px", "200 to 499 px", "500 px and more")
@@ -46,8 +48,8 @@ def predict(run: Run, rows: np.ndarray) -> np.ndarray:
 def segment(run: Run, rows: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:
     """The masks that a run predicts: what is reported, and what the pictures show.
 
-    A pixel at or above the threshold is called tumour. Of a patient's volume only the largest connected piece
-    is kept, so all slices of the patients are predicted, whichever of them are asked for.
+    A pixel at or above the threshold is called tumour. Small pieces apart from a patient's largest one
+    are dropped, so all slices of the patients are predicted, whichever of them are asked for.
 
     Parameters
     ----------
@@ -65,31 +67,32 @@ def segment(run: Run, rows: np.ndarray, threshold: float = THRESHOLD) -> np.ndar
     masks = np.zeros((len(rows), *FRAME), bool)
     for patient in dict.fromkeys(patients[rows]):
         volume = np.flatnonzero(patients == patient)
-        mask = largest_component(predict(run, volume) >= threshold)
+        mask = drop_small_pieces(predict(run, volume) >= threshold)
         of = patients[rows] == patient
         masks[of] = mask[np.searchsorted(volume, rows[of])]
     return masks
 
 
-def largest_component(mask: np.ndarray) -> np.ndarray:
-    """The largest connected piece of a volume, where voxels that share a corner are connected.
+def drop_small_pieces(mask: np.ndarray) -> np.ndarray:
+    """A volume without its small pieces: those with less than a fifth of the largest one's voxels.
 
-    Nearly every patient of this data set has one tumour, so a second, smaller piece is more often a false alarm.
-    It is a rule that can be wrong: a tumour in two pieces loses the smaller one.
+    Most patients of this data set have one tumour, so a small piece apart is more often a false alarm. The largest piece
+    alone would be too strict: an outline that breaks in two slices would lose a part. Voxels that share a corner
+    are connected.
 
     Parameters
     ----------
     mask : ndarray, bool (slices, height, width)
-        Neighbouring slices of one patient, in their order.
+        All slices of one patient, in their order.
 
     Returns
     -------
-    ndarray, bool, of the same shape; of pieces of one size the first is kept.
+    ndarray, bool, of the same shape
     """
-    labels, pieces = ndimage.label(mask, structure=np.ones((3, 3, 3)))
-    if pieces < 2:
-        return mask
-    return labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
+    labels, _ = ndimage.label(mask, structure=np.ones((3, 3, 3)))
+    voxels = np.bincount(labels.ravel())
+    voxels[0] = 0
+    return ((voxels > 0) & (voxels >= SMALLEST_PIECE * voxels.max()))[labels]
 
 
 def score_slices(prediction: np.ndarray, truth: np.ndarray, table: pd.DataFrame) -> pd.DataFrame:

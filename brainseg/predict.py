@@ -14,7 +14,7 @@ from brainseg.batches import predict_images
 from brainseg.cohort import FLAIR, CohortError, read_image
 from brainseg.cohort.find import PATIENT
 from brainseg.crop import crop_and_resize, restore
-from brainseg.evaluation import largest_component
+from brainseg.evaluation import drop_small_pieces
 from brainseg.paths import write_atomically
 from brainseg.prepare import boxes_and_images
 from brainseg.runs import load_network
@@ -39,8 +39,8 @@ def predict_folder(slices: str | Path, out: str | Path, run_folder: str | Path, 
     run_folder : path
         Of a trained run, with ``run.json`` and ``best.npz``.
     threshold : float
-        A pixel whose probability is at or above it is called tumour. Of each patient only the largest connected
-        piece is kept, as in the reported scores.
+        A pixel whose probability is at or above it is called tumour. Small pieces are dropped, as in the reported
+        scores: see :func:`brainseg.evaluation.drop_small_pieces`.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def predict_folder(slices: str | Path, out: str | Path, run_folder: str | Path, 
         (out / folder).mkdir(parents=True, exist_ok=True)
         probabilities = predict_images(model, inputs, np.zeros(len(inputs)))
         probabilities = np.stack([restore(small, box) for small, box in zip(probabilities, boxes, strict=True)])
-        masks = largest_component(probabilities >= threshold)
+        masks = drop_small_pieces(probabilities >= threshold)
         for path, image, probability, mask in zip(named, stack, probabilities, masks, strict=True):
             with write_atomically(out / folder / f"{path.stem}_predicted.tif") as part:
                 tifffile.imwrite(part, mask.astype(np.uint8) * 255, photometric="minisblack")

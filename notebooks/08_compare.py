@@ -125,7 +125,7 @@ display(article.style.format("{:.3f}"))
 #
 # Now the unit is the **patient**.
 # Predictions go back into the original frame of 256 by 256 pixels. What the crop cut off counts as missed.
-# A probability of one half or more is tumour. Of all that a network marks in a patient, only the largest connected piece is kept: nearly every patient here has one tumour.
+# A probability of one half or more is tumour. Pieces apart that are smaller than a fifth of a patient's largest piece are dropped: most patients have one tumour.
 # All slices of a patient are one volume with one Dice.
 
 # %%

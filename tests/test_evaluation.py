@@ -51,17 +51,16 @@ def test_slice_scores_by_hand(drawn):
     assert scores["nsd_1px"].tolist()[2:] == [0, 1]
 
 
-def test_only_the_largest_piece_of_a_volume_is_kept():
-    mask = np.zeros((3, 8, 8), bool)
-    mask[0, 0, 0] = mask[1, 1, 1] = True  # two voxels that share a corner only
-    mask[2, 5:7, 5] = True  # two voxels away from them, as large: the first piece wins
-    kept = evaluation.largest_component(mask)
-    assert kept.sum() == 2 and kept[0, 0, 0] and kept[1, 1, 1]
-    mask[2, 5:7, 6] = True
-    assert evaluation.largest_component(mask).sum() == 4
-    assert evaluation.largest_component(mask)[2, 5:7, 5:7].all()
+def test_small_pieces_of_a_volume_are_dropped():
+    mask = np.zeros((3, 12, 12), bool)
+    mask[0, 0, 0] = mask[1, 1, 1] = True  # two voxels that share a corner only: one piece
+    mask[2, 5:8, 5:8] = True  # nine voxels: a fifth of them is 1.8
+    np.testing.assert_array_equal(evaluation.drop_small_pieces(mask), mask)
+    mask[2, 5:8, 8:9] = True  # twelve: a fifth of them is 2.4
+    kept = evaluation.drop_small_pieces(mask)
+    assert kept.sum() == 12 and kept[2, 5:8, 5:9].all()
     for plain in (np.zeros((2, 4, 4), bool), np.ones((2, 4, 4), bool)):
-        np.testing.assert_array_equal(evaluation.largest_component(plain), plain)
+        np.testing.assert_array_equal(evaluation.drop_small_pieces(plain), plain)
 
 
 def test_a_slice_is_segmented_as_part_of_its_patient(run):
@@ -74,7 +73,7 @@ def test_a_slice_is_segmented_as_part_of_its_patient(run):
     patients = run.prepared.table["patient"]
     for patient in patients.unique():
         of = (patients == patient).to_numpy()
-        np.testing.assert_array_equal(whole[of], evaluation.largest_component(marked[of]))
+        np.testing.assert_array_equal(whole[of], evaluation.drop_small_pieces(marked[of]))
 
 
 def test_a_patient_is_one_volume(drawn):

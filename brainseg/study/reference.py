@@ -1,0 +1,186 @@
+"""The reference edition: the kept runs are trained, scored on their test patients once, and checked ever after.
+
+The protocol is the profile ``reference``: its parameters are those of the chapters, so that the chapters
+find the kept runs by them. Everything that comes out lies in ``results/reference/``::
+
+    MODEL-by-SPLIT-foldN/   a kept run: weights, history, record, split
+    slices.csv              one row per run and test slice
+    patients.csv            one row per run and test patient
+    article.csv             the runs that were split by slice, scored as the article scores
+    test_log.csv            every evaluation of test slices: when, what, by which commit
+    record.json             where the tables come from
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from brainseg import evaluation
+from brainseg.chapters import study_run
+from brainseg.cohort import find_cohort, index_cohort
+from brainseg.kept import NEW, STUDY, keep, kept_runs, kept_split, load_kept
+from brainseg.paths import write_atomically
+from brainseg.prepare import Preprocessing, prepare
+from brainseg.runs import Run
+from brainseg.study.notebooks import StudyError, read_profile
+from brainseg.tables import has_tables, origin, read_table, results_folder, write_tables
+
+PROTOCOLS = {
+    "honest": {},
+    # The article gives no sizes and no settings. What is not named here is as in the honest protocol: our reading.
+    "article": {"split_by": "slice", "contrast": "clahe", "crop": "slice"},
+}
+TOLERANCE = 0.005
+"""How far a recomputed Dice may lie from the kept one: sums of floats differ between processors."""
+SLICE_COLUMNS = ["patient", "slice", "tumour_px", "tp", "fp", "fn", "tn", "dice", "hd95_px", "nsd_1px", "nsd_2px"]
+
+
+def train_reference(root: Path, data: str, models: Sequence[str], folds: Sequence[int], protocol: str = "honest") -> Path:
+    """Train runs of the reference edition, keep them, and score each on its test side.
+
+    A run that is kept already is left alone, so an interrupted call goes on where it was.
+
+    Parameters
+    ----------
+    root : Path
+        The checkout.
+    data : str
+        As :func:`brainseg.cohort.find_cohort`; the real cohort.
+    models : sequence of str
+        Names of :data:`brainseg.models.MODELS`.
+    folds : sequence of int
+    protocol : {"honest", "article"}
+
+    Returns
+    -------
+    Path
+        ``results/reference``.
+
+    Raises
+    ------
+    StudyError
+        On a synthetic cohort, which is no reference for anything.
+    """
+    table = index_cohort(find_cohort(data))
+    if table["synthetic"].any():
+        raise StudyError("The reference edition is made on the real cohort. Name its folder with --data.")
+    parameters = {**read_profile(root / "notebooks", STUDY), **PROTOCOLS[protocol]}
+    parameters.pop("fold", None)
+    for fold in folds:
+        for model in models:
+            run = study_run(model, data, fold=fold, **parameters)
+            if run.folder.parent != results_folder(STUDY):
+                keep(run, parameters["split_by"], fold)
+    return score_reference(data)
+
+
+def score_reference(data: str) -> Path:
+    """Score the kept runs that the tables lack, and write the tables anew."""
+    table = index_cohort(find_cohort(data))
+    names = ("slices", "patients", "article", "test_log")
+    tables = {name: [read_table(STUDY, name)] if has_tables(STUDY) else [] for name in names}
+    scored = set(tables["test_log"][0]["run"]) if tables["test_log"] else set()
+    for folder in kept_runs():
+        if folder.name in scored:
+            continue
+        run = load_kept(folder, _prepared(folder, data))
+        for name, part in score_run(run, folder.name).items():
+            tables[name].append(part)
+        tables["test_log"].append(_log(folder.name, run, origin(table)["commit"]))
+    joined = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items() if parts}
+    return write_tables(STUDY, joined, {**origin(table), "tolerance": TOLERANCE})
+
+
+def score_run(run: Run, name: str) -> dict[str, pd.DataFrame]:
+    """The rows of one run in each table."""
+    record = run.record
+    known = {"run": name, "protocol": "honest" if record["split_by"] == "patient" else "article"}
+    known |= {"model": run.recipe.model, "fold": record["fold"], "seed": run.recipe.seed}
+    parts = ["test", NEW] if (run.split == NEW).any() else ["test"]
+    slices = pd.concat([evaluation.evaluate(run, part).assign(part=part) for part in parts])
+    patients = pd.concat(
+        [evaluation.score_patients(of).assign(part=part) for part, of in slices.groupby("part", sort=False)]
+    ).reset_index()
+    missing = run.prepared.table.groupby("patient")[["missing_pre", "missing_post"]].first().any(axis=1)
+    patients["missing_sequence"] = patients["patient"].map(missing)
+    slices = slices[["part", *SLICE_COLUMNS]]
+    tables = {"slices": slices, "patients": patients}
+    if known["protocol"] == "article":
+        tables["article"] = article_table(run)
+    for table in tables.values():
+        for place, (key, value) in enumerate(known.items()):
+            table.insert(place, key, value)
+    return tables
+
+
+def article_table(run: Run) -> pd.DataFrame:
+    """Loss, IoU and Dice by the article's convention: training, validation, test, and test by kind of slice."""
+    tumour = run.prepared.table["tumour_px"].to_numpy() > 0
+    sides = {part: run.rows(part) for part in ("train", "validation", "test")}
+    groups = {(part, "all"): rows for part, rows in sides.items()}
+    groups |= {("test", "tumour"): sides["test"][tumour[sides["test"]]]}
+    groups |= {("test", "empty"): sides["test"][~tumour[sides["test"]]]}
+    return pd.DataFrame(
+        [
+            {"part": part, "group": group, "slices": len(rows), **evaluation.article_scores(run, rows)}
+            for (part, group), rows in groups.items()
+        ]
+    )
+
+
+def reproduce(data: str) -> pd.DataFrame:
+    """Score the kept runs again and compare with the kept tables.
+
+    Returns
+    -------
+    DataFrame
+        One row per run and test patient that the cohort has: ``run, patient, kept, again, difference`` (Dice of
+        the volume), and ``same``: whether the two lie within `TOLERANCE`.
+
+    Raises
+    ------
+    StudyError
+        Where nothing is kept, or the cohort has none of the patients.
+    """
+    if not kept_runs() or not has_tables(STUDY):
+        raise StudyError("No reference runs are kept in results/reference. Make them: python -m brainseg reference.")
+    kept = read_table(STUDY, "patients").set_index(["run", "patient"])["dice"]
+    again = {}
+    for folder in kept_runs():
+        table = index_cohort(find_cohort(data))
+        if not (kept_split(folder, table) == "test").any():
+            continue
+        run = load_kept(folder, _prepared(folder, data))
+        patients = evaluation.score_patients(evaluation.evaluate(run, "test"))
+        again |= {(folder.name, patient): dice for patient, dice in patients["dice"].items()}
+    if not again:
+        raise StudyError(f"None of the reference's test patients is in {data}.")
+    both = pd.DataFrame({"kept": kept, "again": pd.Series(again)}).loc[list(again)]
+    both["difference"] = both["again"] - both["kept"]
+    both["same"] = both["difference"].abs().le(TOLERANCE) | both[["kept", "again"]].isna().all(axis=1)
+    return both.rename_axis(["run", "patient"]).reset_index()
+
+
+def _prepared(folder: Path, data: str):
+    import json
+
+    record = json.loads((folder / "run.json").read_text())
+    return prepare(find_cohort(data), Preprocessing(**record["preprocessing"]))
+
+
+def _log(name: str, run: Run, commit: str | None) -> pd.DataFrame:
+    patients = run.prepared.table["patient"].to_numpy()[run.rows("test")]
+    row = {
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "run": name,
+        "patients": len(np.unique(patients)),
+        "slices": len(patients),
+        "commit": commit,
+        "why": "the reference edition",
+    }
+    return pd.DataFrame([row])
