@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python -m brainseg
 OPTIONS := --profile $(PROFILE) $(if $(DATA),--data "$(DATA)") $(foreach pair,$(PARAMETERS),-p $(pair))
 
 .DEFAULT_GOAL := help
-.PHONY: help book test data notebook pair clean
+.PHONY: help book test data notebook reproduce pair clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-9s %s\n", $$1, $$2 }'
@@ -22,6 +22,9 @@ data: $(VENV)/.installed ## download the real data set from Kaggle and check it
 
 notebook: $(VENV)/.installed ## execute one notebook: make notebook NB=06_train_unet
 	@$(if $(NB),,$(error Say which: make notebook NB=06_train_unet))$(RUN) notebook $(NB) $(OPTIONS)
+
+reproduce: $(VENV)/.installed ## score the kept networks again and compare; DATA=FOLDER, else Kaggle's
+	@$(RUN) reproduce $(if $(DATA),--data "$(DATA)")
 
 pair: $(VENV)/.installed ## write the .ipynb files from their .py sources
 	@$(RUN) pair

@@ -84,6 +84,40 @@ def experiment(arguments: argparse.Namespace) -> None:
     print(f"written: {run_experiment(arguments.name, arguments.data, _settings(arguments.parameters))}")
 
 
+def reference(arguments: argparse.Namespace) -> None:
+    """Train runs of the reference edition, keep them in results/reference/ and score them on their test side.
+
+    A run that is kept already is left alone. An interrupted call goes on where it was.
+    """
+    from brainseg.study import study_root
+    from brainseg.study.reference import train_reference
+
+    print(
+        "written:",
+        train_reference(study_root(), arguments.data, arguments.models, arguments.folds, arguments.protocol),
+    )
+
+
+def reproduce(arguments: argparse.Namespace) -> None:
+    """Score the kept networks on a cohort again and compare with the kept tables; fails where one differs."""
+    from brainseg.study.reference import NEW, TOLERANCE, reproduce
+
+    table = reproduce(arguments.data)
+    known, new = table[table["part"] != NEW], table[table["part"] == NEW]
+    differing = known[~known["same"]]
+    if len(differing):
+        print(differing.to_string(index=False))
+    print(
+        f"{len(known)} scores of test patients computed again, {len(differing)} of them further than {TOLERANCE} "
+        f"from the kept ones; the largest difference is {known['difference'].abs().max():.4f}"
+    )
+    if len(new):
+        print("\nPatients whom none of these networks has met, Dice of the volume:")
+        print(new.groupby("run")["dice_again"].agg(["count", "mean", "median"]).round(3).to_string())
+    if len(differing):
+        sys.exit(1)
+
+
 def readme(arguments: argparse.Namespace) -> None:
     """Keep an edition's results in results/ and write all kept results into the README."""
     from brainseg.study import make_readme
@@ -207,6 +241,16 @@ def _commands() -> argparse.ArgumentParser:
         "-p", dest="parameters", metavar="NAME=VALUE", action="append", default=[],
         help="a setting of the experiment, as in -p epochs=5; may be repeated",
     )  # fmt: skip
+
+    of_reference = add(reference, "train and score the networks that the project keeps")
+    of_reference.add_argument("--data", default="kaggle", help=DATA_HELP)
+    of_reference.add_argument("--models", nargs="+", default=["unet", "resunet", "fcn32"], help="which networks")
+    of_reference.add_argument("--folds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="which test folds")
+    of_reference.add_argument(
+        "--protocol", choices=("honest", "article"), default="honest", help="split by patient, or the article's reading"
+    )
+    of_reproduce = add(reproduce, "score the kept networks again and compare")
+    of_reproduce.add_argument("--data", default="kaggle", help=DATA_HELP)
 
     of_predict = add(predict, "segment a folder of slices with a trained run")
     of_predict.add_argument("slices", type=Path, help="a folder with 256x256x3 TIFF slices in it or below")

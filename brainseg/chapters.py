@@ -64,6 +64,7 @@ def study_run(
         slices_per_epoch=slices_per_epoch,
         tumour_share=0.5,
         drop_sequence=0.1,
+        learning_rate=1e-3,
         seed=seed,
     )
     if (kept := find_kept(recipe, prepared, split_by, fold)) is not None:

@@ -13,6 +13,7 @@ find the kept runs by them. Everything that comes out lies in ``results/referenc
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,8 +25,7 @@ from brainseg import evaluation
 from brainseg.chapters import study_run
 from brainseg.cohort import find_cohort, index_cohort
 from brainseg.kept import NEW, STUDY, keep, kept_runs, kept_split, load_kept
-from brainseg.paths import write_atomically
-from brainseg.prepare import Preprocessing, prepare
+from brainseg.prepare import Prepared, Preprocessing, prepare
 from brainseg.runs import Run
 from brainseg.study.notebooks import StudyError, read_profile
 from brainseg.tables import has_tables, origin, read_table, results_folder, write_tables
@@ -82,8 +82,8 @@ def train_reference(root: Path, data: str, models: Sequence[str], folds: Sequenc
 def score_reference(data: str) -> Path:
     """Score the kept runs that the tables lack, and write the tables anew."""
     table = index_cohort(find_cohort(data))
-    names = ("slices", "patients", "article", "test_log")
-    tables = {name: [read_table(STUDY, name)] if has_tables(STUDY) else [] for name in names}
+    kept_tables = {name: results_folder(STUDY) / f"{name}.csv" for name in ("slices", "patients", "article", "test_log")}
+    tables = {name: [pd.read_csv(path)] if path.is_file() else [] for name, path in kept_tables.items()}
     scored = set(tables["test_log"][0]["run"]) if tables["test_log"] else set()
     for folder in kept_runs():
         if folder.name in scored:
@@ -139,8 +139,9 @@ def reproduce(data: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per run and test patient that the cohort has: ``run, patient, kept, again, difference`` (Dice of
-        the volume), and ``same``: whether the two lie within `TOLERANCE`.
+        One row per run and test patient that the cohort has: ``run, part, patient, dice_again, dice_kept,
+        difference`` (Dice of the volume), and ``same``: whether the two lie within `TOLERANCE`. Patients whom no split names are
+        scored too; they have no kept score, and ``part`` is "new" for them.
 
     Raises
     ------
@@ -149,26 +150,23 @@ def reproduce(data: str) -> pd.DataFrame:
     """
     if not kept_runs() or not has_tables(STUDY):
         raise StudyError("No reference runs are kept in results/reference. Make them: python -m brainseg reference.")
-    kept = read_table(STUDY, "patients").set_index(["run", "patient"])["dice"]
-    again = {}
+    kept = read_table(STUDY, "patients")[["run", "part", "patient", "dice"]]
+    again = []
     for folder in kept_runs():
         table = index_cohort(find_cohort(data))
         if not (kept_split(folder, table) == "test").any():
             continue
-        run = load_kept(folder, _prepared(folder, data))
-        patients = evaluation.score_patients(evaluation.evaluate(run, "test"))
-        again |= {(folder.name, patient): dice for patient, dice in patients["dice"].items()}
+        patients = score_run(load_kept(folder, _prepared(folder, data)), folder.name)["patients"]
+        again.append(patients[["run", "part", "patient", "dice"]])
     if not again:
         raise StudyError(f"None of the reference's test patients is in {data}.")
-    both = pd.DataFrame({"kept": kept, "again": pd.Series(again)}).loc[list(again)]
-    both["difference"] = both["again"] - both["kept"]
-    both["same"] = both["difference"].abs().le(TOLERANCE) | both[["kept", "again"]].isna().all(axis=1)
-    return both.rename_axis(["run", "patient"]).reset_index()
+    both = pd.concat(again).merge(kept, on=["run", "part", "patient"], how="left", suffixes=("_again", "_kept"))
+    both["difference"] = both["dice_again"] - both["dice_kept"]
+    far = both["difference"].abs().gt(TOLERANCE) | (both["dice_again"].isna() != both["dice_kept"].isna())
+    return both.assign(same=~far | both["part"].eq(NEW))
 
 
-def _prepared(folder: Path, data: str):
-    import json
-
+def _prepared(folder: Path, data: str) -> Prepared:
     record = json.loads((folder / "run.json").read_text())
     return prepare(find_cohort(data), Preprocessing(**record["preprocessing"]))
 

@@ -1,0 +1,129 @@
+"""Kept runs: weights in half precision, found by their parameters, with the split that they were trained on."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+keras = pytest.importorskip("keras")
+from brainseg import evaluation, kept, tables  # noqa: E402
+from brainseg.prepare import Preprocessing, prepare  # noqa: E402
+from brainseg.recipe import Recipe  # noqa: E402
+from brainseg.runs import train_or_load  # noqa: E402
+from brainseg.splits import make_split  # noqa: E402
+from brainseg.study import reference  # noqa: E402
+from brainseg.study.notebooks import StudyError  # noqa: E402
+
+RECIPE = Recipe(model="unet", options={"filters": 2, "depth": 2}, epochs=1, slices_per_epoch=8)
+
+
+@pytest.fixture
+def run(tiny_cohort, tmp_path):
+    prepared = prepare(tiny_cohort, Preprocessing(image_size=32))
+    split = make_split(prepared.table, by="patient", n_folds=3, fold=1)
+    return train_or_load(RECIPE, prepared, split, tmp_path / "runs")
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A project of its own, so that nothing is written into the real results."""
+    for module in (tables, kept):
+        monkeypatch.setattr(module, "project_root", lambda: tmp_path)
+    return tmp_path
+
+
+def test_a_kept_run_is_found_and_predicts_as_before(run, checkout):
+    assert kept.find_kept(RECIPE, run.prepared, "patient", 1) is None
+    folder = kept.keep(run, "patient", 1)
+    assert folder == checkout / "results" / "reference" / "unet-by-patient-fold1"
+    assert kept.find_kept(RECIPE, run.prepared, "patient", 1) == folder
+    again = kept.load_kept(folder, run.prepared)
+    assert again.split.tolist() == run.split.tolist()
+    rows = run.rows("test")
+    np.testing.assert_allclose(evaluation.predict(again, rows), evaluation.predict(run, rows), atol=2e-2)
+    with np.load(folder / "best.npz") as arrays:
+        assert {arrays[name].dtype for name in arrays} == {np.dtype("float16")}
+
+
+def test_another_recipe_fold_or_size_is_not_this_run(run, checkout):
+    kept.keep(run, "patient", 1)
+    assert kept.find_kept(replace(RECIPE, seed=1), run.prepared, "patient", 1) is None
+    assert kept.find_kept(RECIPE, run.prepared, "patient", 0) is None
+    assert kept.find_kept(RECIPE, run.prepared, "slice", 1) is None
+    other = prepare(run.prepared.root, Preprocessing(image_size=48))
+    assert kept.find_kept(RECIPE, other, "patient", 1) is None
+
+
+def test_patients_that_the_split_does_not_name_are_new(run, checkout):
+    folder = kept.keep(run, "patient", 1)
+    table = run.prepared.table.copy()
+    stranger = table["patient"].iloc[0]
+    table.loc[table["patient"] == stranger, "patient"] = "TCGA_XX_0001_20000101"
+    split = kept.kept_split(folder, table)
+    assert set(split[table["patient"] == "TCGA_XX_0001_20000101"]) == {"new"}
+    others = table["patient"] != "TCGA_XX_0001_20000101"
+    assert split[others].tolist() == run.split[others].tolist()
+    assert kept.untouched(table).tolist() == (~others).tolist()
+
+
+def test_a_split_by_slice_is_kept_by_slice(run, checkout):
+    by_slice = replace_split(run, make_split(run.prepared.table, by="slice"))
+    folder = kept.keep(by_slice, "slice", 0)
+    assert kept.kept_split(folder, run.prepared.table).tolist() == by_slice.split.tolist()
+
+
+def replace_split(run, split):
+    return type(run)(run.model, run.recipe, run.prepared, split, run.history, run.record, run.folder)
+
+
+def test_the_tables_hold_one_row_per_test_patient_and_are_reproduced(run, checkout):
+    kept.keep(run, "patient", 1)
+    data = str(run.prepared.root)
+    reference.score_reference(data)
+    patients = tables.read_table("reference", "patients")
+    expected = evaluation.score_patients(evaluation.evaluate(run, "test"))
+    assert patients["patient"].tolist() == expected.index.tolist()
+    assert patients[["protocol", "model", "fold"]].drop_duplicates().values.tolist() == [["honest", "unet", 1]]
+    assert len(tables.read_table("reference", "slices")) == len(run.rows("test"))
+    log = tables.read_table("reference", "test_log")
+    assert log[["run", "slices"]].values.tolist() == [["unet-by-patient-fold1", len(run.rows("test"))]]
+    # A second call scores nothing again.
+    reference.score_reference(data)
+    assert len(tables.read_table("reference", "test_log")) == 1
+
+    again = reference.reproduce(data)
+    assert again["same"].all() and len(again) == len(patients)
+    wrong = patients.assign(dice=(patients["dice"] + 0.1) % 1)
+    wrong.to_csv(tables.results_folder("reference") / "patients.csv", index=False)
+    assert not reference.reproduce(data)["same"].any()
+
+
+def test_without_kept_runs_there_is_nothing_to_reproduce(tiny_cohort, checkout):
+    with pytest.raises(StudyError, match="python -m brainseg reference"):
+        reference.reproduce(str(tiny_cohort))
+
+
+def test_a_synthetic_cohort_is_no_reference(tmp_path, monkeypatch):
+    table = pd.DataFrame({"synthetic": [True]})
+    monkeypatch.setattr(reference, "find_cohort", lambda data: data)
+    monkeypatch.setattr(reference, "index_cohort", lambda root: table)
+    with pytest.raises(StudyError, match="real cohort"):
+        reference.train_reference(tmp_path, "phantom", ["unet"], [0])
+
+
+def test_every_kept_run_of_the_project_is_whole():
+    """The weights fit their network, the split is by patient where it says so, and together they stay small."""
+    folders = kept.kept_runs()
+    for folder in folders:
+        from brainseg.runs import load_network
+
+        _, _, record = load_network(folder)
+        split = pd.read_csv(folder / "split.csv")
+        if record["split_by"] == "patient":
+            assert split["patient"].is_unique
+        for part in ("train", "validation"):
+            assert sorted(split.loc[split["part"] == part, "patient"].unique()) == record["patients"][part]
+        assert json.loads((folder / "run.json").read_text())["fold"] in range(5)
+    assert sum((folder / "best.npz").stat().st_size for folder in folders) <= 30e6
