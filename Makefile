@@ -1,9 +1,8 @@
 # Every target is one call of `python -m brainseg`. On Windows make the environment and call it by hand (README).
 PYTHON ?= python3
-PROFILE ?= quick
 VENV := .venv
 RUN := $(VENV)/bin/python -m brainseg
-OPTIONS := --profile $(PROFILE) $(if $(DATA),--data "$(DATA)") $(foreach pair,$(PARAMETERS),-p $(pair))
+OPTIONS := $(if $(PROFILE),--profile $(PROFILE)) $(if $(DATA),--data "$(DATA)") $(foreach pair,$(PARAMETERS),-p $(pair))
 
 .DEFAULT_GOAL := help
 .PHONY: help book test data notebook reproduce pair clean
@@ -11,7 +10,7 @@ OPTIONS := --profile $(PROFILE) $(if $(DATA),--data "$(DATA)") $(foreach pair,$(
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-9s %s\n", $$1, $$2 }'
 
-book: $(VENV)/.installed ## execute what changed and build the book; DATA=kaggle or DATA=FOLDER, PROFILE=quick, PARAMETERS="epochs=3"
+book: $(VENV)/.installed ## execute what changed and build the book; DATA=kaggle or DATA=FOLDER, PROFILE=smoke, PARAMETERS="epochs=3"
 	@$(RUN) book $(OPTIONS)
 
 test: $(VENV)/.installed ## run the tests; TESTS="-k crop" runs some

@@ -228,7 +228,10 @@ def _commands() -> argparse.ArgumentParser:
         if command is notebook:
             of_study.add_argument("name", help="its name, such as 06_train_unet, or its number")
         of_study.add_argument("--data", help=DATA_HELP + "; by default as the profile says")
-        of_study.add_argument("--profile", default="quick", help="a file of notebooks/profiles: smoke, quick or full")
+        of_study.add_argument(
+            "--profile",
+            help="a file of notebooks/profiles: smoke, quick or reference; by default quick, and reference on TCGA-LGG",
+        )
         of_study.add_argument(
             "-p", dest="parameters", metavar="NAME=VALUE", action="append", default=[],
             help="a parameter of the notebooks that goes before the profile's; may be repeated",

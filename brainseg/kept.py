@@ -11,7 +11,6 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from brainseg.paths import folder_atomically, project_root
@@ -84,7 +83,6 @@ def keep(run: Run, split_by: str, fold: int) -> Path:
     return folder
 
 
-def untouched(table: pd.DataFrame) -> np.ndarray:
-    """Which slices belong to patients whom no kept run has in its split: bool, one a row of `table`."""
-    named = {patient for folder in kept_runs() for patient in pd.read_csv(folder / "split.csv")["patient"]}
-    return ~table["patient"].isin(named).to_numpy()
+def kept_patients() -> set[str]:
+    """The patients whom the kept runs know: those that their splits name."""
+    return {patient for folder in kept_runs() for patient in pd.read_csv(folder / "split.csv")["patient"]}

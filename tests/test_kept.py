@@ -13,7 +13,7 @@ from brainseg.prepare import Preprocessing, prepare  # noqa: E402
 from brainseg.recipe import Recipe  # noqa: E402
 from brainseg.runs import train_or_load  # noqa: E402
 from brainseg.splits import make_split  # noqa: E402
-from brainseg.study import reference  # noqa: E402
+from brainseg.study import choose_profile, reference  # noqa: E402
 from brainseg.study.notebooks import StudyError  # noqa: E402
 
 RECIPE = Recipe(model="unet", options={"filters": 2, "depth": 2}, epochs=1, slices_per_epoch=8)
@@ -65,7 +65,13 @@ def test_patients_that_the_split_does_not_name_are_new(run, checkout):
     assert set(split[table["patient"] == "TCGA_XX_0001_20000101"]) == {"new"}
     others = table["patient"] != "TCGA_XX_0001_20000101"
     assert split[others].tolist() == run.split[others].tolist()
-    assert kept.untouched(table).tolist() == (~others).tolist()
+    assert kept.kept_patients() == set(run.prepared.table["patient"])
+
+
+def test_the_profile_follows_the_patients(run, checkout, tiny_cohort):
+    assert choose_profile({"data": str(tiny_cohort)}) == "quick"
+    kept.keep(run, "patient", 1)
+    assert choose_profile({"data": str(tiny_cohort)}) == "reference"
 
 
 def test_a_split_by_slice_is_kept_by_slice(run, checkout):
@@ -123,6 +129,8 @@ def test_every_kept_run_of_the_project_is_whole():
         split = pd.read_csv(folder / "split.csv")
         if record["split_by"] == "patient":
             assert split["patient"].is_unique
+            agreed = pd.read_csv(folder.parent / "splits.csv").set_index("patient")[f"part_fold{record['fold']}"]
+            assert split.set_index("patient")["part"].sort_index().equals(agreed.rename("part").sort_index())
         for part in ("train", "validation"):
             assert sorted(split.loc[split["part"] == part, "patient"].unique()) == record["patients"][part]
         assert json.loads((folder / "run.json").read_text())["fold"] in range(5)

@@ -13,12 +13,13 @@ from matplotlib.ticker import PercentFormatter
 
 from brainseg.figures.style import COLOURS, MODEL_NAMES, new_figure, outline, outline_legend, show_slice, slice_grid
 from brainseg.figures.training import message
+from brainseg.published import CROSS_VALIDATED, TWO_READERS
 
 
 def patient_dice(
     patients: Mapping[str, pd.DataFrame],
     summaries: Mapping[str, Mapping[str, float]],
-    references: Mapping[str, float] | None = None,
+    published: bool = False,
 ) -> Figure:
     """One dot per patient and model, its per-volume Dice; the mean with its interval beside them.
 
@@ -26,8 +27,8 @@ def patient_dice(
     ----------
     patients : mapping of model name to DataFrame with ``dice``
     summaries : mapping of model name to a summary of `brainseg.evaluation.summarise`
-    references : mapping of label to Dice, optional
-        Published results, drawn as horizontal lines.
+    published : bool
+        Whether to draw what `brainseg.published` knows; for scores of the real cohort only.
     """
     figure, ax = new_figure(height=4.6)
     rng = np.random.default_rng(0)
@@ -38,9 +39,9 @@ def patient_dice(
         error = [[summary["mean"] - summary["low"]], [summary["high"] - summary["mean"]]]
         ax.errorbar(position + 0.2, summary["mean"], yerr=error, fmt="D", color="black", markersize=6, capsize=5)
         ax.text(position + 0.27, summary["mean"], f"{summary['mean']:.2f}", va="center", fontsize=11)
-    for label, value in (references or {}).items():
-        ax.axhline(value, color="black", linestyle="--", linewidth=1)
-        ax.text(len(patients) - 0.45, value, label, ha="right", va="bottom", fontsize=10)
+    if published:
+        ax.axhspan(*TWO_READERS, color="#999999", alpha=0.25, linewidth=0, zorder=0, label="two human readers")
+        ax.axhline(CROSS_VALIDATED, color="black", linestyle="--", linewidth=1, label=f"published mean, {CROSS_VALIDATED}")
     ax.set(ylim=(-0.02, 1.02), xlim=(-0.5, len(patients) - 0.4), ylabel="Dice of a patient's volume")
     ax.set_xticks(range(len(patients)), [MODEL_NAMES[name] for name in patients])
     ax.grid(axis="x", visible=False)
@@ -48,7 +49,7 @@ def patient_dice(
         Line2D([], [], marker="o", linestyle="", color="grey", label="one patient"),
         Line2D([], [], marker="D", linestyle="", color="black", label="mean and 95 % bootstrap interval"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    figure.legend(handles=[*handles, *ax.get_legend_handles_labels()[0]], loc="outside lower center", ncols=2)
     return figure
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from brainseg.cohort import find_cohort, index_cohort
 from brainseg.paths import project_root
 from brainseg.study.book import build_book
 from brainseg.study.execute import execute_edition
@@ -16,7 +17,7 @@ from brainseg.study.notebooks import StudyError, pair, read_profile
 from brainseg.study.results import fill_readme, keep_results, refuse_split_by_slice
 from brainseg.study.status import results_of
 
-__all__ = ["StudyError", "make_book", "make_notebook", "make_readme", "pair", "study_root"]
+__all__ = ["StudyError", "choose_profile", "make_book", "make_notebook", "make_readme", "pair", "study_root"]
 
 
 def study_root() -> Path:
@@ -27,7 +28,16 @@ def study_root() -> Path:
     return root
 
 
-def make_notebook(name: str, profile: str = "quick", overrides: dict | None = None, root: Path | None = None) -> Path:
+def choose_profile(overrides: dict | None = None) -> str:
+    """The profile where none is named: "reference" for patients whom the kept networks know, else "quick"."""
+    from brainseg.kept import kept_patients  # brings Keras, which the other commands need not wait for
+
+    data = (overrides or {}).get("data", "phantom")
+    patients = index_cohort(find_cohort(data))["patient"]
+    return "reference" if patients.isin(kept_patients()).any() else "quick"
+
+
+def make_notebook(name: str, profile: str | None = None, overrides: dict | None = None, root: Path | None = None) -> Path:
     """Execute one notebook, unless it is up to date already.
 
     Parameters
@@ -42,17 +52,17 @@ def make_notebook(name: str, profile: str = "quick", overrides: dict | None = No
     Path
         The executed notebook.
     """
-    edition = execute_edition(root or study_root(), profile, overrides, only=name)
+    edition = execute_edition(root or study_root(), profile or choose_profile(overrides), overrides, only=name)
     return next(iter(edition.pages.values()))
 
 
-def make_book(profile: str = "quick", overrides: dict | None = None, root: Path | None = None) -> tuple[Path, str]:
+def make_book(profile: str | None = None, overrides: dict | None = None, root: Path | None = None) -> tuple[Path, str]:
     """Execute every notebook that changed and build the book from the edition.
 
     Parameters
     ----------
-    profile : str
-        A file of ``notebooks/profiles``, without suffix.
+    profile : str, optional
+        A file of ``notebooks/profiles``, without suffix; by default what `choose_profile` says.
     overrides : dict, optional
         Parameters that go before the profile's, such as ``{"data": "kaggle"}``.
     root : Path, optional
@@ -72,12 +82,12 @@ def make_book(profile: str = "quick", overrides: dict | None = None, root: Path 
         warning of the build.
     """
     root = root or study_root()
-    edition = execute_edition(root, profile, overrides)
+    edition = execute_edition(root, profile or choose_profile(overrides), overrides)
     found = results_of(edition)
     return build_book(root, edition), found[1].to_string(index=False) if found else ""
 
 
-def make_readme(profile: str = "quick", overrides: dict | None = None, root: Path | None = None) -> Path:
+def make_readme(profile: str | None = None, overrides: dict | None = None, root: Path | None = None) -> Path:
     """Keep an edition's table of results in ``results/`` and write all kept tables into the README.
 
     The edition is executed where it is not up to date, so that no number outlives the code that made it.
@@ -94,6 +104,7 @@ def make_readme(profile: str = "quick", overrides: dict | None = None, root: Pat
         split by slice.
     """
     root = root or study_root()
+    profile = profile or choose_profile(overrides)
     refuse_split_by_slice({**read_profile(root / "notebooks", profile), **(overrides or {})})
     edition = execute_edition(root, profile, overrides)
     found = results_of(edition)
