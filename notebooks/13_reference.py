@@ -34,9 +34,10 @@ from itertools import combinations
 import pandas as pd
 from IPython.display import Markdown, display
 
-from brainseg import evaluation, kept, metrics, published
+from brainseg import evaluation, kept, metrics, models, published
 from brainseg.figures import results as figures
 from brainseg.figures import style
+from brainseg.runs import load_network
 from brainseg.tables import read_record, read_table
 
 style.use_theme()
@@ -49,7 +50,7 @@ patients = patients[patients["part"] == "test"]
 slices = slices[slices["part"] == "test"]
 honest = patients[patients["protocol"] == "honest"]
 honest_slices = slices[slices["protocol"] == "honest"]
-models = [name for name in NAMES if name in set(honest["model"])]
+shown_models = [name for name in NAMES if name in set(honest["model"])]
 
 # %% [markdown]
 # ## What was trained on what
@@ -60,7 +61,7 @@ models = [name for name in NAMES if name in set(honest["model"])]
 # %% tags=["hide-input"]
 rows = []
 for folder in kept.kept_runs():
-    run = pd.read_json(folder / "run.json", typ="series")
+    network, _, run = load_network(folder)
     split = pd.read_csv(folder / "split.csv")
     counts = split.drop_duplicates(["patient", "part"])["part"].value_counts()
     rows.append(
@@ -73,6 +74,8 @@ for folder in kept.kept_runs():
             "test": counts["test"],
             "best epoch": f"{run['best_epoch']} of {run['recipe']['epochs']}",
             "minutes": f"{run['seconds'] / 60:.0f}",
+            "parameters (thousands)": f"{network.count_params() / 1e3:,.0f}",
+            "GFLOPs per slice": f"{2 * models.multiply_adds(network) / 1e9:.2f}",
         }
     )
 display(pd.DataFrame(rows).style.hide(axis="index"))
@@ -99,21 +102,21 @@ display(
 #
 # {numref}`fig-reference-headline` shows every patient whom a network was tested on, beside what others have published.
 
-# %% mystnb={"figure": {"name": "fig-reference-headline", "caption": "Per-volume Dice of patients whom the network has never met. A dot is a patient; the diamond is the mean with its 95 % bootstrap interval. The dashed line is the published mean of a 22-fold cross-validation on all 110 patients, with other folds; the grey band is the agreement of two human readers."}, "image": {"alt": "Columns of dots, one per network, most between 0.7 and 0.95, with a tail of low scores. The means lie near or below a dashed line at 0.836."}} tags=["hide-input"]
-by_model = {name: honest[honest["model"] == name].set_index("patient") for name in models}
+# %% mystnb={"figure": {"name": "fig-reference-headline", "caption": "Per-volume Dice of patients whom the network has never met. A dot is a patient; the diamond is the mean with its 95 % bootstrap interval. The dashed line is the published mean of a 22-fold cross-validation on all 110 patients, with other folds; the grey band is the agreement of two human readers."}, "image": {"alt": "A column of dots between 0 and 1 for each network, with a diamond and an interval for its mean, a dashed line and a narrow grey band."}} tags=["hide-input"]
+by_model = {name: honest[honest["model"] == name].set_index("patient") for name in shown_models}
 summaries = {name: evaluation.summarise(table, seed=seed) for name, table in by_model.items()}
 figures.patient_dice(by_model, summaries, published=True)
 
 # %% tags=["hide-input"]
 shown = pd.DataFrame(summaries).T.rename(index=NAMES)
-shown.insert(0, "folds", [by_model[name]["fold"].nunique() for name in models])
+shown.insert(0, "folds", [by_model[name]["fold"].nunique() for name in shown_models])
 shown[["folds", "patients"]] = shown[["folds", "patients"]].astype(int)
 shown = shown.rename(columns={"low": "95 % bootstrap interval from", "high": "to"})
 display(shown.style.format("{:.3f}", subset=shown.columns[2:]))
 
 AIMS = {"fcn32": 0.74, "unet": 0.84, "resunet": 0.84}  # set before the training
 sentences = []
-for name in models:
+for name in shown_models:
     summary, aim = summaries[name], AIMS[name]
     reached = "reached" if summary["mean"] >= aim else "missed"
     inside = ", though the interval holds it" if reached == "missed" and summary["high"] >= aim else ""
@@ -121,7 +124,7 @@ for name in models:
         f"- **{NAMES[name]}**: mean {summary['mean']:.3f} over {summary['patients']} patients "
         f"({summary['low']:.3f} to {summary['high']:.3f}). The aim that was set beforehand, {aim}, is **{reached}**{inside}."
     )
-best = max(models, key=lambda name: summaries[name]["mean"])
+best = max(shown_models, key=lambda name: summaries[name]["mean"])
 against = "above" if summaries[best]["low"] > published.CROSS_VALIDATED else (
     "below" if summaries[best]["high"] < published.CROSS_VALIDATED else "not told apart from"
 )
@@ -140,7 +143,7 @@ display(Markdown("\n".join(sentences)))
 # %% tags=["hide-input"]
 wide = honest.pivot(index=["fold", "patient"], columns="model", values="dice")
 rows = {}
-pairs = list(combinations(reversed(models), 2))
+pairs = list(combinations(reversed(shown_models), 2))
 for first, second in pairs:
     both = wide[[first, second]].dropna()
     difference = metrics.paired_difference(both[first], both[second], seed=seed)
@@ -180,7 +183,7 @@ display(
 
 # %% tags=["hide-input"]
 groups = {}
-for name in models:
+for name in shown_models:
     table = by_model[name]
     for institution, part in table.groupby("institution"):
         groups[(f"institution {institution}", NAMES[name])] = part
