@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from brainseg.evaluation import summarise
+from brainseg.models import MODELS
 from brainseg.paths import folder_atomically, project_root
 from brainseg.prepare import Prepared
 from brainseg.recipe import Recipe
 from brainseg.runs import Run, load_run
-from brainseg.tables import results_folder
+from brainseg.tables import read_table, results_folder
 from brainseg.weights import save_weights
 
 STUDY = "reference"
@@ -86,3 +88,18 @@ def keep(run: Run, split_by: str, fold: int) -> Path:
 def kept_patients() -> set[str]:
     """The patients whom the kept runs know: those that their splits name."""
     return {patient for folder in kept_runs() for patient in pd.read_csv(folder / "split.csv")["patient"]}
+
+
+def headline(seed: int = 0) -> tuple[dict[str, pd.DataFrame], dict[str, dict[str, float]]]:
+    """The reference edition's test patients by network, and their summaries (`brainseg.evaluation.summarise`).
+
+    Raises
+    ------
+    FileNotFoundError
+        Where the reference edition has no tables.
+    """
+    patients = read_table(STUDY, "patients")
+    patients = patients[(patients["protocol"] == "honest") & (patients["part"] == "test")]
+    by_model = {name: patients[patients["model"] == name].set_index("patient") for name in MODELS}
+    by_model = {name: table for name, table in by_model.items() if len(table)}
+    return by_model, {name: summarise(table, seed=seed) for name, table in by_model.items()}

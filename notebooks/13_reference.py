@@ -103,8 +103,7 @@ display(
 # {numref}`fig-reference-headline` shows every patient whom a network was tested on, beside what others have published.
 
 # %% mystnb={"figure": {"name": "fig-reference-headline", "caption": "Per-volume Dice of patients whom the network has never met. A dot is a patient; the diamond is the mean with its 95 % bootstrap interval. The dashed line is the published mean of a 22-fold cross-validation on all 110 patients, with other folds; the grey band is the agreement of two human readers."}, "image": {"alt": "A column of dots between 0 and 1 for each network, with a diamond and an interval for its mean, a dashed line and a narrow grey band."}} tags=["hide-input"]
-by_model = {name: honest[honest["model"] == name].set_index("patient") for name in shown_models}
-summaries = {name: evaluation.summarise(table, seed=seed) for name, table in by_model.items()}
+by_model, summaries = kept.headline(seed)
 figures.patient_dice(by_model, summaries, published=True)
 
 # %% tags=["hide-input"]

@@ -331,7 +331,8 @@ SETTINGS = dict(fold=0, image_size=96, epochs=2, slices_per_epoch=8, seed=0)
 
 
 @pytest.mark.parametrize("nothing", [None, float("nan")])
-def test_one_test_patient_has_no_interval(tmp_path, nothing):
+def test_one_test_patient_has_no_interval(tmp_path, nothing, monkeypatch):
+    monkeypatch.setattr("brainseg.study.results.has_tables", lambda study: False)
     (tmp_path / "README.md").write_text(f"# Study\n{BEGIN}\nformer text\n{END}\nafter\n")
     table = pd.DataFrame(
         {"model": ["U-Net", "FCN-32"], "patients": [1, 2], "mean": [0.5, 0.25], "low": [nothing, 0.1], "high": [nothing, 0.4],
@@ -344,6 +345,24 @@ def test_one_test_patient_has_no_interval(tmp_path, nothing):
     assert "| FCN-32 | 0.250 | 0.10 to 0.40 | 0.250 | 0.100 |" in text
     assert text.endswith("after\n") and "former text" not in text
     assert "NaN" not in kept.read_text()
+
+
+def test_the_reference_edition_leads_the_readme(tmp_path, monkeypatch):
+    patients = pd.DataFrame(
+        {"protocol": "honest", "part": "test", "model": "unet", "fold": [0, 1], "patient": ["a", "b"], "dice": [0.5, 0.75]}
+    )
+    leaky = patients.assign(protocol="article", dice=1.0)
+    monkeypatch.setattr("brainseg.kept.read_table", lambda study, name: pd.concat([patients, leaky]))
+    monkeypatch.setattr("brainseg.study.results.has_tables", lambda study: True)
+    monkeypatch.setattr(
+        "brainseg.study.results.read_record", lambda study: {"cohort": {"patients": 88, "slices": 3232}}
+    )
+    (tmp_path / "README.md").write_text(f"{BEGIN}\n{END}\n")
+    fill_readme(tmp_path)
+    text = (tmp_path / "README.md").read_text()
+    assert "(88 patients, 3232 slices of TCGA-LGG)" in text
+    assert "| U-Net | 2 | 2 | 0.625 | 0.50 to 0.75 | 0.625 | 0.500 |" in text
+    assert (tmp_path / "book" / "images" / "headline.png").stat().st_size > 10_000
 
 
 def test_results_split_by_slice_are_not_kept(root, tmp_path):

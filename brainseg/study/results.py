@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from brainseg.figures import style
+from brainseg.figures.results import patient_dice
+from brainseg.figures.style import MODEL_NAMES
 from brainseg.paths import write_atomically
 from brainseg.study.execute import Edition
 from brainseg.study.notebooks import StudyError
+from brainseg.tables import has_tables, read_record
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 COLUMNS = {
@@ -55,8 +59,21 @@ def refuse_split_by_slice(parameters: dict) -> None:
         )
 
 
+def draw_headline(root: Path) -> Path:
+    """Draw the headline chart to ``book/images/headline.png``, from the reference edition's tables."""
+    from brainseg.kept import headline  # brings Keras
+
+    style.use_theme()
+    path = root / "book" / "images" / "headline.png"
+    with write_atomically(path) as part:
+        patient_dice(*headline(), published=True).savefig(part, dpi=160, facecolor="white", metadata={"Software": None})
+    return path
+
+
 def fill_readme(root: Path) -> None:
     """Replace the block between the README's two marks by the tables in ``results/``; real cohorts first.
+
+    Where the reference edition has tables, its chart is drawn anew as well.
 
     Raises
     ------
@@ -69,10 +86,35 @@ def fill_readme(root: Path) -> None:
         raise StudyError(f"README.md needs one line {BEGIN} and one line {END} around its results.")
     kept = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((root / "results").glob("edition-*.json"))]
     kept.sort(key=lambda record: record["cohort"]["synthetic"])
-    block = "\n\n".join(_section(record) for record in kept) or "No results are recorded yet."
+    sections = [_section(record) for record in kept]
+    if has_tables("reference"):
+        draw_headline(root)
+        sections.insert(0, _reference_section())
+    block = "\n\n".join(sections) or "No results are recorded yet."
     filled = re.sub(f"{BEGIN}.*{END}", lambda _: f"{BEGIN}\n{block}\n{END}", text, flags=re.DOTALL)
     with write_atomically(readme) as part:
         part.write_text(filled, encoding="utf-8")
+
+
+def _reference_section() -> str:
+    from brainseg.kept import headline  # brings Keras
+
+    by_model, summaries = headline()
+    record = read_record("reference")
+    folds = {name: table["fold"].nunique() for name, table in by_model.items()}
+    how = (
+        f"**Real slices** ({record['cohort']['patients']} patients, {record['cohort']['slices']} slices of TCGA-LGG). Each patient is scored "
+        "once per network, as one volume in the original frame, by a network that has never met the patient. "
+        "How the networks were trained, and where they fail, is in the book's page of results.\n\n"
+        "![Dice of every test patient, a column of dots per network, with the mean and its interval, "
+        "a dashed line for the published mean and a grey band for two human readers.](book/images/headline.png)"
+    )
+    columns = {"model": "network", "folds": "folds", "patients": "patients", **{k: v for k, v in COLUMNS.items() if k != "model"}}
+    rows = [list(columns.values()), ["---"] * len(columns)]
+    for name, summary in summaries.items():
+        row = {"model": MODEL_NAMES[name], "folds": folds[name], **summary, "interval": _interval(summary)}
+        rows.append([_cell(row[column]) for column in columns])
+    return how + "\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _section(record: dict) -> str:
