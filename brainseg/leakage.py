@@ -376,10 +376,10 @@ def by_distance(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -
 def conclusion(patients: pd.DataFrame, score: str = "slice_dice", seed: int = 0) -> str:
     """The result in one sentence, whichever way it came out."""
     by_arm, leak = paired(patients, score), worth(patients, score, seed)
-    heads = f"{leak.patients} patients" if leak.patients > 1 else "one patient"
+    heads, these = (f"{leak.patients} patients", "these patients") if leak.patients > 1 else ("one patient", "this patient")
     said = (
-        f"On the same test slices of {heads}, networks that had trained on other slices of these patients reached a "
-        f"mean Dice of {by_arm['leaky'].mean():.3f}, and networks that had not reached {by_arm['honest'].mean():.3f}"
+        f"On the same test slices of {heads}, networks that had trained on other slices of {these} reached a mean "
+        f"Dice of {by_arm['leaky'].mean():.3f}, and networks that had not reached {by_arm['honest'].mean():.3f}"
     )
     if leak.patients == 1:
         return f"{said}: a difference of {leak.estimate:+.3f}, and a single patient gives no interval."

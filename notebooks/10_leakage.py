@@ -36,6 +36,8 @@ slices_per_epoch = 320  # 0 takes every training slice once
 seeds = 2  # networks in each arm
 
 # %% tags=["hide-input"]
+from math import comb
+
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
@@ -145,7 +147,6 @@ display(
 # Test slices drawn one by one would nearly all have $d = 1$. So each probe's volume is cut into alternating blocks of 1, 3, 5 or 9 slices, tested and leaked in turn: the middle of a long block is far from the leak.
 
 # %%
-record, tables = None, None
 if has_tables("leakage") and not recompute and not table["synthetic"].all():
     record = read_record("leakage")
     tables = {name: read_table("leakage", name) for name in ("design", "slices", "patients")}
@@ -162,7 +163,7 @@ display(
     Markdown(
         f"These tables come from {cohort['patients']} {'synthetic' if cohort['synthetic'] else 'real'} patients with "
         f"{cohort['slices']} slices (cohort `{cohort['fingerprint']}`): U-Net with {used['filters']} filters at "
-        f"{used['image_size']} pixels, {used['epochs']} epochs of {used['slices_per_epoch'] or 'all'} slices, "
+        f"{used['image_size']} pixels, epochs: {used['epochs']} with {used['slices_per_epoch'] or 'all'} slices each, "
         f"{used['seeds']} seed{'s' if used['seeds'] > 1 else ''} in each arm, {len(record['runs'])} trainings, "
         f"{record['seconds'] / 60:.1f} minutes on {record['processor']}."
     )
@@ -230,10 +231,13 @@ sentence = f"At a distance of {near}, the gap between the arms is **{gap.loc[nea
 if far > near:
     sentence += (
         f"; at {far}{' or more' if far == leakage.FARTHEST else ''} it is **{gap.loc[far, 'dice']:+.3f}**. "
-        f"In between the copied mask goes from {copy[near]:.2f} to {copy[far]:.2f}. "
+        f"Over the same distances the copied mask goes from {copy[near]:.2f} to {copy[far]:.2f}. "
     )
     if gap.loc[far, "patients"] < leakage.FEWEST_PATIENTS:
-        sentence += f"The farthest point rests on {gap.loc[far, 'slices']} slices of {gap.loc[far, 'patients']} patients."
+        sentence += (
+            f"The farthest point is too thin for a verdict (slices: {gap.loc[far, 'slices']}, "
+            f"patients: {gap.loc[far, 'patients']})."
+        )
     elif gap.loc[near, "dice"] > gap.loc[far, "dice"]:
         sentence += "The gap is larger near the leak, as remembered neighbours would make it."
     else:
@@ -272,8 +276,6 @@ display(Markdown(f"> {leakage.conclusion(patients, seed=seed)}"))
 
 # %% tags=["solution", "hide-cell"]
 # Exercise 2: a sign test, counted by hand.
-from math import comb
-
 by_arm = leakage.paired(patients)
 better, compared = int((by_arm["leaky"] > by_arm["honest"]).sum()), len(by_arm)
 at_least = sum(comb(compared, heads) for heads in range(better, compared + 1)) / 2**compared

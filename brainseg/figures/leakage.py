@@ -49,7 +49,7 @@ def copies(by_distance: pd.DataFrame) -> Figure:
         return message("There is no slice with tumour to copy.")
     figure, ax = new_figure(height=4.2)
     for _, patient in by_distance.groupby("patient"):
-        ax.plot(patient["distance"], patient["dice"], color=ARM_COLOURS["copy"], alpha=0.3, linewidth=0.8)
+        ax.plot(patient["distance"], patient["dice"], color=ARM_COLOURS["copy"], alpha=0.5, linewidth=0.8)
     mean = by_distance.groupby("distance")["dice"].mean()
     ax.plot(mean.index, mean, "D-", color="black", linewidth=2, markersize=6)
     for distance, value in mean.items():
