@@ -275,7 +275,7 @@ def compute(
     from brainseg import evaluation  # with Keras, which those who only read the tables do not need
     from brainseg.prepare import Preprocessing, prepare
     from brainseg.recipe import Recipe
-    from brainseg.runs import study_options, train_or_load
+    from brainseg.runs import train_or_load
     from brainseg.tables import origin
 
     if seeds < 1:
@@ -289,10 +289,11 @@ def compute(
     scores, runs = [copies.assign(arm="copy", seed=np.nan)], []
     for number, arm in itertools.product(range(seeds), TRAINS):
         recipe = Recipe(
-            model="unet", options=study_options("unet", filters), epochs=epochs, slices_per_epoch=slices_per_epoch,
+            model="unet", options={"filters": filters}, epochs=epochs, slices_per_epoch=slices_per_epoch,
             tumour_share=0.5, drop_sequence=0.1, seed=number,
         )  # fmt: skip
         run = train_or_load(recipe, prepared, arm_split(roles, arm))
+        # Pixel by pixel, as for the copy: `evaluation.segment` would look at the leaked slices as well.
         found = score_slices(table, tested, truth, evaluation.predict(run, tested) >= evaluation.THRESHOLD)
         scores.append(found.assign(arm=arm, seed=number, distance=distance))
         kept = ("best_epoch", "validation_dice", "seconds", "training_slices", "processor")

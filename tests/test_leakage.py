@@ -213,7 +213,7 @@ def test_the_gap_by_distance_pools_what_is_far():
         (scored(leaky=0.6, spread=0), "a difference of +0.000 (95 % interval +0.000 to +0.000), so this comparison does not"),
         (scored(leaky=0.5), "did not flatter the networks but held them back"),
         (scored(leaky=0.7, patients=5), "from too few patients for a verdict"),
-        (scored(leaky=0.7, patients=1), "a difference of +0.094, and a single patient gives no interval"),
+        (scored(leaky=0.7, patients=1), "a difference of +0.095, and a single patient gives no interval"),
     ],
 )
 def test_the_conclusion_holds_whichever_way_it_came_out(slices, said):
