@@ -1,0 +1,394 @@
+"""What a random split by slice is worth: a copy that looks at no image, and two networks that differ in one thing.
+
+The copy takes, for each test slice, the mask of the nearest training slice of the same patient.
+
+The trained comparison has one fixed set of test slices, of some *probe* patients. Both networks train on the same
+*common* patients. The leaky one trains on the *leaked* slices as well: the probes' other slices. The honest one
+gets *stand-ins* for them: as many slices, with and without tumour, of as many other patients. Size, steps, recipe
+and validation patients are the same, and so is the scoring. What is left is the leak.
+
+Only :func:`compute` needs Keras.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from brainseg import metrics
+from brainseg.cohort import index_cohort, read_mask
+from brainseg.splits import split_by_patient
+
+BLOCKS = (1, 3, 5, 9)
+"""Lengths of the blocks of neighbouring slices, in slices. Test slices inside a long block are far from training."""
+
+TRAINS = {"leaky": ("common", "leaked"), "honest": ("common", "stand-in")}
+"""The roles that an arm trains on."""
+
+SCORES = ("slice_dice", "volume_dice")
+"""What is compared: the mean Dice of tumour slices, named beforehand, and that of the test slices as one volume."""
+
+FARTHEST = 5  # slices; what lies farther is counted with it
+FEWEST_PATIENTS = 10  # with fewer, a bootstrap interval is too narrow for a verdict (chapter 8)
+LARGEST_P = 0.05  # of Wilcoxon's signed-rank test, beside an interval that excludes zero
+
+
+# ---------------------------------------------------------------- a copy instead of a network
+
+
+def nearest_source(table: pd.DataFrame, sources: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each target slice, the nearest source slice of the same patient.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With ``patient`` and ``slice``.
+    sources, targets : arrays of int
+        Row numbers of the table.
+
+    Returns
+    -------
+    rows : ndarray of int
+        A source for each target. Of two that are equally near, the one with the lower slice number.
+    distance : ndarray of int
+        How far away it is, in slices.
+
+    Raises
+    ------
+    ValueError
+        Where a patient has targets but no source.
+    """
+    patients, numbers = table["patient"].to_numpy(), table["slice"].to_numpy()
+    sources = np.asarray(sources)[np.argsort(numbers[sources], kind="stable")]
+    targets = np.asarray(targets)
+    rows, distance = np.empty(len(targets), int), np.empty(len(targets), int)
+    for patient in np.unique(patients[targets]):
+        of = patients[targets] == patient
+        own = sources[patients[sources] == patient]
+        if len(own) == 0:
+            raise ValueError(f"{patient} has slices to test and none to copy from")
+        apart = np.abs(numbers[targets[of]][:, None] - numbers[own])
+        rows[of], distance[of] = own[apart.argmin(1)], apart.min(1)
+    return rows, distance
+
+
+def read_masks(table: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
+    """The masks of some rows as they are on disk: bool (n, 256, 256)."""
+    return np.stack([read_mask(path) for path in table["mask_path"].iloc[rows]])
+
+
+def score_slices(table: pd.DataFrame, rows: np.ndarray, truth: np.ndarray, prediction: np.ndarray) -> pd.DataFrame:
+    """Count and score predictions in the original frame, one row a slice.
+
+    Returns
+    -------
+    DataFrame
+        ``patient, slice, tumour_px, tp, fp, fn`` (pixels) and ``dice``: 0 for a missed tumour, NaN on a slice
+        without tumour.
+    """
+    counts = metrics.confusion(truth, prediction, axis=(1, 2))
+    scores = table.iloc[rows][["patient", "slice", "tumour_px"]].reset_index(drop=True)
+    scores = scores.assign(tp=counts.tp, fp=counts.fp, fn=counts.fn)
+    scores["dice"] = np.where(truth.any((1, 2)), metrics.dice(counts, empty=np.nan), np.nan)
+    return scores
+
+
+def score_copies(table: pd.DataFrame, sources: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
+    """Copy to each target the mask of its nearest source, and score it: :func:`score_slices` with ``distance``."""
+    rows, distance = nearest_source(table, sources, targets)
+    scores = score_slices(table, targets, read_masks(table, targets), read_masks(table, rows))
+    scores.insert(2, "distance", distance)
+    return scores
+
+
+def copies_by_distance(table: pd.DataFrame, distances: Sequence[int] = range(1, 11)) -> pd.DataFrame:
+    """How well a mask fits the tumour slices of the same patient that lie a given number of slices away.
+
+    Returns
+    -------
+    DataFrame
+        ``patient, distance, dice``: the mean over the patient's tumour slices and both directions. Where the
+        volume ends before the distance is reached, there is no row.
+    """
+    found = []
+    for patient, slices in table[table["tumour_px"] > 0].groupby("patient"):
+        whole = table[table["patient"] == patient]
+        target = whole["tumour_px"].to_numpy() > 0
+        volume = read_masks(whole, np.flatnonzero(target)).reshape(target.sum(), -1)
+        volume = volume[:, volume.any(0)]  # pixels that are tumour somewhere: the others add nothing
+        masks = np.zeros((len(whole), volume.shape[1]), np.float32)
+        masks[target] = volume
+        overlap = masks[target] @ masks.T  # whole numbers below 2^24, so exact
+        area = masks.sum(1)
+        dice = 2 * overlap / (area[target][:, None] + area)
+        apart = np.abs(slices["slice"].to_numpy()[:, None] - whole["slice"].to_numpy())
+        found += [
+            {"patient": patient, "distance": distance, "dice": float(dice[apart == distance].mean())}
+            for distance in distances
+            if (apart == distance).any()
+        ]
+    return pd.DataFrame(found, columns=["patient", "distance", "dice"])
+
+
+# ---------------------------------------------------------------- the design of the trained comparison
+
+
+def deal_blocks(slices: int, rng: np.random.Generator) -> np.ndarray:
+    """Cut a volume into alternating blocks of test and other slices: bool (slices,), True for test.
+
+    A test block is followed, or preceded, by another block of its length, so half of the volume is tested. The
+    lengths are those of :data:`BLOCKS` in random order, again and again; none is longer than half the volume.
+    """
+    first = bool(rng.integers(2))
+    sides: list[bool] = []
+    while len(sides) < slices:
+        for length in np.minimum(rng.permutation(BLOCKS), max(slices // 2, 1)):
+            sides += [first] * length + [not first] * length
+    return np.array(sides[:slices])
+
+
+def design(table: pd.DataFrame, fold: int = 0, seed: int = 0) -> pd.DataFrame:
+    """Give every slice of the cohort its role in the comparison.
+
+    The probes are the test patients of an outer fold of :func:`brainseg.splits.split_by_patient`, and its
+    validation patients validate. As many patients as there are probes are drawn from the rest to stand in for
+    them, and more only where these have too few slices of a kind.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`brainseg.cohort.index_cohort`.
+    fold, seed : int
+        Of the split; the seed also draws blocks and stand-ins.
+
+    Returns
+    -------
+    DataFrame
+        On the table's index: ``patient, slice, tumour_px``, ``role`` ("test", "leaked", "stand-in", "common",
+        "validation", or "unused" for the other slices of those who stand in) and ``distance``, from a test slice
+        to the nearest leaked slice of its patient (NaN elsewhere).
+
+    Raises
+    ------
+    ValueError
+        Where a probe has a single slice, or the other patients are too few to stand in.
+    """
+    side = split_by_patient(table, fold=fold, seed=seed)
+    rng = np.random.default_rng([seed, fold])
+    role = side.replace({"train": "common"}).rename("role")
+    for _, rows in table[side == "test"].groupby("patient"):
+        tested = deal_blocks(len(rows), rng)
+        role[rows.index[~tested]] = "leaked"
+    role[_stand_ins(table, side, role == "leaked", rng)] = "stand-in"
+    helpers = table["patient"].isin(table.loc[role == "stand-in", "patient"])
+    role[helpers & (role == "common")] = "unused"
+
+    roles = table[["patient", "slice", "tumour_px"]].assign(role=role, distance=np.nan)
+    tested, leaked = (np.flatnonzero(role == name) for name in ("test", "leaked"))
+    roles.iloc[tested, -1] = nearest_source(table, leaked, tested)[1]
+    return roles
+
+
+def _stand_ins(table: pd.DataFrame, side: pd.Series, leaked: pd.Series, rng: np.random.Generator) -> pd.Index:
+    """Slices of other patients in the place of the leaked ones: as many with tumour, as many without."""
+    tumour = table["tumour_px"] > 0
+    needed = {kind: int((leaked & (tumour == kind)).sum()) for kind in (True, False)}
+    order = rng.permutation(table.loc[side == "train", "patient"].unique())
+    for count in range(table.loc[leaked, "patient"].nunique(), len(order) + 1):
+        helpers = table["patient"].isin(order[:count])
+        if all((helpers & (tumour == kind)).sum() >= number for kind, number in needed.items()):
+            break
+    else:
+        raise ValueError(
+            f"the {len(order)} other training patients have too few slices to stand in for {leaked.sum()} leaked "
+            "ones: take a larger cohort"
+        )
+    drawn = [rng.choice(table.index[helpers & (tumour == kind)], needed[kind], replace=False) for kind in needed]
+    return pd.Index(np.concatenate(drawn))
+
+
+def arm_split(roles: pd.DataFrame, arm: str) -> pd.Series:
+    """The split that an arm trains by: "train", "validation", "test", and "out" for what it does not see."""
+    sides = {**dict.fromkeys(TRAINS[arm], "train"), "validation": "validation", "test": "test"}
+    return roles["role"].map(sides).fillna("out").rename("split")
+
+
+def arm_sizes(roles: pd.DataFrame) -> pd.DataFrame:
+    """What each arm trains on, one row an arm: patients, slices, tumour slices, and how many probes are among them."""
+    probes = roles.loc[roles["role"] == "test", "patient"].unique()
+    rows = {}
+    for arm in TRAINS:
+        trained = roles[arm_split(roles, arm) == "train"]
+        rows[arm] = {
+            "training patients": trained["patient"].nunique(),
+            "training slices": len(trained),
+            "with tumour": int((trained["tumour_px"] > 0).sum()),
+            "slices of probe patients": int(trained["patient"].isin(probes).sum()),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+# ---------------------------------------------------------------- training, and the tables
+
+
+def compute(
+    root: str | Path,
+    *,
+    image_size: int = 96,
+    contrast: str = "none",
+    crop: str = "patient",
+    filters: int = 16,
+    epochs: int = 10,
+    slices_per_epoch: int = 480,
+    seeds: int = 3,
+    fold: int = 0,
+    seed: int = 0,
+) -> tuple[dict[str, pd.DataFrame], dict]:
+    """Train the leaky and the honest U-Net with several seeds, and score both, and the copy, on the test slices.
+
+    Parameters
+    ----------
+    root : str or path
+        From :func:`brainseg.cohort.find_cohort`.
+    image_size, contrast, crop
+        As in :class:`brainseg.prepare.Preprocessing`.
+    filters, epochs, slices_per_epoch
+        As in :class:`brainseg.recipe.Recipe`.
+    seeds : int
+        How many networks an arm has: seeds 0, 1, ... of weights, order and augmentation.
+    fold, seed
+        As in :func:`design`.
+
+    Returns
+    -------
+    tables : dict of DataFrame
+        ``design``; ``slices``: arm ("leaky", "honest", "copy"), seed (NaN for the copy), and
+        :func:`score_slices` with ``distance``; ``patients``: :func:`score_patients`.
+    record : dict
+        Settings, one entry a run, seconds of training, and :func:`brainseg.tables.origin`.
+    """
+    settings = {key: value for key, value in locals().items() if key != "root"}
+    from brainseg import evaluation  # with Keras, which those who only read the tables do not need
+    from brainseg.prepare import Preprocessing, prepare
+    from brainseg.recipe import Recipe
+    from brainseg.runs import train_or_load
+    from brainseg.tables import origin
+
+    if seeds < 1:
+        raise ValueError(f"seeds is {seeds}: at least one network an arm is needed")
+    prepared = prepare(root, Preprocessing(image_size=image_size, contrast=contrast, crop=crop))
+    table = index_cohort(root)
+    roles = design(table, fold, seed)
+    tested = np.flatnonzero(roles["role"] == "test")
+    truth, distance = prepared.truth(tested), roles["distance"].to_numpy()[tested].astype(int)
+    copies = score_copies(table, np.flatnonzero(roles["role"] == "leaked"), tested)
+    scores, runs = [copies.assign(arm="copy", seed=np.nan)], []
+    for number, arm in itertools.product(range(seeds), TRAINS):
+        recipe = Recipe(
+            model="unet", options={"filters": filters}, epochs=epochs, slices_per_epoch=slices_per_epoch,
+            tumour_share=0.5, drop_sequence=0.1, seed=number,
+        )  # fmt: skip
+        run = train_or_load(recipe, prepared, arm_split(roles, arm))
+        # Pixel by pixel, as for the copy: `evaluation.segment` would look at the leaked slices as well.
+        found = score_slices(table, tested, truth, evaluation.predict(run, tested) >= evaluation.THRESHOLD)
+        scores.append(found.assign(arm=arm, seed=number, distance=distance))
+        kept = ("best_epoch", "validation_dice", "seconds", "training_slices", "processor")
+        runs.append({"arm": arm, "seed": number, "run": run.folder.name, **{key: run.record[key] for key in kept}})
+    slices = pd.concat(scores, ignore_index=True)
+    slices = slices[["arm", "seed", "patient", "slice", "distance", "tumour_px", "tp", "fp", "fn", "dice"]]
+    record = {
+        "settings": settings,
+        "model": "unet",
+        "seconds": sum(run["seconds"] for run in runs),
+        "runs": runs,
+        **origin(table),
+    }
+    return {"design": roles, "slices": slices, "patients": score_patients(slices)}, record
+
+
+# ---------------------------------------------------------------- from slices to a conclusion
+
+
+def score_patients(slices: pd.DataFrame) -> pd.DataFrame:
+    """One row an arm, seed and patient, over the patient's test slices.
+
+    Returns
+    -------
+    DataFrame
+        ``arm, seed, patient, slices, tumour_slices, tumour_px, tp, fp, fn``, ``slice_dice`` (the mean over
+        tumour slices, NaN without one) and ``volume_dice`` (counts added, then divided; NaN where there is
+        neither tumour nor a prediction).
+    """
+    marked = slices.assign(slices=1, tumour_slices=(slices["tumour_px"] > 0).astype(int))
+    groups = marked.groupby(["arm", "seed", "patient"], dropna=False)
+    patients = groups[["slices", "tumour_slices", "tumour_px", "tp", "fp", "fn"]].sum()
+    patients["slice_dice"] = groups["dice"].mean()
+    counts = metrics.Confusion(patients["tp"], patients["fp"], patients["fn"], 0)
+    patients["volume_dice"] = metrics.dice(counts, empty=np.nan)
+    return patients.reset_index()
+
+
+def paired(patients: pd.DataFrame, score: str = "slice_dice") -> pd.DataFrame:
+    """A score of each probe in each arm: one row a patient, one column an arm, the seeds averaged.
+
+    Patients that have no score in some arm are left out.
+    """
+    return patients.pivot_table(index="patient", columns="arm", values=score, aggfunc="mean").dropna()
+
+
+def worth(patients: pd.DataFrame, score: str = "slice_dice", seed: int = 0) -> metrics.Difference:
+    """What the leak is worth: leaky minus honest, paired by patient, with a bootstrap interval over patients."""
+    by_arm = paired(patients, score)
+    return metrics.paired_difference(by_arm["leaky"], by_arm["honest"], seed=seed)
+
+
+def by_distance(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -> pd.DataFrame:
+    """Dice of tumour slices against the distance to the nearest slice of the same patient that leaked.
+
+    Seeds are averaged for each slice, slices for each patient, and then patients.
+
+    Returns
+    -------
+    DataFrame
+        ``arm`` (also "gap": leaky minus honest), ``distance`` (at most `farthest`, which stands for all beyond it
+        as well), ``patients``, ``slices``, ``dice``, ``low``, ``high`` (95 % bootstrap interval over patients).
+    """
+    tumour = slices[slices["tumour_px"] > 0]
+    tumour = tumour.assign(distance=tumour["distance"].clip(upper=farthest))
+    by_arm = tumour.pivot_table(index=["patient", "slice", "distance"], columns="arm", values="dice")
+    by_arm["gap"] = by_arm["leaky"] - by_arm["honest"]
+    rows = []
+    for distance, of in by_arm.groupby("distance"):
+        means = of.groupby("patient").mean()
+        for arm in means:
+            interval = metrics.bootstrap_interval(means[arm].to_numpy(), seed=seed)
+            dice, low, high = interval
+            rows.append(
+                {"arm": arm, "distance": int(distance), "patients": len(means), "slices": len(of),
+                 "dice": dice, "low": low, "high": high}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def conclusion(patients: pd.DataFrame, score: str = "slice_dice", seed: int = 0) -> str:
+    """The result in one sentence, whichever way it came out."""
+    by_arm, leak = paired(patients, score), worth(patients, score, seed)
+    heads, these = (f"{leak.patients} patients", "these patients") if leak.patients > 1 else ("one patient", "this patient")
+    said = (
+        f"On the same test slices of {heads}, networks that had trained on other slices of {these} reached a mean "
+        f"Dice of {by_arm['leaky'].mean():.3f}, and networks that had not reached {by_arm['honest'].mean():.3f}"
+    )
+    if leak.patients == 1:
+        return f"{said}: a difference of {leak.estimate:+.3f}, and a single patient gives no interval."
+    result = f"{leak.estimate:+.3f} (95 % interval {leak.low:+.3f} to {leak.high:+.3f})"
+    if leak.patients < FEWEST_PATIENTS:
+        return f"{said}: a difference of {result}, from too few patients for a verdict."
+    if leak.low <= 0 <= leak.high or leak.p_value >= LARGEST_P:
+        return f"{said}: a difference of {result}, so this comparison does not show that the leak is worth anything."
+    if leak.estimate > 0:
+        return f"{said}: the leak is worth {result}, a gain that no new patient would see."
+    return f"{said}: a difference of {result}, so here the leak did not flatter the networks but held them back."

@@ -1,0 +1,302 @@
+"""The leak: copies with numbers derived by hand, arms that differ in nothing else, findings that hold either way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brainseg import leakage, tables
+from brainseg.cohort import index_cohort
+from brainseg.figures import leakage as figures
+from brainseg.splits import split_by_patient
+from conftest import write_cohort, write_slice
+
+AREAS = {1: 0, 2: 100, 3: 200, 4: 150, 5: 0, 6: 0}  # tumour pixels of the hand-made patient, by slice
+
+
+@pytest.fixture
+def by_hand(tmp_path) -> pd.DataFrame:
+    """One patient of six slices. A mask is the first pixels of one square, read row by row, so one mask holds the smaller."""
+    folder = tmp_path / "HAND_AA_0001_20000101"
+    rows = []
+    for number, area in AREAS.items():
+        mask = np.zeros((256, 256), bool)
+        mask[50:70, 50:70] = np.arange(400).reshape(20, 20) < area
+        write_slice(folder, number, np.zeros((256, 256, 3), np.uint8), mask)
+        path = str(folder / f"{folder.name}_{number}_mask.tif")
+        rows.append({"patient": folder.name, "slice": number, "tumour_px": area, "mask_path": path})
+    return pd.DataFrame(rows)
+
+
+# ---------------------------------------------------------------- the copy
+
+
+def test_a_copy_scores_what_is_counted_by_hand(by_hand):
+    scores = leakage.score_copies(by_hand, sources=np.array([0, 2, 5]), targets=np.array([1, 3, 4])).set_index("slice")
+    # Slice 2 lies between slices 1 and 3, equally far: the lower number is taken, which has no tumour.
+    assert scores.loc[2, ["distance", "tp", "fp", "fn", "dice"]].tolist() == [1, 0, 0, 100, 0]
+    # Slice 4 gets slice 3: 150 of its 200 pixels are right.
+    assert scores.loc[4, ["distance", "tp", "fp", "fn"]].tolist() == [1, 150, 50, 0]
+    assert scores.loc[4, "dice"] == pytest.approx(2 * 150 / (200 + 150))
+    # Slice 5 has no tumour, and neither has slice 6.
+    assert np.isnan(scores.loc[5, "dice"]) and scores.loc[5, "fp"] == 0
+
+
+def test_the_nearest_source_is_of_the_same_patient():
+    table = pd.DataFrame({"patient": list("aaabbb"), "slice": [1, 2, 3, 1, 2, 9]})
+    rows, distance = leakage.nearest_source(table, sources=np.array([5, 2, 3]), targets=np.array([0, 1, 4]))
+    assert rows.tolist() == [2, 2, 3]
+    assert distance.tolist() == [2, 1, 1]
+    with pytest.raises(ValueError, match="b has slices to test and none to copy from"):
+        leakage.nearest_source(table, sources=np.array([0]), targets=np.array([1, 4]))
+
+
+def test_copies_at_a_distance_are_averaged_over_both_directions(by_hand):
+    found = leakage.copies_by_distance(by_hand, distances=(1, 3, 5)).set_index("distance")["dice"]
+    pairs = {"2 and 3": 2 * 100 / 300, "3 and 4": 2 * 150 / 350}
+    # At distance 1: slice 2 from 1 and 3, slice 3 from 2 and 4, slice 4 from 3 and 5; slices 1 and 5 give nothing.
+    assert found[1] == pytest.approx((2 * pairs["2 and 3"] + 2 * pairs["3 and 4"]) / 6)
+    # At distance 3 every partner is empty, and at distance 5 no tumour slice has one.
+    assert found[3] == 0
+    assert list(found.index) == [1, 3]
+
+
+# ---------------------------------------------------------------- the design
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory) -> pd.DataFrame:
+    """Twelve patients of ten slices, as a table only: nothing of the design reads a file."""
+    rng = np.random.default_rng(0)
+    rows = [
+        {
+            "patient": f"TEST_{'AB'[p % 2]}A_{p:04d}_20000101", "case": f"TEST_{'AB'[p % 2]}A_{p:04d}",
+            "institution": "AB"[p % 2] + "A", "slice": s, "tumour_px": int(3 <= s <= 7) * int(rng.integers(50, 900)),
+        }
+        for p in range(12)
+        for s in range(1, 11)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("fold", (0, 4))
+def test_the_arms_differ_in_the_leak_alone(cohort, fold, seed):
+    roles = leakage.design(cohort, fold=fold, seed=seed)
+    leaky, honest = (leakage.arm_split(roles, arm) for arm in ("leaky", "honest"))
+    probes = set(cohort["patient"][split_by_patient(cohort, fold=fold, seed=seed) == "test"])
+    tested = roles["role"] == "test"
+    tumour = roles["tumour_px"] > 0
+
+    assert set(roles["patient"][tested]) == probes
+    for split in (leaky, honest):
+        assert (split[tested] == "test").all() and not (split[~tested] == "test").any()
+    assert ((leaky == "validation") == (honest == "validation")).all()
+    assert not probes & set(roles["patient"][leaky == "validation"])
+
+    assert set(roles["patient"][leaky == "train"]) >= probes
+    assert not probes & set(roles["patient"][honest == "train"])
+    for kind in (tumour, ~tumour):
+        assert ((leaky == "train") & kind).sum() == ((honest == "train") & kind).sum() > 0
+    added = [set(roles["patient"][roles["role"] == role]) for role in ("leaked", "stand-in")]
+    assert len(added[0]) == len(added[1])
+    assert not added[1] & set(roles["patient"][leaky == "train"])
+
+
+def test_the_same_seed_gives_the_same_design_and_another_seed_another(cohort):
+    pd.testing.assert_frame_equal(leakage.design(cohort, seed=1), leakage.design(cohort, seed=1))
+    assert not leakage.design(cohort, seed=1).equals(leakage.design(cohort, seed=2))
+
+
+def test_blocks_put_half_to_the_test_and_reach_every_distance():
+    volumes = [leakage.deal_blocks(36, np.random.default_rng(seed)) for seed in range(50)]
+    assert np.mean(volumes) == pytest.approx(0.5, abs=0.01)
+    for tested in volumes:  # one round of lengths, each twice
+        assert sorted(np.diff(np.flatnonzero(np.diff(np.r_[2, tested, 2])))) == [1, 1, 3, 3, 5, 5, 9, 9]
+    for slices in range(2, 12):
+        assert all(0 < leakage.deal_blocks(slices, np.random.default_rng(s)).sum() < slices for s in range(20))
+
+
+def test_the_distance_is_that_to_the_nearest_leaked_slice(cohort):
+    roles = leakage.design(cohort, seed=3)
+    assert roles["distance"].notna().equals(roles["role"] == "test")
+    for _, row in roles[roles["role"] == "test"].iterrows():
+        leaked = roles[(roles["role"] == "leaked") & (roles["patient"] == row["patient"])]
+        assert row["distance"] == (leaked["slice"] - row["slice"]).abs().min() >= 1
+
+
+@pytest.fixture
+def thin(cohort, monkeypatch) -> pd.DataFrame:
+    """The cohort with one tumour slice left in each training patient, and the split that it had before."""
+    side = split_by_patient(cohort, seed=0)
+    monkeypatch.setattr(leakage, "split_by_patient", lambda *_, **__: side)
+    table = cohort.copy()
+    table.loc[(side == "train") & (table["slice"] != 5), "tumour_px"] = 0
+    return table
+
+
+def test_stand_ins_come_from_more_patients_where_few_have_tumour(thin):
+    roles = leakage.design(thin)
+    sizes = leakage.arm_sizes(roles)
+    assert sizes.loc["leaky", "with tumour"] == sizes.loc["honest", "with tumour"]
+    assert sizes.loc["leaky", "training slices"] == sizes.loc["honest", "training slices"]
+    patients = roles.groupby("role")["patient"].nunique()
+    assert patients["stand-in"] > patients["leaked"]
+
+
+def test_too_few_others_are_refused(thin):
+    probes = thin["patient"][split_by_patient(thin) == "test"].unique()
+    thin.loc[~thin["patient"].isin(probes), "tumour_px"] = 0
+    with pytest.raises(ValueError, match="too few slices to stand in"):
+        leakage.design(thin)
+
+
+# ---------------------------------------------------------------- from slices to a conclusion
+
+
+def scored(leaky: float, honest: float = 0.6, patients: int = 12, spread: float = 0.01) -> pd.DataFrame:
+    """Scores of tumour slices at distances 1 to 7; two seeds that lie `spread` apart, and patients that differ."""
+    rows = []
+    for patient in range(patients):
+        for arm, level in (("leaky", leaky), ("honest", honest), ("copy", 0.5)):
+            for seed in (0, 1) if arm != "copy" else (np.nan,):
+                for distance in (1, 3, 7):
+                    shift = spread * (patient - patients / 2) / patients if arm == "leaky" else 0
+                    dice = level + shift + (spread if seed == 1 else 0)
+                    tp = round(1000 * dice)
+                    rows.append(
+                        {"arm": arm, "seed": seed, "patient": f"p{patient:02d}", "slice": distance,
+                         "distance": distance, "tumour_px": 1000, "tp": tp, "fp": 1000 - tp, "fn": 1000 - tp, "dice": dice}
+                    )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_patients_add_their_counts_and_average_their_tumour_slices():
+    slices = pd.DataFrame(
+        {
+            "arm": "leaky", "seed": 0, "patient": list("aaab"), "slice": [1, 2, 3, 1], "tumour_px": [10, 30, 0, 0],
+            "tp": [10, 10, 0, 0], "fp": [0, 0, 20, 0], "fn": [0, 20, 0, 0], "dice": [1, 0.5, np.nan, np.nan],
+        }
+    )  # fmt: skip
+    patients = leakage.score_patients(slices).set_index("patient")
+    assert patients.loc["a", ["slices", "tumour_slices", "tumour_px"]].tolist() == [3, 2, 40]
+    assert patients.loc["a", "slice_dice"] == pytest.approx(0.75)
+    assert patients.loc["a", "volume_dice"] == pytest.approx(2 * 20 / (2 * 20 + 20 + 20))
+    assert patients.loc["b", ["slice_dice", "volume_dice"]].isna().all()
+
+
+def test_seeds_are_averaged_before_patients_are_compared():
+    patients = leakage.score_patients(scored(leaky=0.7))
+    by_arm = leakage.paired(patients)
+    assert len(by_arm) == 12
+    assert by_arm["honest"].to_numpy() == pytest.approx(np.full(12, 0.605))
+    leak = leakage.worth(patients)
+    assert leak.patients == 12
+    assert leak.estimate == pytest.approx(0.1, abs=1e-3)
+
+
+def test_the_gap_by_distance_pools_what_is_far():
+    found = leakage.by_distance(scored(leaky=0.7)).set_index(["arm", "distance"])
+    assert sorted(found.loc["gap"].index) == [1, 3, leakage.FARTHEST]
+    assert found.loc[("gap", 1), "dice"] == pytest.approx(0.1, abs=1e-3)
+    assert found.loc[("copy", 1), ["patients", "slices", "dice"]].tolist() == pytest.approx([12, 12, 0.5])
+    low, high = found.loc[("gap", 1), ["low", "high"]]
+    assert low < 0.1 < high
+
+
+@pytest.mark.parametrize(
+    "slices, said",
+    [
+        (scored(leaky=0.7), "the leak is worth +0.100 (95 % interval +0.098 to +0.101), a gain that no new patient"),
+        (scored(leaky=0.6), "does not show that the leak is worth anything"),
+        (scored(leaky=0.6, spread=0), "a difference of +0.000 (95 % interval +0.000 to +0.000), so this comparison does not"),
+        (scored(leaky=0.5), "did not flatter the networks but held them back"),
+        (scored(leaky=0.7, patients=5), "from too few patients for a verdict"),
+        (scored(leaky=0.7, patients=1), "a difference of +0.095, and a single patient gives no interval"),
+    ],
+)
+def test_the_conclusion_holds_whichever_way_it_came_out(slices, said):
+    sentence = leakage.conclusion(leakage.score_patients(slices))
+    assert said in sentence
+    assert "nan" not in sentence
+    assert ("is worth +" in sentence) == ("is worth +" in said)  # no gain is claimed where there is none
+
+
+# ---------------------------------------------------------------- the whole, and its figures
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory):
+    """Both arms, trained for one step on ten tiny patients."""
+    pytest.importorskip("keras")
+    names = [f"TEST_{'AB'[n % 2]}A_{n:04d}_20000101" for n in range(10)]
+    root = write_cohort(tmp_path_factory.mktemp("leak") / "kaggle_3m", names)
+    settings = {"image_size": 32, "filters": 2, "epochs": 1, "slices_per_epoch": 8, "seeds": 1}
+    return root, settings, *leakage.compute(root, **settings)
+
+
+def test_computed_tables_hold_every_arm_on_the_same_slices(computed, tmp_path, monkeypatch):
+    root, settings, found, record = computed
+    slices, roles = found["slices"], found["design"]
+    tested = roles[roles["role"] == "test"]
+    for _, own in slices.groupby("arm"):
+        assert own[["patient", "slice"]].to_numpy().tolist() == tested[["patient", "slice"]].to_numpy().tolist()
+        assert own["distance"].tolist() == tested["distance"].tolist()
+        assert (own["tp"] + own["fn"]).tolist() == tested["tumour_px"].tolist()
+    assert set(slices["arm"]) == {"leaky", "honest", "copy"}
+    assert settings.items() <= record["settings"].items()
+    assert [run["arm"] for run in record["runs"]] == ["leaky", "honest"]
+    assert len({run["training_slices"] for run in record["runs"]}) == 1
+    assert record["cohort"]["patients"] == index_cohort(root)["patient"].nunique()
+
+    monkeypatch.setattr(tables, "project_root", lambda: tmp_path)
+    tables.write_tables("leakage", found, record)
+    kept = tables.read_table("leakage", "patients")
+    assert leakage.worth(kept).estimate == pytest.approx(leakage.worth(found["patients"]).estimate, abs=1e-5)
+    assert len(leakage.by_distance(tables.read_table("leakage", "slices"))) == len(leakage.by_distance(slices))
+
+
+def test_a_second_call_trains_nothing(computed, monkeypatch):
+    root, settings, found, record = computed
+    monkeypatch.setattr("brainseg.runs.train", lambda *_: pytest.fail("it trains again"))
+    again, _ = leakage.compute(root, **settings)
+    pd.testing.assert_frame_equal(again["slices"], found["slices"])
+
+
+def test_without_seeds_there_is_nothing_to_compare(tiny_cohort_once):
+    with pytest.raises(ValueError, match="seeds is 0"):
+        leakage.compute(tiny_cohort_once, seeds=0)
+
+
+def test_figures_draw_what_they_are_given(computed, by_hand):
+    _, _, found, _ = computed
+    slices, patients = scored(leaky=0.7), leakage.score_patients(scored(leaky=0.7))
+    (ax,) = figures.copies(leakage.copies_by_distance(by_hand)).axes
+    assert [text.get_text() for text in ax.texts][0] == f"{leakage.copies_by_distance(by_hand)['dice'].iloc[0]:.2f}"
+
+    (ax,) = figures.blocks(found["design"]).axes
+    assert len(ax.patches) == found["design"]["role"].isin(["test", "leaked"]).sum()
+
+    by_arm = leakage.paired(patients)
+    means = [f"{by_arm[arm].mean():.2f}" for arm in ("copy", "honest", "leaky")]
+    (ax,) = figures.arms(by_arm, "score").axes
+    assert [text.get_text() for text in ax.texts] == means
+
+    left, right = figures.distances(leakage.by_distance(slices)).axes
+    assert [line.get_label() for line in left.lines] == list(figures.ARM_NAMES.values())
+    assert [label.get_text() for label in right.get_xticklabels()] == ["1\nn=12", "3\nn=12", "5+\nn=12"]
+    assert list(left.lines[0].get_ydata()) == pytest.approx([0.5, 0.5, 0.5])
+
+    image, mask = np.zeros((8, 8, 3), np.uint8), np.eye(8) > 0
+    assert figures.copied(image, mask, image, mask, 1.0).axes[1].get_title() == "test slice: Dice 1.00"
+
+
+def test_figures_say_it_where_there_is_nothing_to_draw():
+    nothing = scored(0.7).iloc[:0]
+    for figure in (
+        figures.copies(pd.DataFrame(columns=["patient", "distance", "dice"])),
+        figures.arms(pd.DataFrame(columns=["copy", "honest", "leaky"]), "score"),
+        figures.distances(leakage.by_distance(nothing)),
+    ):
+        assert figure.axes[0].texts[0].get_text().startswith("There is no")
