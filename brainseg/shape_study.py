@@ -2,11 +2,12 @@
 
 :func:`compute` measures every patient by every source, and :func:`analyse` does the statistics, which take seconds.
 A source is a name and a :class:`Source`; the manual masks are always the first. :func:`predicted` makes one of trained
-runs, out of fold.
+runs, out of fold, and :func:`kept_sources` makes those of the networks that the project keeps.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from brainseg import association
-from brainseg.cohort import index_cohort, read_mask, read_patient_table
+from brainseg.cohort import FRAME, index_cohort, read_mask, read_patient_table
 from brainseg.shape import FEATURES, features_table
 from brainseg.tables import origin
 
@@ -64,20 +65,20 @@ def manual(table: pd.DataFrame) -> Source:
 
 
 def predicted(runs: Sequence) -> Source:
-    """Masks by trained runs, each slice by the run that has it on its test side.
+    """Masks by trained runs, each slice by the run that has it on its test side; small pieces are dropped as elsewhere.
 
     Parameters
     ----------
     runs : sequence of brainseg.runs.Run
-        Folds of one division of the same prepared cohort, by patient or by slice. One run alone gives its test
-        patients.
+        Folds of one division of the same prepared cohort, by patient or by slice. The source has the patients whose
+        slices are all on a test side: of one run split by patient, its test patients.
 
     Raises
     ------
     ValueError
         The runs rest on different arrays, or a slice is on two test sides.
     """
-    from brainseg.evaluation import THRESHOLD, predict
+    from brainseg.evaluation import THRESHOLD, drop_small_pieces, predict
 
     prepared = runs[0].prepared
     if len({run.prepared.fingerprint for run in runs}) > 1:
@@ -91,16 +92,37 @@ def predicted(runs: Sequence) -> Source:
 
     def masks(patient: str) -> np.ndarray:
         rows = np.flatnonzero(patients == patient)
-        volume = np.empty((len(rows), 256, 256), bool)
+        volume = np.empty((len(rows), *FRAME), bool)
         for number in np.unique(owner[rows]):
             mine = owner[rows] == number
             volume[mine] = predict(runs[number], rows[mine]) >= THRESHOLD
-        return volume
+        return drop_small_pieces(volume)
 
     return Source(masks, list(whole.index[whole]))
 
 
-def compute(root: Path, sources: Mapping[str, Source] | None = None, *, seed: int = 0) -> tuple[dict[str, pd.DataFrame], dict]:
+def kept_sources(root: Path, model: str = "unet") -> dict[str, Source]:
+    """Out-of-fold masks by the project's kept runs of a model: one source for each way of splitting that has any.
+
+    The names are "by patient" (no network has seen the patient) and "by slice" (each has seen the patient's
+    other slices).
+    """
+    from brainseg.kept import kept_runs, load_kept
+    from brainseg.prepare import Preprocessing, prepare
+
+    runs = {}
+    for folder in kept_runs():
+        record = json.loads((folder / "run.json").read_text())
+        if record["recipe"]["model"] == model:
+            run = load_kept(folder, prepare(root, Preprocessing(**record["preprocessing"])))
+            runs.setdefault(f"by {record['split_by']}", []).append(run)
+    sources = {name: predicted(folds) for name, folds in sorted(runs.items())}
+    return {name: source for name, source in sources.items() if source.patients}
+
+
+def compute(
+    root: Path, sources: Mapping[str, Source] | None = None, *, model: str = "unet", seed: int = 0
+) -> tuple[dict[str, pd.DataFrame], dict]:
     """All tables of the experiment, and their record.
 
     Parameters
@@ -108,7 +130,9 @@ def compute(root: Path, sources: Mapping[str, Source] | None = None, *, seed: in
     root : path
         A cohort with data.csv.
     sources : mapping of name to Source, optional
-        Predicted masks, beside the manual ones.
+        Predicted masks, beside the manual ones; :func:`kept_sources` of `model` by default.
+    model : str
+        A name of :data:`brainseg.models.MODELS`.
     seed : int
         Of the bootstrap, the cross-validation and the shuffles.
 
@@ -120,10 +144,12 @@ def compute(root: Path, sources: Mapping[str, Source] | None = None, *, seed: in
     """
     start = time.perf_counter()
     table = index_cohort(root)
-    features = features_table({MANUAL: manual(table)} | dict(sources or {}))
+    sources = kept_sources(root, model) if sources is None else dict(sources)
+    features = features_table({MANUAL: manual(table)} | sources)
     tables = {"features": features} | analyse(features, read_patient_table(root), seed)
     record = {
         "sources": {name: int(count) for name, count in features.groupby("source", sort=False).size().items()},
+        "model": model,
         "seed": seed,
         "seconds": round(time.perf_counter() - start, 1),
         **origin(table),

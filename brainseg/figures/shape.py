@@ -11,6 +11,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from brainseg.cohort import FLAIR
 from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice, slice_grid
 from brainseg.figures.training import message
 from brainseg.shape import BINS, FEATURES, Ellipsoid, Radii, bin_of, smoothed
@@ -85,7 +86,7 @@ def ellipsoid_slices(images: np.ndarray, part: np.ndarray, ellipsoid: Ellipsoid,
     bottom, right = (np.flatnonzero(part.any(axis=axes_))[-1] + pad for axes_ in ((0, 2), (0, 1)))
     side = max(bottom - top, right - left)
     for ax, number in zip(axes.flat, chosen):
-        show_slice(ax, images[number], f"slice {number + 1}")
+        show_slice(ax, images[number], f"slice {number + 1}", vmax=_white(images[number]))
         offset = np.stack([np.full(rows.shape, number), rows, across], axis=-1) - ellipsoid.centre
         inside = np.einsum("...i,ij,...j->...", offset, ellipsoid.matrix, offset)
         outline(ax, part[number], COLOURS["truth"])
@@ -153,8 +154,8 @@ def heat_map(associations: pd.DataFrame, names: Mapping[str, str], column: str =
         star = part[column].unstack().reindex_like(p) < 0.05
         shown = p.map(lambda value: "" if pd.isna(value) else f"{value:.2g}" if value >= 0.001 else f"{value:.0e}")
         sns.heatmap(
-            p, annot=shown + star.map(lambda yes: " *" if yes else ""), fmt="", cmap="cividis", norm=LogNorm(1e-4, 1), ax=ax, cbar=ax is axes[1],
-            linewidths=1, annot_kws={"fontsize": 10}, cbar_kws={"label": "p value"}, square=False,
+            p, annot=shown + star.map(lambda yes: " *" if yes else ""), fmt="", cmap="Blues_r", norm=LogNorm(1e-5, 1), ax=ax, cbar=ax is axes[1],
+            linewidths=1, linecolor="#BBBBBB", annot_kws={"fontsize": 10}, cbar_kws={"label": "p value"}, square=False,
         )  # fmt: skip
         ax.set(title=title, xlabel="", ylabel="", xticklabels=[name.upper() for name in FEATURES])
     axes[0].set_yticks(np.arange(len(codes)) + 0.5, [names.get(code, code) for code in codes], rotation=0)
@@ -257,8 +258,13 @@ def aucs(discrimination: pd.DataFrame) -> Figure:
 
 def _close_up(ax, image: np.ndarray, outlined: Radii) -> None:
     """The slice, zoomed to the outline with a margin, and its centroid."""
-    show_slice(ax, image)
+    show_slice(ax, image, vmax=_white(image))
     low, high = outlined.points.min(axis=0), outlined.points.max(axis=0)
     middle, half = (low + high) / 2, 0.6 * (high - low).max() + 2
     ax.plot(outlined.centre[1], outlined.centre[0], "+", color="white", markersize=12, markeredgewidth=2)
     ax.set(xlim=(middle[1] - half, middle[1] + half), ylim=(middle[0] + half, middle[0] - half))
+
+
+def _white(image: np.ndarray) -> float:
+    """The FLAIR value shown as white: that of the brightest half per cent."""
+    return max(float(np.percentile(image[..., FLAIR], 99.5)), 1.0)
