@@ -14,7 +14,7 @@ from pathlib import Path
 from brainseg.cohort import find_cohort
 from brainseg.tables import write_tables
 
-EXPERIMENTS = {"claims": "brainseg.claims", "leakage": "brainseg.leakage"}
+EXPERIMENTS = {"claims": "brainseg.claims", "leakage": "brainseg.leakage", "shape": "brainseg.shape_study"}
 """Name of an experiment, and of its folder below ``results``, -> its module."""
 
 

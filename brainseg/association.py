@@ -1,0 +1,313 @@
+"""Does a number per patient go with a code per patient? Tests, corrections for many tests, effect sizes, agreement.
+
+A *feature* is a float per patient, a *code* the number of a genomic cluster. A test says how surprising the data would
+be if the two had nothing to do with each other. An effect size says how much they have to do with each other, and is
+what may be compared between sources of masks. Where SciPy has a test, SciPy does it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import special, stats
+
+from brainseg.metrics import Interval
+
+DRAWS = 2000
+LEVEL = 0.95
+CORRECTIONS = ("bonferroni", "holm", "fdr")
+
+
+class Agreement(NamedTuple):
+    """Bland-Altman and ICC(A,1) of two measurements on the same patients; `bias` is the mean of second - first."""
+
+    patients: int
+    icc: float
+    bias: float
+    low: float
+    high: float
+
+
+def median_split(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Counts (groups, 2): patients of each code, in the codes' order, at or below the median and above it."""
+    values, codes = _paired(values, codes)
+    high = values > np.median(values)
+    return np.array([[np.sum(~high[codes == code]), np.sum(high[codes == code])] for code in np.unique(codes)])
+
+
+def fisher_exact(table: np.ndarray) -> float:
+    """p value of Fisher's exact test of a table with two columns, by adding up all tables with its margins.
+
+    SciPy draws such tables at random when there are more than two rows. With two columns there are few enough
+    to take every one: the p value is the probability of all that are no more likely than the one observed
+    (Freeman, Halton 1951, doi:10.1093/biomet/38.1-2.141), and needs no seed.
+
+    Parameters
+    ----------
+    table : int array (rows, 2)
+        1 where a row or column holds everything.
+    """
+    table = np.asarray(table)
+    if table.ndim != 2 or table.shape[1] != 2 or (table < 0).any():
+        raise ValueError(f"table has shape {table.shape}: give counts in two columns")
+    table = table[np.argsort(-table.sum(axis=1), kind="stable")]
+    rows, left = table.sum(axis=1), int(table[:, 0].sum())
+    # The left column of every table, a row at a time; the largest row is what the others leave.
+    columns = np.zeros((1, 0), int)
+    for size in rows[1:]:
+        columns = np.column_stack([np.repeat(columns, size + 1, axis=0), np.tile(np.arange(size + 1), len(columns))])
+        columns = columns[columns.sum(axis=1) <= left]
+    first = left - columns.sum(axis=1)
+    columns = np.column_stack([first, columns])[first <= rows[0]]
+    log_p = _log_choose(rows, columns).sum(axis=1) - _log_choose(rows.sum(), left)
+    observed = _log_choose(rows, table[:, 0]).sum() - _log_choose(rows.sum(), left)
+    return float(min(np.exp(log_p[log_p <= observed + 1e-7]).sum(), 1.0))
+
+
+def cramers_v(table: np.ndarray) -> float:
+    """Cramer's V of a table with two columns: 0 for no association, 1 where the code fixes the half."""
+    return float(stats.contingency.association(np.asarray(table), method="cramer", correction=False))
+
+
+def rank_statistic(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """H of Kruskal and Wallis 1952, corrected for ties, for many samples at once: arrays (..., patients) -> (...).
+
+    NaN where all values are equal. For one sample it is what `scipy.stats.kruskal` gives; a bootstrap needs thousands.
+    """
+    values, codes = np.broadcast_arrays(np.asarray(values, float), np.asarray(codes))
+    n = values.shape[-1]
+    ranks = stats.rankdata(values, axis=-1)
+    between = 0.0
+    for code in np.unique(codes):
+        member = codes == code
+        size = member.sum(axis=-1)
+        deviation = (ranks * member).sum(axis=-1) - size * (n + 1) / 2
+        between = between + np.divide(deviation**2, size, out=np.zeros(np.shape(size)), where=size > 0)
+    total = ((ranks - (n + 1) / 2) ** 2).sum(axis=-1)
+    return (n - 1) * np.divide(between, total, out=np.full(np.shape(total), np.nan), where=total > 0)
+
+
+def eta_squared(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Effect size of the rank test, (H - k + 1) / (n - k), for k codes among n patients; arrays (..., patients) -> (...).
+
+    About the share of the ranks' variance that the codes explain. Its expectation without any association is 0, so it
+    may fall below. Tomczak, Tomczak 2014, Trends in Sport Sciences 1(21), 19-25. NaN where every patient has
+    a code of their own, or all have one.
+    """
+    codes = np.asarray(codes)
+    n = codes.shape[-1]
+    ordered = np.sort(codes, axis=-1)
+    groups = 1 + (np.diff(ordered, axis=-1) != 0).sum(axis=-1)
+    possible = (groups > 1) & (groups < n)
+    h = rank_statistic(values, codes)
+    return np.divide(h - groups + 1, n - groups, out=np.full(np.shape(h), np.nan), where=possible)
+
+
+def adjust(p_values: np.ndarray) -> dict[str, np.ndarray]:
+    """p values corrected for their number, by each of `CORRECTIONS`; NaN stays and is no test.
+
+    `bonferroni` multiplies by the number m of tests. `holm` does so for the smallest, by m - 1 for the next, and so on: it
+    guards against a single false finding just as well, and is never larger. `fdr` bounds the expected share of false ones
+    among the findings (Benjamini, Hochberg 1995).
+    """
+    p_values = np.asarray(p_values, float)
+    tested = np.isfinite(p_values)
+    p, m = p_values[tested], int(tested.sum())
+    order = np.argsort(p)
+    steps = np.empty(m)
+    steps[order] = np.maximum.accumulate(p[order] * (m - np.arange(m)))
+    corrected = (m * p, steps, stats.false_discovery_control(p) if m else p)
+    adjusted = {name: np.full(p_values.shape, np.nan) for name in CORRECTIONS}
+    for name, values in zip(CORRECTIONS, corrected, strict=True):
+        adjusted[name][tested] = np.minimum(values, 1)
+    return adjusted
+
+
+def associations(features: pd.DataFrame, codes: pd.DataFrame) -> pd.DataFrame:
+    """Every feature against every code, by the median split and by ranks.
+
+    Parameters
+    ----------
+    features, codes : DataFrame
+        On the same patients, in the same order; a code or feature that is missing (NaN) keeps the patient out of that pair only.
+
+    Returns
+    -------
+    DataFrame
+        A row per test: ``code, feature, test`` ("fisher" or "kruskal"), ``patients, missing, groups, p_value, effect``
+        (Cramer's V, or eta squared) and `CORRECTIONS`. A family of tests is all pairs by one test. NaN where fewer than two
+        codes, or no code twice, are left.
+    """
+    rows = []
+    for code in codes:
+        for feature in features:
+            values, labels = features[feature].to_numpy(float), codes[code].to_numpy(float)
+            known = np.isfinite(values) & np.isfinite(labels)
+            values, labels = values[known], labels[known]
+            groups = len(np.unique(labels))
+            pair = {"code": code, "feature": feature, "patients": len(labels), "missing": int(np.sum(~known)), "groups": groups}
+            results = {"fisher": (np.nan, np.nan), "kruskal": (np.nan, np.nan)}
+            if 1 < groups < len(labels):
+                table = median_split(values, labels)
+                if table.sum(axis=0).all():
+                    results["fisher"] = fisher_exact(table), cramers_v(table)
+                h = rank_statistic(values, labels)
+                results["kruskal"] = stats.chi2.sf(h, groups - 1), eta_squared(values, labels)
+            rows += [pair | {"test": test, "p_value": float(p), "effect": float(effect)} for test, (p, effect) in results.items()]
+    table = pd.DataFrame(rows)
+    return pd.concat([part.assign(**adjust(part["p_value"])) for _, part in table.groupby("test", sort=False)]).sort_index()
+
+
+def shuffled_p_values(features: pd.DataFrame, codes: pd.DataFrame, shuffles: int = 1000, seed: int = 0) -> np.ndarray:
+    """p values of the rank test after the codes are dealt out anew to the patients: the negative control.
+
+    A patient's codes stay together, so that codes go with each other as they did, and with the shapes by chance only.
+    Patients without a shape are left out.
+
+    Returns
+    -------
+    float array (shuffles, pairs)
+        Pairs in the order of :func:`associations`.
+    """
+    whole = features.notna().all(axis=1).to_numpy()
+    features, codes = features[whole], codes[whole]
+    n = len(codes)
+    order = np.random.default_rng(seed).permuted(np.tile(np.arange(n), (shuffles, 1)), axis=1)
+    columns = []
+    for code in codes:
+        labels = codes[code].to_numpy(float)[order]
+        # The gaps move with the codes, and are as many in each shuffle.
+        patients = np.nonzero(np.isfinite(labels))[1].reshape(shuffles, -1)
+        labels = labels[np.isfinite(labels)].reshape(shuffles, -1)
+        groups = codes[code].nunique()
+        for feature in features:
+            if not 1 < groups < patients.shape[1]:
+                columns.append(np.full(shuffles, np.nan))
+                continue
+            h = rank_statistic(features[feature].to_numpy(float)[patients], labels)
+            columns.append(stats.chi2.sf(h, groups - 1))
+    return np.column_stack(columns)
+
+
+def bootstrap_effect(features: np.ndarray, codes: np.ndarray, draws: int = DRAWS, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Eta squared of one feature by several sources, on the same patients and on the same bootstrap draws of them.
+
+    Parameters
+    ----------
+    features : float array (sources, patients)
+    codes : array (patients,)
+
+    Returns
+    -------
+    effects : float array (sources,)
+    draws : float array (sources, draws)
+        Differences between its rows are paired: what a draw does to one source it does to the other.
+    """
+    features, codes = np.asarray(features, float), np.asarray(codes)
+    chosen = np.random.default_rng(seed).integers(len(codes), size=(draws, len(codes)))
+    return eta_squared(features, codes), eta_squared(features[:, chosen], codes[chosen])
+
+
+def interval(estimate: float, draws: np.ndarray) -> Interval:
+    """Percentile interval of bootstrap draws; those without a value are left out."""
+    draws = np.asarray(draws)[np.isfinite(draws)]
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(draws) else (np.nan, np.nan)
+    return Interval(float(estimate), float(low), float(high))
+
+
+def agreement(first: np.ndarray, second: np.ndarray) -> Agreement:
+    """How far two measurements of the same patients agree.
+
+    ICC(A,1): two-way random effects, absolute agreement, single measurement (Shrout, Fleiss 1979,
+    doi:10.1037/0033-2909.86.2.420, there ICC(2,1); McGraw, Wong 1996). The limits of agreement are the bias plus and minus
+    1.96 standard deviations of the differences (Bland, Altman 1986, doi:10.1016/S0140-6736(86)90837-8).
+    """
+    first, second = _paired(first, second)
+    difference = second - first
+    bias, spread = difference.mean(), difference.std(ddof=1)
+    return Agreement(len(first), icc(np.column_stack([first, second])), float(bias), float(bias - 1.96 * spread), float(bias + 1.96 * spread))
+
+
+def icc(measurements: np.ndarray) -> float:
+    """ICC(A,1) of an array (patients, raters); NaN for one patient or where nothing varies."""
+    measurements = np.asarray(measurements, float)
+    n, k = measurements.shape
+    if n < 2 or np.ptp(measurements) == 0:
+        return np.nan
+    deviations = measurements - measurements.mean()
+    patients = k * (deviations.mean(axis=1) ** 2).sum() / (n - 1)
+    raters = n * (deviations.mean(axis=0) ** 2).sum() / (k - 1)
+    rest = deviations - deviations.mean(axis=1, keepdims=True) - deviations.mean(axis=0)
+    error = (rest**2).sum() / ((n - 1) * (k - 1))
+    return float((patients - error) / (patients + (k - 1) * error + k / n * (raters - error)))
+
+
+def auc(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """Area under the ROC curve of scores (..., patients) for one set of labels (patients,), ties counted half.
+
+    As `sklearn.metrics.roc_auc_score`, for many samples at once (Hanley, McNeil 1982).
+    """
+    positive = np.asarray(positive, bool)
+    ones, zeros = positive.sum(), (~positive).sum()
+    if not ones or not zeros:
+        raise ValueError(f"{ones} of {len(positive)} patients are positive: both kinds are needed")
+    ranks = stats.rankdata(scores, axis=-1)
+    return (ranks[..., positive].sum(axis=-1) - ones * (ones + 1) / 2) / (ones * zeros)
+
+
+def auc_interval(scores: np.ndarray, positive: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Interval:
+    """AUC with its bootstrap interval; patients are drawn within each kind, so that every draw has both."""
+    scores, positive = np.asarray(scores, float), np.asarray(positive, bool)
+    rng = np.random.default_rng(seed)
+    kinds = [np.flatnonzero(positive), np.flatnonzero(~positive)]
+    chosen = np.concatenate([rng.choice(kind, (draws, len(kind))) for kind in kinds], axis=1)
+    labels = np.arange(len(positive)) < len(kinds[0])
+    return interval(auc(scores, positive), auc(scores[chosen], labels))
+
+
+def cross_validated_scores(features: np.ndarray, positive: np.ndarray, repeats: int = 10, seed: int = 0) -> np.ndarray:
+    """Probability of being positive for each patient, by logistic regressions that have not seen the patient.
+
+    Parameters
+    ----------
+    features : float array (patients, features)
+        Scaled to mean 0 and spread 1 by the training patients of each fold.
+    positive : bool array (patients,)
+
+    Returns
+    -------
+    float array (patients,)
+        Mean over `repeats` divisions into five folds, or as many as the rarer kind has patients.
+
+    Raises
+    ------
+    ValueError
+        One kind has fewer than two patients.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    positive = np.asarray(positive, bool)
+    rarer = int(min(positive.sum(), (~positive).sum()))
+    if rarer < 2:
+        raise ValueError(f"The rarer kind has {rarer} patients: two are needed to train on one and test on the other")
+    model = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cholesky"))  # few features, so few exact steps
+    folds = [StratifiedKFold(min(5, rarer), shuffle=True, random_state=seed + number) for number in range(repeats)]
+    return np.mean([cross_val_predict(model, features, positive, cv=fold, method="predict_proba")[:, 1] for fold in folds], axis=0)
+
+
+def _log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
+    return special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(np.subtract(n, k) + 1)
+
+
+def _paired(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    first, second = np.asarray(first, float), np.asarray(second, float)
+    if first.ndim != 1 or first.shape != second.shape or len(first) == 0:
+        raise ValueError(f"shapes {first.shape} and {second.shape}: give one value per patient, of the same patients")
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        raise ValueError("Some values are missing: leave those patients out, and count them")
+    return first, second

@@ -1,0 +1,270 @@
+"""Figures of tumour shape and genomic clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from brainseg.cohort import FLAIR
+from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice, slice_grid
+from brainseg.figures.training import message
+from brainseg.shape import BINS, FEATURES, Ellipsoid, Radii, bin_of, smoothed
+
+#: A feature as an axis names it.
+LABELS = {
+    "asd": "angular standard\ndeviation (ASD)",
+    "bevr": "bounding ellipsoid\nvolume ratio (BEVR)",
+    "mf": "margin\nfluctuation (MF)",
+}
+_ALTERNATING = (OKABE_ITO["blue"], OKABE_ITO["orange"])
+_SOURCES = (OKABE_ITO["sky blue"], OKABE_ITO["orange"], OKABE_ITO["bluish green"], OKABE_ITO["reddish purple"])
+
+
+def silhouettes(masks: Mapping[str, np.ndarray], features: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Flat shapes with what their outlines measure; `features` gives ``asd`` and ``mf`` under the same names."""
+    figure, axes = slice_grid(1, len(masks), captions=0.75)
+    for ax, (name, mask) in zip(axes[0], masks.items(), strict=True):
+        ax.imshow(mask, cmap="Blues", vmin=0, vmax=1.6)
+        ax.set_axis_off()
+        ax.set_title(f"{name}\nASD {features[name]['asd']:.3f}\nMF {features[name]['mf']:.3f}", fontsize=11)
+    return figure
+
+
+def angular_bins(image: np.ndarray, outlined: Radii) -> Figure:
+    """A slice with its outline cut into ten angles (left), and the distances in each angle (right)."""
+    figure, (left, right) = new_figure(1, 2, height=4.2)
+    _close_up(left, image, outlined)
+    bins = bin_of(outlined.angles)
+    for number in np.unique(bins):
+        colour, here = _ALTERNATING[number % 2], bins == number
+        left.scatter(*outlined.points[here, ::-1].T, s=8, color=colour)
+        degrees = np.degrees(outlined.angles[here])
+        right.scatter(degrees, outlined.distances[here], s=8, color=colour)
+        mean, spread = outlined.distances[here].mean(), outlined.distances[here].std()
+        start = -180 + 360 / BINS * number
+        right.fill_between([start, start + 360 / BINS], mean - spread, mean + spread, color=colour, alpha=0.25, linewidth=0)
+    reach = 1.25 * np.ptp(outlined.points, axis=0).max()
+    for angle in np.linspace(-np.pi, np.pi, BINS, endpoint=False):
+        end = outlined.centre + reach * np.array([np.sin(angle), np.cos(angle)])
+        left.plot(*np.transpose([outlined.centre[::-1], end[::-1]]), color="white", linewidth=0.8)
+    right.set(xlabel="angle, degrees", ylabel="distance from centroid / mean", xticks=[-180, -90, 0, 90, 180])
+    return figure
+
+
+def margin_profile(image: np.ndarray, outlined: Radii) -> Figure:
+    """A slice with its outline (left); distances along the outline, before and after smoothing (right)."""
+    figure, (left, right) = new_figure(1, 2, height=4.2)
+    _close_up(left, image, outlined)
+    smooth = smoothed(outlined.distances)
+    closed = np.vstack([outlined.points, outlined.points[:1]])
+    left.plot(closed[:, 1], closed[:, 0], color=COLOURS["truth"], linewidth=2)
+    right.plot(outlined.distances, color=COLOURS["truth"], linewidth=1.8, label="outline")
+    right.plot(smooth, color="black", linewidth=1.2, label="smoothed")
+    right.fill_between(np.arange(len(smooth)), outlined.distances, smooth, color=COLOURS["tumour"], alpha=0.6, linewidth=0, label="difference")
+    right.set(xlabel="along the outline, pixels", ylabel="distance from centroid / mean")
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+def ellipsoid_slices(images: np.ndarray, part: np.ndarray, ellipsoid: Ellipsoid, most: int = 6) -> Figure:
+    """Slices through a tumour, evenly spaced, with the mask's outline and the cut of its enclosing ellipsoid."""
+    reached = np.flatnonzero(part.any(axis=(1, 2)))
+    chosen = np.unique(np.linspace(reached[0], reached[-1], min(most, len(reached))).round().astype(int))
+    columns = min(3, len(chosen))
+    figure, axes = slice_grid(-(-len(chosen) // columns), columns)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    rows, across = np.mgrid[: part.shape[1], : part.shape[2]]
+    pad = 8
+    top, left = (np.flatnonzero(part.any(axis=axes_))[0] - pad for axes_ in ((0, 2), (0, 1)))
+    bottom, right = (np.flatnonzero(part.any(axis=axes_))[-1] + pad for axes_ in ((0, 2), (0, 1)))
+    side = max(bottom - top, right - left)
+    for ax, number in zip(axes.flat, chosen):
+        show_slice(ax, images[number], f"slice {number + 1}", vmax=_white(images[number]))
+        offset = np.stack([np.full(rows.shape, number), rows, across], axis=-1) - ellipsoid.centre
+        inside = np.einsum("...i,ij,...j->...", offset, ellipsoid.matrix, offset)
+        outline(ax, part[number], COLOURS["truth"])
+        if inside.min() < 1:
+            ax.contour(inside, levels=[1], colors=COLOURS["prediction"], linewidths=2)
+        middle = (top + bottom) / 2, (left + right) / 2
+        ax.set(xlim=(middle[1] - side / 2, middle[1] + side / 2), ylim=(middle[0] + side / 2, middle[0] - side / 2))
+    outline_legend(figure, {"mask": COLOURS["truth"], "enclosing ellipsoid": COLOURS["prediction"]})
+    return figure
+
+
+def ratio_by_slices(slices: Sequence[int], ratios: Sequence[float]) -> Figure:
+    """BEVR of a ball against the number of slices that cut it."""
+    figure, ax = new_figure(height=3.2)
+    ax.plot(slices, ratios, "o-", color="black")
+    ax.axhline(1, color=COLOURS["no tumour"], linestyle="--")
+    ax.set(xlabel="slices through the ball", ylabel="BEVR", ylim=(0, 1.08), xscale="log")
+    ax.set_xticks(slices, [str(number) for number in slices])
+    ax.minorticks_off()
+    return figure
+
+
+def by_cluster(features: pd.DataFrame, codes: pd.Series) -> Figure:
+    """One dot per patient: the three features by the code of one genomic classification, with the medians.
+
+    Parameters
+    ----------
+    features : DataFrame with ``asd, bevr, mf``
+    codes : Series on the same index; patients without a code are left out
+    """
+    known = features.assign(code=codes).dropna(subset="code").astype({"code": int})
+    if known.empty:
+        return message("No patient has a code.")
+    figure, axes = new_figure(1, 3, height=4.0)
+    order = sorted(known["code"].unique())
+    for ax, feature in zip(axes, FEATURES, strict=True):
+        sns.stripplot(known, x="code", y=feature, order=order, color=COLOURS["truth"], size=5, alpha=0.8, jitter=0.18, ax=ax)
+        for position, code in enumerate(order):
+            ax.hlines(known.loc[known["code"] == code, feature].median(), position - 0.33, position + 0.33, color="black", linewidth=2.5)
+        ax.set(title=LABELS[feature], xlabel=f"code in {codes.name}", ylabel="")
+        ax.title.set_fontsize(12)
+        ax.xaxis.label.set_fontsize(11)
+    axes[0].legend(handles=[Line2D([], [], color="black", linewidth=2.5, label="median")], loc="upper left")
+    axes[0].set_ylim(top=axes[0].get_ylim()[1] * 1.12)
+    return figure
+
+
+def heat_map(associations: pd.DataFrame, names: Mapping[str, str], column: str = "holm") -> Figure:
+    """p values of all pairs by both tests: dark where small; a star where the corrected value is below 0.05.
+
+    Parameters
+    ----------
+    associations : DataFrame
+        From `brainseg.association.associations`, of one source.
+    names : mapping of code column to what it measures
+    column : str
+        The corrected p value that decides on the star.
+    """
+    figure, axes = new_figure(1, 2, height=0.55 * associations["code"].nunique() + 1.6, sharey=True)
+    titles = {"fisher": "median split, Fisher", "kruskal": "ranks, Kruskal-Wallis"}
+    codes = list(dict.fromkeys(associations["code"]))
+    for ax, (test, title) in zip(axes, titles.items(), strict=True):
+        part = associations[associations["test"] == test].set_index(["code", "feature"])
+        p = part["p_value"].unstack().reindex(index=codes, columns=list(FEATURES))
+        star = part[column].unstack().reindex_like(p) < 0.05
+        shown = p.map(lambda value: "" if pd.isna(value) else f"{value:.2g}" if value >= 0.001 else f"{value:.0e}")
+        sns.heatmap(
+            p, annot=shown + star.map(lambda yes: " *" if yes else ""), fmt="", cmap="Blues_r", norm=LogNorm(1e-5, 1), ax=ax, cbar=ax is axes[1],
+            linewidths=1, linecolor="#BBBBBB", annot_kws={"fontsize": 10}, cbar_kws={"label": "p value"}, square=False,
+        )  # fmt: skip
+        ax.set(title=title, xlabel="", ylabel="", xticklabels=[name.upper() for name in FEATURES])
+    axes[0].set_yticks(np.arange(len(codes)) + 0.5, [names.get(code, code) for code in codes], rotation=0)
+    for ax in axes:
+        ax.tick_params(length=0)
+    return figure
+
+
+def shuffles(p_values: np.ndarray, smallest: float) -> Figure:
+    """The smallest p value of each shuffle (histogram), and the smallest of the codes as they are (line).
+
+    Parameters
+    ----------
+    p_values : float array (shuffles, tests)
+    smallest : float
+    """
+    figure, ax = new_figure(height=3.4)
+    least = np.nanmin(p_values, axis=1)
+    edges = np.logspace(np.floor(np.log10(min(least.min(), smallest))), 0, 40)
+    ax.hist(least, bins=edges, color=COLOURS["no tumour"], label="codes shuffled")
+    ax.axvline(smallest, color=COLOURS["tumour"], linewidth=2.5, label="codes as they are")
+    ax.axvline(0.05, color="black", linestyle="--", label="0.05")
+    ax.set(xscale="log", xlabel=f"smallest p value of {p_values.shape[1]} tests", ylabel="shuffles")
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+def bland_altman(features: pd.DataFrame, source: str, agreement: pd.DataFrame, manual: str = "manual") -> Figure:
+    """Difference against mean of two sources on the same patients, a panel a feature, with bias and limits.
+
+    Parameters
+    ----------
+    features : DataFrame
+        From `brainseg.shape.features_table`.
+    source : str
+    agreement : DataFrame
+        With ``source, feature, icc, bias, low, high``.
+    """
+    figure, axes = new_figure(1, 3, height=3.9)
+    first, second = (features[features["source"] == name].set_index("patient") for name in (manual, source))
+    for ax, feature in zip(axes, FEATURES, strict=True):
+        pairs = pd.concat([first[feature], second[feature]], axis=1, keys=["one", "other"], join="inner").dropna()
+        ax.scatter(pairs.mean(axis=1), pairs["other"] - pairs["one"], s=22, color=COLOURS["unet"], alpha=0.7, linewidths=0)
+        known = agreement[(agreement["source"] == source) & (agreement["feature"] == feature)]
+        for row in known.itertuples():
+            ax.axhline(row.bias, color="black")
+            for limit in (row.low, row.high):
+                ax.axhline(limit, color="black", linestyle="--", linewidth=1)
+        icc = f"ICC {known['icc'].iloc[0]:.2f}" if len(known) else "too few patients"
+        ax.set(title=f"{feature.upper()}, {icc}", xlabel="mean of both")
+    axes[0].set_ylabel("predicted minus manual")
+    return figure
+
+
+def effect_differences(effects: pd.DataFrame, names: Mapping[str, str]) -> Figure:
+    """Differences in effect size from the manual masks, with their paired bootstrap intervals.
+
+    Parameters
+    ----------
+    effects : DataFrame
+        With ``source, feature, code, difference, low, high``; rows of one feature.
+    names : mapping of code column to what it measures
+    """
+    if effects.empty:
+        return message("Too few patients have both masks and a code.")
+    codes, sources = list(dict.fromkeys(effects["code"])), list(dict.fromkeys(effects["source"]))
+    figure, ax = new_figure(height=1.6 + 0.5 * len(codes))
+    for number, source in enumerate(sources):
+        part = effects[effects["source"] == source].set_index("code").reindex(codes)
+        rows = np.arange(len(codes)) + 0.22 * (number - (len(sources) - 1) / 2)
+        # A bootstrap interval need not hold the estimate, so it is drawn as a line of its own.
+        ax.hlines(rows, part["low"], part["high"], color=_SOURCES[1 + number], linewidth=2.5)
+        ax.plot(part["difference"], rows, "D", color=_SOURCES[1 + number], label=source)
+    ax.axvline(0, color="black", linestyle="--", linewidth=1.2)
+    ax.set_yticks(range(len(codes)), [names.get(code, code) for code in codes])
+    ax.set(ylim=(len(codes) - 0.5, -0.5), xlabel="effect size, predicted minus manual")
+    ax.grid(axis="y", visible=False)
+    figure.legend(loc="outside lower center", ncols=len(sources))
+    return figure
+
+
+def aucs(discrimination: pd.DataFrame) -> Figure:
+    """AUC by each score, with bootstrap intervals; the sources of masks beside each other."""
+    if discrimination.empty:
+        return message("Too few patients have this code.")
+    scores, sources = list(dict.fromkeys(discrimination["score"])), list(dict.fromkeys(discrimination["source"]))
+    figure, ax = new_figure(height=1.7 + 0.6 * len(scores))
+    for number, source in enumerate(sources):
+        part = discrimination[discrimination["source"] == source].set_index("score").reindex(scores)
+        rows = np.arange(len(scores)) + 0.2 * (number - (len(sources) - 1) / 2)
+        ax.hlines(rows, part["low"], part["high"], color=_SOURCES[number], linewidth=2.5)
+        ax.plot(part["auc"], rows, "D", color=_SOURCES[number], label=source)
+    ax.axvline(0.5, color="black", linestyle="--", linewidth=1.2)
+    ax.set_yticks(range(len(scores)), [f"{name.upper()} alone" if name in FEATURES else f"{name}, cross-validated" for name in scores])
+    ax.set(xlim=(0.2, 1.02), ylim=(len(scores) - 0.5, -0.5), xlabel="area under the ROC curve; 0.5 is chance")
+    ax.grid(axis="y", visible=False)
+    figure.legend(loc="outside lower center", ncols=len(sources))
+    return figure
+
+
+def _close_up(ax, image: np.ndarray, outlined: Radii) -> None:
+    """The slice, zoomed to the outline with a margin, and its centroid."""
+    show_slice(ax, image, vmax=_white(image))
+    low, high = outlined.points.min(axis=0), outlined.points.max(axis=0)
+    middle, half = (low + high) / 2, 0.6 * (high - low).max() + 2
+    ax.plot(outlined.centre[1], outlined.centre[0], "+", color="white", markersize=12, markeredgewidth=2)
+    ax.set(xlim=(middle[1] - half, middle[1] + half), ylim=(middle[0] + half, middle[0] - half))
+
+
+def _white(image: np.ndarray) -> float:
+    """The FLAIR value shown as white: that of the brightest half per cent."""
+    return max(float(np.percentile(image[..., FLAIR], 99.5)), 1.0)

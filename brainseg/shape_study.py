@@ -1,0 +1,261 @@
+"""The experiment ``shape``: tumour shape by several sources of masks, and what it says about the genomic clusters.
+
+:func:`compute` measures every patient by every source, and :func:`analyse` does the statistics, which take seconds.
+A source is a name and a :class:`Source`; the manual masks are always the first. :func:`predicted` makes one of trained
+runs, out of fold, and :func:`kept_sources` makes those of the networks that the project keeps.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from brainseg import association
+from brainseg.cohort import FRAME, index_cohort, read_mask, read_patient_table
+from brainseg.shape import FEATURES, features_table
+from brainseg.tables import origin
+
+MANUAL = "manual"
+
+#: Column of data.csv -> what was measured. What a code's number means, the data set does not say.
+CODES = {
+    "RNASeqCluster": "gene expression (RNASeq)",
+    "MethylationCluster": "DNA methylation",
+    "miRNACluster": "microRNA expression",
+    "CNCluster": "DNA copy number",
+    "RPPACluster": "protein expression (RPPA)",
+    "OncosignCluster": "OncoSign",
+    "COCCluster": "cluster of clusters (COC)",
+}
+
+#: p values of the abstract of Buda et al. 2019, each an upper bound. For BEVR it says "all tested molecular subtypes";
+#: the ones here are those that it names and that data.csv has.
+PAPER = {
+    ("RNASeqCluster", "bevr"): 0.0002,
+    ("RNASeqCluster", "mf"): 0.005,
+    ("RNASeqCluster", "asd"): 0.02,
+    ("MethylationCluster", "bevr"): 0.02,
+    ("miRNACluster", "bevr"): 0.02,
+    ("CNCluster", "bevr"): 0.02,
+}
+
+#: The cluster that is told from the rest. That this code is the paper's "R2" is our assumption.
+TARGET = ("RNASeqCluster", 2)
+#: Which end of a feature is the irregular one. R2 is held to be irregular before the data are looked at.
+IRREGULAR = {"asd": 1, "bevr": -1, "mf": 1}
+
+
+class Source(NamedTuple):
+    """Where masks come from: ``masks(patient)`` is a bool volume (n, 256, 256) in the order of slices, for each of `patients`."""
+
+    masks: Callable[[str], np.ndarray]
+    patients: list[str]
+
+
+def manual(table: pd.DataFrame) -> Source:
+    """The masks that were drawn, of all patients of :func:`brainseg.cohort.index_cohort`'s table."""
+    paths = table.groupby("patient")["mask_path"].apply(list)
+    return Source(lambda patient: np.stack([read_mask(path) for path in paths[patient]]), list(paths.index))
+
+
+def predicted(runs: Sequence) -> Source:
+    """Masks by trained runs, each slice by the run that has it on its test side; small pieces are dropped as elsewhere.
+
+    Parameters
+    ----------
+    runs : sequence of brainseg.runs.Run
+        Folds of one division of the same prepared cohort, by patient or by slice. The source has the patients whose
+        slices are all on a test side: of one run split by patient, its test patients.
+
+    Raises
+    ------
+    ValueError
+        The runs rest on different arrays, or a slice is on two test sides.
+    """
+    from brainseg.evaluation import THRESHOLD, drop_small_pieces, predict
+
+    prepared = runs[0].prepared
+    if len({run.prepared.fingerprint for run in runs}) > 1:
+        raise ValueError("The runs were prepared differently: give folds of one division of one cohort")
+    on_test = np.array([run.split.to_numpy() == "test" for run in runs])
+    if (on_test.sum(axis=0) > 1).any():
+        raise ValueError(f"{np.sum(on_test.sum(axis=0) > 1)} slices are on the test side of more than one run")
+    owner = np.where(on_test.any(axis=0), on_test.argmax(axis=0), -1)
+    patients = prepared.table["patient"].to_numpy()
+    whole = pd.Series(owner >= 0).groupby(patients).all()
+
+    def masks(patient: str) -> np.ndarray:
+        rows = np.flatnonzero(patients == patient)
+        volume = np.empty((len(rows), *FRAME), bool)
+        for number in np.unique(owner[rows]):
+            mine = owner[rows] == number
+            volume[mine] = predict(runs[number], rows[mine]) >= THRESHOLD
+        return drop_small_pieces(volume)
+
+    return Source(masks, list(whole.index[whole]))
+
+
+def kept_sources(root: Path, model: str = "unet") -> dict[str, Source]:
+    """Out-of-fold masks by the project's kept runs of a model: one source for each way of splitting that has any.
+
+    The names are "by patient" (no network has seen the patient) and "by slice" (each has seen the patient's
+    other slices).
+    """
+    from brainseg.kept import kept_runs, load_kept
+    from brainseg.prepare import Preprocessing, prepare
+
+    runs = {}
+    for folder in kept_runs():
+        record = json.loads((folder / "run.json").read_text())
+        if record["recipe"]["model"] == model:
+            run = load_kept(folder, prepare(root, Preprocessing(**record["preprocessing"])))
+            runs.setdefault(f"by {record['split_by']}", []).append(run)
+    sources = {name: predicted(folds) for name, folds in sorted(runs.items())}
+    return {name: source for name, source in sources.items() if source.patients}
+
+
+def compute(
+    root: Path, sources: Mapping[str, Source] | None = None, *, model: str = "unet", seed: int = 0
+) -> tuple[dict[str, pd.DataFrame], dict]:
+    """All tables of the experiment, and their record.
+
+    Parameters
+    ----------
+    root : path
+        A cohort with data.csv.
+    sources : mapping of name to Source, optional
+        Predicted masks, beside the manual ones; :func:`kept_sources` of `model` by default.
+    model : str
+        A name of :data:`brainseg.models.MODELS`.
+    seed : int
+        Of the bootstrap, the cross-validation and the shuffles.
+
+    Returns
+    -------
+    tables : dict of DataFrame
+        ``features`` (:func:`brainseg.shape.features_table`), and those of :func:`analyse`.
+    record : dict
+    """
+    start = time.perf_counter()
+    table = index_cohort(root)
+    sources = kept_sources(root, model) if sources is None else dict(sources)
+    features = features_table({MANUAL: manual(table)} | sources)
+    tables = {"features": features} | analyse(features, read_patient_table(root), seed)
+    record = {
+        "sources": {name: int(count) for name, count in features.groupby("source", sort=False).size().items()},
+        "model": model,
+        "seed": seed,
+        "seconds": round(time.perf_counter() - start, 1),
+        **origin(table),
+    }
+    return tables, record
+
+
+def codes_of(features: pd.DataFrame, clinical: pd.DataFrame) -> pd.DataFrame:
+    """The codes of each row's patient, on the features' index; those columns of `CODES` that data.csv has."""
+    cases = features["patient"].str.rpartition("_")[0]
+    columns = [name for name in CODES if name in clinical]
+    codes = clinical.reindex(cases)[columns].apply(pd.to_numeric, errors="coerce")
+    return codes.set_axis(features.index)
+
+
+def analyse(features: pd.DataFrame, clinical: pd.DataFrame, seed: int = 0, draws: int = association.DRAWS) -> dict[str, pd.DataFrame]:
+    """The statistics of a table of features.
+
+    Parameters
+    ----------
+    features : DataFrame
+        From :func:`brainseg.shape.features_table`.
+    clinical : DataFrame
+        From :func:`brainseg.cohort.read_patient_table`.
+
+    Returns
+    -------
+    dict of DataFrame
+        ``associations``: :func:`brainseg.association.associations` for each source, with ``paper_p_below``.
+        ``discrimination``: AUC of `TARGET` against the rest for each source, by each feature and by all together.
+        ``agreement`` and ``effects``: each other source against the manual masks, on patients for which both have a tumour.
+    """
+    codes = codes_of(features, clinical)
+    parts = {source: part.index for source, part in features.groupby("source", sort=False)}
+    names = list(FEATURES)
+    associations = []
+    for source, index in parts.items():
+        part = association.associations(features.loc[index, names], codes.loc[index])
+        part.insert(0, "source", source)
+        associations.append(part)
+    associations = pd.concat(associations, ignore_index=True)
+    pairs = zip(associations["code"], associations["feature"], strict=True)
+    associations["paper_p_below"] = [PAPER.get(pair, np.nan) for pair in pairs]
+
+    discrimination = [row for source, index in parts.items() for row in _discrimination(source, features.loc[index], codes.loc[index], seed, draws)]
+    agreement, effects = [], []
+    for source in [source for source in parts if source != MANUAL]:
+        first, second, shared = _paired(features, codes, source)
+        for feature in names:
+            both = np.isfinite(first[feature].to_numpy()) & np.isfinite(second[feature].to_numpy())
+            values = np.stack([part[feature].to_numpy()[both] for part in (first, second)])
+            if both.sum() > 1:
+                agreement.append({"source": source, "feature": feature, **association.agreement(*values)._asdict()})
+            effects += [
+                row | {"source": source, "feature": feature} for row in _effects(values, shared[both], seed, draws)
+            ]
+    return {
+        "associations": associations,
+        "discrimination": pd.DataFrame(discrimination, columns=["source", "score", "patients", "positive", "auc", "low", "high"]),
+        "agreement": pd.DataFrame(agreement, columns=["source", "feature", *association.Agreement._fields]),
+        "effects": pd.DataFrame(
+            effects, columns=["source", "feature", "code", "patients", "manual", "effect", "difference", "low", "high"]
+        ),
+    }
+
+
+def _discrimination(source: str, features: pd.DataFrame, codes: pd.DataFrame, seed: int, draws: int) -> list[dict]:
+    """AUC of each feature, and of all three, for the target cluster; no rows where it has fewer than two patients."""
+    code, value = TARGET
+    if code not in codes:
+        return []
+    known = (codes[code].notna() & features[list(FEATURES)].notna().all(axis=1)).to_numpy()
+    positive = codes.loc[known, code].to_numpy() == value
+    if min(positive.sum(), (~positive).sum()) < 2:
+        return []
+    values = features.loc[known, list(FEATURES)].to_numpy()
+    scores = {feature: sign * values[:, list(FEATURES).index(feature)] for feature, sign in IRREGULAR.items()}
+    scores["all three"] = association.cross_validated_scores(values, positive, seed=seed)
+    rows = []
+    for name, score in scores.items():
+        estimate, low, high = association.auc_interval(score, positive, draws, seed)
+        rows.append(
+            {"source": source, "score": name, "patients": len(positive), "positive": int(positive.sum()), "auc": estimate, "low": low, "high": high}
+        )
+    return rows
+
+
+def _paired(features: pd.DataFrame, codes: pd.DataFrame, source: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Rows of the manual masks and of another source on the patients that both have, and these patients' codes."""
+    first, second = (features[features["source"] == name].set_index("patient") for name in (MANUAL, source))
+    patients = first.index.intersection(second.index)
+    shared = codes[features["source"] == MANUAL].set_axis(first.index).loc[patients]
+    return first.loc[patients], second.loc[patients], shared
+
+
+def _effects(values: np.ndarray, codes: pd.DataFrame, seed: int, draws: int) -> list[dict]:
+    """Eta squared by manual (first row) and other masks (second), and the paired bootstrap of their difference."""
+    rows = []
+    for code in codes:
+        labels = codes[code].to_numpy(float)
+        known = np.isfinite(labels)
+        if not 1 < len(np.unique(labels[known])) < known.sum():
+            continue
+        effects, resampled = association.bootstrap_effect(values[:, known], labels[known], draws, seed)
+        difference, low, high = association.interval(effects[1] - effects[0], resampled[1] - resampled[0])
+        rows.append(
+            {"code": code, "patients": int(known.sum()), "manual": effects[0], "effect": effects[1], "difference": difference, "low": low, "high": high}
+        )
+    return rows

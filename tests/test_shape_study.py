@@ -1,0 +1,137 @@
+"""The experiment on masks whose shapes are known to differ by code, and its figures."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from brainseg import association, evaluation, shape, shape_study
+from brainseg.figures import shape as figures
+
+FRAME = np.indices((7, 40, 40)).transpose(1, 2, 3, 0) - (3, 20, 20)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """Sources of 24 patients: code 2 is a cross of plates, the others are balls of several sizes."""
+    rng = np.random.default_rng(0)
+    patients = [f"TEST_AA_{number:04d}_20000101" for number in range(24)]
+    code = np.tile([1, 2, 3], 8)
+    masks = {}
+    for patient, value in zip(patients, code):
+        z, y, x = np.abs(FRAME).transpose(3, 0, 1, 2)
+        size = rng.uniform(8, 15)
+        ball = (z / 3.2) ** 2 + (y / size) ** 2 + (x / (0.9 * size)) ** 2 <= 1
+        masks[patient] = ball & ((y < 3) | (x < 3)) if value == 2 else ball
+    clinical = pd.DataFrame(
+        {"RNASeqCluster": code.astype(float), "CNCluster": rng.integers(1, 3, 24).astype(float), "death01": 0},
+        index=[patient.rpartition("_")[0] for patient in patients],
+    )
+    clinical.iloc[0, 0] = np.nan
+    other = masks | {patients[5]: np.zeros_like(masks[patients[5]])}
+    sources = {"manual": (masks.get, patients), "other": (other.get, patients[:20])}
+    return shape.features_table(sources, progress=False), clinical
+
+
+@pytest.fixture(scope="module")
+def results(drawn):
+    return shape_study.analyse(*drawn, draws=200)
+
+
+def test_codes_follow_the_case_and_keep_their_gaps(drawn):
+    features, clinical = drawn
+    codes = shape_study.codes_of(features, clinical)
+    assert list(codes) == ["RNASeqCluster", "CNCluster"]  # those of the seven that the table has
+    assert codes["RNASeqCluster"].isna().sum() == 2  # one patient, two sources
+    assert codes.loc[1, "RNASeqCluster"] == 2 and codes.loc[25, "RNASeqCluster"] == 2
+
+
+def test_what_was_built_in_is_found(results):
+    table = results["associations"].set_index(["source", "code", "feature", "test"]).sort_index()
+    assert table.loc[("manual", "RNASeqCluster", "bevr", "kruskal"), "holm"] < 0.01
+    assert table.loc[("manual", "RNASeqCluster", "bevr", "fisher"), "holm"] < 0.05
+    assert table.loc[("manual", "RNASeqCluster", "bevr", "fisher"), "paper_p_below"] == 0.0002
+    assert (table.loc[("manual", "CNCluster"), "holm"] > 0.05).all()
+    assert (table.loc[("other", "RNASeqCluster"), "missing"] == 2).all()  # no code, and an empty prediction
+    auc = results["discrimination"].set_index(["source", "score"])["auc"]
+    assert auc["manual", "bevr"] == 1 and auc["manual", "all three"] > 0.9
+
+
+def test_equal_masks_agree_and_the_empty_one_is_not_among_them(results):
+    agreement, effects = results["agreement"], results["effects"]
+    assert (agreement["patients"] == 19).all() and (agreement["icc"] == 1).all()
+    assert (effects["difference"] == 0).all() and (effects[["low", "high"]] == 0).all(axis=None)
+    assert (effects.query("code == 'RNASeqCluster'")["patients"] == 18).all()
+
+
+def test_one_source_alone_gives_no_comparison(drawn):
+    features, clinical = drawn
+    results = shape_study.analyse(features[features["source"] == "manual"], clinical, draws=50)
+    assert results["agreement"].empty and results["effects"].empty and len(results["associations"]) == 12
+
+
+def test_the_experiment_measures_a_cohort_and_says_what_it_did(tiny_cohort_once):
+    tables, record = shape_study.compute(tiny_cohort_once, {})
+    assert len(tables["features"]) == 6 and not tables["features"]["empty"].any()
+    assert (tables["features"]["slices"] == 2).all()
+    assert record["sources"] == {"manual": 6} and record["cohort"]["patients"] == 6
+    pd.testing.assert_frame_equal(tables["features"], shape_study.compute(tiny_cohort_once, {})[0]["features"])
+
+
+def run_of(test, fingerprint="same"):
+    """What `predicted` reads of a run: three patients with two slices each, the named rows on the test side."""
+    table = pd.DataFrame({"patient": np.repeat(["a", "b", "c"], 2)})
+    split = pd.Series(np.where(np.isin(np.arange(6), test), "test", "train"))
+    return SimpleNamespace(prepared=SimpleNamespace(table=table, fingerprint=fingerprint), split=split)
+
+
+def test_each_slice_is_predicted_by_the_run_that_tests_it(monkeypatch):
+    """The fake network of a run marks a block of its own; which run it was can be read from the mask."""
+    runs = [run_of([0, 3, 4]), run_of([1, 2])]
+
+    def predict(run, rows):
+        probabilities = np.zeros((len(rows), 256, 256), np.float32)
+        probabilities[:, :10, : 10 if run is runs[0] else 8] = 1
+        return probabilities
+
+    monkeypatch.setattr(evaluation, "predict", predict)
+    source = shape_study.predicted(runs)
+    assert source.patients == ["a", "b"]  # a slice of c is on no test side
+    assert source.masks("a").sum(axis=(1, 2)).tolist() == [100, 80]
+    assert source.masks("b").sum(axis=(1, 2)).tolist() == [80, 100]
+    with pytest.raises(ValueError, match="1 slices are on the test side of more than one"):
+        shape_study.predicted([run_of([0, 1]), run_of([1, 2])])
+    with pytest.raises(ValueError, match="prepared differently"):
+        shape_study.predicted([run_of([0]), run_of([1], "other")])
+
+
+def test_the_figures_are_drawn(drawn, results):
+    features, clinical = drawn
+    manual = features[features["source"] == "manual"]
+    codes = shape_study.codes_of(manual, clinical)
+    mask = (FRAME**2).sum(axis=-1) < 150
+    image = np.zeros((*mask.shape, 3), np.uint8)
+    outline = shape.radii(mask[3])
+    shuffled = association.shuffled_p_values(manual[list(shape.FEATURES)], codes, shuffles=20)
+    drawings = [
+        figures.silhouettes({"disc": mask[3]}, {"disc": {"asd": 0.0, "mf": 0.0}}),
+        figures.angular_bins(image[3], outline),
+        figures.margin_profile(image[3], outline),
+        figures.ellipsoid_slices(image, mask, shape.enclosing_ellipsoid(shape.corners(mask))),
+        figures.ratio_by_slices([1, 2], [0.5, 0.6]),
+        figures.by_cluster(manual, codes["RNASeqCluster"]),
+        figures.heat_map(results["associations"].query("source == 'manual'"), shape_study.CODES),
+        figures.shuffles(shuffled, 0.001),
+        figures.bland_altman(features, "other", results["agreement"]),
+        figures.bland_altman(features, "none", results["agreement"]),
+        figures.effect_differences(results["effects"].query("feature == 'bevr'"), shape_study.CODES),
+        figures.effect_differences(results["effects"].query("feature == 'x'"), shape_study.CODES),
+        figures.aucs(results["discrimination"]),
+    ]
+    for drawing in drawings:
+        assert isinstance(drawing, Figure)
+        drawing.canvas.draw()
