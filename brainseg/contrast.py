@@ -22,7 +22,7 @@ def _each_channel(image: np.ndarray, operation) -> np.ndarray:
         )
     if image.ndim == 2:
         return operation(np.ascontiguousarray(image))
-    return np.dstack([operation(np.ascontiguousarray(plane)) for plane in np.moveaxis(image, -1, 0)])
+    return cv2.merge([operation(plane) for plane in cv2.split(image)]).reshape(image.shape)
 
 
 def equalise(image: np.ndarray) -> np.ndarray:

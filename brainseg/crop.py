@@ -237,10 +237,8 @@ def crop_and_resize(array: np.ndarray, box: Box, size: int) -> np.ndarray:
 
     A bool array counts as {0, 255}: the result is uint8 and soft, 255 times the share that is True.
     """
-    array = np.asarray(array)
-    if array.dtype == bool:
-        array = array.astype(np.uint8) * 255
-    return resize(crop(array, box), size, size)
+    part = np.asarray(array)[box.top : box.bottom, box.left : box.right]
+    return resize(part.astype(np.uint8) * 255 if part.dtype == bool else part, size, size)
 
 
 def restore(prediction: np.ndarray, box: Box, frame: tuple[int, int] = (256, 256)) -> np.ndarray:

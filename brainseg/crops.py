@@ -16,7 +16,8 @@ import tifffile
 from brainseg.cohort import index_cohort, read_patient
 from brainseg.crop import crop as cut
 from brainseg.paths import folder_atomically
-from brainseg.prepare import Preprocessing, box_table, boxes_and_images, for_each_patient
+from brainseg.prepare import for_each_patient
+from brainseg.preprocessing import Preprocessing, box_table, boxes_and_images
 
 
 def save_crops(

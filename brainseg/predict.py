@@ -13,10 +13,10 @@ from tqdm import tqdm
 from brainseg.batches import predict_images
 from brainseg.cohort import FLAIR, CohortError, read_image
 from brainseg.cohort.find import PATIENT
-from brainseg.crop import crop_and_resize, restore
+from brainseg.crop import restore
 from brainseg.evaluation import drop_small_pieces
 from brainseg.paths import write_atomically
-from brainseg.prepare import boxes_and_images
+from brainseg.preprocessing import boxes_and_images, crop_and_resize_all
 from brainseg.runs import load_network
 
 OUTLINE_BGR = (0, 159, 230)  # the orange of predictions in all figures, as OpenCV orders colours
@@ -70,7 +70,7 @@ def predict_folder(slices: str | Path, out: str | Path, run_folder: str | Path, 
     for folder, named in tqdm(_by_folder(images).items(), desc="predicting", unit="patient"):
         stack = np.stack(list(named.values()))
         boxes, enhanced = boxes_and_images(stack, preprocessing)
-        inputs = np.stack([crop_and_resize(image, box, size) for image, box in zip(enhanced, boxes, strict=True)])
+        inputs = crop_and_resize_all(enhanced, boxes, size)
         patient = (slices / folder).resolve().name
         (out / folder).mkdir(parents=True, exist_ok=True)
         probabilities = predict_images(model, inputs, np.zeros(len(inputs)))

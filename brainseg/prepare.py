@@ -1,7 +1,7 @@
 """Prepare: a whole cohort as arrays on disk, ready for a network, with the way back.
 
-For each patient: normalise, contrast, crop, resize, in this order. The box comes from the raw images
-alone, never from a mask. The result is a folder under ``_build/prepared/``::
+What is done to each patient is in `brainseg.preprocessing`. The result is a folder under
+``_build/prepared/``::
 
     images.npy     uint8 (N, S, S, 3)
     masks.npy      uint8 (N, S, S), 255 times the share of tumour in a pixel
@@ -14,11 +14,9 @@ An interrupted run goes on with the patients that are still missing.
 from __future__ import annotations
 
 import contextlib
-import functools
-import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,84 +27,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from brainseg.cohort import FRAME, index_cohort, read_mask, read_patient
-from brainseg.contrast import CONTRASTS, enhance
-from brainseg.crop import MARGIN_PX, Box, crop_and_resize, head_silhouette, restore, slice_box, square_box
-from brainseg.crop import crop as cut
+from brainseg.crop import Box, restore
 from brainseg.paths import build_folder, folder_atomically, write_atomically
-from brainseg.provenance import code_digest
-
-CROPS = ("none", "slice", "patient")
-NORMALISATIONS = ("none", "volume")
-PERCENTILES = (0.5, 99.5)
-"""Of a volume's grey levels inside the head: what becomes 0 and what becomes 255."""
-
-BOX_COLUMNS = list(Box._fields)
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """What is done to a slice before a network sees it.
-
-    Attributes
-    ----------
-    image_size : int, 16..1024
-        Side of the prepared slices, px.
-    contrast : {"none", "he", "clahe"}
-    crop : {"none", "slice", "patient"}
-        The whole frame; the article's box, one per slice; one square box per patient.
-    margin_px : int, optional
-        Pixels added on each side of the box. Where it is not given: `MARGIN_PX` for ``"patient"``,
-        0 otherwise, as in the article.
-    normalise : {"none", "volume"}
-        ``"volume"`` stretches each channel of a patient between two percentiles of the grey levels
-        inside the head, so that a nearly black volume comes back.
-
-    Raises
-    ------
-    ValueError
-        Where a value is not one of these.
-    """
-
-    image_size: int = 128
-    contrast: str = "none"
-    crop: str = "patient"
-    margin_px: int | None = None
-    normalise: str = "volume"
-
-    def __post_init__(self):
-        for name, value, known in (
-            ("contrast", self.contrast, CONTRASTS),
-            ("crop", self.crop, CROPS),
-            ("normalise", self.normalise, NORMALISATIONS),
-        ):
-            if value not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
-        if self.margin_px is None:
-            object.__setattr__(self, "margin_px", MARGIN_PX if self.crop == "patient" else 0)
-        for name, value, least, most in (
-            ("image_size", self.image_size, 16, 1024),
-            ("margin_px", self.margin_px, 0, min(FRAME)),
-        ):
-            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-            if not whole or not least <= value <= most:
-                raise ValueError(f"{name} must be a whole number from {least} to {most}, not {value!r}")
-            object.__setattr__(self, name, int(value))
-        if self.crop == "none" and self.margin_px:
-            raise ValueError(f"margin_px={self.margin_px} has no meaning with crop='none'; leave it out")
-
-    @property
-    def digest(self) -> str:
-        """A short hash of the settings and of the code of all steps, so that no older array is taken for new."""
-        text = json.dumps([_steps(), asdict(self)], sort_keys=True)
-        return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
-
-
-@functools.cache
-def _steps() -> str:
-    """The code that prepared arrays depend on, as a digest."""
-    here = Path(__file__)
-    return code_digest(*(here.with_name(name) for name in ("contrast.py", "crop.py", "prepare.py")))
-
+from brainseg.preprocessing import BOX_COLUMNS, Preprocessing, box_table, boxes_and_images, crop_and_resize_all
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -179,71 +102,6 @@ class Prepared:
             for i, mask in enumerate(pool.map(read_mask, paths)):
                 masks[i] = mask
         return masks
-
-
-# ---------------------------------------------------------------- one patient
-
-
-def normalise_volume(images: np.ndarray, head: np.ndarray) -> np.ndarray:
-    """Stretch each channel of a patient between `PERCENTILES` of its grey levels inside the head.
-
-    Parameters
-    ----------
-    images : uint8 (n, H, W, C)
-    head : bool (H, W)
-        The head's silhouette along the volume; where it is empty, all voxels count.
-
-    Returns
-    -------
-    uint8 (n, H, W, C). A channel with one grey level only stays as it is. Channels that are equal
-    stay equal.
-    """
-    counted = head.astype(np.uint8) if head.any() else None
-    channels = images.shape[-1]
-    curves = np.empty((256, channels), np.uint8)
-    for channel in range(channels):
-        counts = sum(cv2.calcHist([image], [channel], counted, [256], [0, 256]).astype(int).ravel() for image in images)
-        cumulative = np.cumsum(counts)
-        low, high = np.searchsorted(cumulative, np.array(PERCENTILES) / 100 * cumulative[-1])
-        curve = np.arange(256.0)
-        if high > low:
-            curve = np.clip((curve - low) / (high - low), 0, 1) * 255
-        curves[:, channel] = np.rint(curve)
-    return np.stack([cv2.LUT(image, curves[None]) for image in images])
-
-
-def boxes_and_images(images: np.ndarray, preprocessing: Preprocessing) -> tuple[list[Box], np.ndarray]:
-    """The boxes of a patient's slices, and the slices normalised and enhanced, not yet cropped.
-
-    Parameters
-    ----------
-    images : uint8 (n, 256, 256, 3), all slices of one patient
-
-    Returns
-    -------
-    boxes : list of n Box, found on `images` as they are
-    images : uint8 (n, 256, 256, 3)
-    """
-    by_volume = preprocessing.crop == "patient" or preprocessing.normalise == "volume"
-    head = head_silhouette(images) if by_volume else None
-    if preprocessing.crop == "patient":
-        boxes = [square_box(head, preprocessing.margin_px)] * len(images)
-    elif preprocessing.crop == "slice":
-        boxes = [slice_box(image, preprocessing.margin_px) for image in images]
-    else:
-        boxes = [Box.whole(images.shape[1:3])] * len(images)
-    if preprocessing.normalise == "volume":
-        images = normalise_volume(images, head)
-    return boxes, np.stack([enhance(image, preprocessing.contrast) for image in images])
-
-
-def box_table(slices: pd.DataFrame, boxes: Sequence[Box], masks: np.ndarray) -> pd.DataFrame:
-    """Patient, slice, box and lost tumour pixels, one row per slice."""
-    table = pd.DataFrame(boxes, columns=BOX_COLUMNS).astype(int)
-    table.insert(0, "slice", slices["slice"].to_numpy())
-    table.insert(0, "patient", slices["patient"].to_numpy())
-    table["lost_px"] = [int(mask.sum() - cut(mask, box).sum()) for mask, box in zip(masks, boxes, strict=True)]
-    return table
 
 
 # ---------------------------------------------------------------- the cohort
@@ -323,8 +181,7 @@ def _prepare_folder(folder: Path, table: pd.DataFrame, preprocessing: Preprocess
             images, masks = read_patient(table, name)
             boxes, images = boxes_and_images(images, preprocessing)
             for file, arrays in (("images.npy", images), ("masks.npy", masks)):
-                block = np.stack([crop_and_resize(array, box, size) for array, box in zip(arrays, boxes, strict=True)])
-                _write_rows(folder / file, int(slices.index[0]), block)
+                _write_rows(folder / file, int(slices.index[0]), crop_and_resize_all(arrays, boxes, size))
             # The patient's own file says that its arrays are whole, so it comes after them.
             with write_atomically(done) as part:
                 box_table(slices, boxes, masks).to_csv(part, index=False)

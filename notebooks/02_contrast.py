@@ -50,7 +50,7 @@ from brainseg.contrast import (
 from brainseg.crop import head_silhouette
 from brainseg.figures import contrast as draw
 from brainseg.metrics import bootstrap_interval, paired_difference
-from brainseg.prepare import normalise_volume
+from brainseg.preprocessing import normalise_volume
 
 root = find_cohort(data)
 table = index_cohort(root)

@@ -10,10 +10,12 @@ import pytest
 import tifffile
 
 from brainseg import prepare as P
+from brainseg import preprocessing
 from brainseg.cohort import read_image, read_mask
 from brainseg.contrast import enhance
-from brainseg.crop import Box, crop_and_resize, restore
-from brainseg.prepare import Preprocessing, normalise_volume, prepare
+from brainseg.crop import MARGIN_PX, Box, crop_and_resize, restore
+from brainseg.prepare import prepare
+from brainseg.preprocessing import BOX_COLUMNS, Preprocessing, boxes_and_images, normalise_volume
 
 PATIENTS = ("PHANTOM_AA_0001_20000101", "PHANTOM_AA_0002_20000101", "PHANTOM_BB_0003_20000101")
 
@@ -50,11 +52,11 @@ def root(tmp_path, monkeypatch):
 
 
 def test_margin_depends_on_the_crop_unless_it_is_given():
-    assert Preprocessing().margin_px == P.MARGIN_PX
+    assert Preprocessing().margin_px == MARGIN_PX
     assert Preprocessing(crop="slice").margin_px == 0
     assert Preprocessing(crop="none").margin_px == 0
     assert Preprocessing(crop="slice", margin_px=7).margin_px == 7
-    assert Preprocessing() == Preprocessing(margin_px=P.MARGIN_PX)
+    assert Preprocessing() == Preprocessing(margin_px=MARGIN_PX)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,7 @@ def test_every_setting_changes_the_digest():
         Preprocessing(image_size=64),
         Preprocessing(contrast="clahe"),
         Preprocessing(crop="none"),
-        Preprocessing(margin_px=P.MARGIN_PX + 1),
+        Preprocessing(margin_px=MARGIN_PX + 1),
         Preprocessing(normalise="none"),
     ]
     digests = [one.digest for one in (Preprocessing(), *others)]
@@ -91,12 +93,12 @@ def test_every_setting_changes_the_digest():
 
 
 def test_changed_code_of_a_step_changes_the_digest(tmp_path, monkeypatch):
-    for name in ("contrast.py", "crop.py", "prepare.py"):
-        shutil.copy(Path(P.__file__).with_name(name), tmp_path)
-    monkeypatch.setattr(P, "__file__", str(tmp_path / "prepare.py"))
+    for name in ("contrast.py", "crop.py", "preprocessing.py", "prepare.py"):
+        shutil.copy(Path(preprocessing.__file__).with_name(name), tmp_path)
+    monkeypatch.setattr(preprocessing, "__file__", str(tmp_path / "preprocessing.py"))
 
     def digest():
-        P._steps.cache_clear()
+        preprocessing._steps.cache_clear()
         return Preprocessing().digest
 
     first = digest()
@@ -106,7 +108,7 @@ def test_changed_code_of_a_step_changes_the_digest(tmp_path, monkeypatch):
     crop.write_text(crop.read_text() + "\nMARGIN_PX = 77\n")
     assert digest() != first
     monkeypatch.undo()
-    P._steps.cache_clear()
+    preprocessing._steps.cache_clear()
 
 
 # ---------------------------------------------------------------- the arrays
@@ -157,7 +159,7 @@ def test_masks_are_soft(root):
 
 def test_a_patient_has_one_square_box_and_an_article_box_may_differ(root):
     boxes = prepare(root, Preprocessing(64)).table
-    assert (boxes.groupby("patient")[P.BOX_COLUMNS].nunique() == 1).all(axis=None)
+    assert (boxes.groupby("patient")[BOX_COLUMNS].nunique() == 1).all(axis=None)
     assert (boxes["bottom"] - boxes["top"] == boxes["right"] - boxes["left"]).all()
     slices = prepare(root, Preprocessing(64, crop="slice")).table
     assert (slices["bottom"] - slices["top"] > slices["right"] - slices["left"]).all()
@@ -176,7 +178,7 @@ def test_the_box_does_not_look_at_the_mask(root, tmp_path):
     for path in before["mask_path"]:
         tifffile.imwrite(path, np.zeros((256, 256), np.uint8), photometric="minisblack")
     after = prepare(root, Preprocessing(64)).table
-    assert before[P.BOX_COLUMNS].equals(after[P.BOX_COLUMNS])
+    assert before[BOX_COLUMNS].equals(after[BOX_COLUMNS])
     assert (after["lost_px"] == 0).all()
 
 
@@ -371,7 +373,7 @@ def test_the_same_settings_still_give_the_same_arrays():
     volume = np.stack([grey, grey // 2, grey * 2], axis=-1)[None].repeat(2, axis=0).astype(np.uint8)
     means = {}
     for contrast in ("none", "he", "clahe"):
-        boxes, images = P.boxes_and_images(volume, Preprocessing(64, contrast))
+        boxes, images = boxes_and_images(volume, Preprocessing(64, contrast))
         small = crop_and_resize(images[0], boxes[0], 64)
         means[contrast] = small.mean(axis=(0, 1)).round().astype(int).tolist()
     assert boxes[0] == Box(*EXPECTED_BOX)

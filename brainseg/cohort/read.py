@@ -142,8 +142,10 @@ def read_patient(table: pd.DataFrame, patient: str) -> tuple[np.ndarray, np.ndar
     rows = table[table["patient"] == patient].sort_values("slice")
     if rows.empty:
         raise CohortError(f"no patient {patient!r} in this table; the first is {table['patient'].iloc[0]!r}")
-    images = np.stack([read_image(path) for path in rows["image_path"]])
-    masks = np.stack([read_mask(path) for path in rows["mask_path"]])
+    images = np.empty((len(rows), *FRAME, 3), np.uint8)
+    masks = np.empty((len(rows), *FRAME), bool)
+    for i, (image_path, mask_path) in enumerate(zip(rows["image_path"], rows["mask_path"], strict=True)):
+        images[i], masks[i] = read_image(image_path), read_mask(mask_path)
     return images, masks
 
 

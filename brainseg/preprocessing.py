@@ -1,0 +1,164 @@
+"""Preprocessing: what is done to the slices of one patient before a network sees them.
+
+Normalise, contrast, crop, resize, in this order. The box comes from the raw images alone, never from a mask.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from brainseg.cohort import FRAME
+from brainseg.contrast import CONTRASTS, enhance
+from brainseg.crop import MARGIN_PX, Box, crop_and_resize, head_silhouette, slice_box, square_box
+from brainseg.crop import crop as cut
+from brainseg.provenance import code_digest
+
+CROPS = ("none", "slice", "patient")
+NORMALISATIONS = ("none", "volume")
+PERCENTILES = (0.5, 99.5)
+"""Of a volume's grey levels inside the head: what becomes 0 and what becomes 255."""
+
+BOX_COLUMNS = list(Box._fields)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is done to a slice before a network sees it.
+
+    Attributes
+    ----------
+    image_size : int, 16..1024
+        Side of the prepared slices, px.
+    contrast : {"none", "he", "clahe"}
+    crop : {"none", "slice", "patient"}
+        The whole frame; the article's box, one per slice; one square box per patient.
+    margin_px : int, optional
+        Pixels added on each side of the box. Where it is not given: `MARGIN_PX` for ``"patient"``,
+        0 otherwise, as in the article.
+    normalise : {"none", "volume"}
+        ``"volume"`` stretches each channel of a patient between two percentiles of the grey levels
+        inside the head, so that a nearly black volume comes back.
+
+    Raises
+    ------
+    ValueError
+        Where a value is not one of these.
+    """
+
+    image_size: int = 128
+    contrast: str = "none"
+    crop: str = "patient"
+    margin_px: int | None = None
+    normalise: str = "volume"
+
+    def __post_init__(self):
+        for name, value, known in (
+            ("contrast", self.contrast, CONTRASTS),
+            ("crop", self.crop, CROPS),
+            ("normalise", self.normalise, NORMALISATIONS),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+        if self.margin_px is None:
+            object.__setattr__(self, "margin_px", MARGIN_PX if self.crop == "patient" else 0)
+        for name, value, least, most in (
+            ("image_size", self.image_size, 16, 1024),
+            ("margin_px", self.margin_px, 0, min(FRAME)),
+        ):
+            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+            if not whole or not least <= value <= most:
+                raise ValueError(f"{name} must be a whole number from {least} to {most}, not {value!r}")
+            object.__setattr__(self, name, int(value))
+        if self.crop == "none" and self.margin_px:
+            raise ValueError(f"margin_px={self.margin_px} has no meaning with crop='none'; leave it out")
+
+    @property
+    def digest(self) -> str:
+        """A short hash of the settings and of the code of all steps, so that no older array is taken for new."""
+        text = json.dumps([_steps(), asdict(self)], sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+@functools.cache
+def _steps() -> str:
+    """The code that prepared arrays depend on, as a digest."""
+    here = Path(__file__)
+    return code_digest(*(here.with_name(f"{name}.py") for name in ("contrast", "crop", "preprocessing", "prepare")))
+
+
+def normalise_volume(images: np.ndarray, head: np.ndarray) -> np.ndarray:
+    """Stretch each channel of a patient between `PERCENTILES` of its grey levels inside the head.
+
+    Parameters
+    ----------
+    images : uint8 (n, H, W, C)
+    head : bool (H, W)
+        The head's silhouette along the volume; where it is empty, all voxels count.
+
+    Returns
+    -------
+    uint8 (n, H, W, C). A channel with one grey level only stays as it is. Channels that are equal
+    stay equal.
+    """
+    number, _, width, channels = images.shape
+    below = images.reshape(-1, width, channels)  # one tall slice: each step is then one call for the volume
+    counted = np.tile(head.astype(np.uint8), (number, 1)) if head.any() else None
+    curves = np.empty((256, channels), np.uint8)
+    for channel in range(channels):
+        cumulative = np.cumsum(cv2.calcHist([below], [channel], counted, [256], [0, 256]).astype(int))
+        low, high = np.searchsorted(cumulative, np.array(PERCENTILES) / 100 * cumulative[-1])
+        curve = np.arange(256.0)
+        if high > low:
+            curve = np.clip((curve - low) / (high - low), 0, 1) * 255
+        curves[:, channel] = np.rint(curve)
+    return cv2.LUT(below, curves[None]).reshape(images.shape)
+
+
+def boxes_and_images(images: np.ndarray, preprocessing: Preprocessing) -> tuple[list[Box], np.ndarray]:
+    """The boxes of a patient's slices, and the slices normalised and enhanced, not yet cropped.
+
+    Parameters
+    ----------
+    images : uint8 (n, 256, 256, 3), all slices of one patient
+
+    Returns
+    -------
+    boxes : list of n Box, found on `images` as they are
+    images : uint8 (n, 256, 256, 3); the given ones themselves where nothing is done to them
+    """
+    by_volume = preprocessing.crop == "patient" or preprocessing.normalise == "volume"
+    head = head_silhouette(images) if by_volume else None
+    if preprocessing.crop == "patient":
+        boxes = [square_box(head, preprocessing.margin_px)] * len(images)
+    elif preprocessing.crop == "slice":
+        boxes = [slice_box(image, preprocessing.margin_px) for image in images]
+    else:
+        boxes = [Box.whole(images.shape[1:3])] * len(images)
+    if preprocessing.normalise == "volume":
+        images = normalise_volume(images, head)
+    if preprocessing.contrast != "none":
+        images = np.stack([enhance(image, preprocessing.contrast) for image in images])
+    return boxes, images
+
+
+def crop_and_resize_all(arrays: np.ndarray, boxes: Sequence[Box], size: int) -> np.ndarray:
+    """Each of n images or masks cut by its own box and resized to `size` x `size`: uint8 (n, size, size, ...)."""
+    return np.stack([crop_and_resize(array, box, size) for array, box in zip(arrays, boxes, strict=True)])
+
+
+def box_table(slices: pd.DataFrame, boxes: Sequence[Box], masks: np.ndarray) -> pd.DataFrame:
+    """Patient, slice, box and lost tumour pixels, one row per slice."""
+    table = pd.DataFrame(boxes, columns=BOX_COLUMNS).astype(int)
+    table.insert(0, "slice", slices["slice"].to_numpy())
+    table.insert(0, "patient", slices["patient"].to_numpy())
+    table["lost_px"] = [np.count_nonzero(mask) - np.count_nonzero(cut(mask, box)) for mask, box in zip(masks, boxes, strict=True)]
+    return table
