@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python -m brainseg
 OPTIONS := $(if $(PROFILE),--profile $(PROFILE)) $(if $(DATA),--data "$(DATA)") $(foreach pair,$(PARAMETERS),-p $(pair))
 
 .DEFAULT_GOAL := help
-.PHONY: help book test data notebook reproduce pair clean
+.PHONY: help book test data notebook reproduce student pair clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-9s %s\n", $$1, $$2 }'
@@ -24,6 +24,9 @@ notebook: $(VENV)/.installed ## execute one notebook: make notebook NB=06_train_
 
 reproduce: $(VENV)/.installed ## score the kept networks again and compare; DATA=FOLDER, else Kaggle's
 	@$(RUN) reproduce $(if $(DATA),--data "$(DATA)")
+
+student: $(VENV)/.installed ## write the notebooks without their solutions, and a zip of them
+	@$(RUN) student
 
 pair: $(VENV)/.installed ## write the .ipynb files from their .py sources
 	@$(RUN) pair

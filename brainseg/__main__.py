@@ -15,7 +15,7 @@ DATA_HELP = (
 )
 
 # What the build folder holds. BRAINSEG_BUILD may name any folder, so nothing else in it is ever removed.
-BOOK = ("executed", "src", "html", "site", "book.log")
+BOOK = ("executed", "src", "html", "site", "student", "book.log")
 DATA = ("cohorts", "prepared", "crops", "runs")
 
 
@@ -132,6 +132,13 @@ def pair(arguments: argparse.Namespace) -> None:
 
     for path in pair_notebooks(study_root() / "notebooks"):
         print(f"written: {path.name}")
+
+
+def student(arguments: argparse.Namespace) -> None:
+    """Write the student edition: the notebooks without their solutions, with stubs and checks, and one zip of them."""
+    from brainseg.study import make_student
+
+    print(f"written: {make_student(arguments.folder)}, and its notebooks beside it")
 
 
 def clean(arguments: argparse.Namespace) -> None:
@@ -262,6 +269,8 @@ def _commands() -> argparse.ArgumentParser:
     of_predict.add_argument("--threshold", type=float, default=0.5, help="probability from which a pixel is tumour")
 
     add(pair, "write the .ipynb files from their sources")
+    of_student = add(student, "write the notebooks without their solutions")
+    of_student.add_argument("folder", nargs="?", type=Path, help="where to write; _build/student by default")
     of_clean = add(clean, "remove what was generated")
     of_clean.add_argument("--all", action="store_true", help="cohorts, prepared arrays and weights too")
     add(test, "run the tests")

@@ -373,30 +373,83 @@ else:
 # %% [markdown]
 # ## Exercises
 #
-# 1. Which patient has the largest share of tumour slices, and which the largest single tumour area? Is it the same one?
-# 2. Two neighbouring slices look alike. How alike? Compare the masks of neighbours with their Dice, which is twice the
-#    overlap divided by the sum of both areas.
-# 3. The `data.csv` of the data set has a column `laterality` with codes for the side of the tumour. Find out from the masks which code goes with
-#    which half of the picture.
+# **1. Recall.** Why is the share of right pixels a useless score for this cohort?
+#
+# **2. Compute.** Which patient has the largest share of slices with tumour? Complete the function, and use it on `table`.
+# Does the same patient have the largest single tumour area?
 
 # %% tags=["solution", "hide-cell"]
-# Exercise 1
-by_patient = pd.DataFrame({"share": tumour.groupby(table["patient"]).mean(), "largest_px": patients["tumour_px"].max()})
-print("largest share:", by_patient["share"].idxmax(), f"{by_patient['share'].max():.0%}")
-print("largest area: ", by_patient["largest_px"].idxmax(), by_patient["largest_px"].max(), "px")
+def largest_share(table):
+    """The patient with the largest share of slices with tumour.
 
-# Exercise 2: pairs of neighbours of which at least one shows tumour, on one patient in ten
-dice = []
-for patient in sorted(table["patient"].unique())[::10]:
-    masks = [read_mask(path) for path in table.loc[table["patient"] == patient, "mask_path"]]
+    Parameters
+    ----------
+    table : DataFrame
+        One row per slice, with the columns ``patient`` and ``tumour_px``.
+
+    Returns
+    -------
+    str
+        The patient's name.
+    """
+    return (table["tumour_px"] > 0).groupby(table["patient"]).mean().idxmax()
+
+
+print("largest share:", largest_share(table))
+print("largest area: ", patients["tumour_px"].max().idxmax())
+
+# %% tags=["check", "hide-cell"]
+slices_of_two = pd.DataFrame({"patient": list("aaaaabb"), "tumour_px": [9, 9, 9, 0, 0, 1, 1]})
+answer = largest_share(slices_of_two)
+assert answer is not None, "The function returns nothing yet. Which slices show tumour? What is their share within each patient?"
+assert answer == "b", f"Patient b has tumour on 2 of 2 slices, a on 3 of 5, and you found {answer!r}. Take the share, not the count and not the area."
+print("Right.")
+
+# %% [markdown]
+# **3. Compute.** Two neighbouring slices look alike. How alike are their masks? Complete the function, then use it on one patient
+# in ten. What does the answer mean for a split by slice?
+
+# %% tags=["solution", "hide-cell"]
+def neighbour_dice(masks):
+    """Dice of each slice's mask with the mask of the next slice: twice the overlap, divided by the sum of both areas.
+
+    Parameters
+    ----------
+    masks : sequence of ndarray, bool
+        The masks of one patient, in the order of the slices.
+
+    Returns
+    -------
+    list of float
+        One value for each pair of neighbours of which at least one shows tumour.
+    """
+    values = []
     for one, other in zip(masks, masks[1:]):
         if one.any() or other.any():
-            dice.append(2 * (one & other).sum() / (one.sum() + other.sum()))
-print(f"{len(dice)} pairs, mean Dice {np.mean(dice):.2f}, median {np.median(dice):.2f}")
+            values.append(2 * (one & other).sum() / (one.sum() + other.sum()))
+    return values
+
+
+alike = []
+for patient in sorted(table["patient"].unique())[::10]:
+    alike += neighbour_dice([read_mask(path) for path in table.loc[table["patient"] == patient, "mask_path"]])
+print(f"{len(alike)} pairs, mean Dice {np.mean(alike):.2f}, median {np.median(alike):.2f}")
 # A split by slice puts such guesses at the test masks into the training set.
 
+# %% tags=["check", "hide-cell"]
+nothing, two, four = (np.arange(6) < size for size in (0, 2, 4))
+answer = neighbour_dice([nothing, two, four, nothing, nothing])
+assert answer is not None, "The function returns nothing yet. Pair the first mask with the second, the second with the third, and so on."
+assert len(answer) == 3, f"Five masks make four pairs. The last shows no tumour at all, so three values are left, not {len(answer)}."
+assert np.allclose(answer, [0, 4 / 6, 0]), f"Masks of 2 and 4 pixels that share 2 have a Dice of 4/6. You have {answer[1]:.3f} there."
+print("Right.")
+
+# %% [markdown]
+# **4. Try.** The `data.csv` of the data set has a column `laterality` with codes for the side of the tumour. Find out from the masks
+# which code goes with which half of the picture.
+
 # %% tags=["solution", "hide-cell"]
-# Exercise 3: the mean column of each patient's tumour, by code. Columns below 128 lie in the left half of the picture.
+# The mean column of each patient's tumour, by code. Columns below 128 lie in the left half of the picture.
 # Whether that is the patient's left depends on how the picture was turned when it was stored, and the files do not say.
 columns = {}
 for patient, slices in table[tumour].groupby("case"):
@@ -405,3 +458,14 @@ for patient, slices in table[tumour].groupby("case"):
 codes = patient_table.get("laterality", pd.Series(dtype=float))  # a table of your own may lack the column
 sides = pd.DataFrame({"column": pd.Series(columns), "laterality": codes}).dropna()
 sides.groupby("laterality")["column"].describe()[["count", "mean", "min", "max"]].round(0)
+
+# %% [markdown]
+# **5. Open.** A hospital asks for a program that says whether a scan shows a tumour at all. Can it be tested on this cohort?
+
+# %% [markdown] tags=["solution"]
+# :::{dropdown} Answers in words
+# **1.** Nearly all pixels are background. A program that never finds a tumour gets nearly all of them right.
+#
+# **5.** No. Every patient of the published cohort has a glioma, so nothing here shows what the program does with healthy people, or with
+# other diseases. Slices without tumour are no substitute: they come from the same heads.
+# :::

@@ -329,26 +329,57 @@ draw.row_of_slices(
 #
 # ## Exercises
 #
-# 1. Set the clip limit so high that it never cuts. With one tile, what does CLAHE become? Check your answer on `dark`.
-# 2. Raise the grey levels to a power (gamma 0.5). Which of the three measures can change, and which cannot?
-# 3. Measure the T1 after contrast agent instead of FLAIR. Would a network that sees only this channel find the tumours?
+# **1. Predict.** Set the clip limit so high that it never cuts, and take one tile. What does CLAHE become? Check your answer on `dark`.
 
 # %% tags=["solution", "hide-cell"]
-# 1. Plain histogram equalisation, apart from how the darkest level is anchored.
+# Plain histogram equalisation, apart from how the darkest level is anchored.
 unclipped = clahe(dark, clip_limit=256, tiles=1)
-print("1. correlation with HE:", np.corrcoef(unclipped.ravel(), equalise(dark).ravel())[0, 1].round(4))
+print("correlation with HE:", np.corrcoef(unclipped.ravel(), equalise(dark).ravel())[0, 1].round(4))
+
+# %% [markdown]
+# **2. Compute.** Raise the grey levels to a power, which is called gamma correction. Complete the function. Then measure `dark` as it is and
+# with a power of 0.5. Which of the three measures can change, and which cannot?
 
 # %% tags=["solution", "hide-cell"]
-# 2. Gamma bends the curve: CNR and the noise change. It keeps the order, so the third stays, apart from rounding.
-gamma = np.rint(255 * (dark / 255) ** 0.5).astype(np.uint8)
-for name, plane in {"as it is": dark, "gamma 0.5": gamma}.items():
+def gamma_corrected(plane, power):
+    """Grey levels raised to a power; black stays black, and white stays white.
+
+    Parameters
+    ----------
+    plane : ndarray of uint8
+    power : float
+        Below 1 it brightens the dark levels, above 1 it darkens them.
+
+    Returns
+    -------
+    ndarray of uint8, of the same shape
+        Rounded to whole grey levels.
+    """
+    return np.rint(255 * (plane / 255) ** power).astype(np.uint8)
+
+
+for name, plane in {"as it is": dark, "power 0.5": gamma_corrected(dark, 0.5)}.items():
     print(
-        f"2. {name}: CNR {contrast_to_noise(plane, mask, ring):.3f}, "
+        f"{name}: CNR {contrast_to_noise(plane, mask, ring):.3f}, "
         f"tumour brighter {separability(plane, mask, ring):.4f}, air {background_noise(plane, head):.2f}"
     )
+# The power bends the curve: CNR and the noise change. It keeps the order, so the third stays, apart from rounding.
+
+# %% tags=["check", "hide-cell"]
+answer = gamma_corrected(np.array([[0, 64, 255]], np.uint8), 0.5)
+assert answer is not None, "The function returns nothing yet. Bring the levels to 0..1, raise them to the power, and go back to 0..255."
+assert answer.dtype == np.uint8, f"Return whole grey levels, as uint8 and not {answer.dtype}. Round before you convert."
+assert answer.tolist() == [[0, 128, 255]], (
+    f"With a power of 0.5 the levels 0, 64, 255 become 0, 128, 255, and not {answer.tolist()[0]}: the root of 64/255 is 0.501, "
+    "and 255 times that is 127.7. Divide by 255 before the power, multiply after it, and round."
+)
+print("Right.")
+
+# %% [markdown]
+# **3. Open.** Measure the T1 after contrast agent instead of FLAIR. Would a network that sees only this channel find the tumours?
 
 # %% tags=["solution", "hide-cell"]
-# 3. Tumour may also be the darker one. So we count the side that wins in each slice: 50 % tells nothing, 100 % everything.
+# Tumour may also be the darker one. So we count the side that wins in each slice: 50 % tells nothing, 100 % everything.
 from brainseg.cohort import POST, SEQUENCES
 
 chosen = tumour[~tumour["missing_post"]].sample(min(40, (~tumour["missing_post"]).sum()), random_state=seed)
@@ -358,4 +389,4 @@ for channel in (FLAIR, POST):
         slice_image, slice_mask = read_image(row.image_path), read_mask(row.mask_path)
         values.append(separability(slice_image[..., channel], slice_mask, ring_of_brain(slice_image, slice_mask)))
     brighter = np.array(values)
-    print(f"3. {SEQUENCES[channel]}: told apart in {np.nanmean(np.maximum(brighter, 1 - brighter)):.0%} of pairs")
+    print(f"{SEQUENCES[channel]}: told apart in {np.nanmean(np.maximum(brighter, 1 - brighter)):.0%} of pairs")

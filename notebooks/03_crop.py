@@ -388,12 +388,53 @@ saved.head()
 #
 # ## Exercises
 #
-# 1. Leave the dilation out. On how many slices of one patient does the article's box change?
-# 2. Blank one slice of the patient with the smallest box, and add noise to another. What happens to the article's boxes, and to ours?
-# 3. A network predicts 0.4 in every pixel of its 128 x 128 crop. What does `restore` give inside and outside the box? And the mask at 0.5?
+# **1. Compute.** How wide a margin would a box have needed? Complete the function. Then find out how wide it would have to be for the article's boxes in
+# `default`, so that no slice of this cohort loses tumour.
 
 # %% tags=["solution", "hide-cell"]
-# 1. Steps 2, 3 and 5 without step 4.
+def needed_margin_px(mask, box):
+    """How far a box must grow on every side so that the whole mask lies inside.
+
+    Parameters
+    ----------
+    mask : ndarray, bool (height, width)
+    box : Box
+        Rows ``top`` to ``bottom`` and columns ``left`` to ``right`` in pixels, half-open: row ``bottom`` and column
+        ``right`` are outside.
+
+    Returns
+    -------
+    int
+        In pixels; 0 where the mask lies inside already, or is empty.
+    """
+    if not mask.any():
+        return 0
+    rows, columns = np.nonzero(mask)
+    above, below = box.top - rows.min(), rows.max() + 1 - box.bottom
+    before, behind = box.left - columns.min(), columns.max() + 1 - box.right
+    return max(0, int(above), int(below), int(before), int(behind))
+
+
+article_box = {row: Box(*default.loc[row, list(Box._fields)]) for row in table.index[table["tumour_px"] > 0]}
+needed = [needed_margin_px(read_mask(table.loc[row, "mask_path"]), box) for row, box in article_box.items()]
+print(f"A margin of {max(needed)} px; {np.mean(np.array(needed) > 0):.1%} of the slices with tumour need any.")
+
+# %% tags=["check", "hide-cell"]
+box, drawn = Box(4, 8, 4, 8), np.zeros((12, 12), bool)
+assert needed_margin_px(drawn, box) == 0, "An empty mask needs no margin: return 0, before you look for its first and last row."
+drawn[4:8, 4:8] = True
+assert needed_margin_px(drawn, box) == 0, "Rows 4 to 7 lie inside a box from 4 to 8: no margin is needed."
+drawn[8, 5] = True
+assert needed_margin_px(drawn, box) == 1, "A box from 4 to 8 ends with row 7. Tumour in row 8 needs one pixel more."
+drawn[5, 1] = True
+assert needed_margin_px(drawn, box) == 3, "Tumour in column 1 lies three pixels before a box that starts at column 4. Take the worst of all four sides."
+print("Right.")
+
+# %% [markdown]
+# **2. Try.** Leave the dilation out. On how many slices of one patient does the article's box change?
+
+# %% tags=["solution", "hide-cell"]
+# Steps 2, 3 and 5 without step 4.
 images, _ = read_patient(table, example["patient"])
 changed = 0
 for one in images:
@@ -403,10 +444,13 @@ for one in images:
     box = slice_box(one)
     # Dilation adds one pixel on each side; more than that is another contour.
     changed += max(abs(bare[0] - box.left), abs(bare[1] - box.top)) > 2 or max(abs(bare[2] - box.width), abs(bare[3] - box.height)) > 4
-print(f"1. {changed} of {len(images)} boxes change by more than the dilation's own pixel")
+print(f"{changed} of {len(images)} boxes change by more than the dilation's own pixel")
+
+# %% [markdown]
+# **3. Predict.** Blank one slice of the patient with the smallest box, and add noise to another. What happens to the article's boxes, and to ours?
 
 # %% tags=["solution", "hide-cell"]
-# 2. The blank slice has no contour and stays whole; in the noisy one, edges are everywhere. Compare how far the boxes move.
+# The blank slice has no contour and stays whole; in the noisy one, edges are everywhere. Compare how far the boxes move.
 smallest = min(ours, key=lambda patient: ours[patient].area_px)
 images, _ = read_patient(table, smallest)
 middle = len(images) // 2
@@ -414,11 +458,14 @@ spoilt = images.copy()
 spoilt[0] = 0
 noise = np.random.default_rng(seed).normal(0, 15, images[middle].shape)
 spoilt[middle] = np.clip(images[middle] + np.abs(noise), 0, 255).astype(np.uint8)
-print("2. article, noisy slice:", tuple(slice_box(images[middle])), "->", tuple(slice_box(spoilt[middle])))
-print("   article, blank slice:", tuple(slice_box(images[0])), "->", tuple(slice_box(spoilt[0])))
-print("   ours:", tuple(square_box(head_silhouette(images))), "->", tuple(square_box(head_silhouette(spoilt))))
+print("article, noisy slice:", tuple(slice_box(images[middle])), "->", tuple(slice_box(spoilt[middle])))
+print("article, blank slice:", tuple(slice_box(images[0])), "->", tuple(slice_box(spoilt[0])))
+print("ours:", tuple(square_box(head_silhouette(images))), "->", tuple(square_box(head_silhouette(spoilt))))
+
+# %% [markdown]
+# **4. Predict.** A network predicts 0.4 in every pixel of its 128 x 128 crop. What does `restore` give inside and outside the box? And the mask at 0.5?
 
 # %% tags=["solution", "hide-cell"]
-# 3. 0.4 inside, 0 outside, and an empty mask.
+# 0.4 inside, 0 outside, and an empty mask.
 flat = restore(np.full((128, 128), 0.4, np.float32), ours[patients[0]])
-print("3. values:", np.unique(flat.round(3)), "pixels at 0.5 or more:", int((flat >= 0.5).sum()))
+print("values:", np.unique(flat.round(3)), "pixels at 0.5 or more:", int((flat >= 0.5).sum()))

@@ -365,7 +365,7 @@ display(Markdown(text))
 #
 # ## Exercises
 #
-# **1.** Count TP, FP and FN of the two masks below by hand. Then compute IoU, and Dice from IoU.
+# **1. Recall.** Count TP, FP and FN of the two masks below by hand. Which IoU and which Dice follow?
 #
 #     truth   ##..      prediction   .##.
 #             ##..                   .##.
@@ -373,12 +373,73 @@ display(Markdown(text))
 #             ....                   ....
 
 # %% tags=["solution", "hide-cell"]
-counts = confusion(drawn("##.. ##.. .... ...."), drawn(".##. .##. .... ...."))
-j = iou(counts, empty=np.nan)
-print(f"TP {counts.tp}, FP {counts.fp}, FN {counts.fn}: IoU {j:.3f}, Dice {2 * j / (1 + j):.3f}")
+def counted_by_hand():
+    """TP, FP and FN of the two drawings above.
+
+    Returns
+    -------
+    tuple of three int
+    """
+    return 2, 2, 2
+
+
+tp, fp, fn = counted_by_hand()
+print(f"IoU {tp / (tp + fp + fn):.3f}, Dice {2 * tp / (2 * tp + fp + fn):.3f}")
+
+# %% tags=["check", "hide-cell"]
+answer = counted_by_hand()
+assert answer is not None, "The function returns nothing yet. Return three whole numbers, such as 1, 0, 3."
+upper_left = np.outer(np.arange(4) < 2, np.arange(4) < 2)
+counts = confusion(upper_left, np.roll(upper_left, 1, axis=1))
+assert answer[0] == counts.tp, "TP: in how many cells do both drawings have a mark?"
+assert answer[1] == counts.fp, "FP: in how many cells does only the prediction have a mark?"
+assert answer[2] == counts.fn, "FN: in how many cells does only the truth have a mark?"
+print("Right.")
 
 # %% [markdown]
-# **2.** Score *nothing* in batches of 1, 4, 16 and 64 slices, smoothed with s = 1, first in the order of the patients and then
+# **2. Compute.** One Dice per patient. Complete the function without `pool`, then score *Otsu on FLAIR*, and compare the mean with the table above.
+
+# %% tags=["solution", "hide-cell"]
+def volume_dice(truth, prediction, patients):
+    """Dice of every patient, all slices of a patient taken as one volume.
+
+    Parameters
+    ----------
+    truth, prediction : ndarray, bool (slices, height, width)
+    patients : sequence of str
+        The patient of each slice.
+
+    Returns
+    -------
+    dict
+        Patient -> Dice.
+    """
+    scores_of = {}
+    for patient in sorted(set(patients)):
+        mine = np.array([name == patient for name in patients])
+        both_areas = truth[mine].sum() + prediction[mine].sum()
+        scores_of[patient] = 2 * (truth[mine] & prediction[mine]).sum() / both_areas
+    return scores_of
+
+
+of_otsu = volume_dice(truth, predictions["Otsu on FLAIR"], patients)
+print(f"mean of volumes {np.mean(list(of_otsu.values())):.3f}")
+
+# %% tags=["check", "hide-cell"]
+def rows_of_ten(*sizes):
+    return np.stack([[np.arange(10) < size] for size in sizes])
+
+
+answer = volume_dice(rows_of_ten(8, 0, 2, 4), rows_of_ten(8, 0, 0, 2), ["a", "b", "a", "b"])
+assert answer is not None, "The function returns nothing yet. For each patient: count the overlap and the two areas over all of its slices."
+assert set(answer) == {"a", "b"}, f"Two patients, a and b, make two values. You have {sorted(answer)}."
+assert not np.isclose(answer["a"], 0.5), "0.5 is the mean of the two slices of patient a. Add the pixels of the slices first, and divide once."
+assert np.isclose(answer["a"], 16 / 18), f"Patient a has 10 pixels of tumour, 8 of them found and none invented: 16/18, and not {answer['a']:.3f}."
+assert np.isclose(answer["b"], 4 / 6), f"Patient b has 4 pixels of tumour, 2 of them found, and an empty slice, which adds nothing: 4/6, and not {answer['b']:.3f}."
+print("Right.")
+
+# %% [markdown]
+# **3. Try.** Score *nothing* in batches of 1, 4, 16 and 64 slices, smoothed with s = 1, first in the order of the patients and then
 # shuffled. Which setting flatters it most, and why?
 
 # %% tags=["solution", "hide-cell"]
@@ -390,7 +451,7 @@ for size in (1, 4, 16, 64):
 print("A batch without tumour scores 1. Small batches and sorted slices make such batches; large shuffled ones do not.")
 
 # %% [markdown]
-# **3.** At which whole tolerance, in pixels, does the prediction that lies three pixels to the right reach a mean NSD of 1?
+# **4. Predict.** At which whole tolerance, in pixels, does the prediction that lies three pixels to the right reach a mean NSD of 1?
 # Why is that less surprising than its Dice?
 
 # %% tags=["solution", "hide-cell"]

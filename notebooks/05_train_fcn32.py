@@ -330,14 +330,53 @@ if (tumour_px[run.rows("validation")] > 0).any():
 #
 # ## Exercises
 #
-# 1. **Recall.** What is the side of the last grid for an image of 256 pixels?
-# 2. **Count.** How many weights has the transposed convolution, and why does it not depend on `filters`?
-# 3. **Try.** Train with `Recipe(model="fcn32", options={"filters": 16, "enlarge": 1})`.
-#    Predict the score from the figure above before you run it.
-# 4. **Open.** Add the finer grid of FCN-16: score the output of stage 4 too, and add both before enlarging.
+# **1. Recall.** What is the side of the last grid for an image of 256 pixels, in the paper's network and in ours?
+#
+# **2. Count.** How many weights has the transposed convolution that enlarges the votes? Complete the function. Why does the number not depend on `filters`?
 
 # %% tags=["solution", "hide-cell"]
-# Exercise 2: one kernel, twice as wide as a cell, from one map to one map, and one bias.
-upsample = model.get_layer("upsample")
-assert upsample.count_params() == (2 * cell) ** 2 + 1
-upsample.count_params()
+def enlargement_weights(cell):
+    """Weights of the learned enlargement: one map of votes in, one map out, and a bias.
+
+    Parameters
+    ----------
+    cell : int
+        Side of a cell in pixels, which is the stride. The blob that a cell writes is twice as wide and twice as high.
+
+    Returns
+    -------
+    int
+    """
+    return (2 * cell) ** 2 + 1
+
+
+assert model.get_layer("upsample").count_params() == enlargement_weights(cell)
+enlargement_weights(cell)
+
+# %% tags=["check", "hide-cell"]
+answer = enlargement_weights(2)
+assert answer is not None, "The function returns nothing yet. How many pixels has the blob of one cell? Each is a weight, and the bias is one more."
+assert answer == 17, f"Cells of 2 pixels write blobs of 4 by 4 pixels: 16 weights and a bias, 17 in all, and not {answer}."
+assert enlargement_weights(32) == 4097, "The blob is twice as wide as a cell and twice as high, for every cell size."
+print("Right.")
+
+# %% [markdown]
+# **3. Change three parameters.** Set `data = "phantom:8"`, `image_size = 64`, `filters = 8`, `epochs = 4` and `slices_per_epoch = 160`, and run the
+# chapter. Then change one of the three and run again: `image_size = 128`, `filters = 2`, `crop = "none"`.
+# **Write down first** which bars of {numref}`fig-fcn32-kept` will move, and which way. Then: which of the three makes an epoch slower?
+#
+# **4. Open.** Add the finer grid of FCN-16: score the output of stage 4 too, and add both before enlarging.
+
+# %% [markdown] tags=["solution"]
+# :::{dropdown} Answers in words
+# **1.** 8 by 8 cells in the paper's network. Ours enlarges the slice by two first, so 16 by 16.
+#
+# **2.** One map of votes goes in and one map comes out, however many channels there were before the votes.
+#
+# **3.** The bars depend on the cell's size in relation to the tumour's. At 128 pixels, or in a tighter crop, a tumour covers more cells, so more of its
+# outline survives. `filters` changes no bar: no network is involved. Four times the pixels need about four times the work. A change of a few
+# hundredths in the *validation* Dice means little, because that is one patient or two.
+#
+# **4.** Take the output of stage 4 before the next halving. Give it a convolution of one by one pixel, enlarge the coarse votes by two, add, and enlarge
+# the sum by 16. The gain to expect is in the difference between two bars of the same figure.
+# :::

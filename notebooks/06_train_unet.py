@@ -286,17 +286,59 @@ display(
 #
 # ## Exercises
 #
-# 1. **Recall.** Why does the number of channels double where the grid halves?
-# 2. **Count.** How many weights has the first convolution of level 2, at a width of 16, without bias?
-#    Check with `model.layers`.
-# 3. **Try.** Train with `filters = 8`. What happens to the parameters, the time, and the validation Dice?
-#    Predict all three before you run it.
-# 4. **Open.** Train a U-Net without its first bridge from the start. Does it find what the cut one lost?
+# **1. Recall.** Why does the number of channels double where the grid halves?
+#
+# **2. Count.** How many weights has a convolution? Complete the function. Then use it on the first convolution of level 2, at a width of 16 and without bias, and check with `model.layers`.
 
 # %% tags=["solution", "hide-cell"]
-# Exercise 2: a 3x3 kernel for each pair of 16 incoming and 32 outgoing channels.
-by_hand = 3 * 3 * 16 * 32
+def convolution_weights(side, channels_in, channels_out, bias=False):
+    """Weights of a convolution with a square kernel.
+
+    Parameters
+    ----------
+    side : int
+        Side of the kernel in pixels.
+    channels_in, channels_out : int
+    bias : bool
+        Whether every outgoing channel has one.
+
+    Returns
+    -------
+    int
+    """
+    kernels = side * side * channels_in * channels_out
+    return kernels + channels_out if bias else kernels
+
+
 wide = models.unet(image_size, filters=16)
 convolutions = [layer for layer in wide.layers if isinstance(layer, layers.Conv2D)]
-assert convolutions[2].count_params() == by_hand
-by_hand
+assert convolutions[2].count_params() == convolution_weights(3, 16, 32)
+convolution_weights(3, 16, 32)
+
+# %% tags=["check", "hide-cell"]
+answer = convolution_weights(1, 8, 1)
+assert answer is not None, "The function returns nothing yet. Each pair of an incoming and an outgoing channel has a kernel of its own."
+assert answer == 8, f"A kernel of one pixel from 8 channels to 1 has 8 weights, and not {answer}."
+assert convolution_weights(3, 2, 5) == 90, "A kernel of 3 by 3 pixels has 9 weights. From 2 to 5 channels there are 10 such kernels."
+assert convolution_weights(1, 8, 1, bias=True) == 9, "A bias is one more weight for every outgoing channel, not for every kernel."
+print("Right.")
+
+# %% [markdown]
+# **3. Change three parameters.** Set `data = "phantom:8"`, `image_size = 64`, `filters = 8`, `epochs = 4` and `slices_per_epoch = 160`, and run the
+# chapter. Then change one of the three and run again: `filters = 4`, `epochs = 1`, `slices_per_epoch = 40`.
+# **Write down first** what each does to the parameters, to the minutes, and to the last point of the loss in {numref}`fig-unet-curves`.
+# Which two of the three cost the same number of training steps?
+#
+# **4. Open.** Train a U-Net without its first bridge from the start. Does it find what the cut one lost?
+
+# %% [markdown] tags=["solution"]
+# :::{dropdown} Answers in words
+# **1.** The coarser grid has a quarter of the pixels, and each of them has to describe more of the head. Doubling the channels still halves the
+# numbers that are passed on, and it keeps the work of a level about the same.
+#
+# **3.** Half the filters are about a quarter of the weights, because a kernel joins channels to channels. The time shrinks less, because small layers leave a processor idle. `epochs = 1` and
+# `slices_per_epoch = 40` both leave a quarter of the steps, so expect a higher loss at the end of both.
+#
+# **4.** Copy `brainseg.models.unet`, leave the concatenation of level 1 out, and train it with the same recipe. A network that never had the bridge can learn to do
+# without it. Cutting the bridge of a trained one breaks what it relies on, so the loss after a cut shows reliance, and not what a bridge is worth.
+# :::

@@ -216,15 +216,64 @@ display(
 #
 # ## Exercises
 #
-# 1. **Recall.** Why does a shortcut need a projection where the grid halves?
-# 2. **Measure.** Compare `models.receptive_field` for a depth of 3 and of 4.
-# 3. **Try.** Train with `depth = 3`, the paper's, by `Recipe(model="resunet", options={"filters": 16, "depth": 3})`.
-#    Which tumours would you expect to suffer?
-# 4. **Open.** Take the shortcuts out of `brainseg.models.resunet` and train again. How do the first epochs differ?
+# **1. Recall.** Why does a shortcut need a projection where the grid halves?
+#
+# **2. Compute.** How far does a stack of convolutions see? Complete the function. Then compare `models.receptive_field` for a depth of 3 and of 4.
 
 # %% tags=["solution", "hide-cell"]
-# Exercise 2: a level more lets each output pixel see further (up to the whole frame).
+def field_of_stack(convolutions):
+    """Receptive field of a stack of convolutions: how many pixels of a row one output pixel depends on.
+
+    Parameters
+    ----------
+    convolutions : list of (int, int)
+        Side of the kernel and stride of each, from the input on.
+
+    Returns
+    -------
+    int
+        In pixels of the input.
+    """
+    seen, step = 1, 1
+    for side, stride in convolutions:
+        seen += (side - 1) * step  # a neighbour in this grid is `step` pixels of the input away
+        step *= stride
+    return seen
+
+
 shallow, deep = (models.resunet(image_size, filters=2, depth=depth) for depth in (3, 4))
 reach = {3: models.receptive_field(shallow), 4: models.receptive_field(deep)}
-assert reach[3] <= reach[4]
+assert reach[3] <= reach[4]  # a level more sees further, up to the whole frame
 reach
+
+# %% tags=["check", "hide-cell"]
+answer = field_of_stack([(3, 1)])
+assert answer is not None, "The function returns nothing yet. Start from one pixel, and go through the convolutions one by one."
+assert answer == 3, f"One convolution of 3 pixels sees 3 pixels, and not {answer}."
+assert field_of_stack([(3, 1), (3, 1)]) == 5, "A second convolution of 3 pixels adds one pixel on either side: 5."
+assert field_of_stack([(3, 2), (3, 1)]) == 7, "After a stride of 2, a neighbour lies two pixels of the input away, so the second convolution adds 4: 7."
+assert field_of_stack([(3, 1), (3, 2)]) == 5, "A stride counts for the convolutions that follow it, not for its own: 5."
+print("Right.")
+
+# %% [markdown]
+# **3. Change three parameters.** Set `data = "phantom:8"`, `image_size = 64`, `filters = 8`, `epochs = 4` and `slices_per_epoch = 160`, and run the
+# chapter. Then change one of the three and run again: `seed = 1`, `contrast = "clahe"`, `fold = 1`.
+# **Write down first** which of them changes the validation Dice most. What does the answer say about a comparison of two networks by one training each?
+#
+# **4. Try.** Train with `depth = 3`, the paper's, by `Recipe(model="resunet", options={"filters": 16, "depth": 3})`.
+# Which tumours would you expect to suffer?
+#
+# **5. Open.** Take the shortcuts out of `brainseg.models.resunet` and train again. How do the first epochs differ?
+
+# %% [markdown] tags=["solution"]
+# :::{dropdown} Answers in words
+# **1.** Only arrays of one shape can be added. Where the grid halves, the input has four times the pixels of the output, and half the channels.
+#
+# **3.** Your runs have the answer. `fold` changes the patients. `seed` changes the weights at the start and the order of the slices, and the split as well.
+# Where a seed moves a score as much as a setting does, one training each cannot tell two settings apart.
+#
+# **4.** The large ones, and those that can be told only by what lies around them: an output pixel sees less of the head.
+#
+# **5.** Without shortcuts the early layers get their gradient through all later ones. Expect a slower start; whether the end differs is a matter of
+# depth, and this network is not very deep.
+# :::

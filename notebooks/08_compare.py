@@ -289,15 +289,53 @@ display(
 #
 # ## Exercises
 #
-# 1. **Recall.** Why would a bootstrap over slices give an interval that is too narrow?
-# 2. **Compute.** Which test patient is hardest for all three networks? Use the `patients` tables.
-# 3. **Try.** Run this notebook with `split_by = "slice"`. Predict first which of the two tables will change more.
-# 4. **Open.** Run it with three values of `seed`. Does the order of the networks survive?
+# **1. Recall.** Why would a bootstrap over slices give an interval that is too narrow?
+#
+# **2. Compute.** Which test patient is hardest for all three networks? Complete the function, and use it on the `patients` tables.
 
 # %% tags=["solution", "hide-cell"]
-# Exercise 2: the patient with the lowest best score.
-by_patient = {NAMES[name]: table["dice"] for name, table in patients.items()}
-by_patient = pd.DataFrame(by_patient)
-hardest = by_patient.max(axis=1).idxmin()
-assert by_patient.loc[hardest].max() == by_patient.max(axis=1).min()
-by_patient.loc[hardest]
+def hardest_patient(scores):
+    """The patient whom no network segments well: the one whose best score is the lowest.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Dice; one row per patient, one column per network.
+
+    Returns
+    -------
+    str
+        The patient's name, from the index.
+    """
+    return scores.max(axis=1).idxmin()
+
+
+by_patient = pd.DataFrame({NAMES[name]: table["dice"] for name, table in patients.items()})
+print(hardest_patient(by_patient))
+by_patient.loc[hardest_patient(by_patient)]
+
+# %% tags=["check", "hide-cell"]
+drawn_scores = pd.DataFrame({"one": [0.0, 0.5, 0.9], "other": [0.8, 0.4, 0.1]}, index=["a", "b", "c"])
+answer = hardest_patient(drawn_scores)
+assert answer is not None, "The function returns nothing yet. What is the best score of each patient? Who has the lowest of these?"
+assert answer != "a", "One network fails on patient a, and the other does well. Look at the best score of each patient, not at the worst or the mean."
+assert answer == "b", f"The best scores of a, b and c are 0.8, 0.5 and 0.9. So b is the hardest, and not {answer!r}."
+print("Right.")
+
+# %% [markdown]
+# **3. Change three parameters.** Set `data = "phantom:8"`, `image_size = 64`, `filters = 8`, `epochs = 4` and `slices_per_epoch = 160`, and run the
+# chapter. Then change one of the three and run again: `split_by = "slice"`, `seed = 1`, `fold = 1`.
+# **Write down first** which of the two tables will change more with each, and whether the order of the networks will survive.
+#
+# **4. Open.** How many test patients would you need to call a difference of 0.02 in Dice clear? Use the differences of this page as a guide.
+
+# %% [markdown] tags=["solution"]
+# :::{dropdown} Answers in words
+# **1.** Slices of one patient are alike, so a hundred of them carry less than a hundred independent facts. The bootstrap would take them for independent.
+#
+# **3.** Split by slice, neighbours of the test slices were learnt from, and "patients" of the honest table are parts of patients: it no longer says anything about new ones.
+# A new seed or fold changes the patients that are scored. With two or three of them, an order that survives is luck.
+#
+# **4.** The width of an interval shrinks with the root of the number of patients. Take the spread of the paired differences $s$: about $(2 s / 0.02)^2$ patients
+# make an interval that reaches 0.02 to either side. That is a rough rule, which assumes that future patients are like these.
+# :::

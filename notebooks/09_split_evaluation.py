@@ -304,16 +304,60 @@ panels.predictions(
 #
 # ## Exercises
 #
-# 1. **Recall.** What is the Dice of an empty prediction on an empty slice, and who decides?
-# 2. **Compute.** How many test slices in a row, in one patient, does ResUNet miss at most?
-# 3. **Try.** Raise the threshold to 0.9 in `evaluation.segment`, and score again. What happens to false alarms and to small tumours?
-# 4. **Open.** Write the sentence that the article should have closed with, with numbers from this page.
+# **1. Recall.** What is the Dice of an empty prediction on an empty slice, and who decides?
+#
+# **2. Compute.** How many tumour slices in a row does a network miss? Complete the function. Then find the longest gap of ResUNet in one test patient.
 
 # %% tags=["solution", "hide-cell"]
-# Exercise 2: the longest stretch of neighbouring missed slices.
-resunet = slices[slices["model"] == "resunet"].sort_values(["patient", "slice"])
-missed = (resunet["tumour_px"] > 0) & (resunet["tp"] == 0)
-stretch = (~missed | (resunet["patient"] != resunet["patient"].shift())).cumsum()
-longest = int(missed.groupby(stretch).sum().max())
-assert longest <= int(missed.sum())
-longest
+def longest_gap(missed):
+    """The largest number of neighbouring slices that were missed.
+
+    Parameters
+    ----------
+    missed : sequence of bool
+        Of one patient, in the order of the slices; True where a slice shows tumour and no pixel of it was found.
+
+    Returns
+    -------
+    int
+    """
+    longest = current = 0
+    for slice_missed in missed:
+        current = current + 1 if slice_missed else 0
+        longest = max(longest, current)
+    return longest
+
+
+of_resunet = slices[slices["model"] == "resunet"].sort_values(["patient", "slice"])
+all_missed = (of_resunet["tumour_px"] > 0) & (of_resunet["tp"] == 0)
+all_missed.groupby(of_resunet["patient"]).agg(lambda of_patient: longest_gap(of_patient)).max()
+
+# %% tags=["check", "hide-cell"]
+answer = longest_gap([True, False, True, True, False, True])
+assert answer is not None, "The function returns nothing yet. Count up while slices are missed, and start again at 0 where one is not."
+assert answer != 4, "4 is the number of all missed slices. Start again at 0 where a slice was not missed."
+assert answer == 2, f"The longest stretch of missed slices has 2 of them, and not {answer}."
+assert longest_gap([False, True, True, True]) == 3, "A stretch may last until the end of the list."
+assert longest_gap([False]) == 0, "Where nothing is missed, the longest gap is 0."
+print("Right.")
+
+# %% [markdown]
+# **3. Change three parameters.** Set `data = "phantom:8"`, `image_size = 64`, `filters = 8`, `epochs = 4` and `slices_per_epoch = 160`, and run the
+# chapter. Then change one of the three and run again: `epochs = 1`, `crop = "none"`, `split_by = "slice"`.
+# **Write down first** what each does to the Dice on tumour slices, and to the score over *all* slices where an empty one counts as 1.
+#
+# **4. Try.** Raise the threshold to 0.9 in `evaluation.segment`, and score again. What happens to false alarms and to small tumours?
+#
+# **5. Open.** Write the sentence that the article should have closed with, with numbers from this page.
+
+# %% [markdown] tags=["solution"]
+# :::{dropdown} Answers in words
+# **1.** It is 0/0. Whoever writes the formula decides: by smoothing, by a rule for empty slices, or by leaving such slices out. The report must say which.
+#
+# **3.** A short training hurts the tumour slices. The score over all slices can go either way: a network that has learnt little often says nothing anywhere, and is rewarded for it on
+# every empty slice. Without a crop a tumour covers fewer pixels of the network's frame, so the small ones suffer. Split by slice, the score no longer speaks of new patients.
+#
+# **4.** Fewer false alarms, and more small tumours that are missed: the same probabilities, cut elsewhere. Choose a threshold on validation patients.
+#
+# **5.** It should name the patients and their number, the score on tumour slices with its interval, the false alarms on empty ones, and what a prediction that never finds anything would score.
+# :::

@@ -297,13 +297,46 @@ display(log.style.hide(axis="index"))
 #
 # ## Exercises
 #
-# 1. **Recall.** Why are patients of folds 1 to 4 not quite untouched, although no network that scores them was trained on them?
-# 2. **Compute.** In how many patients does U-Net find less than half of the tumour's pixels?
-# 3. **Try.** Run `python -m brainseg predict` with a kept network on slices of your own. What does `seen_in_training` say?
-# 4. **Open.** What would you change first to lift the lowest scores? How would you find out without looking at test patients?
+# **1. Recall.** Why are patients of folds 1 to 4 not quite untouched, although no network that scores them was trained on them?
+#
+# **2. Compute.** In how many patients does U-Net find less than half of the tumour's pixels? Complete the function, and use it on `by_model["unet"]`.
 
 # %% tags=["solution", "hide-cell"]
-# Exercise 2: recall below one half.
-few = by_model["unet"]["recall"].lt(0.5)
-assert few.sum() == (by_model["unet"]["tp"] * 2 < by_model["unet"]["tumour_px"]).sum()
-f"{few.sum()} of {len(few)}"
+def poorly_found(patients):
+    """How many patients have less than half of their tumour's pixels found.
+
+    Parameters
+    ----------
+    patients : DataFrame
+        One row per patient: ``tumour_px``, pixels of tumour in the truth, and ``tp``, those of them that were found.
+
+    Returns
+    -------
+    int
+    """
+    return int((2 * patients["tp"] < patients["tumour_px"]).sum())
+
+
+assert poorly_found(by_model["unet"]) == by_model["unet"]["recall"].lt(0.5).sum()
+f"{poorly_found(by_model['unet'])} of {len(by_model['unet'])}"
+
+# %% tags=["check", "hide-cell"]
+three_patients = pd.DataFrame({"tumour_px": [100, 100, 100], "tp": [49, 50, 80], "fp": [0, 10, 300]})
+answer = poorly_found(three_patients)
+assert answer is not None, "The function returns nothing yet. Which share of each patient's tumour was found?"
+assert answer == 1, f"Of 100 pixels each, 49, 50 and 80 were found. Only the first is less than half: 1, and not {answer}. False alarms do not count here."
+print("Right.")
+
+# %% [markdown]
+# **3. Try.** Run `python -m brainseg predict` with a kept network on slices of your own. What does `seen_in_training` say?
+#
+# **4. Open.** What would you change first to lift the lowest scores? How would you find out without looking at test patients?
+
+# %% [markdown] tags=["solution"]
+# :::{dropdown} Answers in words
+# **1.** The recipe was chosen with patients of the training side of fold 0. In the other folds, the same people are test patients.
+#
+# **3.** Whether a patient of that name was among those that the network was trained or chosen on. A score on such a patient is no result.
+#
+# **4.** Look at the lowest *validation* patients, guess what they share, change one thing, and compare on validation patients of several folds. Test patients come once, at the end.
+# :::

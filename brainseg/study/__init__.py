@@ -2,7 +2,7 @@
 
 The line of work: ``notebooks`` reads the sources and checks their parameters, ``execute`` runs them
 into an edition that carries its provenance, ``status`` tells what each page was executed on, and
-``book`` stages the edition and builds the HTML.
+``book`` stages the edition and builds the HTML. ``student`` turns the sources into notebooks without solutions.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from brainseg.study.execute import execute_edition
 from brainseg.study.notebooks import StudyError, pair, read_profile
 from brainseg.study.results import fill_readme, keep_results, refuse_split_by_slice
 from brainseg.study.status import results_of
+from brainseg.study.student import make_student_edition
 
-__all__ = ["StudyError", "choose_profile", "make_book", "make_notebook", "make_readme", "pair", "study_root"]
+__all__ = ["StudyError", "choose_profile", "make_book", "make_notebook", "make_readme", "make_student", "pair", "study_root"]
 
 
 def study_root() -> Path:
@@ -113,3 +114,8 @@ def make_readme(profile: str | None = None, overrides: dict | None = None, root:
     kept = keep_results(root, edition, *found)
     fill_readme(root)
     return kept
+
+
+def make_student(folder: Path | None = None, root: Path | None = None) -> Path:
+    """Write the student edition of every notebook; see `brainseg.study.student.make_student_edition`."""
+    return make_student_edition(root or study_root(), folder)
