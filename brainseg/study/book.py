@@ -18,6 +18,7 @@ from brainseg.paths import build_folder
 from brainseg.study.execute import Edition
 from brainseg.study.notebooks import StudyError
 from brainseg.study.status import banner, status_page
+from brainseg.study.viewer import take_patients, viewer_page, write_viewer
 
 BINARY = re.compile(r"(image|audio|video)/(?!svg)|application/(pdf|octet-stream)")
 """Kinds of output, as Jupyter names them, that are no text: a replacement in their base64 would spoil them."""
@@ -59,9 +60,15 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(root / "book", target)
     (target / "notebooks").mkdir()
+    patients, shown_on = [], ""
     for name, page in edition.pages.items():
         notebook = published(nbformat.read(page, as_version=4), root)
+        if found := take_patients(notebook):
+            patients, shown_on = found, banner(notebook.metadata["brainseg"])
         nbformat.write(notebook, target / "notebooks" / f"{name}.ipynb")
+    if (page := target / "viewer.md").is_file():
+        page.write_text(viewer_page(page.read_text(encoding="utf-8"), patients, shown_on), encoding="utf-8")
+        write_viewer(patients, target / "_extra" / "viewer")
     (target / "status.md").write_text(status_page(edition), encoding="utf-8")
     mathjax = Path(distribution("sphinx-mathjax-offline").locate_file("sphinx-mathjax-offline/static/mathjax"))
     for part in ("tex-mml-svg.js", "input/tex/extensions"):  # the rest serves other inputs, outputs and Node
