@@ -16,6 +16,7 @@ from nbformat import NotebookNode
 
 from brainseg.paths import build_folder
 from brainseg.study.execute import Edition
+from brainseg.study.landing import fill_landing
 from brainseg.study.notebooks import StudyError
 from brainseg.study.status import banner, status_page
 from brainseg.study.viewer import take_patients, viewer_page, write_viewer
@@ -69,6 +70,7 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
     if (page := target / "viewer.md").is_file():
         page.write_text(viewer_page(page.read_text(encoding="utf-8"), patients, shown_on), encoding="utf-8")
         write_viewer(patients, target / "_extra" / "viewer")
+    fill_landing(root, target)
     (target / "status.md").write_text(status_page(edition), encoding="utf-8")
     mathjax = Path(distribution("sphinx-mathjax-offline").locate_file("sphinx-mathjax-offline/static/mathjax"))
     for part in ("tex-mml-svg.js", "input/tex/extensions"):  # the rest serves other inputs, outputs and Node
