@@ -70,7 +70,7 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
     if (page := target / "viewer.md").is_file():
         page.write_text(viewer_page(page.read_text(encoding="utf-8"), patients, shown_on), encoding="utf-8")
         write_viewer(patients, target / "_extra" / "viewer")
-    fill_landing(root, target)
+    fill_landing(target)
     (target / "status.md").write_text(status_page(edition), encoding="utf-8")
     mathjax = Path(distribution("sphinx-mathjax-offline").locate_file("sphinx-mathjax-offline/static/mathjax"))
     for part in ("tex-mml-svg.js", "input/tex/extensions"):  # the rest serves other inputs, outputs and Node
