@@ -41,9 +41,9 @@ from IPython.display import Markdown, display
 
 from brainseg import evaluation, metrics
 from brainseg.chapters import study_run
-from brainseg.cohort import read_image
+from brainseg.cohort import POST, PRE, read_image
 from brainseg.figures import results as figures
-from brainseg.figures import style
+from brainseg.figures import style, viewer
 from brainseg.figures import training as panels
 
 style.use_theme()
@@ -294,6 +294,31 @@ panels.predictions(
     evaluation.segment(run, rows),
     [f"{name}: Dice {dice:.2f}" for name, dice in zip(("best", "median", "worst"), chosen["dice"])],
 )
+
+# %% [markdown]
+# ## Whole patients
+#
+# Three slices are a poor sample of a head. So here is the patient with the median Dice of ResUNet, and the one with the worst.
+# In the book you can scroll through both in the [viewer](../viewer), with the outlines of all three networks.
+
+# %% tags=["hide-input"]
+by_dice = evaluation.score_patients(slices[slices["model"] == "resunet"])["dice"].dropna().sort_values()
+picked = {
+    patient: f"{which} of {len(by_dice)} test patients by ResUNet"
+    for which, patient in (("median", by_dice.index[len(by_dice) // 2]), ("worst", by_dice.index[0]))
+} if len(by_dice) else {}
+whole = []
+for patient, title in picked.items():
+    rows = test[(run.prepared.table["patient"] == patient).to_numpy()[test]]
+    part = run.prepared.table.iloc[rows]
+    whole.append(
+        viewer.viewer_patient(
+            patient, title, np.stack([read_image(path) for path in part["image_path"]]), run.prepared.truth(rows),
+            {name: evaluation.segment(r, rows) for name, r in runs.items()},
+            missing=[channel for channel, name in ((PRE, "missing_pre"), (POST, "missing_post")) if part[name].any()],
+        )
+    )
+display(viewer.viewer_output(whole), raw=True)
 
 # %% [markdown]
 # ## Take-away

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -84,7 +85,8 @@ def root(tmp_path, tiny_cohort, monkeypatch) -> Path:
     """A study of two pages, the first of them on the tiny cohort, with a build folder of its own."""
     folder = tmp_path / "study"
     (folder / "notebooks" / "profiles").mkdir(parents=True)
-    (folder / "book").mkdir()
+    (folder / "book" / "images").mkdir(parents=True)
+    shutil.copy(project_root() / "book" / "images" / "favicon.svg", folder / "book" / "images")
     (folder / "_config.yml").write_text((project_root() / "_config.yml").read_text())
     (folder / "book" / "_toc.yml").write_text(TOC)
     (folder / "book" / "intro.md").write_text("# Welcome\n\nA book.\n")
@@ -311,6 +313,35 @@ def test_the_address_comes_from_git(tmp_path, monkeypatch):
     for command in (["init", "-q"], ["remote", "add", "origin", "https://github.com/someone/study.git"]):
         subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
     assert repository_address(tmp_path) == "https://github.com/someone/study"
+
+
+def test_the_sitemap_names_every_page_where_the_address_is_known(tmp_path, monkeypatch):
+    from brainseg.study.book import finish, site_address
+
+    for name in ("intro.html", "notebooks/01_first.html", "search.html"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    monkeypatch.delenv("BRAINSEG_SITE", raising=False)
+    finish(tmp_path, site_address())
+    assert not (tmp_path / "sitemap.xml").exists() and "ogp_site_url" not in configuration(project_root(), None)["sphinx"]["config"]
+    monkeypatch.setenv("BRAINSEG_SITE", "https://someone.example/study")
+    finish(tmp_path, site_address())
+    found = re.findall("<loc>(.*?)</loc>", (tmp_path / "sitemap.xml").read_text())
+    assert found == [f"https://someone.example/study/{name}" for name in ("intro.html", "notebooks/01_first.html")]
+    assert configuration(project_root(), None)["sphinx"]["config"]["ogp_site_url"] == "https://someone.example/study/"
+
+
+def test_every_module_has_a_place_in_the_pages_on_the_package(tmp_path):
+    from brainseg.study.api import GROUPS, write_api
+
+    package = project_root() / "brainseg"
+    write_api(package, tmp_path / "api")
+    text = "\n".join(path.read_text() for path in (tmp_path / "api").glob("*.md"))
+    named = re.findall(r"automodule:: (\S+)", text)
+    modules = {path for path in package.rglob("*.py") if path.name != "__main__.py" and path.parent / path.name != package / "__init__.py"}
+    assert len(named) == len(set(named)) == len(modules)
+    toc = (project_root() / "book" / "_toc.yml").read_text()
+    assert all(f"file: api/{page}\n" in toc for page in [*GROUPS, "index"])
 
 
 # ---------------------------------------------------------------- the kept results

@@ -152,3 +152,34 @@ def rules(scores: pd.DataFrame) -> Figure:
     ax.grid(axis="y", visible=False)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
+
+
+def headline(patients: Mapping[str, pd.DataFrame], summaries: Mapping[str, Mapping[str, float]]) -> Figure:
+    """The study in one picture: mean Dice per patient of each network with its interval, and what to hold it against.
+
+    Parameters
+    ----------
+    patients : mapping of model name to DataFrame with ``dice``
+        Drawn as dots.
+    summaries : mapping of model name to a summary of `brainseg.evaluation.summarise`
+        Without an interval, where ``low`` and ``high`` are NaN.
+    """
+    figure, ax = new_figure(width=6.4, height=1.6 + 0.62 * len(summaries))  # narrow, so that it can be read on a phone
+    rng = np.random.default_rng(0)
+    ax.axvspan(*TWO_READERS, color="#D9D9D9", linewidth=0)
+    ax.text(TWO_READERS[1] + 0.008, -0.62, "two readers", va="center", fontsize=11)
+    ax.axvline(CROSS_VALIDATED, color="black", linestyle="--", linewidth=1)
+    ax.text(TWO_READERS[0] - 0.008, -0.62, "published", ha="right", va="center", fontsize=11)
+    names = sorted(summaries, key=lambda name: summaries[name]["mean"])
+    for row, name in enumerate(names):
+        summary, colour, dice = summaries[name], COLOURS[name], patients[name]["dice"].dropna()
+        ax.scatter(dice, row + rng.uniform(-0.2, 0.2, len(dice)), s=18, alpha=0.35, color=colour, linewidths=0)
+        ax.plot([summary["low"], summary["high"]], [row, row], color=colour, linewidth=7, alpha=0.45, solid_capstyle="round")
+        ax.plot(summary["mean"], row, "o", color=colour, markersize=13, markeredgecolor="white", markeredgewidth=1.5)
+        ax.text(summary["mean"], row + 0.25, f"{summary['mean']:.2f}", ha="center", va="top", fontsize=13, weight="bold")
+    ax.set_yticks(range(len(names)), [MODEL_NAMES[name] for name in names], fontsize=14)
+    ax.set(xlim=(0, 1), ylim=(len(names) - 0.35, -0.95), xlabel="Dice per patient, mean and 95 % interval")
+    ax.grid(axis="y", visible=False)
+    ax.spines["left"].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    return figure

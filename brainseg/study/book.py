@@ -15,9 +15,12 @@ import yaml
 from nbformat import NotebookNode
 
 from brainseg.paths import build_folder
-from brainseg.study.execute import Edition
+from brainseg.study.api import write_api
+from brainseg.study.execute import PACKAGE, Edition
+from brainseg.study.landing import fill_landing
 from brainseg.study.notebooks import StudyError
 from brainseg.study.status import banner, status_page
+from brainseg.study.viewer import take_patients, viewer_page, write_viewer
 
 BINARY = re.compile(r"(image|audio|video)/(?!svg)|application/(pdf|octet-stream)")
 """Kinds of output, as Jupyter names them, that are no text: a replacement in their base64 would spoil them."""
@@ -48,10 +51,32 @@ def build_book(root: Path, edition: Edition) -> Path:
     if done.returncode:
         lines = [line for line in output.splitlines() if re.search("WARNING|ERROR|Error", line)] or output.splitlines()
         raise StudyError("The book was not built:\n  " + "\n  ".join(lines[-20:]) + f"\nSee {log}")
+    finish(work / "_build" / "html", site_address())
     shutil.rmtree(site, ignore_errors=True)
     os.replace(work / "_build" / "html", site)
     shutil.rmtree(work)
     return site / "index.html"
+
+
+def finish(site: Path, address: str | None) -> None:
+    """What the build leaves undone: a list that is none for screen readers, and the sitemap where the address is known."""
+    references = site / "references.html"
+    if references.is_file():
+        text = references.read_text(encoding="utf-8")  # docutils calls it a list, and its entries no items of one
+        references.write_text(text.replace('<div role="list" class="citation-list">', '<div class="citation-list">'), encoding="utf-8")
+    if address:
+        pages = sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
+        entries = "".join(f"<url><loc>{address}{page}</loc></url>\n" for page in pages if page not in ("search.html", "genindex.html"))
+        (site / "sitemap.xml").write_text(
+            '<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n'
+            f"{entries}</urlset>\n", encoding="utf-8",
+        )  # fmt: skip
+
+
+def site_address() -> str | None:
+    """Where the book will be published, with a slash at its end: ``BRAINSEG_SITE``, which the publishing workflow sets."""
+    address = os.environ.get("BRAINSEG_SITE", "").strip()
+    return f"{address.rstrip('/')}/" if address else None
 
 
 def stage(root: Path, edition: Edition, target: Path) -> None:
@@ -59,9 +84,17 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(root / "book", target)
     (target / "notebooks").mkdir()
+    patients, shown_on = [], ""
     for name, page in edition.pages.items():
         notebook = published(nbformat.read(page, as_version=4), root)
+        if found := take_patients(notebook):
+            patients, shown_on = found, banner(notebook.metadata["brainseg"])
         nbformat.write(notebook, target / "notebooks" / f"{name}.ipynb")
+    if (page := target / "viewer.md").is_file():
+        page.write_text(viewer_page(page.read_text(encoding="utf-8"), patients, shown_on), encoding="utf-8")
+        write_viewer(patients, target / "_extra" / "viewer")
+    fill_landing(target)
+    write_api(PACKAGE, target / "api")
     (target / "status.md").write_text(status_page(edition), encoding="utf-8")
     mathjax = Path(distribution("sphinx-mathjax-offline").locate_file("sphinx-mathjax-offline/static/mathjax"))
     for part in ("tex-mml-svg.js", "input/tex/extensions"):  # the rest serves other inputs, outputs and Node
@@ -120,6 +153,8 @@ def _without_places(value, places: dict[str, str]):
 def configuration(root: Path, repository: str | None) -> dict:
     """The book's ``_config.yml`` with the links to `repository`, which are left out where there is none."""
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    if address := site_address():
+        config["sphinx"]["config"] |= {"ogp_site_url": address, "html_baseurl": address}
     if repository:
         config["repository"] = {"url": repository, "path_to_book": "", "branch": "main"}
         config["html"] |= {"use_repository_button": True, "use_issues_button": True}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from brainseg.figures import style
-from brainseg.figures.results import patient_dice
+from brainseg.figures.results import headline as chart
 from brainseg.figures.style import MODEL_NAMES
 from brainseg.paths import write_atomically
 from brainseg.study.execute import Edition
@@ -66,7 +66,7 @@ def draw_headline(root: Path) -> Path:
     style.use_theme()
     path = root / "book" / "images" / "headline.png"
     with write_atomically(path) as part:
-        patient_dice(*headline(), published=True).savefig(part, dpi=160, facecolor="white", metadata={"Software": None})
+        chart(*headline()).savefig(part, dpi=160, facecolor="white", metadata={"Software": None})
     return path
 
 
@@ -106,7 +106,7 @@ def _reference_section() -> str:
         f"**Real slices** ({record['cohort']['patients']} patients, {record['cohort']['slices']} slices of TCGA-LGG). Each patient is scored "
         "once per network, as one volume in the original frame, by a network that has never met the patient. "
         "How the networks were trained, and where they fail, is in the book's page of results.\n\n"
-        "![Dice of every test patient, a column of dots per network, with the mean and its interval, "
+        "![Dice of every test patient, a row of dots per network, with the mean and its interval, "
         "a dashed line for the published mean and a grey band for two human readers.](book/images/headline.png)"
     )
     columns = {"model": "network", "folds": "folds", "patients": "patients", **{k: v for k, v in COLUMNS.items() if k != "model"}}

@@ -1,0 +1,43 @@
+"""The book's pages on the package, one per group of modules, written from the docstrings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+GROUPS = {
+    "data": ("Data", "From files to a checked table, and the synthetic cohort.", ["cohort", "download", "phantom"]),
+    "images": ("Images", "Contrast, cropping, and the whole cohort as arrays.", ["contrast", "crop", "crops", "prepare"]),
+    "networks": (
+        "Networks and training",
+        "Splits, networks, losses, and runs that are trained once and found ever after.",
+        ["splits", "models", "losses", "augmentation", "batches", "recipe", "training", "weights", "runs", "chapters", "kept"],
+    ),
+    "scores": ("Scores", "How good a mask is, per slice and per patient.", ["metrics", "evaluation", "predict", "published"]),
+    "figures": ("Figures", "Every picture of the book, as a function that returns a figure.", ["figures"]),
+    "study": ("The study", "Executed notebooks, kept tables, and this book.", ["study", "tables", "experiments", "provenance", "paths"]),
+}
+"""By page: its title, a sentence, and the modules or subpackages that it holds. What nobody names goes on the last page."""
+
+
+def write_api(package: Path, folder: Path) -> None:
+    """Write the pages in MyST Markdown to `folder`, and ``index.md`` above them, for all modules of `package`."""
+    folder.mkdir(parents=True)
+    modules: dict[str, list[str]] = {page: [] for page in GROUPS}
+    places = {name: page for page, (_, _, names) in GROUPS.items() for name in names}
+    for path in sorted(package.rglob("*.py")):
+        parts = path.relative_to(package.parent).with_suffix("").parts
+        if parts[-1].startswith("__") and (len(parts) == 2 or parts[-1] == "__main__"):
+            continue
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        modules[places.get(parts[1], list(GROUPS)[-1])].append(name)
+    for page, (title, summary, names) in GROUPS.items():
+        order = {name: place for place, name in enumerate(names)}
+        found = sorted(modules[page], key=lambda name: (order.get(name.split(".")[1], len(order)), name))
+        sections = [f"## {name.removeprefix('brainseg.')}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n   :ignore-module-all:\n```\n" for name in found]
+        (folder / f"{page}.md").write_text(f"# {title}\n\n{summary}\n\n" + "\n".join(sections), encoding="utf-8")
+    rows = [f"- {{doc}}`{title} <{page}>`: {summary}" for page, (title, summary, _) in GROUPS.items()]
+    text = (
+        "# The package\n\nWhat each function takes and gives, with shapes, ranges and units. These pages are written from the "
+        "docstrings of the code that made this book.\n\n" + "\n".join(rows) + "\n"
+    )
+    (folder / "index.md").write_text(text, encoding="utf-8")

@@ -1,0 +1,40 @@
+"""The landing page: the study's headline chart, with what it shows in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from brainseg.figures.results import headline as chart
+from brainseg.figures.style import MODEL_NAMES
+from brainseg.tables import has_tables
+
+MARK = "<!-- headline -->"  # in book/intro.md, where the chart goes
+SOCIAL = "social.png"  # at the site's root: the picture that goes with a shared link
+
+
+def fill_landing(target: Path) -> None:
+    """Draw the reference edition's chart into the staged book at `target`, and put it at the landing page's mark."""
+    page = target / "intro.md"
+    text = page.read_text(encoding="utf-8")
+    if MARK not in text:
+        return
+    if not has_tables("reference"):
+        page.write_text(text.replace(MARK, "No results on real slices are kept yet."), encoding="utf-8")
+        return
+    from brainseg.kept import headline  # brings Keras
+
+    patients, summaries = headline()
+    for path in (target / "images" / "headline.png", target / "_extra" / SOCIAL):
+        path.parent.mkdir(exist_ok=True)
+        chart(patients, summaries).savefig(path, dpi=200)
+    scores = ", ".join(
+        f"{MODEL_NAMES[name]} {one['mean']:.2f} ({one['low']:.2f} to {one['high']:.2f}, {one['patients']} patients)"
+        for name, one in summaries.items()
+    )
+    figure = (
+        "```{figure} images/headline.png\n:name: fig-headline\n:width: 100%\n"
+        f":alt: Dice of test patients on a scale from 0 to 1, a row of dots per network with mean and interval. {scores}.\n\n"
+        f"Real slices, split by patient: mean Dice per test patient, with its 95 % interval. {scores}. "
+        "{doc}`Results on real slices <notebooks/13_reference>` says how the networks were trained and where they fail.\n```"
+    )
+    page.write_text(text.replace(MARK, figure), encoding="utf-8")

@@ -1,0 +1,289 @@
+"""The built book in a browser: every page, wide and narrow, light and dark, from a server and from a folder.
+
+The browser is Debian's Chromium. Without one these tests are skipped, except where BRAINSEG_BROWSER=required.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from brainseg.paths import project_root
+
+SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+DRAWING = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+TABBABLE = "a[href], button, input, select, textarea, summary, [tabindex]"
+TOC = yaml.safe_load((project_root() / "book" / "_toc.yml").read_text(encoding="utf-8"))
+CHAPTERS = [chapter for part in TOC["parts"] for chapter in part["chapters"]]
+PAGES = [TOC["root"], *(page["file"] for chapter in CHAPTERS for page in [chapter, *chapter.get("sections", [])])]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def browser():
+    place = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if place is None:
+        if os.environ.get("BRAINSEG_BROWSER") == "required":
+            pytest.fail("BRAINSEG_BROWSER is required, and there is no chromium. On Debian: apt-get install chromium")
+        pytest.skip("there is no chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=place, args=DRAWING)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def server(smoke_book, tmp_path_factory):
+    """The book's address on this machine, below a path as on a project's pages, where an absolute link would break."""
+    above = tmp_path_factory.mktemp("server")
+    (above / "someone").mkdir()
+    (above / "someone" / "study").symlink_to(smoke_book.parent, target_is_directory=True)
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    running = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=above))
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{running.server_port}/someone/study"
+    running.shutdown()
+    running.server_close()
+
+
+class Visit:
+    """A page in a window of its own, and everything that went wrong in it."""
+
+    def __init__(self, browser, base: str, size: str = "desktop"):
+        self.base, self.faults = base, []
+        width, height = SIZES[size]
+        self.context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
+        self.page = self.context.new_page()
+        self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
+        self.page.on("console", lambda said: said.type == "error" and self.faults.append(f"console: {said.text}"))
+        self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
+        self.page.on("response", lambda answer: answer.status >= 400 and self.faults.append(f"{answer.status}: {answer.url}"))
+        self.page.on("request", self._requested)
+
+    def _requested(self, request) -> None:
+        if not request.url.startswith((self.base, "data:", "blob:")):
+            self.faults.append(f"foreign: {request.url}")
+
+    def open(self, name: str):
+        self.page.goto(f"{self.base}/{name}", wait_until="load")
+        return self.page
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.context.close()
+
+
+def theme(page, colours: str) -> None:
+    """The reader's system asks for light or dark, and the page follows."""
+    page.emulate_media(color_scheme=colours)
+    page.wait_for_function("wanted => document.documentElement.dataset.theme === wanted", arg=colours)
+
+
+def accessibility_faults(page, **options) -> list[str]:
+    """What axe-core calls serious or critical, one line for each rule and place."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    # Without its own requests for style sheets, which it would look for in the wrong place.
+    found = Axe().run(page, options={"preload": False, **options}).response["violations"]
+    return [
+        f"{rule['id']}: {node['target']} {node['html'][:160]}"
+        for rule in found if rule["impact"] in ("serious", "critical") for node in rule["nodes"]
+    ]  # fmt: skip
+
+
+# ---------------------------------------------------------------- every page
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_sound_wide_and_narrow_light_and_dark(browser, server, name):
+    for size in SIZES:
+        with Visit(browser, server, size) as visit:
+            page = visit.open(f"{name}.html")
+            # Contrast costs most of the time. It does not depend on the width, nor does the rest on the colours.
+            assert accessibility_faults(page, rules={"color-contrast": {"enabled": False}}) == [], size
+            for colours in ("light", "dark") if size == "desktop" else ():
+                theme(page, colours)
+                assert accessibility_faults(page, runOnly={"type": "rule", "values": ["color-contrast"]}) == [], colours
+            assert page.locator("h1:visible").count() == 1
+            overhang = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert overhang <= 0, f"{size}: the page is {overhang} px wider than the window"
+            assert page.locator("article img:not([alt])").count() == 0
+            assert visit.faults == [], size
+
+
+def test_every_page_opens_from_a_folder(browser, smoke_book):
+    with Visit(browser, smoke_book.parent.as_uri()) as visit:
+        for name in PAGES:
+            page = visit.open(f"{name}.html")
+            assert page.locator("h1:visible").count() == 1
+        page = visit.open("notebooks/04_metrics.html")
+        page.wait_for_selector("mjx-container svg", state="attached")  # the formulas are drawn
+        assert visit.faults == []
+
+
+# ---------------------------------------------------------------- finding one's way
+
+
+@pytest.mark.parametrize("where", ["server", "folder"])
+def test_search_finds_a_word(browser, server, smoke_book, where):
+    with Visit(browser, server if where == "server" else smoke_book.parent.as_uri()) as visit:
+        page = visit.open("search.html?q=leakage")
+        page.wait_for_selector("ul.search li a")
+        assert "glossary.html" in " ".join(link.get_attribute("href") for link in page.locator("ul.search li a").all())
+        if where == "server":  # from a folder the browser denies the extracts, and only those
+            assert visit.faults == []
+
+
+@pytest.mark.parametrize("name", ["intro", "notebooks/04_metrics", "viewer", "playground"])
+def test_the_keyboard_reaches_everything(browser, server, name):
+    with Visit(browser, server) as visit:
+        page = visit.open(f"{name}.html")
+        page.keyboard.press("Tab")
+        first = page.evaluate("document.activeElement.textContent.trim()")
+        assert first == "Skip to main content"
+        page.keyboard.press("Enter")
+        assert page.evaluate("location.hash") == "#main-content"
+
+        page = visit.open(f"{name}.html")
+        reachable = page.evaluate(
+            """selector => [...document.querySelectorAll(selector)].filter(
+                one => one.tabIndex >= 0 && !one.disabled && one.checkVisibility({visibilityProperty: true})
+            ).map((one, number) => one.dataset.number = number).length""",
+            TABBABLE,
+        )
+        seen = set()
+        for _ in range(reachable + 10):
+            page.keyboard.press("Tab")
+            seen.add(page.evaluate("document.activeElement.dataset.number"))
+        missed = page.evaluate(
+            "seen => [...document.querySelectorAll('[data-number]')].filter(one => !seen.includes(one.dataset.number))"
+            ".map(one => one.outerHTML.slice(0, 120))",
+            [number for number in seen if number],
+        )
+        assert reachable > 20 and missed == []
+
+
+# ---------------------------------------------------------------- the viewer
+
+
+def picture(page) -> np.ndarray:
+    """The viewer's canvas as it is on the screen, float (height, width, 3), once the wanted state is drawn."""
+    page.wait_for_function("""() => {
+        const viewer = document.getElementById('viewer'), drawn = viewer.dataset.drawn && JSON.parse(viewer.dataset.drawn);
+        return drawn && drawn.slice + 1 === Number(document.getElementById('viewer-slice').value)
+            && drawn.model === document.getElementById('viewer-model').value
+            && ['truth', 'prediction'].every(name => drawn[name] === document.getElementById('viewer-' + name).checked);
+    }""")
+    shot = np.frombuffer(page.locator("#viewer-canvas").screenshot(), np.uint8)
+    return cv2.imdecode(shot, cv2.IMREAD_COLOR)[..., ::-1].astype(float)
+
+
+def share_of(colour: tuple[int, int, int], shot: np.ndarray) -> float:
+    return float((np.abs(shot - colour).max(axis=2) < 12).mean())
+
+
+@pytest.mark.parametrize("where", ["server", "folder"])
+def test_the_viewer_draws_and_follows_its_controls(browser, server, smoke_book, where):
+    truth, prediction = (86, 180, 233), (230, 159, 0)
+    with Visit(browser, server if where == "server" else smoke_book.parent.as_uri()) as visit:
+        page = visit.open("viewer.html")
+        page.wait_for_selector("#viewer[data-drawn]")
+        page.uncheck("#viewer-prediction")
+        with_truth = picture(page)
+        assert with_truth.std() > 20, "the canvas is blank"
+        assert share_of(truth, with_truth) > 0.001 and share_of(prediction, with_truth) == 0
+        page.uncheck("#viewer-truth")
+        bare = picture(page)
+        assert share_of(truth, bare) == 0
+
+        page.select_option("#viewer-sequence", "0")
+        page.wait_for_function("JSON.parse(document.getElementById('viewer').dataset.drawn).sequence === 0")
+        assert np.abs(picture(page) - bare).mean() > 1
+
+        before = page.input_value("#viewer-slice")
+        page.focus("#viewer-slice")
+        page.keyboard.press("ArrowRight")
+        assert int(page.input_value("#viewer-slice")) == int(before) + 1
+        assert np.abs(picture(page) - bare).mean() > 1
+
+        # On a slice where two networks differ, the outline changes with the network.
+        models = page.evaluate("brainsegViewer.patients[0].models")
+        differ = np.flatnonzero(np.array(models["unet"]["px"]) != models["resunet"]["px"])
+        assert len(differ)
+        page.check("#viewer-prediction")
+        page.fill("#viewer-slice", str(differ[0] + 1))
+        shots = []
+        for name in ("unet", "resunet"):
+            page.select_option("#viewer-model", name)
+            shots.append(picture(page))
+            assert models[name]["name"] in page.inner_text("#viewer-sentence")
+        assert np.abs(shots[0] - shots[1]).max() > 50
+        assert visit.faults == []
+
+
+def test_without_webgl_the_viewers_pictures_stay(browser, server):
+    with Visit(browser, server) as visit:
+        visit.page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
+        page = visit.open("viewer.html")
+        assert "no WebGL" in page.inner_text("#viewer [role=status]")
+        assert page.evaluate("[...document.querySelectorAll('#viewer img')].every(one => one.complete && one.naturalWidth)")
+        assert visit.faults == []
+
+
+# ---------------------------------------------------------------- the playground
+
+
+def test_the_playground_computes_what_the_package_computes(browser, server):
+    from brainseg import losses, metrics
+
+    states = [
+        {}, {"right": 0, "down": 0}, {"grow": 4}, {"grow": -6}, {"size": 2, "grow": 1}, {"right": 24, "down": -24, "size": 18},
+        {"right": 22}, {"prediction": False}, {"tumour": False}, {"tumour": False, "prediction": False}, {"size": 1, "grow": -10},
+    ]  # fmt: skip
+    with Visit(browser, server) as visit:
+        page = visit.open("playground.html")
+        start = page.evaluate("({size: 9, right: 3, down: 2, grow: 0, tumour: true, prediction: true})")
+        for state in states:
+            masks = page.evaluate(
+                """state => { brainsegPlayground.change(state);
+                    const {truth, prediction} = brainsegPlayground.masks(); return [[...truth], [...prediction]]; }""",
+                start | state,
+            )
+            truth, prediction = (np.array(mask, bool).reshape(64, 64) for mask in masks)
+            counts = metrics.confusion(truth, prediction)
+            pair = truth[None].astype("float32"), prediction[None].astype("float32")
+            expected = {
+                **{name: str(count) for name, count in counts._asdict().items()},
+                "dice": f"{metrics.dice(counts, empty=np.nan):.3f}",
+                "iou": f"{metrics.iou(counts, empty=np.nan):.3f}",
+                "hd95": f"{metrics.hd95_px(truth, prediction):.2f}",
+                "diceLoss": f"{float(losses.dice_loss(*pair)[0]):.3f}",
+                "negativeDice": f"{float(losses.negative_dice(*pair)[0]):.3f}",
+            }
+            shown = {one.get_attribute("data-score"): one.inner_text() for one in page.locator("[data-score]").all()}
+            shown = {name: text.replace("−", "-").replace("not defined", "nan") for name, text in shown.items()}
+            assert shown == expected, state
+        page.evaluate("start => brainsegPlayground.change(start)", start)
+        page.focus("#playground canvas")
+        for key in ("ArrowRight", "ArrowUp", "+"):
+            page.keyboard.press(key)
+        assert [page.input_value(f"#playground-{name}") for name in ("right", "down", "grow")] == ["4", "1", "1"]
+        assert visit.faults == []
