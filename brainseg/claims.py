@@ -93,7 +93,7 @@ def arm_run(root: str | Path, arm: str, budget: Budget, fold: int, split_seed: i
     return train_or_load(recipe, prepared, split)
 
 
-def test_patients(run: Run) -> pd.DataFrame:
+def score_test_patients(run: Run) -> pd.DataFrame:
     """One row per test patient, scored as one volume in the original frame.
 
     Returns
@@ -136,7 +136,7 @@ def compute(root: str | Path, budget: Budget, fold: int = 0, seed: int = 0) -> t
     Returns
     -------
     tables : dict of DataFrame
-        ``"patients"``: arm, seed and what :func:`test_patients` gives. ``"conventions"``: predictor, convention,
+        ``"patients"``: arm, seed and what :func:`score_test_patients` gives. ``"conventions"``: predictor, convention,
         honest, score; see :func:`score_conventions`.
     record : dict
         Parameters, seconds of training, and where all this comes from.
@@ -146,7 +146,7 @@ def compute(root: str | Path, budget: Budget, fold: int = 0, seed: int = 0) -> t
     for arm in ARMS:
         for training_seed in seeds:
             run = arm_run(root, arm, budget, fold, seed, training_seed)
-            patients.append(test_patients(run).assign(arm=arm, seed=training_seed))
+            patients.append(score_test_patients(run).assign(arm=arm, seed=training_seed))
             seconds[f"{arm}, seed {training_seed}"] = round(run.record["seconds"], 1)
             if (arm, training_seed) == (PRIMARY, seed):
                 scored = score_conventions(run, seed)
