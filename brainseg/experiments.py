@@ -14,7 +14,7 @@ from pathlib import Path
 from brainseg.cohort import find_cohort
 from brainseg.tables import write_tables
 
-EXPERIMENTS: dict[str, str] = {}
+EXPERIMENTS: dict[str, str] = {"claims": "brainseg.claims"}
 """Name of an experiment, and of its folder below ``results``, -> its module."""
 
 
