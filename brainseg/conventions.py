@@ -81,7 +81,7 @@ CONVENTIONS: dict[str, Callable[[Counts], float]] = {
 """Ways to score that are found in papers, notebooks and libraries. A batch has `BATCH_SIZE` slices."""
 
 HONEST = ("Dice per tumour slice", "Dice per volume")
-"""Those that no empty slice, no background and no smoothing lifts."""
+"""Those that this book reports. No empty slice, background or smoothing lifts them, and no large tumour outvotes the rest."""
 
 CROPPED_VOLUME, CROPPED_BATCH = "Dice per volume, in the cropped frame", "soft Dice per batch, in the cropped frame"
 

@@ -121,8 +121,8 @@ def inflation(scores: pd.Series, honest: tuple[str, ...]) -> Figure:
     ax.set(xlim=(0, 1.1), xlabel="score of the same predictions")
     ax.grid(axis="y", visible=False)
     handles = [
-        Patch(color=COLOURS["tumour"], label="nothing but tumour counts"),
-        Patch(color=COLOURS["no tumour"], label="found in the wild"),
+        Patch(color=COLOURS["tumour"], label="reported in this book"),
+        Patch(color=COLOURS["no tumour"], label="also found in the wild"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
