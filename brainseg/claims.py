@@ -1,9 +1,9 @@
 """The article's claim about contrast put to the test: six arms, one primary contrast, the same patients in all.
 
 The arms differ in preprocessing alone: same network, same budget, same slices in the same order. The article
-has no volume normalisation, no augmentation and no missing sequences drawn at random, so no arm has them
-either. Normalisation and changes of brightness in training are other remedies for a dark slice. With them, the
-question would no longer be what enhancing the contrast does in the article's pipeline.
+has no volume normalisation, no augmentation, no neighbouring slices and drops no pieces of a prediction, so no
+arm does either. Normalisation and changes of brightness in training are other remedies for a dark slice. With
+them, the question would no longer be what enhancing the contrast does in the article's pipeline.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def arm_run(
 
 
 def score_test_patients(run: Run) -> pd.DataFrame:
-    """One row per test patient, scored as one volume in the original frame.
+    """One row per test patient, scored as one volume in the original frame; no piece of a prediction is dropped.
 
     Returns
     -------

@@ -132,7 +132,8 @@ def score_conventions(run: Run, seed: int = 0) -> pd.DataFrame:
         U-Net is also scored in the frame that it was trained in, where what the crop cut off is forgotten.
     """
     rows = run.rows("test")
-    truth, patients = run.prepared.truth(rows), run.prepared.table["patient"].to_numpy()[rows]
+    everyone = run.prepared.table["patient"].to_numpy()
+    truth, patients = run.prepared.truth(rows), everyone[rows]
     predictions = {"U-Net": evaluation.predict(run, rows), **trivial_predictions(run)}
     scores = []
     for predictor, probability in predictions.items():
@@ -140,7 +141,7 @@ def score_conventions(run: Run, seed: int = 0) -> pd.DataFrame:
         scores += [(predictor, name, name in HONEST, float(score(counts))) for name, score in CONVENTIONS.items()]
     cropped = metrics.confusion(
         run.prepared.masks[rows] >= 128,
-        predict_images(run.model, run.prepared.images[rows]) >= evaluation.THRESHOLD,
+        predict_images(run.model, run.prepared.images, everyone, rows) >= evaluation.THRESHOLD,
         axis=(1, 2),
     )
     in_cropped_frame = {
