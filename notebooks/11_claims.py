@@ -187,13 +187,17 @@ main = comparisons.loc[claims.PRIMARY]
 n = int(main["patients"])
 
 
+def written(p_value):
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+
+
 def said(row):
     return claims.verdict(row["low"], row["high"], row["p_corrected"], n)
 
 
 lines = [
     f"**The primary contrast**: {claims.PRIMARY} changes Dice by **{main['mean']:+.3f}** "
-    + (f"(95 % interval {main['low']:+.3f} to {main['high']:+.3f}, p = {main['p']:.3f}), " if n > 1 else "(one patient, no interval), ")
+    + (f"(95 % interval {main['low']:+.3f} to {main['high']:+.3f}, {written(main['p'])}), " if n > 1 else "(one patient, no interval), ")
     + f"better on {int(main['better_on'])} of {n} patients: **{said(main)}**.",
     "",
     *(f"- {arm}: {row['mean']:+.3f}, {said(row)}." for arm, row in comparisons.drop(claims.PRIMARY).iterrows()),
@@ -342,7 +346,7 @@ else:
     count = len(networks)
     lines = [f"From {source}, {count} test patient{'s' if count > 1 else ''}:", ""]
     for label, row in pairs.iterrows():
-        lines.append(f"- **{label}**: {row['mean']:+.3f}, corrected p = {row['p_corrected']:.3f}, better on {row['better_on']} of {count}.")
+        lines.append(f"- **{label}**: {row['mean']:+.3f}, corrected {written(row['p_corrected'])}, better on {row['better_on']} of {count}.")
     of_resunet = pairs[pairs["first"] == "resunet"]
     significant = (of_resunet["p_corrected"] < claims.LARGEST_P) & (count >= claims.FEWEST_PATIENTS)
     better, worse = significant & (of_resunet["low"] > 0), significant & (of_resunet["high"] < 0)

@@ -1,11 +1,17 @@
 """The experiment on contrast and crop: its arms, its comparisons, and one run of it on a tiny cohort."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from brainseg import claims, conventions
 from brainseg.claims import ARMS, NEITHER, PRIMARY, compare, compare_arms, holm, mean_over_seeds, verdict
+from brainseg.cohort import FLAIR, index_cohort, read_patient
+from brainseg.conventions import CONVENTIONS
+from brainseg.runs import Run
 
 
 def test_the_arms_differ_in_contrast_and_crop_alone():
@@ -79,27 +85,80 @@ def test_a_verdict_takes_interval_p_value_and_patients(low, high, p_value, numbe
     assert verdict(low, high, p_value, number) == words
 
 
-@pytest.mark.slow
-def test_the_experiment_on_a_tiny_cohort(tiny_cohort_once, monkeypatch):
-    monkeypatch.setattr(claims, "ARMS", {arm: ARMS[arm] for arm in (NEITHER, PRIMARY)})
-    settings = {"image_size": 32, "filters": 2, "epochs": 1, "slices_per_epoch": 4, "seeds": 1}
-    tables, record = claims.compute(tiny_cohort_once, **settings)
-    table, scores = tables["patients"], tables["conventions"]
-    assert table.groupby("arm")["patient"].nunique().to_dict() == {NEITHER: 2, PRIMARY: 2}
-    assert (table.loc[table["arm"] == NEITHER, "lost_px"] == 0).all()
+class FlairAsProbability:
+    """In the place of a trained network: the brighter on FLAIR, the more likely tumour."""
+
+    input_shape = (None, 256, 256, 3)
+
+    def predict_on_batch(self, batch):
+        return batch[..., FLAIR : FLAIR + 1]
+
+    def evaluate(self, batches, **_):
+        return {"loss": 0.5, "iou": 0.25, "dice_coefficient": 0.4}
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What `compute` asks to be trained, arm after arm; nothing is."""
+    asked = []
+
+    def train_or_load(recipe, prepared, split):
+        asked.append((recipe, prepared.preprocessing, split))
+        record = {"seconds": 2.0}
+        return Run(FlairAsProbability(), recipe, prepared, split, pd.DataFrame(), record, prepared.folder)
+
+    monkeypatch.setattr(claims, "train_or_load", train_or_load)
+    return asked
+
+
+def test_the_experiment(tiny_cohort_once, asked):
+    made, record = claims.compute(
+        tiny_cohort_once, image_size=256, filters=2, epochs=1, slices_per_epoch=4, seeds=2, seed=5
+    )
+    recipes, preprocessings, splits = zip(*asked)
+    assert [p.contrast for p in preprocessings[::2]] == [settings["contrast"] for settings in ARMS.values()]
+    assert [recipe.seed for recipe in recipes] == [5, 6] * 6
+    assert len({str(replace(recipe, seed=0)) for recipe in recipes}) == 1, "an arm was trained in another way"
+    assert all(split.equals(splits[0]) for split in splits)
+    assert record["training_seconds"] == 24 and record["training_seeds"] == [5, 6]
+    cohort = index_cohort(tiny_cohort_once)
+    sides = {part: cohort.loc[splits[0] == part, "patient"].nunique() for part in ("test", "train", "validation")}
+    assert record["patients"] == sides
+    json.dumps(record)
+
+    table, scores = made["patients"], made["conventions"]
+    assert table.groupby(["arm", "seed"], sort=False).size().tolist() == [sides["test"]] * 12
     assert (table["tp"] + table["fn"] == table["tumour_px"]).all()
-    by_predictor = scores.groupby("predictor").size()
-    assert by_predictor["U-Net"] == len(conventions.CONVENTIONS) + 2
-    assert (by_predictor.drop("U-Net") == len(conventions.CONVENTIONS)).all()
-    nothing = scores[scores["predictor"] == "nothing"].set_index("convention")["score"]
-    # Three of five slices are empty in each test patient.
-    assert nothing["Dice per slice, empty counts as 1"] == pytest.approx(3 / 5) and nothing["Dice per volume"] == 0
+    # Without contrast and crop, at 256 pixels, the stand-in calls a pixel tumour where FLAIR is 128 or more.
+    for row in table[table["arm"] == NEITHER].itertuples():
+        images, masks = read_patient(cohort, row.patient)
+        bright = images[..., FLAIR] >= 128
+        assert row.dice == pytest.approx(2 * (bright & masks).sum() / (bright.sum() + masks.sum()))
+        assert row.lost_px == 0 and row.mean_flair == pytest.approx(images[..., FLAIR].mean())
+
     unet = scores[scores["predictor"] == "U-Net"].set_index("convention")["score"]
-    assert unet["Dice per volume"] == pytest.approx(table.loc[table["arm"] == PRIMARY, "dice"].mean())
-    assert record["patients"] == {"test": 2, "train": 3, "validation": 1}
-    assert {name: record[name] for name in ("image_size", "filters", "epochs", "slices_per_epoch")} == {
-        name: settings[name] for name in ("image_size", "filters", "epochs", "slices_per_epoch")
-    }
+    first = table[(table["arm"] == PRIMARY) & (table["seed"] == 5)]
+    assert unet["Dice per volume"] == pytest.approx(first["dice"].mean())
+    assert unet[conventions.CROPPED_BATCH] == 0.4
+    assert list(unet.index) == [*CONVENTIONS, conventions.CROPPED_VOLUME, conventions.CROPPED_BATCH]
+    by_name = scores.pivot(index="convention", columns="predictor", values="score")
+    # Three of five slices are empty in each test patient.
+    assert by_name.loc["Dice per slice, empty counts as 1", "nothing"] == pytest.approx(3 / 5)
+    assert by_name.loc["Dice per volume", "nothing"] == 0
+    tumour = cohort.loc[splits[0] == "test", "tumour_px"].sum()
+    frames = (splits[0] == "test").sum() * 256 * 256
+    assert by_name.loc["pixel accuracy", "everything"] == pytest.approx(tumour / frames)
+    assert by_name.loc["Dice of all pixels pooled", "everything"] == pytest.approx(2 * tumour / (frames + tumour))
+
+
+def test_the_usual_spot_is_as_large_as_a_middling_tumour_and_looks_at_no_test_slice(tiny_cohort_once, asked):
+    settings = {"image_size": 32, "filters": 2, "epochs": 1, "slices_per_epoch": 4, "fold": 0, "split_seed": 0, "seed": 0}
+    run = claims.arm_run(tiny_cohort_once, NEITHER, **settings)
+    spot = conventions.trivial_predictions(run)["the usual spot"]
+    training = run.prepared.table.iloc[run.rows("train")]
+    assert spot[0].sum() == int(training.loc[training["tumour_px"] > 0, "tumour_px"].median())
+    assert (spot == spot[0]).all() and len(spot) == len(run.rows("test"))
+    assert run.prepared.truth(run.rows("train")).any(axis=0)[spot[0]].all()
 
 
 def test_no_seed_is_no_experiment(tiny_cohort_once):
