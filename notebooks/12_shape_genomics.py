@@ -101,8 +101,8 @@ display(counted.style.format("{:.0f}", na_rep=""))
 deaths = with_images["death01"] if "death01" in with_images else pd.Series(dtype=float)
 display(
     Markdown(
-        f"{len(with_images)} patients have images here. Some codes are held by "
-        f"**{counted.drop(columns='missing').min().min():.0f}** patients only. "
+        f"{len(with_images)} patients have images here. The fewest that share a code are "
+        f"**{counted.drop(columns='missing').min().min():.0f}**. "
         + (
             f"`death01` is 1 for {int((deaths == 1).sum())} of {int(deaths.notna().sum())} patients. No time of follow-up is given, "
             "so nothing can be said about survival: who died late and who was watched for long look the same."
@@ -200,8 +200,8 @@ stretched = np.repeat(part, 4, axis=0)  # four times as thick
 print(f"as it is: {bevr:.6f}, stretched: {shape.bounding_ellipsoid_volume_ratio(stretched):.6f}")
 
 # %% [markdown]
-# That holds for the *true* smallest ellipsoid, which we compute ({cite:t}`khachiyan1996rounding`, {cite:t}`todd2007khachiyan`), and not for shortcuts
-# such as an ellipsoid along the axes of the voxels' scatter, blown up until it fits.
+# That holds for the *true* smallest ellipsoid, which we compute {cite:p}`khachiyan1996rounding,todd2007khachiyan`, and not for every shortcut:
+# half-axes that are read off along the main directions of the tumour change with the spacing, because the directions do.
 #
 # It does not follow that the *number* of slices is harmless. A tumour in three thick slices is a stack of three plates.
 # {numref}`fig-shape-slices` cuts the same ball into more and more slices.
@@ -353,7 +353,7 @@ if synthetic:
         " On simulated patients there is a **positive control** too: the tumours of each `RNASeqCluster` were grown by other rules, and all other codes are random. "
         f"After Holm's correction {int((rna['holm'] < 0.05).sum())} of {len(rna)} features differ between the RNASeq clusters "
         f"({', '.join(rna.loc[rna['holm'] < 0.05, 'feature'].str.upper()) or 'none'}), and {int((rest['holm'] < 0.05).sum())} of the other {len(rest)} pairs do. "
-        f"What was built in and not found was missed for want of patients: there are {len(drawn_by_hand)}."
+        f"A feature that is built in and not found may be too weak for {len(drawn_by_hand)} patients, or may not be what the growth changes."
     )
 display(Markdown(text))
 
@@ -396,7 +396,7 @@ else:
 # We ask twice. First, **do the features agree**, patient by patient? {numref}`fig-shape-agreement` shows differences against means {cite:p}`bland1986`, with the bias and the limits between which 95 % of the differences
 # should lie. The {term}`ICC` {cite:p}`shrout1979` is 1 where both sources always give the same number, and 0 where knowing one tells nothing of the other.
 
-# %% mystnb={"figure": {"name": "fig-shape-agreement", "caption": "Predicted against manual masks, one dot per patient: difference against mean, with bias (line) and limits of agreement (dashed). Without predictions the panels are empty."}, "image": {"alt": "Three panels of dots around a horizontal line, with a dashed line above and below."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-shape-agreement", "caption": "Predicted against manual masks, one dot per patient: difference against mean, with bias (line) and limits of agreement (dashed). Without predictions for two patients a note stands in its place."}, "image": {"alt": "Three panels of dots around a horizontal line, with a dashed line above and below."}} tags=["hide-input"]
 figures.bland_altman(features, others[0] if others else "none", results["agreement"])
 
 # %% tags=["hide-input"]
@@ -414,7 +414,7 @@ if len(agreement):
         )
     )
 else:
-    display(Markdown("**There is no second source of masks here**, so this question stays open in this edition."))
+    display(Markdown("**Fewer than two patients have a second mask here**, so this question stays open in this edition."))
 
 # %% [markdown]
 # Second, **does the link have the same strength?** Draw patients with replacement, take the effect size by both sources on the same draw, and
@@ -484,14 +484,22 @@ by_place = association.associations(
     measured_by_hand[["slices", "bevr"]], pd.DataFrame({"institution": pd.factorize(institution)[0]}, index=measured_by_hand.index)
 ).query("test == 'kruskal'").set_index("feature")
 of_slices = association.associations(measured_by_hand[["slices"]], known.to_frame()).query("test == 'kruskal'").iloc[0]
-display(
-    Markdown(
-        "The table has rank correlations of the features with size. "
-        f"Between institutions, the number of slices with tumour differs with an effect size of {by_place.loc['slices', 'effect']:.2f}, BEVR with {by_place.loc['bevr', 'effect']:.2f}. "
-        f"Between RNASeq clusters, the number of slices differs with {of_slices['effect']:.2f} (p = {readable(of_slices['p_value'])}). "
-        + ("**So the number of slices could carry a part of a link with BEVR.**" if of_slices["p_value"] < 0.05 else "That speaks against the number of slices as the cause of a link, and does not rule it out.")
+text = "The table has rank correlations of the features with size. "
+if by_place["effect"].notna().all():
+    text += (
+        f"Between institutions, the number of slices with tumour differs with an effect size of {by_place.loc['slices', 'effect']:.2f}, "
+        f"BEVR with {by_place.loc['bevr', 'effect']:.2f}. "
     )
-)
+if pd.notna(of_slices["p_value"]):
+    text += (
+        f"Between RNASeq clusters, the number of slices differs with {of_slices['effect']:.2f} (p = {readable(of_slices['p_value'])}). "
+        + (
+            "**So the number of slices could carry a part of a link with BEVR.**"
+            if of_slices["p_value"] < 0.05
+            else "No difference is shown, which does not rule the number of slices out."
+        )
+    )
+display(Markdown(text))
 
 # %% [markdown]
 # ## Take-away

@@ -194,6 +194,8 @@ def bland_altman(features: pd.DataFrame, source: str, agreement: pd.DataFrame, m
     agreement : DataFrame
         With ``source, feature, icc, bias, low, high``.
     """
+    if not (agreement["source"] == source).any():
+        return message("Fewer than two patients have both masks.")
     figure, axes = new_figure(1, 3, height=3.9)
     first, second = (features[features["source"] == name].set_index("patient") for name in (manual, source))
     for ax, feature in zip(axes, FEATURES, strict=True):
