@@ -81,10 +81,8 @@ def ellipsoid_slices(images: np.ndarray, part: np.ndarray, ellipsoid: Ellipsoid,
     for ax in axes.flat:
         ax.set_axis_off()
     rows, across = np.mgrid[: part.shape[1], : part.shape[2]]
-    pad = 8
-    top, left = (np.flatnonzero(part.any(axis=axes_))[0] - pad for axes_ in ((0, 2), (0, 1)))
-    bottom, right = (np.flatnonzero(part.any(axis=axes_))[-1] + pad for axes_ in ((0, 2), (0, 1)))
-    side = max(bottom - top, right - left)
+    middle = ellipsoid.centre[1:]
+    half = 2 + np.sqrt(np.diag(np.linalg.inv(ellipsoid.matrix)))[1:].max()  # the ellipsoid's own reach
     for ax, number in zip(axes.flat, chosen):
         show_slice(ax, images[number], f"slice {number + 1}", vmax=_white(images[number]))
         offset = np.stack([np.full(rows.shape, number), rows, across], axis=-1) - ellipsoid.centre
@@ -92,8 +90,7 @@ def ellipsoid_slices(images: np.ndarray, part: np.ndarray, ellipsoid: Ellipsoid,
         outline(ax, part[number], COLOURS["truth"])
         if inside.min() < 1:
             ax.contour(inside, levels=[1], colors=COLOURS["prediction"], linewidths=2)
-        middle = (top + bottom) / 2, (left + right) / 2
-        ax.set(xlim=(middle[1] - side / 2, middle[1] + side / 2), ylim=(middle[0] + side / 2, middle[0] - side / 2))
+        ax.set(xlim=(middle[1] - half, middle[1] + half), ylim=(middle[0] + half, middle[0] - half))
     outline_legend(figure, {"mask": COLOURS["truth"], "enclosing ellipsoid": COLOURS["prediction"]})
     return figure
 
