@@ -18,7 +18,7 @@ import pandas as pd
 
 from brainseg.cohort import FRAME
 from brainseg.contrast import CONTRASTS, enhance
-from brainseg.crop import MARGIN_PX, Box, crop_and_resize, head_silhouette, slice_box, square_box
+from brainseg.crop import MARGIN_PX, Box, crop_and_resize, crop_stages, head_silhouette, square_box
 from brainseg.crop import crop as cut
 from brainseg.provenance import code_digest
 
@@ -140,12 +140,15 @@ def boxes_and_images(images: np.ndarray, preprocessing: Preprocessing) -> tuple[
     if preprocessing.crop == "patient":
         boxes = [square_box(head, preprocessing.margin_px)] * len(images)
     elif preprocessing.crop == "slice":
-        boxes = [slice_box(image, preprocessing.margin_px) for image in images]
+        stages = [crop_stages(image) for image in images]
+        boxes = [one.box.widened(preprocessing.margin_px, FRAME) for one in stages]
     else:
         boxes = [Box.whole(images.shape[1:3])] * len(images)
     if preprocessing.normalise == "volume":
         images = normalise_volume(images, head)
-    if preprocessing.contrast != "none":
+    if preprocessing.contrast == "clahe" and preprocessing.crop == "slice" and preprocessing.normalise == "none":
+        images = np.stack([one.enhanced for one in stages])  # the article's own order: its boxes come after CLAHE
+    elif preprocessing.contrast != "none":
         images = np.stack([enhance(image, preprocessing.contrast) for image in images])
     return boxes, images
 
