@@ -53,7 +53,7 @@ def study_run(
     data : str or path
         As :func:`brainseg.cohort.find_cohort`.
     seed, image_size, contrast, crop, split_by, fold, filters, epochs, slices_per_epoch
-        As in :class:`Recipe`, :class:`brainseg.prepare.Preprocessing` and
+        As in :class:`Recipe`, :class:`brainseg.preprocessing.Preprocessing` and
         :func:`brainseg.splits.make_split`.
     """
     prepared = prepare(find_cohort(data), Preprocessing(image_size=image_size, contrast=contrast, crop=crop))

@@ -255,7 +255,7 @@ def compute(
     root : str or path
         From :func:`brainseg.cohort.find_cohort`.
     image_size, contrast, crop
-        As in :class:`brainseg.prepare.Preprocessing`.
+        As in :class:`brainseg.preprocessing.Preprocessing`.
     filters, epochs, slices_per_epoch
         As in :class:`brainseg.recipe.Recipe`.
     seeds : int
