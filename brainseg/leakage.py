@@ -175,7 +175,7 @@ def design(table: pd.DataFrame, fold: int = 0, seed: int = 0) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        Where a probe has a single slice, or the other patients are too few to stand in.
+        Where no test slice shows tumour, a probe has a single slice, or too few others can stand in.
     """
     side = split_by_patient(table, fold=fold, seed=seed)
     rng = np.random.default_rng([seed, fold])
@@ -183,6 +183,8 @@ def design(table: pd.DataFrame, fold: int = 0, seed: int = 0) -> pd.DataFrame:
     for _, rows in table[side == "test"].groupby("patient"):
         tested = deal_blocks(len(rows), rng)
         role[rows.index[~tested]] = "leaked"
+    if not (table["tumour_px"][role == "test"] > 0).any():
+        raise ValueError(f"none of the {(role == 'test').sum()} test slices shows tumour: take another fold or seed")
     role[_stand_ins(table, side, role == "leaked", rng)] = "stand-in"
     helpers = table["patient"].isin(table.loc[role == "stand-in", "patient"])
     role[helpers & (role == "common")] = "unused"
@@ -272,14 +274,14 @@ def compute(
         Settings, one entry a run, seconds of training, and :func:`brainseg.tables.origin`.
     """
     settings = {key: value for key, value in locals().items() if key != "root"}
+    if seeds < 1:
+        raise ValueError(f"seeds is {seeds}: at least one network an arm is needed")
     from brainseg import evaluation  # with Keras, which those who only read the tables do not need
     from brainseg.prepare import Preprocessing, prepare
     from brainseg.recipe import Recipe
     from brainseg.runs import train_or_load
     from brainseg.tables import origin
 
-    if seeds < 1:
-        raise ValueError(f"seeds is {seeds}: at least one network an arm is needed")
     prepared = prepare(root, Preprocessing(image_size=image_size, contrast=contrast, crop=crop))
     table = index_cohort(root)
     roles = design(table, fold, seed)

@@ -152,6 +152,11 @@ def test_too_few_others_are_refused(thin):
         leakage.design(thin)
 
 
+def test_a_test_without_tumour_is_refused_before_anything_is_trained(thin):
+    with pytest.raises(ValueError, match="none of the 1[0-9] test slices shows tumour: take another fold or seed"):
+        leakage.design(thin.assign(tumour_px=0))
+
+
 # ---------------------------------------------------------------- from slices to a conclusion
 
 
@@ -269,14 +274,14 @@ def test_without_seeds_there_is_nothing_to_compare(tiny_cohort_once):
         leakage.compute(tiny_cohort_once, seeds=0)
 
 
-def test_figures_draw_what_they_are_given(computed, by_hand):
-    _, _, found, _ = computed
+def test_figures_draw_what_they_are_given(cohort, by_hand):
+    roles = leakage.design(cohort)
     slices, patients = scored(leaky=0.7), leakage.score_patients(scored(leaky=0.7))
     (ax,) = figures.copies(leakage.copies_by_distance(by_hand)).axes
     assert [text.get_text() for text in ax.texts][0] == f"{leakage.copies_by_distance(by_hand)['dice'].iloc[0]:.2f}"
 
-    (ax,) = figures.blocks(found["design"]).axes
-    assert len(ax.patches) == found["design"]["role"].isin(["test", "leaked"]).sum()
+    (ax,) = figures.blocks(roles).axes
+    assert len(ax.patches) == roles["role"].isin(["test", "leaked"]).sum()
 
     by_arm = leakage.paired(patients)
     means = [f"{by_arm[arm].mean():.2f}" for arm in ("copy", "honest", "leaky")]
@@ -290,13 +295,3 @@ def test_figures_draw_what_they_are_given(computed, by_hand):
 
     image, mask = np.zeros((8, 8, 3), np.uint8), np.eye(8) > 0
     assert figures.copied(image, mask, image, mask, 1.0).axes[1].get_title() == "test slice: Dice 1.00"
-
-
-def test_figures_say_it_where_there_is_nothing_to_draw():
-    nothing = scored(0.7).iloc[:0]
-    for figure in (
-        figures.copies(pd.DataFrame(columns=["patient", "distance", "dice"])),
-        figures.arms(pd.DataFrame(columns=["copy", "honest", "leaky"]), "score"),
-        figures.distances(leakage.by_distance(nothing)),
-    ):
-        assert figure.axes[0].texts[0].get_text().startswith("There is no")

@@ -10,7 +10,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice
-from brainseg.figures.training import message
 from brainseg.leakage import FARTHEST
 
 ARM_COLOURS = {"copy": COLOURS["no tumour"], "honest": OKABE_ITO["blue"], "leaky": OKABE_ITO["vermillion"]}
@@ -45,8 +44,6 @@ def copies(by_distance: pd.DataFrame) -> Figure:
     by_distance : DataFrame
         From `brainseg.leakage.copies_by_distance`.
     """
-    if by_distance.empty:
-        return message("There is no slice with tumour to copy.")
     figure, ax = new_figure(height=4.2)
     for _, patient in by_distance.groupby("patient"):
         ax.plot(patient["distance"], patient["dice"], color=ARM_COLOURS["copy"], alpha=0.5, linewidth=0.8)
@@ -106,8 +103,6 @@ def arms(by_arm: pd.DataFrame, score: str) -> Figure:
     score : str
         What the axis says.
     """
-    if by_arm.empty:
-        return message("There is no patient with a score in every arm.")
     figure, ax = new_figure(height=4.6)
     order = list(ARM_NAMES)
     for _, row in by_arm.iterrows():
@@ -140,8 +135,6 @@ def distances(by_distance: pd.DataFrame) -> Figure:
     by_distance : DataFrame
         From `brainseg.leakage.by_distance`.
     """
-    if by_distance.empty:
-        return message("There is no test slice with tumour.")
     figure, (left, right) = new_figure(1, 2, height=4.4, width_ratios=(1.25, 1))
     for arm, name in ARM_NAMES.items():
         own = by_distance[by_distance["arm"] == arm]
