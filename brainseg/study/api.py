@@ -14,7 +14,7 @@ GROUPS = {
     ),
     "scores": ("Scores", "How good a mask is, per slice and per patient.", ["metrics", "evaluation", "conventions", "predict", "published"]),
     "figures": ("Figures", "Every picture of the book, as a function that returns a figure.", ["figures"]),
-    "study": ("The study", "Executed notebooks, kept tables, and this book.", ["study", "tables", "experiments", "claims", "provenance", "paths"]),
+    "study": ("The study", "Executed notebooks, kept tables, and this book.", ["study", "tables", "experiments", "leakage", "claims", "provenance", "paths"]),
 }
 """By page: its title, a sentence, and the modules or subpackages that it holds. What nobody names goes on the last page."""
 
