@@ -28,6 +28,21 @@
 # The promise is tested on the masks of the whole cohort, later test patients included. No network has been trained, selected
 # or scored on test patients before {doc}`chapter 8 <08_compare>`.
 
+# %% tags=["install", "remove-cell"]
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("brainseg") is None:  # as in Colab
+    repository = ""  # the project's address: whoever writes the .ipynb fills it in, where git knows it
+    if not repository:
+        raise ModuleNotFoundError(
+            "The package brainseg is missing. In a copy of the project run: python -m pip install -e ., then restart the kernel."
+        )
+    package = f"brainseg @ git+{repository}"
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+    print("Installed. If a later cell fails, restart the kernel once: other versions may have been loaded already.")
+
 # %% tags=["parameters"]
 data = "phantom"  # "phantom", "kaggle", or a folder in Kaggle's layout
 seed = 0

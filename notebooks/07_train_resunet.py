@@ -22,6 +22,21 @@
 # - **It takes** about 15 minutes to read. The training itself takes a few minutes on a laptop.
 # :::
 
+# %% tags=["install", "remove-cell"]
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("brainseg") is None:  # as in Colab
+    repository = ""  # the project's address: whoever writes the .ipynb fills it in, where git knows it
+    if not repository:
+        raise ModuleNotFoundError(
+            "The package brainseg is missing. In a copy of the project run: python -m pip install -e '.[networks]', then restart the kernel."
+        )
+    package = f"brainseg[networks] @ git+{repository}"
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+    print("Installed. If a later cell fails, restart the kernel once: other versions may have been loaded already.")
+
 # %% tags=["parameters"]
 data = "phantom"  # "phantom", "kaggle", or a folder in Kaggle's layout
 seed = 0

@@ -25,6 +25,21 @@
 # Every number on this page comes from the tables in `results/reference/`, whatever cohort the other pages were executed on.
 # `make reproduce` computes them again from the kept weights and the real slices.
 
+# %% tags=["install", "remove-cell"]
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("brainseg") is None:  # as in Colab
+    repository = ""  # the project's address: whoever writes the .ipynb fills it in, where git knows it
+    if not repository:
+        raise ModuleNotFoundError(
+            "The package brainseg is missing. In a copy of the project run: python -m pip install -e '.[networks]', then restart the kernel."
+        )
+    package = f"brainseg[networks] @ git+{repository}"
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+    print("Installed. If a later cell fails, restart the kernel once: other versions may have been loaded already.")
+
 # %% tags=["parameters"]
 seed = 0  # of the bootstrap
 

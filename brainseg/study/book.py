@@ -18,7 +18,7 @@ from brainseg.paths import build_folder
 from brainseg.study.api import write_api
 from brainseg.study.execute import PACKAGE, Edition
 from brainseg.study.landing import fill_landing
-from brainseg.study.notebooks import StudyError
+from brainseg.study.notebooks import StudyError, repository_address, with_address
 from brainseg.study.status import banner, status_page
 from brainseg.study.viewer import take_patients, viewer_page, write_viewer
 
@@ -108,8 +108,10 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
 def published(notebook: NotebookNode, root: Path) -> NotebookNode:
     """An executed notebook as the book shows it.
 
-    With the banner below its title; without lines on stderr, timings of cells, and places on this machine.
+    With the banner below its title and the repository's address; without lines on stderr, timings of cells, and places
+    on this machine.
     """
+    notebook = with_address(notebook, repository_address(root))
     record = notebook.metadata["brainseg"]
     given = notebook.metadata.pop("papermill", {}).get("parameters", {})
     for cell in notebook.cells:
@@ -165,18 +167,3 @@ def configuration(root: Path, repository: str | None) -> dict:
                 "colab_url": "https://colab.research.google.com",
             }
     return config
-
-
-def repository_address(root: Path) -> str | None:
-    """The repository's web address: ``BRAINSEG_REPOSITORY``, else git's remote ``origin`` where that is on the web."""
-    address = os.environ.get("BRAINSEG_REPOSITORY")
-    if address is None:
-        try:
-            command = ["git", "-C", str(root), "remote", "get-url", "origin"]
-            address = subprocess.run(command, capture_output=True, text=True).stdout
-        except OSError:  # no git on this machine
-            return None
-    address = re.sub(r"^(?:ssh://)?git@([^:/]+)[:/]", r"https://\1/", address.strip())
-    address = re.sub(r"//[^/@]*@", "//", address)  # a name or a token before the host is nobody's business
-    address = address.removesuffix("/").removesuffix(".git")
-    return address if address.startswith("https://") else None

@@ -9,6 +9,9 @@ from __future__ import annotations
 import ast
 import difflib
 import io
+import os
+import re
+import subprocess
 from pathlib import Path
 
 import jupytext
@@ -52,8 +55,34 @@ def read_source(path: Path) -> NotebookNode:
     return notebook
 
 
+def with_address(notebook: NotebookNode, address: str | None) -> NotebookNode:
+    """A copy whose cell tagged ``install`` knows where to install the package from; without an address it says how."""
+    copy = nbformat.from_dict(notebook)
+    for cell in copy.cells:
+        if "install" in cell.metadata.get("tags", []):
+            cell.source = re.sub(r'(?m)^( *repository = )"[^"]*"', rf'\1"{address or ""}"', cell.source)
+    return copy
+
+
+def repository_address(root: Path) -> str | None:
+    """The repository's web address: ``BRAINSEG_REPOSITORY``, else git's remote ``origin`` where that is on the web."""
+    address = os.environ.get("BRAINSEG_REPOSITORY")
+    if address is None:
+        try:
+            command = ["git", "-C", str(root), "remote", "get-url", "origin"]
+            address = subprocess.run(command, capture_output=True, text=True).stdout
+        except OSError:  # no git on this machine
+            return None
+    address = re.sub(r"^(?:ssh://)?git@([^:/]+)[:/]", r"https://\1/", address.strip())
+    address = re.sub(r"//[^/@]*@", "//", address)  # a name or a token before the host is nobody's business
+    address = address.removesuffix("/").removesuffix(".git")
+    return address if address.startswith("https://") else None
+
+
 def pair(folder: Path) -> list[Path]:
     """Write the paired ``.ipynb`` of every source in `folder`, where it is missing or differs.
+
+    The pairs differ from their sources in one thing: they know the repository's address, where there is one.
 
     Returns
     -------
@@ -61,8 +90,10 @@ def pair(folder: Path) -> list[Path]:
         The files that were written.
     """
     written = []
+    address = repository_address(folder.parent)
     for source in find_notebooks(folder).values():
-        text = nbformat.writes(_without_jupytext_version(read_source(source)), indent=1) + "\n"
+        notebook = with_address(_without_jupytext_version(read_source(source)), address)
+        text = nbformat.writes(notebook, indent=1) + "\n"
         paired = source.with_suffix(".ipynb")
         if paired.exists() and paired.read_text(encoding="utf-8") == text:
             continue
@@ -83,7 +114,7 @@ def unpaired(folder: Path) -> list[str]:
             continue
         notebook = nbformat.read(paired, as_version=4)
         try:
-            compare_notebooks(notebook, read_source(source), fmt="py:percent")
+            compare_notebooks(with_address(notebook, None), read_source(source), fmt="py:percent")
         except NotebookDifference as difference:
             problems.append(f"{paired.name} differs from {source.name}: {str(difference).strip().splitlines()[0]}")
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]

@@ -21,7 +21,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from brainseg.paths import build_folder, write_atomically
-from brainseg.study.notebooks import StudyError, find_notebooks, read_source
+from brainseg.study.notebooks import StudyError, find_notebooks, read_source, repository_address, with_address
 
 ARCHIVE = "brainseg-student.zip"
 NOTE = (
@@ -62,9 +62,9 @@ def make_student_edition(root: Path, folder: Path | None = None) -> Path:
         On a solution that cannot be turned into a stub.
     """
     folder = build_folder() / "student" if folder is None else folder
-    texts = {"README.md": READ_ME}
+    texts, address = {"README.md": READ_ME}, repository_address(root)
     for name, source in find_notebooks(root / "notebooks").items():
-        notebook = student_notebook(read_source(source), name)
+        notebook = with_address(student_notebook(read_source(source), name), address)
         texts[f"{name}.ipynb"] = nbformat.writes(notebook, indent=1) + "\n"
     for name, text in texts.items():
         with write_atomically(folder / name) as part:

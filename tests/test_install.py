@@ -1,0 +1,104 @@
+"""Where a notebook may be opened: Colab, Binder, a bare JupyterLab, and for chapters 1 to 4 without any networks."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+
+import pytest
+from packaging.requirements import Requirement
+from test_requirements import PINNED, ROOT, imported, normal
+
+from brainseg.study import pair
+from brainseg.study.notebooks import find_notebooks, read_source, unpaired, with_address
+
+SOURCES = {name: read_source(path) for name, path in find_notebooks(ROOT / "notebooks").items()}
+WITHOUT_NETWORKS = [name for name in SOURCES if name < "05"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+CORE = [Requirement(line) for line in PROJECT["dependencies"]]
+NETWORKS = [Requirement(line) for line in PROJECT["optional-dependencies"]["networks"]]
+
+
+def install_cell(name, address=None):
+    return with_address(SOURCES[name], address).cells[1]
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_first_cell_installs_the_package_where_it_is_missing(name, monkeypatch, capsys):
+    ran = []
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: ran.append(command))
+    cell = install_cell(name)
+    assert cell.metadata["tags"] == ["install", "remove-cell"], "the cell below the title is not the one that installs"
+    exec(cell.source, {})
+    assert not ran, "the package is here, and it installs"
+    monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install -e .*restart the kernel"):
+        exec(cell.source, {})
+    assert not ran
+    exec(install_cell(name, "https://example.org/someone/study").source, {})
+    (command,) = ran
+    extra = "" if name in WITHOUT_NETWORKS else "[networks]"
+    assert command == [sys.executable, "-m", "pip", "install", "--quiet", f"brainseg{extra} @ git+https://example.org/someone/study"]
+    assert "restart the kernel" in capsys.readouterr().out
+
+
+def test_chapters_1_to_4_import_no_networks():
+    lines = []
+    for name in WITHOUT_NETWORKS:
+        for cell in SOURCES[name].cells:
+            if cell.cell_type == "code":
+                lines += [ast.unparse(n) for n in ast.parse(cell.source).body if isinstance(n, ast.Import | ast.ImportFrom)]
+    assert len(WITHOUT_NETWORKS) == 4 and any("brainseg.metrics" in line for line in lines)
+    blocked = 'import sys\nsys.modules["tensorflow"] = sys.modules["keras"] = None\n'
+    done = subprocess.run([sys.executable, "-c", blocked + "\n".join(lines)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    done = subprocess.run([sys.executable, "-c", blocked + "import brainseg.models"], capture_output=True, text=True)
+    assert "ModuleNotFoundError" in done.stderr, "the block does not block"
+
+
+def test_the_package_declares_what_it_and_the_notebooks_import():
+    distributions = packages_distributions()
+    declared = {normal(requirement.name) for requirement in (*CORE, *NETWORKS)}
+    study = {path.stem for path in (ROOT / "brainseg" / "study").glob("*.py")}
+    used = set(imported("notebooks")) | {name for folder in ("cohort", "phantom", "figures") for name in imported(f"brainseg/{folder}")}
+    for path in (ROOT / "brainseg").glob("[a-z]*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                used |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                used.add(node.module.partition(".")[0])
+    used -= {"brainseg", "IPython", *sys.stdlib_module_names, *study}  # where a notebook runs, there is IPython
+    for name in used:
+        own = {normal(one) for one in distributions.get(name, [])}
+        assert declared & own, f"pyproject.toml does not name the package of {name}"
+    assert not {"tensorflow", "keras", "jupyter-book", "pytest", "ipykernel"} & {normal(r.name) for r in CORE}
+
+
+def test_the_bounds_hold_the_pins():
+    for requirement in (*CORE, *NETWORKS):
+        assert requirement.specifier.contains(PINNED[requirement.name]), f"{requirement} is not what requirements.txt pins"
+
+
+def test_binder_takes_the_pins():
+    lines = [line for line in (ROOT / "binder" / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
+    assert lines[:2] == ["-c ../requirements.txt", "-e ."]
+    names = {}
+    for line in lines[2:]:
+        requirement = Requirement(line)
+        names[requirement.name.removesuffix("-cpu")] = requirement.specifier
+    assert set(names) == {requirement.name for requirement in NETWORKS}
+    assert str(names["tensorflow"]) == f"=={PINNED['tensorflow']}"
+
+
+def test_a_pair_knows_the_address_and_is_a_pair_still(tmp_path, monkeypatch):
+    monkeypatch.setenv("BRAINSEG_REPOSITORY", "https://example.org/someone/study")
+    (tmp_path / "01_explore.py").write_text((ROOT / "notebooks" / "01_explore.py").read_text(encoding="utf-8"), encoding="utf-8")
+    (written,) = pair(tmp_path)
+    assert re.search(r'repository = \\"https://example.org/someone/study\\"', written.read_text(encoding="utf-8"))
+    assert unpaired(tmp_path) == [] and pair(tmp_path) == []
+    assert "example.org" not in install_cell("01_explore").source
