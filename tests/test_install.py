@@ -64,16 +64,8 @@ def test_chapters_1_to_4_import_no_networks():
 def test_the_package_declares_what_it_and_the_notebooks_import():
     distributions = packages_distributions()
     declared = {normal(requirement.name) for requirement in (*CORE, *NETWORKS)}
-    study = {path.stem for path in (ROOT / "brainseg" / "study").glob("*.py")}
-    used = set(imported("notebooks")) | {name for folder in ("cohort", "phantom", "figures") for name in imported(f"brainseg/{folder}")}
-    for path in (ROOT / "brainseg").glob("[a-z]*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                used |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                used.add(node.module.partition(".")[0])
-    used -= {"brainseg", "IPython", *sys.stdlib_module_names, *study}  # where a notebook runs, there is IPython
-    for name in used:
+    used = {*imported("notebooks"), *imported("brainseg", but=("study", "__main__.py"))}
+    for name in used - {"brainseg", "IPython", *sys.stdlib_module_names}:  # where a notebook runs, there is IPython
         own = {normal(one) for one in distributions.get(name, [])}
         assert declared & own, f"pyproject.toml does not name the package of {name}"
     assert not {"tensorflow", "keras", "jupyter-book", "pytest", "ipykernel"} & {normal(r.name) for r in CORE}

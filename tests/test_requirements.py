@@ -20,13 +20,15 @@ def normal(name):
     return name.lower().replace("_", "-")
 
 
-def imported(folder):
-    """Top-level modules that the files of a folder import, wherever in the file."""
+def imported(folder, but=()):
+    """Top-level modules that the files of a folder import, wherever in the file; `but` names parts to pass over."""
     for path in (ROOT / folder).rglob("*.py"):
+        if set(path.relative_to(ROOT).parts) & set(but):
+            continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 yield from (alias.name.partition(".")[0] for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
+            elif isinstance(node, ast.ImportFrom) and not node.level:
                 yield node.module.partition(".")[0]
 
 
