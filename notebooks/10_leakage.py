@@ -22,6 +22,21 @@
 # - **It takes** about 15 minutes.
 # :::
 
+# %% tags=["install", "remove-cell"]
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("brainseg") is None:  # as in Colab
+    repository = ""  # the project's address: whoever writes the .ipynb fills it in, where git knows it
+    if not repository:
+        raise ModuleNotFoundError(
+            "The package brainseg is missing. In a copy of the project run: python -m pip install -e '.[networks]', then restart the kernel."
+        )
+    package = f"brainseg[networks] @ git+{repository}"
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+    print("Installed. If a later cell fails, restart the kernel once: other versions may have been loaded already.")
+
 # %% tags=["parameters"]
 data = "phantom"  # "phantom", "kaggle", or a folder in Kaggle's layout
 seed = 0  # of the splits; the networks have seeds 0, 1, ...
@@ -269,15 +284,50 @@ display(Markdown(f"> {leakage.conclusion(patients, seed=seed)}"))
 #
 # ## Exercises
 #
-# 1. **Recall.** Why does the honest arm get other slices in the place of the leaked ones?
-# 2. **Compute.** On how many probe patients did the leaky arm do better? How often would a fair coin do at least as well?
-# 3. **Try.** Let the copy take the union of the nearest training slices on both sides. Is it better than the nearest alone?
-# 4. **Open.** How would you find out that a published score comes from a split by slice, if the article does not say so?
+# **1. Recall.** Why does the honest arm get other slices in the place of the leaked ones?
+#
+# **2. Compute.** On how many probe patients did the leaky arm do better? How often would a fair coin do at least as well? Complete the function, and use it on `leakage.paired(patients)`.
 
 # %% tags=["solution", "hide-cell"]
-# Exercise 2: a sign test, counted by hand.
+def coin_chance(better, compared):
+    """Probability that a fair coin shows heads at least as often: a sign test, counted by hand.
+
+    Parameters
+    ----------
+    better : int
+        On how many patients one arm did better.
+    compared : int
+        How many patients were compared.
+
+    Returns
+    -------
+    float
+    """
+    return sum(comb(compared, heads) for heads in range(better, compared + 1)) / 2**compared
+
+
 by_arm = leakage.paired(patients)
-better, compared = int((by_arm["leaky"] > by_arm["honest"]).sum()), len(by_arm)
-at_least = sum(comb(compared, heads) for heads in range(better, compared + 1)) / 2**compared
-assert 0 < at_least <= 1
-f"better on {better} of {compared}; a coin does as well with probability {at_least:.3f}"
+ahead = int((by_arm["leaky"] > by_arm["honest"]).sum())
+f"better on {ahead} of {len(by_arm)}; a coin does as well with probability {coin_chance(ahead, len(by_arm)):.3f}"
+
+# %% tags=["check", "hide-cell"]
+answer = coin_chance(2, 2)
+assert answer is not None, "The function returns nothing yet. `comb(n, k)` counts the ways to get k heads in n tosses, of 2 ** n ways in all."
+assert answer == 0.25, f"Two heads in two tosses come up with a probability of 0.25, and not {answer}."
+assert coin_chance(1, 2) == 0.75, "At least one head in two tosses: one head (0.5) or two (0.25). Add all counts from `better` up."
+assert coin_chance(0, 3) == 1, "At least 0 heads in three tosses is certain."
+print("Right.")
+
+# %% [markdown]
+# **3. Try.** Let the copy take the union of the nearest training slices on both sides. Is it better than the nearest alone?
+#
+# **4. Open.** How would you find out that a published score comes from a split by slice, if the article does not say so?
+
+# %% [markdown] tags=["solution"]
+# :::{dropdown} Answers in words
+# **1.** Without them it would train on fewer slices. Then nobody could tell whether the other arm gains by the leak or by the larger training set.
+#
+# **3.** The union is larger than either mask, so it finds more of the tumour and adds more false alarms. Which wins depends on how fast the outline changes from slice to slice. Score it with `metrics.confusion` and `metrics.dice`.
+#
+# **4.** Look for signs: numbers of slices but none of patients, a test share that cuts patients apart, scores above the agreement of two readers, code that shuffles a list of files. If code and data are public, split by patient and run it again.
+# :::

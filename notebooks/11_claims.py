@@ -27,6 +27,21 @@
 # It says that ResUNet performs best. And it concludes that its score is not high because of the empty slices.
 # Each of these can be tested. None needs a better network than the article's, only a comparison.
 
+# %% tags=["install", "remove-cell"]
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("brainseg") is None:  # as in Colab
+    repository = ""  # the project's address: whoever writes the .ipynb fills it in, where git knows it
+    if not repository:
+        raise ModuleNotFoundError(
+            "The package brainseg is missing. In a copy of the project run: python -m pip install -e '.[networks]', then restart the kernel."
+        )
+    package = f"brainseg[networks] @ git+{repository}"
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+    print("Installed. If a later cell fails, restart the kernel once: other versions may have been loaded already.")
+
 # %% tags=["parameters"]
 data = "phantom"  # "phantom", "kaggle", or a folder in Kaggle's layout
 seed = 0
@@ -373,14 +388,48 @@ display(Markdown(text))
 #
 # ## Exercises
 #
-# 1. **Recall.** Why is the p value of the primary contrast not corrected, and when would that be cheating?
-# 2. **Compute.** Which convention gives the smallest share of its range to the network: (U-Net minus nothing) / (1 minus nothing)?
-# 3. **Try.** Run this notebook with `arms_seeds = 3`. How far apart are the seeds of one arm, next to the differences between the arms?
-# 4. **Open.** Design the comparison that would change your mind about contrast. What is its one primary contrast?
+# **1. Recall.** Why is the p value of the primary contrast not corrected, and when would that be cheating?
+#
+# **2. Compute.** Let the score of *nothing* be the zero of the scale. Complete the function, and use it on U-Net by every convention. Which convention leaves the network least?
 
 # %% tags=["solution", "hide-cell"]
-# Exercise 2: what is left of each score once "nothing" is the zero.
-room = 1 - by_predictor["nothing"]
-share = ((by_predictor["U-Net"] - by_predictor["nothing"]) / room.where(room > 0)).dropna()
-assert np.isclose(share["Dice per volume"], by_predictor.loc["Dice per volume", "U-Net"])
-share.sort_values().round(3)
+def above_nothing(score, nothing):
+    """What is left of a score if a prediction that finds nothing is the zero of the scale.
+
+    Parameters
+    ----------
+    score, nothing : float
+        Scores by the same convention, at most 1.
+
+    Returns
+    -------
+    float
+        1 for a perfect score, 0 for that of nothing, negative below it; NaN where nothing is perfect already.
+    """
+    return (score - nothing) / (1 - nothing) if nothing < 1 else np.nan
+
+
+left = {name: above_nothing(row["U-Net"], row["nothing"]) for name, row in by_predictor.iterrows()}
+pd.Series(left).dropna().sort_values().round(3)
+
+# %% tags=["check", "hide-cell"]
+answer = above_nothing(0.9, 0.8)
+assert answer is not None, "The function returns nothing yet. How far is it from the score of nothing to the best score? How much of this way was made?"
+assert np.isclose(answer, 0.5), f"From 0.8 to 1 it is 0.2, and 0.9 is half of the way: 0.5, and not {answer:.3f}."
+assert np.isclose(above_nothing(0.7, 0.8), -0.5), "Below the score of nothing the result is negative."
+assert np.isnan(above_nothing(1.0, 1.0)), "Where nothing scores 1 already, there is no way to go: return np.nan."
+print("Right.")
+
+# %% [markdown]
+# **3. Try.** Run this notebook with `arms_seeds = 3`. How far apart are the seeds of one arm, next to the differences between the arms?
+#
+# **4. Open.** Design the comparison that would change your mind about contrast. What is its one primary contrast?
+
+# %% [markdown] tags=["solution"]
+# :::{dropdown} Answers in words
+# **1.** It was named before the results were seen, so it had one chance to be wrong. It is cheating when the "primary" comparison is chosen afterwards, because it came out best.
+#
+# **3.** Take the spread of the seeds within an arm as the unit. A difference between arms that is smaller than this spread says nothing about contrast or crop.
+#
+# **4.** For example: the same network and crop, with CLAHE and without, on as many patients as the spread of the differences demands, with several seeds each, and with the dark patients named beforehand. One primary contrast: CLAHE minus none, Dice per volume, over patients.
+# :::

@@ -25,6 +25,21 @@
 # The masks of this data set were drawn for one question: does the shape of a tumour on {term}`FLAIR` tell its genomic subtype
 # {cite:p}`buda2019association`? A Dice was a means to that end. This chapter asks the question itself.
 
+# %% tags=["install", "remove-cell"]
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("brainseg") is None:  # as in Colab
+    repository = ""  # the project's address: whoever writes the .ipynb fills it in, where git knows it
+    if not repository:
+        raise ModuleNotFoundError(
+            "The package brainseg is missing. In a copy of the project run: python -m pip install -e '.[networks]', then restart the kernel."
+        )
+    package = f"brainseg[networks] @ git+{repository}"
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+    print("Installed. If a later cell fails, restart the kernel once: other versions may have been loaded already.")
+
 # %% tags=["parameters"]
 data = "phantom"  # "phantom", "kaggle", or a folder in Kaggle's layout
 seed = 0
@@ -512,13 +527,45 @@ display(Markdown(text))
 #
 # ## Exercises
 #
-# 1. **Recall.** Why is the AUC of the three features together cross-validated, and that of one feature not?
-# 2. **Compute.** Turn the large tumour's slice by 90 degrees and by 18. How much do ASD and MF change, and why at all?
-# 3. **Try.** Smooth the manual masks with a small opening. What happens to Dice, MF and BEVR?
-# 4. **Open.** Which test patients would you need to learn whether shape tells R2 in another hospital?
+# **1. Recall.** Why is the AUC of the three features together cross-validated, and that of one feature not?
+#
+# **2. Compute.** How likely is a finding where nothing is to be found? Complete the function, and use it for as many pairs as this chapter tests.
 
 # %% tags=["solution", "hide-cell"]
-# Exercise 2: a quarter turn maps pixels on pixels; the angles of ASD start elsewhere. Other turns draw the outline anew.
+def chance_of_any(tests, level=0.05):
+    """Probability that at least one of several tests falls below the level although nothing is there.
+
+    Parameters
+    ----------
+    tests : int
+        How many, independent of one another.
+    level : float
+        The p value below which one test counts as a finding.
+
+    Returns
+    -------
+    float
+    """
+    return 1 - (1 - level) ** tests
+
+
+pairs = len(NAMES) * len(CODES)
+print(f"{pairs} independent tests would give a finding by chance with a probability of {chance_of_any(pairs):.0%}")
+# The tests of this chapter are not independent, because patients, features and codes go together. The shuffled codes take care of that.
+
+# %% tags=["check", "hide-cell"]
+answer = chance_of_any(1, 0.2)
+assert answer is not None, "The function returns nothing yet. How likely is it that one test finds nothing? And that all of them find nothing?"
+assert np.isclose(answer, 0.2), f"A single test at 0.2 is wrong with a probability of 0.2, and not {answer:.3f}."
+assert not np.isclose(chance_of_any(2, 0.5), 1), "With two coins, heads at least once is not certain. Adding the levels counts double findings twice."
+assert np.isclose(chance_of_any(2, 0.5), 0.75), f"Two tests at 0.5 both stay silent with a probability of 0.25, so 0.75, and not {chance_of_any(2, 0.5):.3f}."
+print("Right.")
+
+# %% [markdown]
+# **3. Try.** Turn the large tumour's slice by 90 degrees and by 18. How much do ASD and MF change, and why at all?
+
+# %% tags=["solution", "hide-cell"]
+# A quarter turn maps pixels on pixels; the angles of ASD start elsewhere. Other turns draw the outline anew.
 from scipy import ndimage
 
 for degrees in (0, 90, 18):
@@ -526,9 +573,23 @@ for degrees in (0, 90, 18):
     r = shape.radii(turned)
     print(f"{degrees:2d} degrees: ASD {shape.angular_standard_deviation(r):.4f}, MF {shape.margin_fluctuation(r):.4f}")
 
-# Exercise 3
+# %% [markdown]
+# **4. Predict.** Smooth the manual masks with a small opening. What happens to Dice, MF and BEVR?
+
+# %% tags=["solution", "hide-cell"]
 opened = np.stack([ndimage.binary_opening(s, iterations=3) for s in mask])
 if opened.any():
     dice = 2 * (opened & mask).sum() / (opened.sum() + mask.sum())
     before, after = shape.shape_features(mask), shape.shape_features(opened)
     print(f"Dice {dice:.3f}; MF {before['mf']:.4f} to {after['mf']:.4f}; BEVR {before['bevr']:.3f} to {after['bevr']:.3f}")
+
+# %% [markdown]
+# **5. Open.** Which test patients would you need to learn whether shape tells R2 in another hospital?
+
+# %% [markdown] tags=["solution"]
+# :::{dropdown} Answers in words
+# **1.** Joining three features takes weights, and the weights are fitted to the patients. Scored on the same patients, they would look better than they are. One feature has no weight to fit.
+#
+# **5.** Patients of hospitals that had no part in this, with tissue that was measured in the same way, with and without R2 in the share that is met there. Their masks must come from the same rules, or from one network.
+# The feature, its direction and the number of patients are fixed before anyone looks.
+# :::

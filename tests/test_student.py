@@ -34,6 +34,9 @@ MISTAKES = {
     "hardest_patient": "return scores.mean(axis=1).idxmin()",
     "longest_gap": "return sum(missed)",
     "poorly_found": "return int((2 * patients['tp'] < patients['tp'] + patients['fp']).sum())",  # of what was called tumour
+    "coin_chance": "return comb(compared, better) / 2**compared",  # exactly, not at least
+    "above_nothing": "return score - nothing",
+    "chance_of_any": "return tests * level",
 }
 
 
