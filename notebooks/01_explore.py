@@ -383,7 +383,7 @@ else:
 # - The classes are unequal twice: most slices have no tumour, and most pixels of a tumour slice are none either.
 # - Brightness has no unit. It differs between patients of one institution, and between institutions.
 # - Some channels are copies. A network that is given three channels may in truth be given one.
-# - Every patient of the real cohort has a glioma, from one of a few hospitals. What we learn holds for such patients at most.
+# - Every patient of the real cohort has a {term}`glioma`, from one of a few hospitals. What we learn holds for such patients at most.
 
 # %% [markdown]
 # ## Exercises

@@ -77,7 +77,7 @@ print(len(patients), "patients,", len(table), "slices,",
 # %% [markdown]
 # ## The five steps
 #
-# The article names them: load, CLAHE, detect edges, dilate, find the contour and its extreme points. It gives no settings, so we choose:
+# The article names them: load, {term}`CLAHE`, detect edges, dilate, find the contour and its extreme points. It gives no settings, so we choose:
 # Canny's edges {cite:p}`canny1986` with thresholds 50 and 150 on the mean of the channels, one dilation by 3 x 3 pixels, and the
 # contour that encloses the largest area.
 

@@ -182,7 +182,7 @@ display(Markdown(
 #
 # Now the frames of the test patients. Four predictions are made from the truth, so we know what is wrong with each of them. The
 # fifth looks at the image: Otsu's threshold {cite:p}`otsu1979` separates the head from the air, and once more the bright part
-# of the head from the rest, on each patient's FLAIR volume.
+# of the head from the rest, on each patient's {term}`FLAIR` volume.
 
 # %%
 volumes = [read_patient(table, patient) for patient in test["patient"].unique()]

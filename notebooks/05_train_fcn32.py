@@ -83,7 +83,7 @@ if split_by != "patient":
     )
 
 # %% [markdown]
-# The parameters ask for slices without CLAHE, which the article uses.
+# The parameters ask for slices without {term}`CLAHE`, which the article uses.
 # [Chapter 2](02_contrast) measures what CLAHE does to the {term}`contrast-to-noise ratio`, and compares it with doing nothing.
 # A network can learn a curve of grey levels by itself, so the study starts from the plainer slices.
 # The article's way is one parameter away: `contrast = "clahe"`.
@@ -266,8 +266,8 @@ display(
 # ## Training
 #
 # Slices are normalised within the patient, cropped to the head, resized and augmented at random.
-# [The next chapter](06_train_unet) shows what the augmentation does.
-# The {term}`loss` is the sum of cross-entropy and Dice loss over the batch ([chapter 4](04_metrics)), and half of the slices drawn show tumour.
+# [The next chapter](06_train_unet) shows what the {term}`augmentation` does.
+# The {term}`loss` is the sum of cross-entropy and {term}`Dice` loss over the batch ([chapter 4](04_metrics)), and half of the slices drawn show tumour.
 # {term}`Adam` moves the weights: a descent along the slope of the loss that gives each weight a step of its own.
 # The steps grow for a short warm-up, then shrink along a {term}`cosine schedule`, so that the training settles.
 # After each {term}`epoch` the validation patients are scored, each as one {term}`volume`. The weights of the best epoch are kept.

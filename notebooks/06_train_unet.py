@@ -163,7 +163,7 @@ display(
 # Slices are normalised within the patient, cropped to the head and resized, as chapter 3 prepared them.
 # In training each slice is also moved, bent and mirrored at random, and its grey levels are stretched and bent a little,
 # each {term}`sequence` on its own, with some noise, as another scanner might have done.
-# Now and then FLAIR takes the place of a T1 sequence, as this data set does where one was not acquired.
+# Now and then {term}`FLAIR` takes the place of a {term}`T1` sequence, as this data set does where one was not acquired.
 # All this is {term}`augmentation`.
 # A tumour stays a tumour under all of that, so the network should learn not to mind.
 # The mask moves with its image, as {numref}`fig-unet-augmentation` shows.
@@ -207,7 +207,7 @@ display(parts.loc[["train", "validation", "test"]])
 #
 # ## Training
 #
-# The {term}`loss` is the sum of cross-entropy and Dice loss over the batch ([chapter 4](04_metrics)).
+# The {term}`loss` is the sum of cross-entropy and {term}`Dice` loss over the batch ([chapter 4](04_metrics)).
 # Half of the slices drawn show tumour.
 # {term}`Adam` moves the weights: a descent along the slope of the loss that gives each weight a step of its own.
 # The steps grow for a short warm-up, then shrink along a {term}`cosine schedule`.

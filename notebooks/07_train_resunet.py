@@ -16,7 +16,7 @@
 #
 # :::{admonition} In this chapter
 # :class: tip
-# - **You will** rebuild U-Net out of residual units, train it, and measure what each unit adds.
+# - **You will** rebuild U-Net out of {term}`residual units <residual unit>`, train it, and measure what each unit adds.
 # - **You will learn** why a layer that learns a *correction* trains more easily than one that learns everything.
 # - **You need** [the chapter on U-Net](06_train_unet).
 # - **It takes** about 15 minutes to read. The training itself takes a few minutes on a laptop.

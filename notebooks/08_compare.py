@@ -113,7 +113,7 @@ display(Markdown(f"In multiply-adds, the dearest network costs {work.max() / wor
 # ## The article's table
 #
 # The article shows its results as a picture of a table, which has not survived. Its text says only that the IoU
-# was near 1 and that ResUNet was best. So we make the table anew: loss, IoU and Dice on training, validation and
+# was near 1 and that ResUNet was best. So we make the table anew: loss, {term}`IoU` and {term}`Dice` on training, validation and
 # test slices, as `model.evaluate` gives them. That is in the cropped frame, softly, with smoothing, averaged over
 # batches. The article does not say how it scored, so this is our reading.
 

@@ -79,7 +79,7 @@ if split_by != "patient":
 # %% [markdown]
 # ## The article's worry
 #
-# The article's IoU came out near 1, and it asks the right question.
+# The article's {term}`IoU` came out near 1, and it asks the right question.
 # Most pixels are not tumour, and most slices hold none. Could the score come from them?
 #
 # Its test is to score the test slices in two groups.
@@ -198,7 +198,7 @@ else:
 #
 # **Right:** to look at tumour slices alone. A score over all slices mixes two questions.
 #
-# **Wrong:** to give the empty slices a Dice or an IoU at all.
+# **Wrong:** to give the empty slices a {term}`Dice` or an IoU at all.
 # Where there is no tumour, both are 0/0, and the smoothing in the formula decides what comes out ([chapter 4](04_metrics)).
 # On empty slices the question is another one: *does the network keep quiet?*
 #

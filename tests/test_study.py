@@ -77,6 +77,7 @@ if seed == 4:
 
     os._exit(1)
 '''
+RECORD = {"cohort": None, "parameters": {}, "executed": "2020-01-01", "seconds": 1.0, "profile": "smoke", "processor": "a machine"}
 TOC = "format: jb-book\nroot: intro\nchapters:\n- file: notebooks/01_first\n- file: notebooks/02_second\n- file: status\n"
 
 
@@ -228,6 +229,7 @@ def test_the_book(root, tmp_path):
     first = (site / "notebooks" / "01_first.html").read_text()
     assert "Real MRI slices" in first and "Cancer Imaging Archive" not in first  # its patients are not of TCGA
     assert 'alt="a line"' in first and "Fig. 1" in first and "epochs = 4" in re.sub("<[^>]*>", "", first)
+    assert "profile smoke, on " in first and "../status.html" in first
     assert "Synthetic" not in (site / "notebooks" / "02_second.html").read_text()
     status = (site / "status.html").read_text()
     assert "6 patients" in status and "First page" in status and "keras" in status
@@ -277,7 +279,7 @@ def test_places_are_hidden_in_texts_and_nowhere_else(tmp_path, monkeypatch):
         ),
     ]
     cells = [nbformat.v4.new_markdown_cell("# Title"), nbformat.v4.new_code_cell("read('/ho/y')", outputs=outputs_)]
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"brainseg": {"cohort": None}})
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"brainseg": RECORD})
     shown = published(notebook, Path("/ho/study")).cells[1]
     assert shown.source == "read('~/y')"
     assert shown.outputs[0].text == "in _build/runs, . and file://~/x.csv; '~'.\n"

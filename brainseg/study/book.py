@@ -19,7 +19,7 @@ from brainseg.study.api import write_api
 from brainseg.study.execute import PACKAGE, Edition
 from brainseg.study.landing import fill_landing
 from brainseg.study.notebooks import StudyError, repository_address, with_address
-from brainseg.study.status import banner, status_page
+from brainseg.study.status import banner, origin, status_page
 from brainseg.study.viewer import take_patients, viewer_page, write_viewer
 
 BINARY = re.compile(r"(image|audio|video)/(?!svg)|application/(pdf|octet-stream)")
@@ -95,6 +95,8 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
         write_viewer(patients, target / "_extra" / "viewer")
     fill_landing(target)
     write_api(PACKAGE, target / "api")
+    if (citation := root / "CITATION.cff").is_file():
+        shutil.copyfile(citation, target / "CITATION.cff")
     (target / "status.md").write_text(status_page(edition), encoding="utf-8")
     mathjax = Path(distribution("sphinx-mathjax-offline").locate_file("sphinx-mathjax-offline/static/mathjax"))
     for part in ("tex-mml-svg.js", "input/tex/extensions"):  # the rest serves other inputs, outputs and Node
@@ -121,7 +123,7 @@ def published(notebook: NotebookNode, root: Path) -> NotebookNode:
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
             if "injected-parameters" in cell.metadata.get("tags", []):
                 cell.source = cell.source.replace("# Parameters", "# Parameters of this edition", 1)
-    if text := banner(record):
+    if text := banner(record) + origin(record):
         title, _, rest = notebook.cells[0].source.partition("\n")
         notebook.cells[0].source = f"{title}\n\n{text}\n{rest}"
     places = {build_folder(): "_build", root: ".", Path.home(): "~"}

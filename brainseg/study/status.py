@@ -38,6 +38,16 @@ def banner(record: dict) -> str:
     )
 
 
+def origin(record: dict) -> str:
+    """A line below the banner, in MyST Markdown: where the numbers of a page come from."""
+    seed = record["parameters"].get("seed")
+    return (
+        f"\n\n*Where the numbers come from: this page was executed on {record['executed']} in {record['seconds']:.0f} s"
+        f"{'' if seed is None else f', seed {seed}'}, profile {record['profile']}, on {record['processor']}. "
+        "The [status page](../status.md) has the whole record.*\n"
+    )
+
+
 def status_page(edition: Edition) -> str:
     """A page in MyST Markdown: what each page was executed on, with what, and how long it took."""
     records = {name: edition.record(name) for name in edition.pages}
