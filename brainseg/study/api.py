@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 GROUPS = {
@@ -23,6 +24,7 @@ def write_api(package: Path, folder: Path) -> None:
     """Write the pages in MyST Markdown to `folder`, and ``index.md`` above them, for all modules of `package`."""
     folder.mkdir(parents=True)
     modules: dict[str, list[str]] = {page: [] for page in GROUPS}
+    fields: dict[str, list[str]] = {}
     places = {name: page for page, (_, _, names) in GROUPS.items() for name in names}
     for path in sorted(package.rglob("*.py")):
         parts = path.relative_to(package.parent).with_suffix("").parts
@@ -30,10 +32,12 @@ def write_api(package: Path, folder: Path) -> None:
             continue
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         modules[places.get(parts[1], list(GROUPS)[-1])].append(name)
+        tuples = re.findall(r"^class \w+\(NamedTuple\):\n((?:    .*\n|\n)+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        fields[name] = re.findall(r"^    (\w+):", "".join(tuples), re.MULTILINE)
     for page, (title, summary, names) in GROUPS.items():
         order = {name: place for place, name in enumerate(names)}
         found = sorted(modules[page], key=lambda name: (order.get(name.split(".")[1], len(order)), name))
-        sections = [f"## {name.removeprefix('brainseg.')}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n   :ignore-module-all:\n```\n" for name in found]
+        sections = [_section(name, fields[name]) for name in found]
         (folder / f"{page}.md").write_text(f"# {title}\n\n{summary}\n\n" + "\n".join(sections), encoding="utf-8")
     rows = [f"- {{doc}}`{title} <{page}>`: {summary}" for page, (title, summary, _) in GROUPS.items()]
     text = (
@@ -41,3 +45,10 @@ def write_api(package: Path, folder: Path) -> None:
         "docstrings of the code that made this book.\n\n" + "\n".join(rows) + "\n"
     )
     (folder / "index.md").write_text(text, encoding="utf-8")
+
+
+def _section(name: str, fields: list[str]) -> str:
+    """One module. The fields of its named tuples are left out: all that Python says of them is their number."""
+    options = [":members:", ":ignore-module-all:", *([f":exclude-members: {', '.join(fields)}"] if fields else [])]
+    lines = [f".. automodule:: {name}", *(f"   {option}" for option in options)]
+    return "\n".join([f"## {name.removeprefix('brainseg.')}", "", "```{eval-rst}", *lines, "```", ""])

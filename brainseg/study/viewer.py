@@ -53,7 +53,9 @@ def write_viewer(patients: list[dict], folder: Path) -> None:
                 "title": patient["title"],
                 "sequences": [sequence["name"] for sequence in patient["sequences"]],
                 "truth": patient["truth"]["px"],
-                "models": {name: {key: model[key] for key in ("name", "px", "slices", "dice")} for name, model in patient["models"].items()},
+                "models": {
+                    name: {key: model[key] for key in ("name", "px", "slices", "dice")} for name, model in patient["models"].items()
+                },
             }
         )
     text = f"window.brainsegViewer = {json.dumps({'patients': described, 'volumes': {}})};\n"
