@@ -213,9 +213,9 @@ def test_the_gap_by_distance_pools_what_is_far():
 @pytest.mark.parametrize(
     "slices, said",
     [
-        (scored(leaky=0.7), "the leak is worth +0.100 (95 % interval +0.098 to +0.101), a gain that no new patient"),
+        (scored(leaky=0.7), "the leak is worth +0.100 (95 % interval +0.098 to +0.101, p < 0.001), a gain that no new patient"),
         (scored(leaky=0.6), "does not show that the leak is worth anything"),
-        (scored(leaky=0.6, spread=0), "a difference of +0.000 (95 % interval +0.000 to +0.000), so this comparison does not"),
+        (scored(leaky=0.6, spread=0), "a difference of +0.000 (95 % interval +0.000 to +0.000, p = 1.000), so this comparison does not"),
         (scored(leaky=0.5), "did not flatter the networks but held them back"),
         (scored(leaky=0.7, patients=5), "from too few patients for a verdict"),
         (scored(leaky=0.7, patients=1), "a difference of +0.095, and a single patient gives no interval"),
