@@ -20,6 +20,7 @@ from brainseg.study.execute import PACKAGE, Edition
 from brainseg.study.landing import fill_landing
 from brainseg.study.notebooks import StudyError, repository_address, with_address
 from brainseg.study.status import banner, origin, status_page
+from brainseg.study.student import make_student_edition
 from brainseg.study.viewer import take_patients, viewer_page, write_viewer
 
 BINARY = re.compile(r"(image|audio|video)/(?!svg)|application/(pdf|octet-stream)")
@@ -97,6 +98,8 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
     write_api(PACKAGE, target / "api")
     if (citation := root / "CITATION.cff").is_file():
         shutil.copyfile(citation, target / "CITATION.cff")
+    if (target / "teach").is_dir():  # its first page offers the student edition
+        shutil.copy(make_student_edition(root), target / "teach")
     (target / "status.md").write_text(status_page(edition), encoding="utf-8")
     mathjax = Path(distribution("sphinx-mathjax-offline").locate_file("sphinx-mathjax-offline/static/mathjax"))
     for part in ("tex-mml-svg.js", "input/tex/extensions"):  # the rest serves other inputs, outputs and Node
