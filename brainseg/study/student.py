@@ -92,7 +92,7 @@ def student_notebook(notebook: NotebookNode, name: str) -> NotebookNode:
     for cell in student.cells:
         tags = cell.metadata.get("tags", [])
         if "solution" in tags:
-            cell.source = _stub(cell.source, name) if cell.cell_type == "code" else "*Your answer:*"
+            cell.source = _stub(cell.source, name) if cell.cell_type == "code" else "*Your answers: ...*"
         elif "check" in tags:
             body = textwrap.indent(cell.source, "    ")
             cell.source = f'try:\n{body}\nexcept AssertionError as hint:\n    print("Not yet.", hint)'
@@ -111,4 +111,4 @@ def _stub(solution: str, name: str) -> str:
             raise StudyError(f"{name}: the solution {function.name} needs a docstring, which the student edition keeps.")
         kept = lines[function.lineno - 1 : function.body[0].end_lineno]
         stubs.append("\n".join([*kept, "    ..."]))
-    return "\n\n\n".join(stubs) or "# Your code.\n..."
+    return "\n\n\n".join(stubs) or "# Your code: ..."
