@@ -124,8 +124,11 @@ def published(notebook: NotebookNode, root: Path) -> NotebookNode:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
-            if "injected-parameters" in cell.metadata.get("tags", []):
+            tags = cell.metadata.get("tags", [])
+            if "injected-parameters" in tags:
                 cell.source = cell.source.replace("# Parameters", "# Parameters of this edition", 1)
+            for tag in {"solution", "check"} & set(tags):  # what the reader clicks to see them
+                cell.metadata["mystnb"] = {"code_prompt_show": f"Show the {tag}", "code_prompt_hide": f"Hide the {tag}"}
     if text := banner(record) + origin(record):
         title, _, rest = notebook.cells[0].source.partition("\n")
         notebook.cells[0].source = f"{title}\n\n{text}\n{rest}"
