@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from brainseg.cohort import find_cohort
-from brainseg.tables import write_tables
+from brainseg.tables import log_test, write_tables
 
 EXPERIMENTS = {"claims": "brainseg.claims", "leakage": "brainseg.leakage", "shape": "brainseg.shape_study"}
 """Name of an experiment, and of its folder below ``results``, -> its module."""
@@ -48,4 +48,8 @@ def run_experiment(name: str, data: str | Path, settings: dict | None = None) ->
     if unknown := settings.keys() - set(known):
         raise ValueError(f"{name} has no setting {', '.join(sorted(unknown))}: choose from {', '.join(known)}")
     tables, record = compute(find_cohort(data), **settings)
-    return write_tables(name, tables, record)
+    folder = write_tables(name, tables, record)
+    if "patients" in tables and not record["cohort"]["synthetic"]:
+        scored = tables["patients"]["patient"].nunique()
+        log_test(f"experiment {name}", scored, None, record["commit"], "test patients scored by every network of the experiment")
+    return folder

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -85,6 +86,17 @@ def read_table(study: str, name: str) -> pd.DataFrame:
 def read_record(study: str) -> dict:
     """What produced a study's tables."""
     return json.loads((results_folder(study) / "record.json").read_text(encoding="utf-8"))
+
+
+def log_test(run: str, patients: int, slices: int | None, commit: str | None, why: str) -> Path:
+    """Write down that test patients of the real cohort were scored: one line more in ``results/reference/test_log.csv``."""
+    path = results_folder("reference") / "test_log.csv"
+    row = {"date": time.strftime("%Y-%m-%d", time.gmtime()), "run": run, "patients": patients, "slices": slices}
+    row |= {"commit": commit, "why": why}
+    before = [pd.read_csv(path)] if path.is_file() else []
+    with write_atomically(path) as part:
+        pd.concat([*before, pd.DataFrame([row])], ignore_index=True).astype({"slices": "Int64"}).to_csv(part, index=False)
+    return path
 
 
 def origin(table: pd.DataFrame) -> dict:

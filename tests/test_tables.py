@@ -55,3 +55,11 @@ def test_the_origin_names_cohort_commit_and_processor():
     assert record["cohort"] == {"fingerprint": "abc", "patients": 1, "slices": 2, "tumour_slices": 1, "synthetic": True}
     assert record["processor"] and set(record["versions"]) == {"python", "keras", "backend"}
     json.dumps(record)
+
+
+def test_every_look_at_test_patients_is_a_line_more(root):
+    tables.log_test("one", 18, 659, "abc", "why")
+    tables.log_test("two", 18, None, None, "why")
+    log = pd.read_csv(root / "results" / "reference" / "test_log.csv")
+    assert log["run"].tolist() == ["one", "two"] and log["patients"].tolist() == [18, 18]
+    assert log["slices"].iloc[0] == 659 and pd.isna(log["slices"].iloc[1])

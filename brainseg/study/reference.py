@@ -93,6 +93,7 @@ def score_reference(data: str) -> Path:
             tables[name].append(part)
         tables["test_log"].append(_log(folder.name, run, origin(table)["commit"]))
     joined = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items() if parts}
+    joined["test_log"] = joined["test_log"].astype({"slices": "Int64"})  # an experiment's line has no count
     return write_tables(STUDY, joined, {**origin(table), "tolerance": TOLERANCE})
 
 
