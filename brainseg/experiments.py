@@ -11,8 +11,8 @@ import inspect
 from importlib import import_module
 from pathlib import Path
 
-from brainseg.cohort import find_cohort
-from brainseg.tables import log_test, write_tables
+from brainseg.cohort import find_cohort, is_synthetic
+from brainseg.tables import has_tables, log_test, read_record, write_tables
 
 EXPERIMENTS = {"claims": "brainseg.claims", "leakage": "brainseg.leakage", "shape": "brainseg.shape_study"}
 """Name of an experiment, and of its folder below ``results``, -> its module."""
@@ -38,7 +38,8 @@ def run_experiment(name: str, data: str | Path, settings: dict | None = None) ->
     Raises
     ------
     ValueError
-        For a name or a setting that is not known; the message lists those that are.
+        For a name or a setting that is not known; the message lists those that are. Also where results of real
+        patients would be replaced by synthetic ones.
     """
     if name not in EXPERIMENTS:
         raise ValueError(f"unknown experiment {name!r}: choose one of {', '.join(EXPERIMENTS)}")
@@ -47,7 +48,10 @@ def run_experiment(name: str, data: str | Path, settings: dict | None = None) ->
     settings = settings or {}
     if unknown := settings.keys() - set(known):
         raise ValueError(f"{name} has no setting {', '.join(sorted(unknown))}: choose from {', '.join(known)}")
-    tables, record = compute(find_cohort(data), **settings)
+    root = find_cohort(data)
+    if is_synthetic(root) and has_tables(name) and not read_record(name).get("cohort", {}).get("synthetic", True):
+        raise ValueError(f"results/{name} holds results of real patients, and these are synthetic. Move that folder away first.")
+    tables, record = compute(root, **settings)
     folder = write_tables(name, tables, record)
     if "patients" in tables and not record["cohort"]["synthetic"]:
         scored = tables["patients"]["patient"].nunique()

@@ -10,6 +10,7 @@ import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -90,8 +91,23 @@ def kept_patients() -> set[str]:
     return {patient for folder in kept_runs() for patient in pd.read_csv(folder / "split.csv")["patient"]}
 
 
-def headline(seed: int = 0) -> tuple[dict[str, pd.DataFrame], dict[str, dict[str, float]]]:
-    """The reference edition's test patients by network, and their summaries (`brainseg.evaluation.summarise`).
+class Line(NamedTuple):
+    """One line of the headline: a network, the patients that it is scored on here, and their summary."""
+
+    model: str
+    patients: pd.DataFrame
+    summary: dict[str, float]
+
+
+def headline(seed: int = 0) -> list[Line]:
+    """The reference edition's scores by network, so that only scores of the same patients stand side by side.
+
+    Returns
+    -------
+    list of Line
+        First the networks that were tested on more patients than all of them share, each on all of its own; then
+        every network on the shared ones, the highest mean first. The summaries are those of
+        `brainseg.evaluation.summarise`.
 
     Raises
     ------
@@ -102,4 +118,11 @@ def headline(seed: int = 0) -> tuple[dict[str, pd.DataFrame], dict[str, dict[str
     patients = patients[(patients["protocol"] == "honest") & (patients["part"] == "test")]
     by_model = {name: patients[patients["model"] == name].set_index("patient") for name in MODELS}
     by_model = {name: table for name, table in by_model.items() if len(table)}
-    return by_model, {name: summarise(table, seed=seed) for name, table in by_model.items()}
+    shared = set.intersection(*(set(table.index) for table in by_model.values()))
+
+    def line(name: str, table: pd.DataFrame) -> Line:
+        return Line(name, table, summarise(table, seed=seed))
+
+    whole = [line(name, table) for name, table in by_model.items() if len(table) > len(shared)]
+    same = [line(name, table[table.index.isin(shared)]) for name, table in by_model.items()] if shared else []
+    return whole + sorted(same, key=lambda one: -one.summary["mean"])

@@ -35,6 +35,14 @@ def test_the_command_computes_and_keeps_the_tables(demo, tiny_cohort_once, capsy
     assert str(demo) in capsys.readouterr().out
 
 
+def test_results_of_real_patients_are_not_replaced_by_synthetic_ones(demo, tiny_cohort_once, monkeypatch):
+    tables.write_tables("demo", {"rows": pd.DataFrame({"seed": [1]})}, {"cohort": {"synthetic": False}})
+    monkeypatch.setattr(experiments, "is_synthetic", lambda root: True)
+    with pytest.raises(ValueError, match="results of real patients"):
+        experiments.run_experiment("demo", tiny_cohort_once)
+    assert tables.read_table("demo", "rows")["seed"].tolist() == [1]
+
+
 def test_a_setting_that_does_not_exist_is_refused(demo, tiny_cohort_once):
     with pytest.raises(ValueError, match="no setting sede: choose from seed, sizes"):
         experiments.run_experiment("demo", tiny_cohort_once, {"sede": 1})

@@ -85,11 +85,11 @@ def test_patient_dice_draws_every_patient_and_the_mean():
         "unet": {"mean": 0.5, "low": 0.2, "high": 0.8},
         "resunet": {"mean": 0.5, "low": np.nan, "high": np.nan},  # of one patient there is no interval
     }
-    figure = results.patient_dice(patients, summaries, {"published": 0.9})
+    figure = results.patient_dice(patients, summaries)
     (ax,) = figure.axes
     drawn = [list(cloud.get_offsets()[:, 1]) for cloud in ax.collections if len(cloud.get_offsets()) > 0]
     assert [0.2, 0.8] in drawn and [0.5] in drawn
-    assert texts(ax) == ["0.50", "0.50", "published"]
+    assert texts(ax) == ["0.50", "0.50"]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["U-Net", "ResUNet"]
     assert legend(figure) == ["one patient", "mean and 95 % bootstrap interval"]
 

@@ -106,6 +106,29 @@ def test_the_tables_hold_one_row_per_test_patient_and_are_reproduced(run, checko
     assert not reference.reproduce(data)["same"].any()
 
 
+def test_only_scores_of_the_same_patients_stand_side_by_side(monkeypatch):
+    def scored(model, patients, dice, **other):
+        return pd.DataFrame({"model": model, "patient": list(patients), "dice": dice, "fold": 0} | other)
+
+    table = pd.concat(
+        [
+            scored("unet", "abcd", [0.2, 0.4, 0.6, 0.8]),
+            scored("resunet", "ab", [0.5, 0.6]),
+            scored("resunet", "cd", [1.0, 1.0], protocol="article"),
+            scored("resunet", "e", [1.0], part="new"),
+        ]
+    )
+    table = table.fillna({"protocol": "honest", "part": "test"})
+    monkeypatch.setattr(kept, "read_table", lambda study, name: table)
+    lines = kept.headline()
+    assert [(one.model, list(one.patients.index)) for one in lines] == [
+        ("unet", ["a", "b", "c", "d"]),
+        ("resunet", ["a", "b"]),
+        ("unet", ["a", "b"]),
+    ]
+    assert [one.summary["mean"] for one in lines] == pytest.approx([0.5, 0.55, 0.3])
+
+
 def test_without_kept_runs_there_is_nothing_to_reproduce(tiny_cohort, checkout):
     with pytest.raises(StudyError, match="python -m brainseg reference"):
         reference.reproduce(str(tiny_cohort))

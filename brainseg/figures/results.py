@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,11 +16,13 @@ from brainseg.figures.style import COLOURS, MODEL_NAMES, new_figure, outline, ou
 from brainseg.figures.training import message
 from brainseg.published import CROSS_VALIDATED, TWO_READERS
 
+if TYPE_CHECKING:
+    from brainseg.kept import Line  # brings Keras
+
 
 def patient_dice(
     patients: Mapping[str, pd.DataFrame],
     summaries: Mapping[str, Mapping[str, float]],
-    published: bool = False,
 ) -> Figure:
     """One dot per patient and model, its per-volume Dice; the mean with its interval beside them.
 
@@ -27,8 +30,6 @@ def patient_dice(
     ----------
     patients : mapping of model name to DataFrame with ``dice``
     summaries : mapping of model name to a summary of `brainseg.evaluation.summarise`
-    published : bool
-        Whether to draw what `brainseg.published` knows; for scores of the real cohort only.
     """
     figure, ax = new_figure(height=4.6)
     rng = np.random.default_rng(0)
@@ -39,9 +40,6 @@ def patient_dice(
         error = [[summary["mean"] - summary["low"]], [summary["high"] - summary["mean"]]]
         ax.errorbar(position + 0.2, summary["mean"], yerr=error, fmt="D", color="black", markersize=6, capsize=5)
         ax.text(position + 0.27, summary["mean"], f"{summary['mean']:.2f}", va="center", fontsize=11)
-    if published:
-        ax.axhspan(*TWO_READERS, color="#999999", alpha=0.25, linewidth=0, zorder=0, label="two human readers")
-        ax.axhline(CROSS_VALIDATED, color="black", linestyle="--", linewidth=1, label=f"published mean, {CROSS_VALIDATED}")
     ax.set(ylim=(-0.02, 1.02), xlim=(-0.5, len(patients) - 0.4), ylabel="Dice of a patient's volume")
     ax.set_xticks(range(len(patients)), [MODEL_NAMES[name] for name in patients])
     ax.grid(axis="x", visible=False)
@@ -49,7 +47,7 @@ def patient_dice(
         Line2D([], [], marker="o", linestyle="", color="grey", label="one patient"),
         Line2D([], [], marker="D", linestyle="", color="black", label="mean and 95 % bootstrap interval"),
     ]
-    figure.legend(handles=[*handles, *ax.get_legend_handles_labels()[0]], loc="outside lower center", ncols=2)
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -154,31 +152,29 @@ def rules(scores: pd.DataFrame) -> Figure:
     return figure
 
 
-def headline(patients: Mapping[str, pd.DataFrame], summaries: Mapping[str, Mapping[str, float]]) -> Figure:
-    """The study in one picture: mean Dice per patient of each network with its interval, and what to hold it against.
+def headline(lines: Sequence[Line]) -> Figure:
+    """The study in one picture: Dice per patient, its mean and interval, and what to hold it against.
 
     Parameters
     ----------
-    patients : mapping of model name to DataFrame with ``dice``
-        Drawn as dots.
-    summaries : mapping of model name to a summary of `brainseg.evaluation.summarise`
-        Without an interval, where ``low`` and ``high`` are NaN.
+    lines : sequence of brainseg.kept.Line
+        One row each, from the top. The intervals of one patient, whose ends are NaN, are not drawn.
     """
-    figure, ax = new_figure(width=6.4, height=1.6 + 0.62 * len(summaries))  # narrow, so that it can be read on a phone
+    figure, ax = new_figure(width=6.4, height=1.6 + 0.62 * len(lines))  # narrow, so that it can be read on a phone
     rng = np.random.default_rng(0)
     ax.axvspan(*TWO_READERS, color="#D9D9D9", linewidth=0)
     ax.text(TWO_READERS[1] + 0.008, -0.62, "two readers", va="center", fontsize=11)
     ax.axvline(CROSS_VALIDATED, color="black", linestyle="--", linewidth=1)
     ax.text(TWO_READERS[0] - 0.008, -0.62, "published", ha="right", va="center", fontsize=11)
-    names = sorted(summaries, key=lambda name: summaries[name]["mean"])
-    for row, name in enumerate(names):
-        summary, colour, dice = summaries[name], COLOURS[name], patients[name]["dice"].dropna()
+    for row, (name, patients, summary) in enumerate(lines):
+        colour, dice = COLOURS[name], patients["dice"].dropna()
         ax.scatter(dice, row + rng.uniform(-0.2, 0.2, len(dice)), s=18, alpha=0.35, color=colour, linewidths=0)
         ax.plot([summary["low"], summary["high"]], [row, row], color=colour, linewidth=7, alpha=0.45, solid_capstyle="round")
         ax.plot(summary["mean"], row, "o", color=colour, markersize=13, markeredgecolor="white", markeredgewidth=1.5)
         ax.text(summary["mean"], row + 0.25, f"{summary['mean']:.2f}", ha="center", va="top", fontsize=13, weight="bold")
-    ax.set_yticks(range(len(names)), [MODEL_NAMES[name] for name in names], fontsize=14)
-    ax.set(xlim=(0, 1), ylim=(len(names) - 0.35, -0.95), xlabel="Dice per patient, mean and 95 % interval")
+    labels = [f"{MODEL_NAMES[name]}\n{summary['patients']} patients" for name, _, summary in lines]
+    ax.set_yticks(range(len(lines)), labels, fontsize=12)
+    ax.set(xlim=(0, 1), ylim=(len(lines) - 0.35, -0.95), xlabel="Dice per patient, mean and 95 % interval")
     ax.grid(axis="y", visible=False)
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)

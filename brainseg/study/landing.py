@@ -23,18 +23,19 @@ def fill_landing(target: Path) -> None:
         return
     from brainseg.kept import headline  # brings Keras
 
-    patients, summaries = headline()
+    lines = headline()
     for path in (target / "images" / "headline.png", target / "_extra" / SOCIAL):
         path.parent.mkdir(exist_ok=True)
-        chart(patients, summaries).savefig(path, dpi=200)
+        chart(lines).savefig(path, dpi=200)
     scores = ", ".join(
         f"{MODEL_NAMES[name]} {one['mean']:.2f} ({one['low']:.2f} to {one['high']:.2f}, {one['patients']} patients)"
-        for name, one in summaries.items()
+        for name, _, one in lines
     )
     figure = (
         "```{figure} images/headline.png\n:name: fig-headline\n:width: 100%\n"
         f":alt: Dice of test patients on a scale from 0 to 1, a row of dots per network with mean and interval. {scores}.\n\n"
         f"Real slices, split by patient: mean Dice per test patient, with its 95 % interval. {scores}. "
+        "Only rows with the same number of patients are of the same patients. "
         "{doc}`Results on real slices <notebooks/13_reference>` says how the networks were trained and where they fail.\n```"
     )
     page.write_text(text.replace(MARK, figure), encoding="utf-8")

@@ -66,7 +66,7 @@ def draw_headline(root: Path) -> Path:
     style.use_theme()
     path = root / "book" / "images" / "headline.png"
     with write_atomically(path) as part:
-        chart(*headline()).savefig(part, dpi=160, facecolor="white", metadata={"Software": None})
+        chart(headline()).savefig(part, dpi=160, facecolor="white", metadata={"Software": None})
     return path
 
 
@@ -99,20 +99,20 @@ def fill_readme(root: Path) -> None:
 def _reference_section() -> str:
     from brainseg.kept import headline  # brings Keras
 
-    by_model, summaries = headline()
+    lines = headline()
     record = read_record("reference")
-    folds = {name: table["fold"].nunique() for name, table in by_model.items()}
     how = (
         f"**Real slices** ({record['cohort']['patients']} patients, {record['cohort']['slices']} slices of TCGA-LGG). Each patient is scored "
         "once per network, as one volume in the original frame, by a network that has never met the patient. "
+        "Only rows with the same number of patients are of the same patients, and can be compared. "
         "How the networks were trained, and where they fail, is in the book's page of results.\n\n"
         "![Dice of every test patient, a row of dots per network, with the mean and its interval, "
         "a dashed line for the published mean and a grey band for two human readers.](book/images/headline.png)"
     )
     columns = {"model": "network", "folds": "folds", "patients": "patients", **{k: v for k, v in COLUMNS.items() if k != "model"}}
     rows = [list(columns.values()), ["---"] * len(columns)]
-    for name, summary in summaries.items():
-        row = {"model": MODEL_NAMES[name], "folds": folds[name], **summary, "interval": _interval(summary)}
+    for name, patients, summary in lines:
+        row = {"model": MODEL_NAMES[name], "folds": patients["fold"].nunique(), **summary, "interval": _interval(summary)}
         rows.append([_cell(row[column]) for column in columns])
     return how + "\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
