@@ -84,10 +84,8 @@ for folder in kept.kept_runs():
             "network": NAMES[run["recipe"]["model"]],
             "split by": run["split_by"],
             "fold": run["fold"],
-            "patients: training": counts["train"],
-            "validation": counts["validation"],
-            "test": counts["test"],
-            "best epoch": f"{run['best_epoch']} of {run['recipe']['epochs']}",
+            "patients: training, validation, test": ", ".join(str(counts[part]) for part in ("train", "validation", "test")),
+            "best epoch": run["best_epoch"],
             "minutes": f"{run['seconds'] / 60:.0f}",
             "parameters (thousands)": f"{network.count_params() / 1e3:,.0f}",
             "GFLOPs per slice": f"{2 * models.multiply_adds(network) / 1e9:.2f}",
@@ -303,7 +301,7 @@ else:
 
 # %% tags=["hide-input"]
 log = read_table("reference", "test_log")
-display(log.style.hide(axis="index"))
+display(log.astype({"slices": "Int64"}).style.hide(axis="index"))
 
 # %% [markdown]
 # ## Take-away
