@@ -108,7 +108,7 @@ def execute_edition(root: Path, profile: str, overrides: dict | None = None, onl
 
     cohorts = {data: _cohort(data) for data in sorted({parameters[name].get("data") for name in notebooks} - {None})}
     edition = Edition(_edition_folder(profile, parameters), {})
-    base = {"package": _package_hash(), "versions": _versions()}
+    base = {"package": _package_hash(), "results": _results_hash(root), "versions": _versions()}
     stale = []
     for name in notebooks:
         edition.pages[name] = edition.folder / f"{name}.ipynb"
@@ -270,6 +270,15 @@ def _edition_folder(profile: str, parameters: dict[str, dict]) -> Path:
 
 def _is_fresh(page: Path, key: str) -> bool:
     return page.is_file() and nbformat.read(page, as_version=4).metadata.get("brainseg", {}).get("key") == key
+
+
+def _results_hash(root: Path) -> str:
+    """A hash of the kept tables and networks, which lie in folders of ``results`` and which the notebooks read."""
+    content = hashlib.sha256()
+    for path in sorted((root / "results").glob("*/**/*")):
+        if path.is_file():
+            content.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return content.hexdigest()[:16]
 
 
 def _package_hash() -> str:
