@@ -442,7 +442,7 @@ figures.effect_differences(results["effects"].query("feature == 'bevr'"), CODES)
 if len(results["effects"]):
     of_rna = results["effects"].query("code == 'RNASeqCluster' and feature == 'bevr'")
     lines = [
-        f"By masks of {row.source}, BEVR and RNASeq have an effect size of {row.effect:.2f}, by manual masks of the same {row.patients} patients {row.manual:.2f}: a difference of "
+        f"With masks predicted by a network ({row.source}), BEVR and RNASeq have an effect size of {row.effect:.2f}, with manual masks of the same {row.patients} patients {row.manual:.2f}: a difference of "
         f"**{row.difference:+.2f}** (95 % interval {row.low:+.2f} to {row.high:+.2f}). "
         + ("The interval does not include 0." if row.low > 0 or row.high < 0 else "The interval includes 0, so this study cannot tell the two apart; a wide one is no proof that they are equal.")
         for row in of_rna.itertuples()
