@@ -276,21 +276,19 @@ display(
 try:
     article = read_table("reference", "article")
 except FileNotFoundError:
-    article = None
     display(Markdown("No network of the article's protocol is kept yet."))
 else:
     shown = article.assign(model=article["model"].map(NAMES)).pivot(
         index="model", columns=["part", "group"], values=["IoU", "Dice"]
     )
     display(shown.style.format("{:.3f}"))
-    leaky = patients[patients["protocol"] == "article"]
-    lines = [
+    compared = [
         f"- **{NAMES[name]}**: Dice {part['Dice'].iloc[0]:.3f} by the article's convention on random test slices, "
         f"{summaries[name]['mean']:.3f} per volume on new patients."
         for name, part in article[(article["part"] == "test") & (article["group"] == "all")].groupby("model")
         if name in summaries
     ]
-    display(Markdown("\n".join(lines)))
+    display(Markdown("\n".join(compared)))
 
 # %% [markdown]
 # [Chapter 10](10_leakage) takes the two protocols apart.

@@ -11,7 +11,7 @@ keras = pytest.importorskip("keras")
 from brainseg import evaluation, kept, tables  # noqa: E402
 from brainseg.prepare import Preprocessing, prepare  # noqa: E402
 from brainseg.recipe import Recipe  # noqa: E402
-from brainseg.runs import train_or_load  # noqa: E402
+from brainseg.runs import load_network, train_or_load  # noqa: E402
 from brainseg.splits import make_split  # noqa: E402
 from brainseg.study import choose_profile, reference  # noqa: E402
 from brainseg.study.notebooks import StudyError  # noqa: E402
@@ -146,8 +146,6 @@ def test_every_kept_run_of_the_project_is_whole():
     """The weights fit their network, the split is by patient where it says so, and together they stay small."""
     folders = kept.kept_runs()
     for folder in folders:
-        from brainseg.runs import load_network
-
         _, _, record = load_network(folder)
         split = pd.read_csv(folder / "split.csv")
         if record["split_by"] == "patient":
