@@ -13,14 +13,14 @@ from brainseg.splits import make_split
 
 
 def study_options(model: str, filters: int) -> dict[str, int]:
-    """Options of a network in this study, chosen so that the three cost about as much (chapter 8 prints the ratio).
+    """Options of a network in this study, chosen so that no network is starved (chapter 8 prints what each costs).
 
-    FCN-32 enlarges the slice, which gives its coarse grid more of the proportion that its paper has,
-    and is narrower in exchange. ResUNet gets a level more than in its paper, so that it sees as much of the
-    head as U-Net does. `filters` is the width of U-Net and ResUNet.
+    FCN-32 enlarges the slice, which gives its coarse grid more of the proportion that its paper has. ResUNet gets a
+    level more than in its paper, so that it sees as much of the head as U-Net does. `filters` is the width of all
+    three.
     """
     return {
-        "fcn32": {"filters": filters * 3 // 4, "enlarge": 2},
+        "fcn32": {"filters": filters, "enlarge": 2},
         "unet": {"filters": filters},
         "resunet": {"filters": filters, "depth": 4},
     }[model]

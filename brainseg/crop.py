@@ -238,7 +238,11 @@ def crop_and_resize(array: np.ndarray, box: Box, size: int) -> np.ndarray:
     A bool array counts as {0, 255}: the result is uint8 and soft, 255 times the share that is True.
     """
     part = np.asarray(array)[box.top : box.bottom, box.left : box.right]
-    return resize(part.astype(np.uint8) * 255 if part.dtype == bool else part, size, size)
+    if part.dtype == bool:
+        if not part.any():  # two masks in three: nothing to compute
+            return np.zeros((size, size, *part.shape[2:]), np.uint8)
+        part = np.multiply(part, 255, dtype=np.uint8)
+    return resize(part, size, size)
 
 
 def restore(prediction: np.ndarray, box: Box, frame: tuple[int, int] = (256, 256)) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 keras = pytest.importorskip("keras")
-from brainseg import models  # noqa: E402
+from brainseg import chapters, models  # noqa: E402
 
 
 @pytest.mark.parametrize("name", list(models.MODELS))
@@ -108,3 +108,26 @@ def test_receptive_field_of_known_chains():
 
 def test_unet_sees_further_than_resunet_of_the_papers_depths():
     assert models.receptive_field(models.resunet(128, filters=2)) < models.receptive_field(models.unet(128, filters=2))
+
+
+@pytest.mark.parametrize("channels", [8, 16])
+def test_the_fused_normalisation_computes_what_keras_computes(channels):
+    rng = np.random.default_rng(2)
+    image = rng.normal(3, 2, (4, 32, 32, channels)).astype("float32")
+    answers = []
+    for kind in (models.Normalisation, keras.layers.BatchNormalization):
+        layer = kind(momentum=0.9)
+        layer.build(image.shape)
+        layer.gamma.assign(rng.uniform(0.5, 2, channels) if not answers else gamma)
+        gamma = np.asarray(layer.gamma)
+        trained, applied = layer(image, training=True), layer(image, training=False)
+        answers.append([np.asarray(a) for a in (trained, applied, layer.moving_mean, layer.moving_variance)])
+    for ours, theirs in zip(*answers, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0.02, atol=0.02)  # bfloat16 may be on: two or three digits
+
+
+def test_the_networks_of_the_study_have_channels_that_the_fused_normalisation_takes():
+    for name in models.MODELS:
+        model = models.build_model(name, 96, **chapters.study_options(name, 16))
+        widths = {layer.output.shape[-1] for layer in model.layers if isinstance(layer, models.Normalisation)}
+        assert widths and all(width % 16 == 0 for width in widths)
