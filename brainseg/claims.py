@@ -41,6 +41,8 @@ ARMS = {
 GREAT = 0.05
 """What counts as a great improvement, in Dice. Named beforehand: about what one wrong pixel all round costs (chapter 4)."""
 FEWEST_PATIENTS = 10
+FEWEST_TRAININGS = 3
+"""Per arm: two trainings of one recipe differ, and with one there is no telling the arm from the luck of its training."""
 LARGEST_P = 0.05
 
 
@@ -235,10 +237,12 @@ def compare_arms(patients: pd.DataFrame) -> pd.DataFrame:
     return table.assign(p_corrected=[table["p"].iloc[0], *holm(table["p"].iloc[1:])])
 
 
-def verdict(low: float, high: float, p_value: float, patients: int) -> str:
+def verdict(low: float, high: float, p_value: float, patients: int, trainings: int) -> str:
     """What a difference with this interval says about "greatly improves"; see `GREAT`."""
     if patients < FEWEST_PATIENTS:
         return "too few patients to tell"
+    if trainings < FEWEST_TRAININGS:
+        return "too few trainings to tell"
     if p_value < LARGEST_P and low > 0:
         if low >= GREAT:
             return "a great improvement"

@@ -29,10 +29,10 @@ NEW = "new"
 
 
 def kept_runs() -> list[Path]:
-    """The folders of all kept runs; none where the package is installed without its checkout."""
+    """The folders of all runs that are kept with weights; none where the package is installed without its checkout."""
     if project_root() is None:
         return []
-    return sorted(path.parent for path in results_folder(STUDY).glob("*/run.json"))
+    return sorted(path.parent for path in results_folder(STUDY).glob("*/best.npz"))
 
 
 def find_kept(recipe: Recipe, prepared: Prepared, split_by: str, fold: int) -> Path | None:
@@ -65,8 +65,10 @@ def load_kept(folder: Path, prepared: Prepared) -> Run:
     return load_run(folder, prepared, kept_split(folder, prepared.table))
 
 
-def keep(run: Run, split_by: str, fold: int) -> Path:
+def keep(run: Run, split_by: str, fold: int, weights: bool = True) -> Path:
     """Copy a run to the kept ones: weights in half precision, record, history and split.
+
+    Without weights it is a document of a training: nothing finds or loads it.
 
     Returns
     -------
@@ -78,7 +80,8 @@ def keep(run: Run, split_by: str, fold: int) -> Path:
     keys = ["patient"] if split_by == "patient" else ["patient", "slice"]
     split = run.prepared.table[keys].assign(part=run.split.to_numpy()).drop_duplicates()
     with folder_atomically(folder) as part:
-        save_weights(run.model, part / "best.npz", dtype="float16")
+        if weights:
+            save_weights(run.model, part / "best.npz", dtype="float16")
         run.history.to_csv(part / "history.csv", index=False, float_format="%.6g")
         split.to_csv(part / "split.csv", index=False)
         record = {**run.record, "split_by": split_by, "fold": fold}

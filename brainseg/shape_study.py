@@ -2,7 +2,7 @@
 
 :func:`compute` measures every patient by every source, and :func:`analyse` does the statistics, which take seconds.
 A source is a name and a :class:`Source`; the manual masks are always the first. :func:`predicted` makes one of trained
-runs, out of fold, and :func:`kept_sources` makes those of the networks that the project keeps.
+runs, out of fold, and :func:`study_sources` makes those of the study.
 """
 
 from __future__ import annotations
@@ -101,22 +101,30 @@ def predicted(runs: Sequence) -> Source:
     return Source(masks, list(whole.index[whole]))
 
 
-def kept_sources(root: Path, model: str = "unet") -> dict[str, Source]:
-    """Out-of-fold masks by the project's kept runs of a model: one source for each way of splitting that has any.
+def study_sources(root: Path, model: str = "unet") -> dict[str, Source]:
+    """Out-of-fold masks by two sets of networks that differ in nothing but the split.
 
-    The names are "by patient" (no network has seen the patient) and "by slice" (each has seen the patient's
-    other slices).
+    "by patient" are the project's kept runs of a model: no network has seen the patient. "by slice" are networks of
+    the same recipe, on the same arrays, with slices dealt to the same number of folds at random: each has seen other slices of the
+    patient. They are trained here, unless they have been before.
     """
     from brainseg.kept import kept_runs, load_kept
     from brainseg.prepare import Preprocessing, prepare
+    from brainseg.recipe import Recipe
+    from brainseg.runs import train_or_load
+    from brainseg.splits import make_split
 
-    runs = {}
+    runs = {"by patient": [], "by slice": []}
     for folder in kept_runs():
         record = json.loads((folder / "run.json").read_text())
-        if record["recipe"]["model"] == model:
-            run = load_kept(folder, prepare(root, Preprocessing(**record["preprocessing"])))
-            runs.setdefault(f"by {record['split_by']}", []).append(run)
-    sources = {name: predicted(folds) for name, folds in sorted(runs.items())}
+        if (record["recipe"]["model"], record["split_by"]) != (model, "patient"):
+            continue
+        prepared = prepare(root, Preprocessing(**record["preprocessing"]))
+        runs["by patient"].append(load_kept(folder, prepared))
+        recipe = Recipe(**record["recipe"])
+        split = make_split(prepared.table, by="slice", fold=record["fold"], seed=recipe.seed)
+        runs["by slice"].append(train_or_load(recipe, prepared, split))
+    sources = {name: predicted(folds) for name, folds in runs.items() if folds}
     return {name: source for name, source in sources.items() if source.patients}
 
 
@@ -130,7 +138,7 @@ def compute(
     root : path
         A cohort with data.csv.
     sources : mapping of name to Source, optional
-        Predicted masks, beside the manual ones; :func:`kept_sources` of `model` by default.
+        Predicted masks, beside the manual ones; :func:`study_sources` of `model` by default.
     model : str
         A name of :data:`brainseg.models.MODELS`.
     seed : int
@@ -144,7 +152,7 @@ def compute(
     """
     start = time.perf_counter()
     table = index_cohort(root)
-    sources = kept_sources(root, model) if sources is None else dict(sources)
+    sources = study_sources(root, model) if sources is None else dict(sources)
     features = features_table({MANUAL: manual(table)} | sources)
     tables = {"features": features} | analyse(features, read_patient_table(root), seed)
     record = {

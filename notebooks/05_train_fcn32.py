@@ -171,7 +171,8 @@ print(f"output: {tumour.shape[1]} x {tumour.shape[2]} pixels")
 #   and the first of them looks at 3 by 3 cells, not 7 by 7.
 # - **Dropout**, which silences random channels in training, comes once with a share of 0.2. The paper has it twice with 0.5.
 #
-# The enlarged slice costs four times the work. Fewer channels make up for it, as far as the sentence below the figure says.
+# The enlarged slice costs four times the work. There is no way back up through the stages, which saves a part of it.
+# The sentence below the figure says what is left.
 
 # %% mystnb={"figure": {"name": "fig-fcn32-network", "caption": "FCN-32 from left to right. A block is a layer: as high as its maps, as wide as it has channels (both on a logarithmic scale). Numbers are the side of the maps in pixels."}, "image": {"alt": "A row of coloured blocks that get lower from left to right; the last one jumps back to full height."}} tags=["hide-input"]
 model = models.fcn32(image_size, **study_options("fcn32", filters))

@@ -118,7 +118,7 @@ draw.arms_of_a_slice(seen, outlined)
 # - **The effect** is the difference in Dice of a patient's {term}`volume`, in the original {term}`frame`, averaged over test patients.
 #   Several trainings with different seeds count as one: a patient's score is their mean.
 # - **"Great"** is five points of Dice or more. That is about what one wrong pixel all round costs ([chapter 4](04_metrics)).
-# - **No verdict** with fewer than ten test patients.
+# - **No verdict** with fewer than ten test patients, or fewer than three trainings per arm.
 
 # %%
 if kept:
@@ -207,7 +207,7 @@ def written(p_value):
 
 
 def said(row):
-    return claims.verdict(row["low"], row["high"], row["p_corrected"], n)
+    return claims.verdict(row["low"], row["high"], row["p_corrected"], n, n_seeds)
 
 
 lines = [
@@ -221,6 +221,7 @@ lines = [
         "a great improvement": "The article's claim **holds here**.",
         "a loss": "Here the article's claim is **wrong in its direction**.",
         "too few patients to tell": f"With {n} test patient{'s' if n > 1 else ''} the claim is **neither confirmed nor refuted**.",
+        "too few trainings to tell": f"With {n_seeds} training{'s' if n_seeds > 1 else ''} per arm the claim is **neither confirmed nor refuted**.",
     }.get(said(main), "A *great* improvement was **not shown here**."),
 ]
 display(Markdown("\n".join(lines)))

@@ -69,20 +69,21 @@ def test_the_primary_contrast_stands_first_and_is_not_corrected():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "p_value", "number", "words"),
+    ("low", "high", "p_value", "number", "trainings", "words"),
     [
-        (0.06, 0.10, 0.001, 18, "a great improvement"),
-        (0.01, 0.04, 0.001, 18, "an improvement, but no great one"),
-        (0.01, 0.09, 0.001, 18, "an improvement; whether a great one stays open"),
-        (-0.09, -0.01, 0.001, 18, "a loss"),
-        (-0.02, 0.03, 0.6, 18, "no improvement shown, and a great one is unlikely"),
-        (0.01, 0.04, 0.2, 18, "no improvement shown, and a great one is unlikely"),
-        (-0.02, 0.09, 0.6, 18, "no improvement shown, and a great one not ruled out"),
-        (0.06, 0.10, 0.001, 9, "too few patients to tell"),
+        (0.06, 0.10, 0.001, 18, 3, "a great improvement"),
+        (0.01, 0.04, 0.001, 18, 3, "an improvement, but no great one"),
+        (0.01, 0.09, 0.001, 18, 3, "an improvement; whether a great one stays open"),
+        (-0.09, -0.01, 0.001, 18, 3, "a loss"),
+        (-0.02, 0.03, 0.6, 18, 3, "no improvement shown, and a great one is unlikely"),
+        (0.01, 0.04, 0.2, 18, 3, "no improvement shown, and a great one is unlikely"),
+        (-0.02, 0.09, 0.6, 18, 3, "no improvement shown, and a great one not ruled out"),
+        (0.06, 0.10, 0.001, 9, 3, "too few patients to tell"),
+        (0.06, 0.10, 0.001, 18, 2, "too few trainings to tell"),
     ],
 )
-def test_a_verdict_takes_interval_p_value_and_patients(low, high, p_value, number, words):
-    assert verdict(low, high, p_value, number) == words
+def test_a_verdict_takes_interval_p_value_patients_and_trainings(low, high, p_value, number, trainings, words):
+    assert verdict(low, high, p_value, number, trainings) == words
 
 
 class FlairAsProbability:

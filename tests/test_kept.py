@@ -106,6 +106,21 @@ def test_the_tables_hold_one_row_per_test_patient_and_are_reproduced(run, checko
     assert not reference.reproduce(data)["same"].any()
 
 
+def test_a_run_without_weights_is_scored_and_documented_but_never_found(run, checkout):
+    by_slice = replace_split(run, make_split(run.prepared.table, by="slice"))
+    folder = kept.keep(by_slice, "slice", 0, weights=False)
+    assert sorted(path.name for path in folder.iterdir()) == ["history.csv", "run.json", "split.csv"]
+    assert kept.kept_runs() == [] and kept.find_kept(RECIPE, run.prepared, "slice", 0) is None
+    by_slice = replace(by_slice, record=json.loads((folder / "run.json").read_text()))
+    reference.score_reference(str(run.prepared.root), {folder.name: by_slice})
+    assert set(tables.read_table("reference", "patients")["protocol"]) == {"article"}
+    article = tables.read_table("reference", "article").set_index(["part", "group"])
+    expected = evaluation.article_scores(by_slice, by_slice.rows("test"))["Dice"]
+    assert article.loc[("test", "all"), "Dice"] == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(StudyError, match="No reference runs"):
+        reference.reproduce(str(run.prepared.root))
+
+
 def test_only_scores_of_the_same_patients_stand_side_by_side(monkeypatch):
     def scored(model, patients, dice, **other):
         return pd.DataFrame({"model": model, "patient": list(patients), "dice": dice, "fold": 0} | other)

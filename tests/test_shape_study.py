@@ -135,3 +135,26 @@ def test_the_figures_are_drawn(drawn, results):
     for drawing in drawings:
         assert isinstance(drawing, Figure)
         drawing.canvas.draw()
+
+
+def test_the_studys_sources_differ_in_the_split_alone(tiny_cohort, tmp_path, monkeypatch):
+    pytest.importorskip("keras")
+    from brainseg import kept, tables
+    from brainseg.prepare import Preprocessing, prepare
+    from brainseg.recipe import Recipe
+    from brainseg.runs import train_or_load
+    from brainseg.splits import make_split
+
+    for module in (tables, kept):
+        monkeypatch.setattr(module, "project_root", lambda: tmp_path)
+    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
+    prepared = prepare(tiny_cohort, Preprocessing(image_size=32))
+    recipe = Recipe(model="unet", options={"filters": 2, "depth": 2}, epochs=1, slices_per_epoch=8)
+    kept.keep(train_or_load(recipe, prepared, make_split(prepared.table, fold=1)), "patient", 1)
+
+    used = {}
+    monkeypatch.setattr(shape_study, "predicted", lambda runs: used.setdefault(runs[0].record["prepared"], []).append(runs) or shape_study.Source(len, ["a"]))
+    assert list(shape_study.study_sources(tiny_cohort)) == ["by patient", "by slice"]
+    ((by_patient,), (by_slice,)) = used[prepared.fingerprint]
+    assert by_patient.recipe == by_slice.recipe == recipe
+    assert by_slice.split.tolist() == make_split(prepared.table, by="slice", fold=1).tolist() != by_patient.split.tolist()

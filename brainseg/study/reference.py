@@ -3,7 +3,7 @@
 The protocol is the profile ``reference``: its parameters are those of the chapters, so that the chapters
 find the kept runs by them. Everything that comes out lies in ``results/reference/``::
 
-    MODEL-by-SPLIT-foldN/   a kept run: weights, history, record, split
+    MODEL-by-SPLIT-foldN/   a kept run: history, record, split, and in the honest protocol its weights
     slices.csv              one row per run and test slice
     patients.csv            one row per run and test patient
     article.csv             the runs that were split by slice, scored as the article scores
@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -43,7 +45,8 @@ SLICE_COLUMNS = ["patient", "slice", "tumour_px", "tp", "fp", "fn", "tn", "dice"
 def train_reference(root: Path, data: str, models: Sequence[str], folds: Sequence[int], protocol: str = "honest") -> Path:
     """Train runs of the reference edition, keep them, and score each on its test side.
 
-    A run that is kept already is left alone, so an interrupted call goes on where it was.
+    A run that is kept already is left alone, so an interrupted call goes on where it was. Runs of the article's protocol
+    are kept without weights: no one should predict with a network that was chosen on other slices of its test patients.
 
     Parameters
     ----------
@@ -71,30 +74,39 @@ def train_reference(root: Path, data: str, models: Sequence[str], folds: Sequenc
         raise StudyError("The reference edition is made on the real cohort. Name its folder with --data.")
     parameters = {**read_profile(root / "notebooks", STUDY), **PROTOCOLS[protocol]}
     parameters.pop("fold", None)
+    without_weights = {}
     for fold in folds:
         for model in models:
             run = study_run(model, data, fold=fold, **parameters)
             if run.folder.parent != results_folder(STUDY):
-                keep(run, parameters["split_by"], fold)
-    return score_reference(data)
+                folder = keep(run, parameters["split_by"], fold, weights=protocol == "honest")
+                if protocol != "honest":
+                    record = json.loads((folder / "run.json").read_text())
+                    without_weights[folder.name] = replace(run, record=record)
+    return score_reference(data, without_weights)
 
 
-def score_reference(data: str) -> Path:
-    """Score the kept runs that the tables lack, and write the tables anew."""
+def score_reference(data: str, without_weights: Mapping[str, Run] = MappingProxyType({})) -> Path:
+    """Score the runs that the tables lack, those that are kept and those of `without_weights`; write the tables anew."""
     table = index_cohort(find_cohort(data))
     kept_tables = {name: results_folder(STUDY) / f"{name}.csv" for name in ("slices", "patients", "article", "test_log")}
     tables = {name: [pd.read_csv(path)] if path.is_file() else [] for name, path in kept_tables.items()}
     scored = set(tables["test_log"][0]["run"]) if tables["test_log"] else set()
-    for folder in kept_runs():
-        if folder.name in scored:
-            continue
-        run = load_kept(folder, _prepared(folder, data))
-        for name, part in score_run(run, folder.name).items():
+    for run_name, run in _unscored(data, without_weights, scored):
+        for name, part in score_run(run, run_name).items():
             tables[name].append(part)
-        tables["test_log"].append(_log(folder.name, run, origin(table)["commit"]))
+        tables["test_log"].append(_log(run_name, run, origin(table)["commit"]))
     joined = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items() if parts}
     joined["test_log"] = joined["test_log"].astype({"slices": "Int64"})  # an experiment's line has no count
     return write_tables(STUDY, joined, {**origin(table), "tolerance": TOLERANCE})
+
+
+def _unscored(data: str, without_weights: Mapping[str, Run], scored: set[str]) -> Iterator[tuple[str, Run]]:
+    for folder in kept_runs():
+        if folder.name not in scored:
+            # From the kept weights, which are halves: what is scored is what was kept.
+            yield folder.name, load_kept(folder, _prepared(folder, data))
+    yield from ((name, run) for name, run in without_weights.items() if name not in scored)
 
 
 def score_run(run: Run, name: str) -> dict[str, pd.DataFrame]:
