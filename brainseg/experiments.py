@@ -53,7 +53,8 @@ def run_experiment(name: str, data: str | Path, settings: dict | None = None) ->
         raise ValueError(f"results/{name} holds results of real patients, and these are synthetic. Move that folder away first.")
     tables, record = compute(root, **settings)
     folder = write_tables(name, tables, record)
-    if "patients" in tables and not record["cohort"]["synthetic"]:
-        scored = tables["patients"]["patient"].nunique()
+    if not record.get("cohort", {}).get("synthetic", True):
+        table = next(table for table in tables.values() if "patient" in table)
+        scored = table["patient"].nunique()
         log_test(f"experiment {name}", scored, None, record["commit"], "test patients scored by every network of the experiment")
     return folder

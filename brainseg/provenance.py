@@ -7,7 +7,10 @@ import hashlib
 import os
 import platform
 import re
+import subprocess
 from pathlib import Path
+
+from brainseg.paths import project_root
 
 
 def code_digest(*paths: str | Path) -> str:
@@ -37,3 +40,12 @@ def processor() -> str:
         name = found.group(1)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{name}, {cores} cores"
+
+
+def commit() -> str | None:
+    """The checkout's commit, with a mark where files differ from it; None outside a checkout."""
+    command = ["git", "-C", str(project_root() or "."), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -20,7 +20,7 @@ import pandas as pd
 from brainseg import losses, models
 from brainseg.paths import build_folder, write_atomically
 from brainseg.prepare import Prepared, Preprocessing
-from brainseg.provenance import code_digest, processor
+from brainseg.provenance import code_digest, commit, processor
 from brainseg.recipe import LOSSES, Recipe
 from brainseg.training import clear_states, train
 from brainseg.weights import load_weights
@@ -161,6 +161,7 @@ def _record(model, recipe: Recipe, prepared: Prepared, split: pd.Series, history
         "seconds": float(history["seconds"].sum()),
         "peak_memory_mib": peak_memory_mib(),
         "parameters": model.count_params(),
+        "commit": commit(),
         "versions": {
             "python": platform.python_version(),
             "keras": keras.__version__,

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import platform
-import subprocess
 import time
 from pathlib import Path
 
 import pandas as pd
 
 from brainseg.paths import project_root, write_atomically
-from brainseg.provenance import processor
+from brainseg.provenance import commit, processor
 
 DIGITS = 6
 
@@ -88,11 +87,14 @@ def read_record(study: str) -> dict:
     return json.loads((results_folder(study) / "record.json").read_text(encoding="utf-8"))
 
 
-def log_test(run: str, patients: int, slices: int | None, commit: str | None, why: str) -> Path:
-    """Write down that test patients of the real cohort were scored: one line more in ``results/reference/test_log.csv``."""
+def log_test(run: str, patients: int, slices: int | None, by_commit: str | None, why: str) -> Path:
+    """Write down that test patients of the real cohort were scored: one line more in ``results/reference/test_log.csv``.
+
+    Lines are added and never removed: a network that is replaced keeps the line of its score.
+    """
     path = results_folder("reference") / "test_log.csv"
     row = {"date": time.strftime("%Y-%m-%d", time.gmtime()), "run": run, "patients": patients, "slices": slices}
-    row |= {"commit": commit, "why": why}
+    row |= {"commit": by_commit, "why": why}
     before = [pd.read_csv(path)] if path.is_file() else []
     with write_atomically(path) as part:
         pd.concat([*before, pd.DataFrame([row])], ignore_index=True).astype({"slices": "Int64"}).to_csv(part, index=False)
@@ -117,7 +119,7 @@ def origin(table: pd.DataFrame) -> dict:
             "tumour_slices": int((table["tumour_px"] > 0).sum()),
             "synthetic": bool(table["synthetic"].all()),
         },
-        "commit": _commit(),
+        "commit": commit(),
         "versions": {
             "python": platform.python_version(),
             "keras": keras.__version__,
@@ -125,12 +127,3 @@ def origin(table: pd.DataFrame) -> dict:
         },
         "processor": processor(),
     }
-
-
-def _commit() -> str | None:
-    """The checkout's commit, with a mark where files differ from it; None outside a checkout."""
-    command = ["git", "-C", str(project_root() or "."), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 import zlib
 from pathlib import Path
@@ -42,3 +43,8 @@ def load_weights(model: keras.Model, path: Path) -> None:
     if [w.shape for w in weights] != expected:
         raise ValueError(f"{path} does not hold weights of this {model.name}: other widths, depth or size")
     model.set_weights(weights)
+
+
+def weights_digest(path: Path) -> str:
+    """Sixteen hexadecimal digits that tell the weights in a file from any others."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]

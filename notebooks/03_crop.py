@@ -101,7 +101,7 @@ print("rows", top, "to", bottom, "and columns", left, "to", right, "of", image.s
 # %% [markdown]
 # `crop_stages` does the same and keeps every stage.
 
-# %% mystnb={"figure": {"name": "fig-crop-steps", "caption": "The article's five steps on the slice with the largest tumour. The red points are the contour's extreme points; the yellow box goes through them. The crop is drawn at the scale of the frame."}, "image": {"alt": "Six panels: the slice, the slice with more contrast, white edges on black, thicker edges, the slice with a blue contour and four red points, and the cropped slice."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-crop-steps", "caption": "The article's five steps on the slice with the largest tumour. The orange points are the contour's extreme points; the yellow box goes through them. The crop is drawn at the scale of the frame."}, "image": {"alt": "Six panels: the slice, the slice with more contrast, white edges on black, thicker edges, the slice with a blue contour and four orange points, and the cropped slice."}} tags=["hide-input"]
 stages = crop_stages(image)
 draw.five_steps(stages)
 
@@ -179,7 +179,7 @@ display(Markdown(
        "None of the pairs loses any. On these slices the procedure is safer than it looks.")
 ))
 
-# %% mystnb={"figure": {"name": "fig-crop-worst", "caption": "The slices on which the article's box is at its worst, over all four pairs of thresholds: those that lose the most tumour, or, where none is left to lose, the tightest boxes around a slice with tumour. Lost tumour is filled in red. The grey levels are stretched for display."}, "image": {"alt": "Up to six slices with a yellow box and the tumour outlined in blue; tumour outside the box is red."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-crop-worst", "caption": "The slices on which the article's box is at its worst, over all four pairs of thresholds: those that lose the most tumour, or, where none is left to lose, the tightest boxes around a slice with tumour. Lost tumour is filled in orange. The grey levels are stretched for display."}, "image": {"alt": "Up to six slices with a yellow box and the tumour outlined in blue; tumour outside the box is orange."}} tags=["hide-input"]
 with_tumour = article[article["row"].map(table["tumour_px"]) > 0]
 worst = with_tumour.sort_values(["lost_px", "kept"], ascending=[False, True]).drop_duplicates("row").head(6)
 
@@ -311,14 +311,16 @@ else:
 display(Markdown(
     f"On the {len(training)} training patients the rule asks for **{f'{safe[0]} px' if safe else 'more than was tried'}**. "
     + against_rule
-    + f" With the default, on all {len(patients)} patients, **{int(lost_ours.sum())} of {pixels:,} tumour pixels are lost**, on {int((lost_ours > 0).sum())} patients. "
-    f"The box keeps {kept_ours.mean():.0%} of the frame on average; the article's box keeps {default['kept'].mean():.0%}. "
-    f"No head is found in {len(no_head)} patients; they stay whole. "
+    + f" With the default, on all {len(patients)} patients, "
+    + (f"**{int(lost_ours.sum())} of {pixels:,} tumour pixels are lost**, on {int((lost_ours > 0).sum())} patients. " if lost_ours.sum()
+       else f"**none of the {pixels:,} tumour pixels is lost**. ")
+    + f"The box keeps {kept_ours.mean():.0%} of the frame on average; the article's box keeps {default['kept'].mean():.0%}. "
+    + (f"No head is found in {len(no_head)} patients; they stay whole. " if len(no_head) else "A head is found in every patient. ")
     + ("Safety has its price: the box must hold the largest slice of a head, and it must be square."
        if kept_ours.mean() > default["kept"].mean() else "The safer box is also the tighter one here.")
 ))
 
-# %% mystnb={"figure": {"name": "fig-crop-kept", "caption": "Share of the frame that is kept, over all slices. Dashed: the mean. Bars at 100 % are slices or patients that stay whole."}, "image": {"alt": "Two histograms of the share kept, for the article's box per slice and for our box per patient."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-crop-kept", "caption": "Share of the frame that is kept, over all slices. Dashed: the mean. A bar at 100 % is what stays whole, or nearly."}, "image": {"alt": "Two histograms of the share kept, for the article's box per slice and for our box per patient."}} tags=["hide-input"]
 draw.kept_shares({"slice": default["kept"].to_numpy(), "patient": kept_ours})
 
 # %% [markdown]

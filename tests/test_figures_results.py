@@ -51,7 +51,7 @@ def test_learning_curves_mark_the_epoch_that_is_kept():
     assert list(left.lines[0].get_ydata()) == [3, 2, 1]
     assert list(right.lines[0].get_ydata()) == [0.1, 0.6, 0.5]
     assert list(right.lines[1].get_xdata()) == [2, 2]
-    assert texts(right) == ["kept: epoch 2, 0.60"]
+    assert texts(right) == ["kept: epoch 2, 0.600"]
     assert right.get_ylabel() == "Dice per patient, mean"
 
 

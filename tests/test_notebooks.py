@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from brainseg.paths import project_root
@@ -23,6 +25,18 @@ def test_the_shape_of_a_notebook(name):
     assert "## Take-away" in text and "## Exercises" in text
     assert parameters_of(notebook, name).keys() >= {"seed"}
     assert "/home/" not in text and "C:\\" not in text
+
+
+def test_the_table_of_parameters_names_the_chapters_that_have_them():
+    page = (project_root() / "book" / "reproduce.md").read_text(encoding="utf-8")
+    declared = {int(name[:2]): parameters_of(read_source(path), name) for name, path in NOTEBOOKS.items()}
+    named = set()
+    for names, first, last in re.findall(r"^\| (`[a-z_`, ]+`) \| (\d+)(?: to (\d+))? \|", page, re.MULTILINE):
+        for name in re.findall(r"[a-z_]+", names):
+            named.add(name)
+            chapters = [chapter for chapter, parameters in declared.items() if name in parameters]
+            assert chapters == list(range(int(first), int(last or first) + 1)), name
+    assert named == {name for parameters in declared.values() for name in parameters}
 
 
 @pytest.mark.slow

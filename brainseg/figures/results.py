@@ -121,8 +121,8 @@ def false_alarms(slices: pd.DataFrame) -> Figure:
     share = empty.assign(alarm=empty["fp"] > 0).groupby("model")["alarm"].mean().reindex(names)
     left.bar([MODEL_NAMES[n] for n in names], share, color=[COLOURS[n] for n in names], width=0.6)
     for position, value in enumerate(share):
-        left.text(position, value + 0.01, f"{value:.0%}", ha="center", fontsize=10)
-    left.set(ylim=(0, max(1.15 * share.max(), 0.1)), ylabel="empty slices with a false alarm")
+        left.annotate(f"{value:.1%}", (position, value), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=10)
+    left.set(ylim=(0, max(1.25 * share.max(), 0.02)), ylabel="empty slices with a false alarm")
     left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     left.grid(axis="x", visible=False)
     alarms = empty[empty["fp"] > 0].assign(name=lambda table: table["model"].map(MODEL_NAMES))
@@ -172,10 +172,15 @@ def headline(lines: Sequence[Line]) -> Figure:
         ax.plot([summary["low"], summary["high"]], [row, row], color=colour, linewidth=7, alpha=0.45, solid_capstyle="round")
         ax.plot(summary["mean"], row, "o", color=colour, markersize=13, markeredgecolor="white", markeredgewidth=1.5)
         ax.text(summary["mean"], row + 0.25, f"{summary['mean']:.2f}", ha="center", va="top", fontsize=13, weight="bold")
-    labels = [f"{MODEL_NAMES[name]}\n{summary['patients']} patients" for name, _, summary in lines]
+    labels = [f"{MODEL_NAMES[name]}, {_folds(patients)}\n{summary['patients']} patients" for name, patients, summary in lines]
     ax.set_yticks(range(len(lines)), labels, fontsize=12)
-    ax.set(xlim=(0, 1), ylim=(len(lines) - 0.35, -0.95), xlabel="Dice per patient, mean and 95 % interval")
+    ax.set(xlim=(-0.02, 1), ylim=(len(lines) - 0.35, -0.95), xlabel="Dice per patient, mean and 95 % interval")
     ax.grid(axis="y", visible=False)
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
     return figure
+
+
+def _folds(patients: pd.DataFrame) -> str:
+    folds = sorted(patients["fold"].unique())
+    return f"fold {folds[0]}" if len(folds) == 1 else f"{len(folds)} folds"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice, slice_grid
 
@@ -55,7 +56,8 @@ def network(model) -> Figure:
         seen.setdefault(name, colour)
         position += width + 0.15
         previous = side
-    top = np.log2(model.input_shape[1]) / 2 + 1.6
+    tallest = max(layer.output.shape[1] for layer in model.layers if type(layer).__name__ in _BLOCKS)
+    top = np.log2(tallest) / 2 + 1.6
     ax.set(xlim=(-0.5, position + 0.5), ylim=(-top + 0.6, top))
     ax.set_axis_off()
     handles = [Rectangle((0, 0), 1, 1, facecolor=colour, edgecolor="black") for colour in seen.values()]
@@ -79,10 +81,14 @@ def learning_curves(history: pd.DataFrame, best_epoch: int, colour: str = COLOUR
     right.plot(history["epoch"], history["validation_dice"], color=colour, marker="o", markersize=3)
     best = history.loc[history["epoch"] == best_epoch, "validation_dice"].iloc[0]
     right.axvline(best_epoch, color="black", linestyle=":", linewidth=1)
+    # Low down, where no curve of a training that learnt anything comes.
+    late = best_epoch > history["epoch"].max() / 2
     right.annotate(
-        f"kept: epoch {best_epoch}, {best:.2f}", (best_epoch, best), xytext=(-8, -18), textcoords="offset points",
-        ha="right", fontsize=10,
+        f"kept: epoch {best_epoch}, {best:.3f}", (best_epoch, 0.04), xytext=(-6 if late else 6, 0), textcoords="offset points",
+        ha="right" if late else "left", fontsize=10,
     )
+    for ax in (left, right):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.set(xlabel="epoch", ylabel="Dice per patient, mean", ylim=(0, 1), title="What is selected on (validation)")
     return figure
 
@@ -110,7 +116,7 @@ def bars(values: pd.Series, xlabel: str, colour: str = COLOURS["unet"]) -> Figur
     figure, ax = new_figure(height=0.6 + 0.5 * len(values))
     ax.barh(list(values.index), values, color=colour, height=0.6)
     for row, value in enumerate(values):
-        ax.text(value + 0.01, row, f"{value:.2f}", va="center", fontsize=10)
+        ax.text(value + 0.01, row, f"{value:.3f}", va="center", fontsize=10)
     ax.invert_yaxis()
     ax.set(xlim=(0, 1.08), xlabel=xlabel)
     ax.grid(axis="y", visible=False)

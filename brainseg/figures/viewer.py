@@ -30,8 +30,9 @@ def viewer_output(patients: Sequence[dict]) -> dict:
     patients : sequence of dict
         From `viewer_patient`.
     """
-    names = ", ".join(f"{patient['name']} ({patient['title']})" for patient in patients)
-    return {MIME: {"patients": list(patients)}, "text/plain": f"For the viewer of the book: {names or 'no patient'}"}
+    lines = [f"- `{patient['name']}`: {patient['title']}" for patient in patients]
+    text = "\n".join(["In the viewer:", "", *lines]) if lines else "No patient to show in the viewer."
+    return {MIME: {"patients": list(patients)}, "text/markdown": text, "text/plain": text}
 
 
 def viewer_patient(

@@ -31,11 +31,13 @@ def fill_landing(target: Path) -> None:
         f"{MODEL_NAMES[name]} {one['mean']:.2f} ({one['low']:.2f} to {one['high']:.2f}, {one['patients']} patients)"
         for name, _, one in lines
     )
+    sizes = {one["patients"] for _, _, one in lines}
     figure = (
         "```{figure} images/headline.png\n:name: fig-headline\n:width: 100%\n"
         f":alt: Dice of test patients on a scale from 0 to 1, a row of dots per network with mean and interval. {scores}.\n\n"
-        f"Real slices, split by patient: mean Dice per test patient, with its 95 % interval. {scores}. "
-        "Only rows with the same number of patients are of the same patients. "
+        "Real slices, split by patient: a small dot is a test patient, a large one the mean, the bar its 95 % interval. "
+        + (f"The lower rows are the same {min(sizes)} patients, the upper ones more. " if len(sizes) > 1 else "All rows are the same patients. ")
+        + "The dashed line is a published mean, the grey band the agreement of two human readers. "
         "{doc}`Results on real slices <notebooks/13_reference>` says how the networks were trained and where they fail.\n```"
     )
     page.write_text(text.replace(MARK, figure), encoding="utf-8")

@@ -7,7 +7,7 @@ find the kept runs by them. Everything that comes out lies in ``results/referenc
     slices.csv              one row per run and test slice
     patients.csv            one row per run and test patient
     article.csv             the runs that were split by slice, scored as the article scores
-    test_log.csv            every evaluation of test slices: when, what, by which commit
+    test_log.csv            every evaluation of test slices that a kept table rests on: when, which weights, by which commit
     record.json             where the tables come from
 """
 
@@ -31,6 +31,7 @@ from brainseg.prepare import Prepared, Preprocessing, prepare
 from brainseg.runs import Run
 from brainseg.study.notebooks import StudyError, read_profile
 from brainseg.tables import has_tables, origin, read_table, results_folder, write_tables
+from brainseg.weights import weights_digest
 
 PROTOCOLS = {
     "honest": {},
@@ -91,10 +92,11 @@ def score_reference(data: str, without_weights: Mapping[str, Run] = MappingProxy
     table = index_cohort(find_cohort(data))
     kept_tables = {name: results_folder(STUDY) / f"{name}.csv" for name in ("slices", "patients", "article", "test_log")}
     tables = {name: [pd.read_csv(path)] if path.is_file() else [] for name, path in kept_tables.items()}
-    scored = set(tables["test_log"][0]["run"]) if tables["test_log"] else set()
+    scored = set(tables["test_log"][0]["weights"].dropna()) if tables["test_log"] else set()
     for run_name, run in _unscored(data, without_weights, scored):
         for name, part in score_run(run, run_name).items():
-            tables[name].append(part)
+            # Weights of this name that were there before are replaced, scores and all. Their line in the log stays.
+            tables[name] = [of[of["run"] != run_name] for of in tables[name]] + [part]
         tables["test_log"].append(_log(run_name, run, origin(table)["commit"]))
     joined = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items() if parts}
     joined["test_log"] = joined["test_log"].astype({"slices": "Int64"})  # an experiment's line has no count
@@ -103,10 +105,12 @@ def score_reference(data: str, without_weights: Mapping[str, Run] = MappingProxy
 
 def _unscored(data: str, without_weights: Mapping[str, Run], scored: set[str]) -> Iterator[tuple[str, Run]]:
     for folder in kept_runs():
-        if folder.name not in scored:
+        if weights_digest(folder / "best.npz") not in scored:
             # From the kept weights, which are halves: what is scored is what was kept.
             yield folder.name, load_kept(folder, _prepared(folder, data))
-    yield from ((name, run) for name, run in without_weights.items() if name not in scored)
+    for name, run in without_weights.items():
+        if weights_digest(run.folder / "best.npz") not in scored:
+            yield name, run
 
 
 def score_run(run: Run, name: str) -> dict[str, pd.DataFrame]:
@@ -191,6 +195,7 @@ def _log(name: str, run: Run, commit: str | None) -> pd.DataFrame:
         "run": name,
         "patients": len(np.unique(patients)),
         "slices": len(patients),
+        "weights": weights_digest(run.folder / "best.npz"),
         "commit": commit,
         "why": "the reference edition",
     }

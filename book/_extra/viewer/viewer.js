@@ -119,7 +119,9 @@
       await niivue.loadFromArrayBuffer(bytes.buffer, `${name}.nii.gz`);
       const volume = niivue.volumes[0];
       volume.colormap = colormap;
-      [volume.cal_min, volume.cal_max] = colormap === "gray" ? [0, 255] : [0, 1];
+      // White is the 99.5th percentile of what is not black: a few bright pixels would leave the brain in the dark.
+      const levels = colormap === "gray" ? volume.img.filter((level) => level > 0).sort() : [1];
+      [volume.cal_min, volume.cal_max] = [0, levels[Math.floor(0.995 * levels.length)] || 255];
       return volume;
     };
     const found = { sequences: [], models: {} };
