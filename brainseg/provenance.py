@@ -43,9 +43,14 @@ def processor() -> str:
 
 
 def commit() -> str | None:
-    """The checkout's commit, with a mark where files differ from it; None outside a checkout."""
-    command = ["git", "-C", str(project_root() or "."), "describe", "--always", "--dirty", "--abbrev=12"]
+    """The checkout's commit, with a mark where files other than results differ from it; None outside a checkout."""
+    git = ["git", "-C", str(project_root() or ".")]
+    changes = ["status", "--porcelain", "--untracked-files=no", "--", ":(top)", ":(top,exclude)results"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        name, changed = (
+            subprocess.run([*git, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+            for arguments in (["rev-parse", "--short=12", "HEAD"], changes)
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
+    return f"{name}-dirty" if changed else name

@@ -1,9 +1,12 @@
 """Digests of code: what must change them, and what must not."""
 
 import os
+import re
+import subprocess
 
 import pytest
 
+from brainseg import provenance
 from brainseg.provenance import code_digest, processor
 
 CODE = '''"""A module."""
@@ -57,3 +60,25 @@ def test_the_processor_has_a_name_and_a_number_of_cores():
     name, _, cores = processor().rpartition(", ")
     assert name
     assert 1 <= int(cores.removesuffix(" cores")) <= os.cpu_count()
+
+
+def test_a_commit_is_marked_where_code_differs_but_not_where_results_do(tmp_path, monkeypatch):
+    def git(*arguments):
+        subprocess.run(["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", *arguments], check=True, capture_output=True)
+
+    for name in ("code.py", "results/table.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("1")
+    git("init")
+    git("add", "-A")
+    git("commit", "-m", "first")
+    monkeypatch.setattr(provenance, "project_root", lambda: tmp_path)
+    clean = provenance.commit()
+    assert re.fullmatch("[0-9a-f]{12}", clean)
+    (tmp_path / "results" / "table.csv").write_text("2")
+    assert provenance.commit() == clean
+    (tmp_path / "code.py").write_text("2")
+    assert provenance.commit() == f"{clean}-dirty"
+    monkeypatch.setattr(provenance, "project_root", lambda: tmp_path / "results")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
+    assert provenance.commit() is None
