@@ -146,7 +146,7 @@ display(Markdown(text))
 # First a slice without tumour. It is drawn at random from the brighter half of such slices, because the darkest ones show
 # nothing at all. They get {doc}`a chapter of their own <02_contrast>`.
 
-# %% mystnb={"figure": {"name": "fig-explore-empty", "caption": "A slice without tumour; where the cohort has none, the slice with the smallest tumour. Left: the three channels shown as red, green and blue, as in the article. Middle: its mask. Right: the FLAIR channel alone, scaled so that its brightest half per cent is white."}, "image": {"alt": "Three panels: a head in false colours, its mask, and the same head in grey."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-explore-empty", "caption": "A slice without tumour. Left: the three channels shown as red, green and blue, as in the article. Middle: its mask. Right: the FLAIR channel alone, scaled so that its brightest half per cent is white."}, "image": {"alt": "Three panels: a head in false colours, its mask, and the same head in grey."}} tags=["hide-input"]
 bright = table["mean_flair"] > table["mean_flair"].median()
 choices = table[~tumour & bright]
 if choices.empty:  # a reader's own cohort may have no such slice
@@ -313,7 +313,7 @@ only_pre = found["pre-contrast T1 missing"] - both
 text += f" {both} patient{'s lack' if both != 1 else ' lacks'} both T1 sequences, {only_pre} only the one before contrast."
 display(Markdown(text))
 
-# %% mystnb={"figure": {"name": "fig-explore-missing", "caption": "The largest tumour slice of a patient with a missing sequence, where this cohort has one. The title of each panel says whether the channel is a copy."}, "image": {"alt": "Three grey pictures of one slice, each titled present or missing."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-explore-missing", "caption": "The largest tumour slice of a patient with a missing sequence. The title of each panel says whether the channel is a copy."}, "image": {"alt": "Three grey pictures of one slice, each titled present or missing."}} tags=["hide-input"]
 incomplete = table[~full] if (~full).any() else table
 chosen = table.loc[incomplete["tumour_px"].idxmax()]
 explore.three_sequences(

@@ -167,7 +167,9 @@ by_canny = article.groupby("canny").agg(
     tumour_px_lost=("lost_px", "sum"),
     slices_with_loss=("lost_px", lambda lost: int((lost > 0).sum())),
 )
-display(by_canny.style.format({"mean_share_kept": "{:.1%}"}))
+shown = by_canny.rename(columns={"mean_share_kept": "mean share kept"}).rename_axis("thresholds of Canny").reset_index()
+shown.columns = [column.replace("_", " ").replace("tumour px lost", "tumour pixels lost") for column in shown.columns]
+display(shown.style.hide(axis="index").format({"mean share kept": "{:.1%}"}))
 ours_for_article = by_canny.loc[[CANNY_THRESHOLDS]].iloc[0]
 losing = by_canny[by_canny["tumour_px_lost"] > 0]
 pixels = int(table["tumour_px"].sum())

@@ -23,7 +23,8 @@
 # :::
 #
 # Every number on this page comes from the tables in `results/reference/`, whatever cohort the other pages were executed on.
-# `make reproduce` computes them again from the kept weights and the real slices.
+# `make reproduce` computes them again from the kept weights and the real slices. Where the slices and masks come from, and
+# under which licences, says the {doc}`data card <../data>`. Not for clinical use.
 
 # %% tags=["install", "remove-cell"]
 import importlib.util
@@ -220,13 +221,11 @@ for name in shown_models:
         groups[(f"institution {institution}", NAMES[name])] = part
     for missing, part in table.groupby("missing_sequence"):
         groups[("a T1 missing" if missing else "all sequences", NAMES[name])] = part
-rows = {
-    key: {"patients": len(part), "mean Dice": part["dice"].mean(), "median": part["dice"].median()}
-    for key, part in groups.items()
-}
+rows = {key: {"patients": len(part), "mean Dice": part["dice"].mean()} for key, part in groups.items()}
 shown = pd.DataFrame.from_dict(rows, orient="index")
 shown.index = pd.MultiIndex.from_tuples(shown.index, names=["group", "network"])
-shown = shown.unstack("network").swaplevel(axis=1).sort_index(axis=1, level=0, sort_remaining=False)
+shown = shown.unstack("network").swaplevel(axis=1).rename_axis(index=None, columns=(None, None))
+shown = shown[[(NAMES[name], column) for name in shown_models for column in ("patients", "mean Dice")]]
 counts = [column for column in shown.columns if column[1] == "patients"]
 display(shown.style.format("{:.2f}", na_rep="-").format("{:.0f}", subset=counts, na_rep="-"))
 
@@ -237,8 +236,8 @@ display(shown.style.format("{:.2f}", na_rep="-").format("{:.0f}", subset=counts,
 
 # %% tags=["hide-input"]
 shown = pd.concat({NAMES[name]: evaluation.summarise_by_size(part) for name, part in honest_slices.groupby("model", sort=False)})
-shown = shown.rename(columns=lambda column: column.replace("_", " "))
-display(shown.style.format("{:.2f}", subset=["mean dice", "median dice", "tenth percentile"], na_rep="-"))
+shown = shown.rename(columns=lambda column: column.replace("_", " ").replace("dice", "Dice"))
+display(shown.style.format("{:.2f}", subset=["mean Dice", "median Dice", "tenth percentile"], na_rep="-"))
 
 # %% mystnb={"figure": {"name": "fig-reference-size", "caption": "Dice of each test slice with tumour against the size of its tumour, on a logarithmic scale."}, "image": {"alt": "Clouds of dots, one per network: small tumours scatter over the whole range of Dice, large ones gather near the top."}} tags=["hide-input"]
 figures.dice_against_size(honest_slices)
@@ -339,6 +338,8 @@ if article is not None:
 
 # %% tags=["hide-input"]
 log = read_table("reference", "test_log")
+log["run"] = log["run"].replace({rf"\b{name}\b": shown for name, shown in NAMES.items()}, regex=True).str.replace("-by-patient-fold", ", fold ").str.replace("-by-slice-fold", ", by slice, fold ")
+log["commit"] = log["commit"].str.replace(r"^([0-9a-f]{7})[0-9a-f]*", r"\1", regex=True).str.replace("-dirty", " and changes")
 display(log.astype({"slices": "Int64"}).style.hide(axis="index").format(na_rep="-"))
 
 # %% [markdown]
