@@ -5,13 +5,16 @@ RUN := $(VENV)/bin/python -m brainseg
 OPTIONS := $(if $(PROFILE),--profile $(PROFILE)) $(if $(DATA),--data "$(DATA)") $(foreach pair,$(PARAMETERS),-p $(pair))
 
 .DEFAULT_GOAL := help
-.PHONY: help book test data notebook reproduce student pair clean
+.PHONY: help book site test data notebook reproduce student pair clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-9s %s\n", $$1, $$2 }'
 
 book: $(VENV)/.installed ## execute what changed and build the book; DATA=kaggle or DATA=FOLDER, PROFILE=smoke, PARAMETERS="epochs=3"
 	@$(RUN) book $(OPTIONS)
+
+site: $(VENV)/.installed ## the edition that is published: real data, kept networks, nothing trained; DATA=FOLDER, else Kaggle's
+	@$(RUN) book --profile reference --data "$(or $(DATA),kaggle)"
 
 test: $(VENV)/.installed ## run the tests; TESTS="-k crop" runs some
 	@$(RUN) test $(TESTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -242,6 +243,13 @@ def test_the_book(root, tmp_path):
         assert str(tmp_path) not in text, f"{file.name} shows where this machine keeps its files"
         assert not re.search(r'(?:src|href)="(?:https?:)?//[^"]*\.(?:js|css|woff2?)', text), f"{file.name} loads from outside"
     assert (site / "mathjax" / "tex-mml-svg.js").is_file() and "mathjax/tex-mml-svg.js" in first
+
+    manifest = json.loads((site / "manifest.json").read_text())
+    there = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()} - {"manifest.json"}
+    assert set(manifest["files"]) == there
+    assert manifest["files"]["index.html"] == hashlib.sha256(page.read_bytes()).hexdigest()
+    assert manifest["cohort"]["patients"] == 6 and manifest["pages"]["01_first"]["parameters"]["epochs"] == 4
+    assert str(tmp_path) not in json.dumps(manifest)
 
     # A page that the table of contents names and nobody wrote stops the build; the site stays as it was.
     (root / "book" / "_toc.yml").write_text(TOC + "- file: missing\n")

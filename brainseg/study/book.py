@@ -18,6 +18,7 @@ from brainseg.paths import build_folder
 from brainseg.study.api import write_api
 from brainseg.study.execute import PACKAGE, Edition
 from brainseg.study.landing import fill_landing
+from brainseg.study.manifest import write_manifest
 from brainseg.study.notebooks import StudyError, repository_address, with_address
 from brainseg.study.status import banner, origin, status_page
 from brainseg.study.student import make_student_edition
@@ -53,6 +54,7 @@ def build_book(root: Path, edition: Edition) -> Path:
         lines = [line for line in output.splitlines() if re.search("WARNING|ERROR|Error", line)] or output.splitlines()
         raise StudyError("The book was not built:\n  " + "\n  ".join(lines[-20:]) + f"\nSee {log}")
     finish(work / "_build" / "html", site_address())
+    write_manifest(work / "_build" / "html", edition)
     shutil.rmtree(site, ignore_errors=True)
     os.replace(work / "_build" / "html", site)
     shutil.rmtree(work)

@@ -1,0 +1,42 @@
+"""The manifest of a built site: what it was made from, and a hash of every file in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from brainseg.download import HANDLE
+from brainseg.kept import kept_runs
+from brainseg.provenance import commit
+from brainseg.study.execute import Edition
+from brainseg.weights import weights_digest
+
+NAME = "manifest.json"
+
+
+def write_manifest(site: Path, edition: Edition) -> Path:
+    """Write ``manifest.json`` into a site that is otherwise finished.
+
+    It holds the ``commit``; of the cohort its fingerprint and counts, and for the real one the ``version`` of the data
+    set at Kaggle that it follows; the digests of the kept ``weights``; ``versions`` of the libraries; per page its
+    parameters and the hash of its source; and the SHA-256 of each file.
+    """
+    records = {name: edition.record(name) for name in edition.pages}
+    cohort = next((record["cohort"] for record in records.values() if record["cohort"]), None)
+    first = next(iter(records.values()))
+    files = sorted(path for path in site.rglob("*") if path.is_file() and path.name != NAME)
+    manifest = {
+        "commit": commit(),
+        "cohort": cohort and {**cohort, "version": HANDLE if cohort["tcga"] else None},
+        "weights": {folder.name: weights_digest(folder / "best.npz") for folder in kept_runs()},
+        "versions": first["versions"],
+        "pages": {
+            name: {key: record[key] for key in ("parameters", "profile", "source", "executed")}
+            for name, record in records.items()
+        },
+        "files": {path.relative_to(site).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
+    }
+    path = site / NAME
+    path.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    return path
