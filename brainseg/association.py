@@ -21,10 +21,12 @@ CORRECTIONS = ("bonferroni", "holm", "fdr")
 
 
 class Agreement(NamedTuple):
-    """Bland-Altman and ICC(A,1) of two measurements on the same patients; `bias` is the mean of second - first."""
+    """Bland-Altman and ICC(A,1), with its bootstrap interval, of two measurements on the same patients; `bias` is the mean of second - first."""
 
     patients: int
     icc: float
+    icc_low: float
+    icc_high: float
     bias: float
     low: float
     high: float
@@ -217,31 +219,50 @@ def interval(estimate: float, draws: np.ndarray) -> Interval:
     return Interval(float(estimate), float(low), float(high))
 
 
-def agreement(first: np.ndarray, second: np.ndarray) -> Agreement:
+def agreement(first: np.ndarray, second: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Agreement:
     """How far two measurements of the same patients agree.
 
     ICC(A,1): two-way random effects, absolute agreement, single measurement (Shrout, Fleiss 1979,
     doi:10.1037/0033-2909.86.2.420, there ICC(2,1); McGraw, Wong 1996). The limits of agreement are the bias plus and minus
-    1.96 standard deviations of the differences (Bland, Altman 1986, doi:10.1016/S0140-6736(86)90837-8).
+    1.96 standard deviations of the differences (Bland, Altman 1986, doi:10.1016/S0140-6736(86)90837-8). The interval of the ICC
+    is that of a bootstrap over patients; draws in which nothing varies are left out.
     """
     first, second = _paired(first, second)
     difference = second - first
     bias, spread = difference.mean(), difference.std(ddof=1)
-    return Agreement(len(first), icc(np.column_stack([first, second])), float(bias), float(bias - 1.96 * spread), float(bias + 1.96 * spread))
+    both = np.column_stack([first, second])
+    chosen = np.random.default_rng(seed).integers(len(both), size=(draws, len(both)))
+    return Agreement(len(both), *interval(icc(both), icc(both[chosen])), float(bias), float(bias - 1.96 * spread), float(bias + 1.96 * spread))
 
 
-def icc(measurements: np.ndarray) -> float:
-    """ICC(A,1) of an array (patients, raters); NaN for one patient or where nothing varies."""
+def icc(measurements: np.ndarray) -> np.ndarray:
+    """ICC(A,1) of many samples at once: arrays (..., patients, raters) -> (...); NaN for one patient or where nothing varies."""
     measurements = np.asarray(measurements, float)
-    n, k = measurements.shape
-    if n < 2 or np.ptp(measurements) == 0:
-        return np.nan
-    deviations = measurements - measurements.mean()
-    patients = k * (deviations.mean(axis=1) ** 2).sum() / (n - 1)
-    raters = n * (deviations.mean(axis=0) ** 2).sum() / (k - 1)
-    rest = deviations - deviations.mean(axis=1, keepdims=True) - deviations.mean(axis=0)
-    error = (rest**2).sum() / ((n - 1) * (k - 1))
-    return float((patients - error) / (patients + (k - 1) * error + k / n * (raters - error)))
+    n, k = measurements.shape[-2:]
+    if n < 2:
+        return np.full(measurements.shape[:-2], np.nan)
+    deviations = measurements - measurements.mean(axis=(-2, -1), keepdims=True)
+    of_patients, of_raters = deviations.mean(axis=-1, keepdims=True), deviations.mean(axis=-2, keepdims=True)
+    patients = k * (of_patients**2).sum(axis=(-2, -1)) / (n - 1)
+    raters = n * (of_raters**2).sum(axis=(-2, -1)) / (k - 1)
+    error = ((deviations - of_patients - of_raters) ** 2).sum(axis=(-2, -1)) / ((n - 1) * (k - 1))
+    total = patients + (k - 1) * error + k / n * (raters - error)
+    varies = (np.ptp(measurements, axis=(-2, -1)) > 0) & (total > 0)
+    return np.divide(patients - error, total, out=np.full(np.shape(total), np.nan), where=varies)
+
+
+def rank_correlation(first: np.ndarray, second: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Interval:
+    """Spearman's rank correlation of two values per patient, with a bootstrap interval over patients; NaN where one of them is constant."""
+    first, second = _paired(first, second)
+    chosen = np.random.default_rng(seed).integers(len(first), size=(draws, len(first)))
+
+    def correlation(rows: np.ndarray) -> np.ndarray:
+        ranks = [stats.rankdata(values[rows], axis=-1) for values in (first, second)]
+        one, other = (r - r.mean(axis=-1, keepdims=True) for r in ranks)
+        scale = np.sqrt((one**2).sum(axis=-1) * (other**2).sum(axis=-1))
+        return np.divide((one * other).sum(axis=-1), scale, out=np.full(np.shape(scale), np.nan), where=scale > 0)
+
+    return interval(correlation(np.arange(len(first))), correlation(chosen))
 
 
 def auc(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:

@@ -359,12 +359,8 @@ def by_distance(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -
         ``arm`` (also "gap": leaky minus honest), ``distance`` (at most `farthest`, which stands for all beyond it
         as well), ``patients``, ``slices``, ``dice``, ``low``, ``high`` (95 % bootstrap interval over patients).
     """
-    tumour = slices[slices["tumour_px"] > 0]
-    tumour = tumour.assign(distance=tumour["distance"].clip(upper=farthest))
-    by_arm = tumour.pivot_table(index=["patient", "slice", "distance"], columns="arm", values="dice")
-    by_arm["gap"] = by_arm["leaky"] - by_arm["honest"]
     rows = []
-    for distance, of in by_arm.groupby("distance"):
+    for distance, of in _by_arm(slices, farthest).groupby("distance"):
         means = of.groupby("patient").mean()
         for arm in means:
             interval = metrics.bootstrap_interval(means[arm].to_numpy(), seed=seed)
@@ -374,6 +370,39 @@ def by_distance(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -
                  "dice": dice, "low": low, "high": high}
             )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def near_minus_far(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -> metrics.Interval:
+    """How much larger the gap between the arms is next to the leak than far from it, with a bootstrap interval over patients.
+
+    The gaps are those of :func:`by_distance` at its smallest and its largest distance. A patient may have slices at one of the two
+    only. A draw takes patients, and so keeps what a patient has. Draws with nobody on one side are left out.
+
+    Returns
+    -------
+    Interval
+        NaN where all slices lie at one distance; `low` and `high` are NaN for a single patient.
+    """
+    gaps = _by_arm(slices, farthest).groupby(["patient", "distance"])["gap"].mean().unstack()
+    if gaps.shape[1] < 2:
+        return metrics.Interval(np.nan, np.nan, np.nan)
+    ends = gaps.iloc[:, [0, -1]].to_numpy()
+    estimate = float(np.subtract(*np.nanmean(ends, axis=0)))
+    if len(ends) == 1:
+        return metrics.Interval(estimate, np.nan, np.nan)
+    weights = np.random.default_rng(seed).multinomial(len(ends), np.full(len(ends), 1 / len(ends)), size=metrics.DRAWS)
+    sums, counts = weights @ np.nan_to_num(ends), weights @ np.isfinite(ends)
+    means = sums[(counts > 0).all(axis=1)] / counts[(counts > 0).all(axis=1)]
+    low, high = np.percentile(means[:, 0] - means[:, 1], [2.5, 97.5])
+    return metrics.Interval(estimate, float(low), float(high))
+
+
+def _by_arm(slices: pd.DataFrame, farthest: int) -> pd.DataFrame:
+    """Dice of each tumour slice (row) in each arm (column), the seeds averaged, with the gap between leaky and honest."""
+    tumour = slices[slices["tumour_px"] > 0]
+    tumour = tumour.assign(distance=tumour["distance"].clip(upper=farthest))
+    by_arm = tumour.pivot_table(index=["patient", "slice", "distance"], columns="arm", values="dice")
+    return by_arm.assign(gap=by_arm["leaky"] - by_arm["honest"])
 
 
 def conclusion(patients: pd.DataFrame, score: str = "slice_dice", seed: int = 0) -> str:

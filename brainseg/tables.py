@@ -38,6 +38,38 @@ def has_tables(study: str) -> bool:
     return project_root() is not None and (results_folder(study) / "record.json").is_file()
 
 
+def kept_for(study: str, table: pd.DataFrame) -> bool:
+    """Whether a study's kept tables may speak for a cohort.
+
+    They do where it is the cohort that they were made of, or where the kept networks know all of its patients. Anybody else's
+    patients get results of their own.
+
+    Parameters
+    ----------
+    study : str
+    table : DataFrame
+        From :func:`brainseg.cohort.index_cohort`.
+    """
+    if not has_tables(study):
+        return False
+    if read_record(study)["cohort"]["fingerprint"] == table.attrs["fingerprint"]:
+        return True
+    from brainseg.kept import kept_patients  # brings Keras, which those who only read their own tables do not need
+
+    return set(table["patient"]) <= kept_patients()
+
+
+def of_which_cohort(record: dict, table: pd.DataFrame) -> str:
+    """A sentence for a page that reads kept tables of other slices than it was given; empty where they are the same."""
+    cohort = record["cohort"]
+    if cohort["fingerprint"] == table.attrs["fingerprint"]:
+        return ""
+    return (
+        f" **This page was given another cohort**, of {table['patient'].nunique()} patients and {len(table)} slices. The kept networks know "
+        f"all of them, so the tables are read. They still speak of the {cohort['patients']} patients that they were made of."
+    )
+
+
 def write_tables(study: str, tables: dict[str, pd.DataFrame], record: dict) -> Path:
     """Write tables as ``NAME.csv``, without their index, and the record of how they came about, last.
 

@@ -62,7 +62,7 @@ from brainseg.cohort import find_cohort, index_cohort, read_image, read_mask
 from brainseg.figures import leakage as figures
 from brainseg.figures import style
 from brainseg.splits import split_by_slice
-from brainseg.tables import has_tables, read_record, read_table
+from brainseg.tables import kept_for, of_which_cohort, read_record, read_table
 
 style.use_theme()
 root = find_cohort(data)
@@ -162,7 +162,7 @@ display(
 # Test slices drawn one by one would nearly all have $d = 1$. So each probe's volume is cut into alternating blocks of 1, 3, 5 or 9 slices, tested and leaked in turn: the middle of a long block is far from the leak.
 
 # %%
-if has_tables("leakage") and not recompute and not table["synthetic"].all():
+if not recompute and kept_for("leakage", table):
     record = read_record("leakage")
     tables = {name: read_table("leakage", name) for name in ("design", "slices", "patients")}
 else:
@@ -180,7 +180,7 @@ display(
         f"{cohort['slices']} slices (cohort `{cohort['fingerprint']}`): U-Net with {used['filters']} filters at "
         f"{used['image_size']} pixels, epochs: {used['epochs']} with {used['slices_per_epoch'] or 'all'} slices each, "
         f"{used['seeds']} seed{'s' if used['seeds'] > 1 else ''} in each arm, {len(record['runs'])} trainings, "
-        f"{record['seconds'] / 60:.1f} minutes on {record['processor']}."
+        f"{record['seconds'] / 60:.1f} minutes on {record['processor']}." + of_which_cohort(record, table)
     )
 )
 
@@ -248,15 +248,20 @@ if far > near:
         f"; at {far}{' or more' if far == leakage.FARTHEST else ''} it is **{gap.loc[far, 'dice']:+.3f}**. "
         f"Over the same distances the copied mask goes from {copy[near]:.2f} to {copy[far]:.2f}. "
     )
+    fall = leakage.near_minus_far(slices, seed=seed)
     if gap.loc[far, "patients"] < leakage.FEWEST_PATIENTS:
         sentence += (
             f"The farthest point is too thin for a verdict (slices: {gap.loc[far, 'slices']}, "
             f"patients: {gap.loc[far, 'patients']})."
         )
-    elif gap.loc[near, "dice"] > gap.loc[far, "dice"]:
-        sentence += "The gap is larger near the leak, as remembered neighbours would make it."
     else:
-        sentence += "The gap is not larger near the leak, so neighbours alone do not explain it."
+        sentence += f"Near minus far is {fall.estimate:+.3f} (95 % interval {fall.low:+.3f} to {fall.high:+.3f}, patients drawn). " + (
+            "The gap is larger near the leak, as remembered neighbours would make it."
+            if fall.low > 0
+            else "The gap is smaller near the leak, so remembered neighbours do not explain it."
+            if fall.high < 0
+            else "The interval includes 0, so this study cannot tell whether the gap is larger near the leak."
+        )
 display(Markdown(sentence))
 
 # %% [markdown]

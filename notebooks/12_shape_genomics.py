@@ -64,7 +64,7 @@ from brainseg.cohort import find_cohort, index_cohort, read_patient, read_patien
 from brainseg.figures import shape as figures
 from brainseg.figures import style
 from brainseg.shape_study import CODES, MANUAL, TARGET
-from brainseg.tables import has_tables, read_record, read_table
+from brainseg.tables import kept_for, of_which_cohort, read_record, read_table
 
 style.use_theme()
 root = find_cohort(data)
@@ -244,11 +244,7 @@ figures.ratio_by_slices(cuts, balls)
 # Now all patients, by each source of masks that there is. A prediction counts only if the network had the patient, or the slice, on its test side.
 
 # %%
-kept = (
-    not recompute
-    and has_tables("shape")
-    and read_record("shape")["cohort"]["fingerprint"] == table.attrs["fingerprint"]
-)
+kept = not recompute and kept_for("shape", table)
 if kept:
     features = read_table("shape", "features")
 else:
@@ -287,7 +283,7 @@ if kept:
     record = read_record("shape")
     text += (
         f"Read from the results that the project keeps: {record['cohort']['patients']} patients, seed {record['seed']}, "
-        f"computed in {record['seconds']:.0f} s on {record['processor']}."
+        f"computed in {record['seconds']:.0f} s on {record['processor']}." + of_which_cohort(record, table)
     )
 display(Markdown(text))
 

@@ -116,6 +116,43 @@ def test_agreement_of_a_constant_shift():
         association.agreement(values, values[:4])
 
 
+def test_the_interval_of_the_icc_where_the_answer_is_known():
+    """A shift by c leaves ICC = 2 s^2 / (2 s^2 + c^2) in every draw, s^2 the draw's variance; without a shift it is 1."""
+    values = np.random.default_rng(1).normal(size=30)
+    same, shifted = association.agreement(values, values), association.agreement(values, values + 1)
+    assert same[1:4] == pytest.approx((1, 1, 1))
+    chosen = np.random.default_rng(0).integers(30, size=(association.DRAWS, 30))
+    variances = np.quantile(values[chosen].var(axis=1, ddof=1), [0.025, 0.975])
+    assert (shifted.icc_low, shifted.icc_high) == pytest.approx(2 * variances / (2 * variances + 1), abs=1e-3)
+    assert shifted == association.agreement(values, values + 1)  # the same seed, the same draws
+
+
+def test_the_interval_of_the_icc_is_as_wide_as_theory_says():
+    """Without bias, the standard error of an ICC of rho over n normal pairs is about (1 - rho^2) / sqrt(n)."""
+    pairs = np.random.default_rng(2).multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], 400)
+    found = association.agreement(*pairs.T)
+    assert found.icc_low < 0.6 < found.icc_high
+    assert found.icc_high - found.icc_low == pytest.approx(2 * 1.96 * (1 - 0.6**2) / 20, rel=0.2)
+
+
+def test_icc_of_nothing_that_varies():
+    assert np.isnan(association.icc(np.ones((3, 2)))) and np.isnan(association.icc(np.ones((1, 2))))
+    many = association.icc(np.stack([np.ones((3, 2)), np.arange(6.0).reshape(3, 2)]))
+    assert np.isnan(many[0]) and many[1] == association.icc(np.arange(6.0).reshape(3, 2))
+
+
+def test_rank_correlation_with_its_interval():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(2, 18))
+    found = association.rank_correlation(first, second)
+    assert found.estimate == pytest.approx(stats.spearmanr(first, second).statistic)
+    assert found.low < found.estimate < found.high
+    bowl = association.rank_correlation(np.arange(-9.0, 10), np.arange(-9.0, 10) ** 2)  # falls as much as it rises
+    assert bowl.estimate == pytest.approx(0) and bowl.low < 0 < bowl.high
+    assert association.rank_correlation(first, -(first**3)) == pytest.approx((-1, -1, -1))
+    assert np.isnan(association.rank_correlation(first, np.ones(18))).all()
+
+
 def test_the_paired_bootstrap_knows_that_equal_sources_are_equal(cohort):
     features, codes = cohort
     values = np.stack([features["a"], features["a"], features["b"]])

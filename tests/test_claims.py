@@ -50,6 +50,15 @@ def test_a_patient_counts_once_with_the_mean_of_its_seeds():
     pd.testing.assert_frame_equal(mean_over_seeds(table), expected)
 
 
+def test_the_spread_of_the_seeds_is_that_of_their_means():
+    first = patients({"HE": [0.4, 0.8, np.nan], NEITHER: [0.2, 0.5, 0.9]})
+    second = patients({"HE": [0.5, 0.9, np.nan], NEITHER: [0.2, 0.5, 0.9]}, 1)
+    table = claims.seed_means(pd.concat([first, second]))
+    assert table.index.tolist() == [NEITHER, "HE"] and table["trainings"].tolist() == [2, 2]
+    assert table.loc["HE", ["mean", "smallest", "largest"]].tolist() == pytest.approx([0.65, 0.6, 0.7])
+    assert table.loc[NEITHER, ["smallest", "largest"]].tolist() == pytest.approx([0.35, 0.35])  # the third has no Dice in HE
+
+
 def test_differences_are_taken_patient_by_patient():
     scores = pd.DataFrame({"a": [0.5, 0.6, 0.9], "b": [0.4, 0.7, 0.6]})
     (row,) = compare(scores, [("a", "b")]).to_dict("records")

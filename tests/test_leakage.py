@@ -210,6 +210,23 @@ def test_the_gap_by_distance_pools_what_is_far():
     assert low < 0.1 < high
 
 
+def test_near_minus_far_has_an_interval_over_patients():
+    """The gap falls from 0.3 to 0.1 in every patient but one, who has near slices alone."""
+    slices = scored(leaky=0.7, spread=0)
+    near = (slices["arm"] == "leaky") & (slices["distance"] == 1)
+    slices.loc[near, "dice"] += 0.2
+    slices = slices[(slices["patient"] != "p00") | (slices["distance"] == 1)]
+    assert leakage.near_minus_far(slices) == pytest.approx((0.2, 0.2, 0.2))
+    rng = np.random.default_rng(0)
+    flat = scored(leaky=0.7, spread=0)
+    flat["dice"] += rng.normal(0, 0.1, len(flat))
+    fall = leakage.near_minus_far(flat)
+    assert fall.low < 0 < fall.high and fall == leakage.near_minus_far(flat)
+    assert np.isnan(leakage.near_minus_far(slices[slices["distance"] == 1]).estimate)
+    (estimate, *interval) = leakage.near_minus_far(scored(leaky=0.7, patients=1))
+    assert estimate == pytest.approx(0) and np.isnan(interval).all()
+
+
 @pytest.mark.parametrize(
     "slices, said",
     [

@@ -63,3 +63,30 @@ def test_every_look_at_test_patients_is_a_line_more(root):
     log = pd.read_csv(root / "results" / "reference" / "test_log.csv")
     assert log["run"].tolist() == ["one", "two"] and log["patients"].tolist() == [18, 18]
     assert log["slices"].iloc[0] == 659 and pd.isna(log["slices"].iloc[1])
+
+
+def cohort(patients: str, fingerprint: str) -> pd.DataFrame:
+    table = pd.DataFrame({"patient": list(patients), "slice": 1})
+    table.attrs["fingerprint"] = fingerprint
+    return table
+
+
+def test_kept_tables_speak_for_their_cohort_and_for_patients_whom_the_kept_networks_know(root, monkeypatch):
+    pytest.importorskip("keras")
+    monkeypatch.setattr("brainseg.kept.kept_patients", lambda: set("abc"))
+    assert not tables.kept_for("demo", cohort("abc", "first"))  # nothing is kept yet
+    record = {"cohort": {"fingerprint": "first", "patients": 3}}
+    tables.write_tables("demo", {}, record)
+    assert tables.kept_for("demo", cohort("xyz", "first"))  # the fingerprint decides
+    assert tables.kept_for("demo", cohort("ab", "other"))
+    assert not tables.kept_for("demo", cohort("abx", "other"))
+    assert tables.of_which_cohort(record, cohort("abc", "first")) == ""
+    said = tables.of_which_cohort(record, cohort("ab", "other"))
+    assert "another cohort**, of 2 patients and 2 slices" in said and "the 3 patients" in said
+
+
+def test_where_no_network_is_kept_another_cohort_reads_nothing(root, monkeypatch):
+    pytest.importorskip("keras")
+    monkeypatch.setattr("brainseg.kept.kept_patients", set)
+    tables.write_tables("demo", {}, {"cohort": {"fingerprint": "first", "patients": 3}})
+    assert not tables.kept_for("demo", cohort("a", "other"))
