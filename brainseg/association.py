@@ -91,6 +91,11 @@ def rank_statistic(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return (n - 1) * np.divide(between, total, out=np.full(np.shape(total), np.nan), where=total > 0)
 
 
+def rank_p_value(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """p value of the rank test, by chi squared as in `scipy.stats.kruskal`: arrays (..., patients), one set of codes (patients,)."""
+    return stats.chi2.sf(rank_statistic(values, codes), len(np.unique(codes)) - 1)
+
+
 def eta_squared(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Effect size of the rank test, (H - k + 1) / (n - k), for k codes among n patients; arrays (..., patients) -> (...).
 
@@ -155,8 +160,7 @@ def associations(features: pd.DataFrame, codes: pd.DataFrame) -> pd.DataFrame:
                 table = median_split(values, labels)
                 if table.sum(axis=0).all():
                     results["fisher"] = fisher_exact(table), cramers_v(table)
-                h = rank_statistic(values, labels)
-                results["kruskal"] = stats.chi2.sf(h, groups - 1), eta_squared(values, labels)
+                results["kruskal"] = rank_p_value(values, labels), eta_squared(values, labels)
             rows += [pair | {"test": test, "p_value": float(p), "effect": float(effect)} for test, (p, effect) in results.items()]
     table = pd.DataFrame(rows)
     return pd.concat([part.assign(**adjust(part["p_value"])) for _, part in table.groupby("test", sort=False)]).sort_index()

@@ -22,6 +22,8 @@ from brainseg.shape import FEATURES, features_table
 from brainseg.tables import origin
 
 MANUAL = "manual"
+HONEST, LEAKY = "by patient", "by slice"
+"""The sources of the study: folds by patient, and folds by slice, whose networks have seen other slices of the patient."""
 
 #: Column of data.csv -> what was measured. What a code's number means, the data set does not say.
 CODES = {
@@ -104,7 +106,7 @@ def predicted(runs: Sequence) -> Source:
 def study_sources(root: Path, model: str = "unet") -> dict[str, Source]:
     """Out-of-fold masks by two sets of networks that differ in nothing but the split.
 
-    "by patient" are the project's kept runs of a model: no network has seen the patient. "by slice" are networks of
+    `HONEST` are the project's kept runs of a model: no network has seen the patient. `LEAKY` are networks of
     the same recipe, on the same arrays, with slices dealt to the same number of folds at random: each has seen other slices of the
     patient. They are trained here, unless they have been before.
     """
@@ -114,16 +116,16 @@ def study_sources(root: Path, model: str = "unet") -> dict[str, Source]:
     from brainseg.runs import train_or_load
     from brainseg.splits import make_split
 
-    runs = {"by patient": [], "by slice": []}
+    runs = {HONEST: [], LEAKY: []}
     for folder in kept_runs():
         record = json.loads((folder / "run.json").read_text())
         if (record["recipe"]["model"], record["split_by"]) != (model, "patient"):
             continue
         prepared = prepare(root, Preprocessing(**record["preprocessing"]))
-        runs["by patient"].append(load_kept(folder, prepared))
+        runs[HONEST].append(load_kept(folder, prepared))
         recipe = Recipe(**record["recipe"])
         split = make_split(prepared.table, by="slice", fold=record["fold"], seed=recipe.seed)
-        runs["by slice"].append(train_or_load(recipe, prepared, split))
+        runs[LEAKY].append(train_or_load(recipe, prepared, split))
     sources = {name: predicted(folds) for name, folds in runs.items() if folds}
     return {name: source for name, source in sources.items() if source.patients}
 
@@ -189,6 +191,8 @@ def analyse(features: pd.DataFrame, clinical: pd.DataFrame, seed: int = 0, draws
         ``associations``: :func:`brainseg.association.associations` for each source, with ``paper_p_below``.
         ``discrimination``: AUC of `TARGET` against the rest for each source, by each feature and by all together.
         ``agreement`` and ``effects``: each other source against the manual masks, on patients for which both have a tumour.
+        ``effects`` has p values of the rank test by both, on these same patients.
+        ``leak``: what `LEAKY` has more than `HONEST`, see :func:`leak_of`; no rows without both.
     """
     codes = codes_of(features, clinical)
     parts = {source: part.index for source, part in features.groupby("source", sort=False)}
@@ -210,7 +214,8 @@ def analyse(features: pd.DataFrame, clinical: pd.DataFrame, seed: int = 0, draws
             both = np.isfinite(first[feature].to_numpy()) & np.isfinite(second[feature].to_numpy())
             values = np.stack([part[feature].to_numpy()[both] for part in (first, second)])
             if both.sum() > 1:
-                agreement.append({"source": source, "feature": feature, **association.agreement(*values)._asdict()})
+                found = association.agreement(*values, draws, seed)
+                agreement.append({"source": source, "feature": feature, **found._asdict()})
             effects += [
                 row | {"source": source, "feature": feature} for row in _effects(values, shared[both], seed, draws)
             ]
@@ -219,9 +224,45 @@ def analyse(features: pd.DataFrame, clinical: pd.DataFrame, seed: int = 0, draws
         "discrimination": pd.DataFrame(discrimination, columns=["source", "score", "patients", "positive", "auc", "low", "high"]),
         "agreement": pd.DataFrame(agreement, columns=["source", "feature", *association.Agreement._fields]),
         "effects": pd.DataFrame(
-            effects, columns=["source", "feature", "code", "patients", "manual", "effect", "difference", "low", "high"]
+            effects,
+            columns=["source", "feature", "code", "patients", "manual", "effect", "difference", "low", "high", "manual_p", "p_value"],
         ),
+        "leak": leak_of(features, codes, seed, draws),
     }
+
+
+def leak_of(features: pd.DataFrame, codes: pd.DataFrame, seed: int, draws: int) -> pd.DataFrame:
+    """Do networks that know the patient give better masks for this purpose? `LEAKY` against `HONEST`, on the same patients and draws.
+
+    Returns
+    -------
+    DataFrame
+        A row per feature and ``measure``: "icc" with the manual masks, and "effect", eta squared of `TARGET`'s classification.
+        ``patients, honest, leaky, difference, low, high`` (paired bootstrap over patients).
+    """
+    wide = features.pivot_table(index="patient", columns="source", values=list(FEATURES), sort=False)
+    labels = codes.assign(patient=features["patient"]).groupby("patient").first().reindex(wide.index)
+    rows = []
+    for feature in FEATURES if {HONEST, LEAKY} <= set(features["source"]) else ():
+        values = wide[feature][[MANUAL, HONEST, LEAKY]].dropna()
+        manual_values, honest, leaky = values.to_numpy().T
+        if len(values) > 1:
+            chosen = np.random.default_rng(seed).integers(len(values), size=(draws, len(values)))
+            pairs = [np.column_stack([manual_values, other]) for other in (honest, leaky)]
+            found, resampled = ([association.icc(pair[rows_of]) for pair in pairs] for rows_of in (np.arange(len(values)), chosen))
+            rows.append({"feature": feature, "measure": "icc", "patients": len(values)} | _gap(found, resampled))
+        of_code = labels.get(TARGET[0], pd.Series(np.nan, labels.index)).loc[values.index].to_numpy(float)
+        known = np.isfinite(of_code)
+        if 1 < len(np.unique(of_code[known])) < known.sum():
+            both = association.bootstrap_effect(np.stack([honest, leaky])[:, known], of_code[known], draws, seed)
+            rows.append({"feature": feature, "measure": "effect", "patients": int(known.sum())} | _gap(*both))
+    return pd.DataFrame(rows, columns=["feature", "measure", "patients", "honest", "leaky", "difference", "low", "high"])
+
+
+def _gap(found: Sequence, resampled: Sequence) -> dict:
+    """Second minus first of two estimates, with the interval of their paired draws."""
+    difference, low, high = association.interval(found[1] - found[0], resampled[1] - resampled[0])
+    return {"honest": float(found[0]), "leaky": float(found[1]), "difference": difference, "low": low, "high": high}
 
 
 def _discrimination(source: str, features: pd.DataFrame, codes: pd.DataFrame, seed: int, draws: int) -> list[dict]:
@@ -263,7 +304,11 @@ def _effects(values: np.ndarray, codes: pd.DataFrame, seed: int, draws: int) -> 
             continue
         effects, resampled = association.bootstrap_effect(values[:, known], labels[known], draws, seed)
         difference, low, high = association.interval(effects[1] - effects[0], resampled[1] - resampled[0])
+        manual_p, p_value = association.rank_p_value(values[:, known], labels[known])
         rows.append(
-            {"code": code, "patients": int(known.sum()), "manual": effects[0], "effect": effects[1], "difference": difference, "low": low, "high": high}
-        )
+            {
+                "code": code, "patients": int(known.sum()), "manual": effects[0], "effect": effects[1],
+                "difference": difference, "low": low, "high": high, "manual_p": manual_p, "p_value": p_value,
+            }
+        )  # fmt: skip
     return rows

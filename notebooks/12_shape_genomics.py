@@ -63,7 +63,7 @@ from brainseg.chapters import study_run
 from brainseg.cohort import find_cohort, index_cohort, read_patient, read_patient_table
 from brainseg.figures import shape as figures
 from brainseg.figures import style
-from brainseg.shape_study import CODES, MANUAL, TARGET
+from brainseg.shape_study import CODES, HONEST, LEAKY, MANUAL, TARGET
 from brainseg.tables import kept_for, of_which_cohort, read_record, read_table
 
 style.use_theme()
@@ -262,8 +262,8 @@ others = [source for source in features["source"].unique() if source != MANUAL]
 EXPLAINED = {
     MANUAL: "the masks that come with the data",
     "chapter 6": "the U-Net of [chapter 6](06_train_unet), for the patients of its test side",
-    "by patient": "U-Nets in folds by patient, each patient predicted by the one network that never saw the patient",
-    "by slice": "U-Nets in folds by slice, as in the article: each slice is new to its network, its patient is not",
+    HONEST: "U-Nets in folds by patient, each patient predicted by the one network that never saw the patient",
+    LEAKY: "U-Nets in folds by slice, as in the article: each slice is new to its network, its patient is not",
 }
 summary = features.groupby("source", sort=False).agg(
     patients=("patient", "size"), empty=("empty", "sum"),
@@ -274,7 +274,7 @@ summary = features.groupby("source", sort=False).agg(
 shown = summary.rename(columns=lambda c: f"median {c.upper()}" if c in NAMES else c.replace("_", " "))
 display(shown.style.format("{:.3f}", subset=shown.columns[4:], na_rep="-").format("{:.0%}", subset=["smallest share measured"], na_rep="-"))
 text = "Sources here: " + "; ".join(f"**{name}**, {EXPLAINED.get(name, 'given by the caller')}" for name in summary.index) + ". "
-absent = [name for name in ("by patient", "by slice") if name not in others]
+absent = [name for name in (HONEST, LEAKY) if name not in others]
 if absent:
     text += (
         "Networks in folds " + " and ".join(absent) + " are left out: no such predictions are kept for this cohort. "
@@ -392,9 +392,29 @@ if not synthetic:
         Markdown(
             f"With manual masks of {len(drawn_by_hand)} patients, **{int((fisher['p_value'] < 0.05).sum())} of {len(fisher)}** of these pairs have a p value below 0.05 by Fisher's test and "
             f"**{int((ranks['p_value'] < 0.05).sum())}** by ranks; after Holm's correction for all 21 pairs, {int((fisher['holm'] < 0.05).sum())} and {int((ranks['holm'] < 0.05).sum())}. "
-            "These are the same patients that the paper had, or a part of them. So agreement says that the finding does not hang on how the masks were made and measured; it is not a second cohort."
+            "These are the same patients that the paper had, or a part of them, so nothing here is a second cohort."
         )
     )
+    by_rank = beside[beside["test"] == "kruskal"]
+    missed = {source: list(part.loc[~(part["p_value"] < 0.05), "pair"]) for source, part in by_rank.groupby("source", sort=False)}
+    counts = [
+        f"**{source}** masks {len(part) - len(missed[source])} of {len(part)} ({part['patients'].max()} patients"
+        + (f"; not {', '.join(missed[source])})" if missed[source] else ")")
+        for source, part in by_rank.groupby("source", sort=False)
+    ]
+    text = "By ranks, uncorrected: " + "; ".join(counts) + ". "
+    fewer = [source for source in others if summary.loc[source, "patients"] < summary.loc[MANUAL, "patients"]]
+    if not others:
+        text += "Without predicted masks this page cannot tell whether the paper's finding hangs on how the masks were made."
+    elif fewer:
+        text += f"The source {' and '.join(fewer)} has fewer patients, and would find less for that alone. So the counts cannot be compared."
+    elif not any(missed.values()):
+        text += "Every pair is found with every source, so nothing here suggests that the finding hangs on how the masks were made and measured."
+    elif missed[MANUAL] and all(missed[source] == missed[MANUAL] for source in others):
+        text += "A part of the paper's finding is not found again, with whatever masks."
+    else:
+        text += "**The sources do not find the same pairs, so a part of the finding may hang on how the masks were made.** A p value crosses 0.05 easily, so the next section compares the strength of the links."
+    display(Markdown(text))
 else:
     display(Markdown("The patients here are simulated, so agreement or disagreement with the paper means nothing."))
 
@@ -405,25 +425,33 @@ else:
 # two sources can both find something, of very different strength.
 #
 # We ask twice. First, **do the features agree**, patient by patient? {numref}`fig-shape-agreement` shows differences against means {cite:p}`bland1986`, with the bias and the limits between which 95 % of the differences
-# should lie. The {term}`ICC` {cite:p}`shrout1979` is 1 where both sources always give the same number, and 0 where knowing one tells nothing of the other.
+# should lie. The {term}`ICC` {cite:p}`shrout1979` is 1 where both sources always give the same number. 0: the two agree no better than chance. It falls with a bias or another scale as well, because it
+# asks for the same number and not for the same order.
 
-# %% mystnb={"figure": {"name": "fig-shape-agreement", "caption": "Predicted against manual masks, one dot per patient: difference against mean, with bias (line) and limits of agreement (dashed). Without predictions for two patients a note stands in its place."}, "image": {"alt": "Three panels of dots around a horizontal line, with a dashed line above and below."}} tags=["hide-input"]
-figures.bland_altman(features, others[0] if others else "none", results["agreement"])
+# %% mystnb={"figure": {"name": "fig-shape-agreement", "caption": "Predicted against manual masks, one dot per patient and one row per source: difference against mean, with bias (line) and limits of agreement (dashed). Without predictions for two patients a note stands in its place."}, "image": {"alt": "Three panels per source of masks, with dots around a horizontal line, and a dashed line above and below."}} tags=["hide-input"]
+figures.bland_altman(features, others, results["agreement"])
 
 # %% tags=["hide-input"]
 agreement = results["agreement"]
 if len(agreement):
     view = agreement.assign(feature=agreement["feature"].str.upper()).set_index(["source", "feature"])
-    view = view.rename(columns={"icc": "ICC", "low": "limit from", "high": "limit to"})
+    view = view.rename(columns={"icc": "ICC", "icc_low": "95 % interval from", "icc_high": "to", "low": "limit from", "high": "limit to"})
     display(view.style.format("{:.3f}", subset=view.columns[1:], na_rep="-"))
-    worst = agreement.loc[agreement["icc"].idxmin()]
-    display(
-        Markdown(
-            f"The weakest agreement is that of **{worst['feature'].upper()}** ({worst['source']}): an ICC of {worst['icc']:.2f} over {worst['patients']} patients. "
-            + ("With so few patients an ICC may be far from its true value. " if worst["patients"] < 30 else "")
-            + "A Dice does not tell this: smoothing an outline hardly costs any overlap and takes away what MF measures."
+    sentences = []
+    for source, part in agreement.dropna(subset="icc").groupby("source", sort=False):
+        worst = part.loc[part["icc"].idxmin()]
+        sentences.append(
+            f"- **{source}**: the weakest agreement is that of **{worst['feature'].upper()}**, an ICC of {worst['icc']:.2f} "
+            f"(95 % interval {worst['icc_low']:.2f} to {worst['icc_high']:.2f}, {worst['patients']} patients)."
+            + (" With so few patients the interval is too narrow, and the ICC may be far from its true value." if worst["patients"] < 30 else "")
+            + (
+                f" Predicted masks have less of it, by {-worst['bias']:.3f} on average. A conjecture: a network draws smooth outlines, and smoothing "
+                "hardly costs any overlap but takes away what MF measures."
+                if worst["feature"] == "mf" and worst["bias"] < -(worst["high"] - worst["low"]) / 2 / np.sqrt(worst["patients"])
+                else ""
+            )
         )
-    )
+    display(Markdown("\n".join([*sentences, "", "No Dice tells this: two masks can share most of their pixels and differ in shape."])))
 else:
     display(Markdown("**Fewer than two patients have a second mask here**, so this question stays open in this edition."))
 
@@ -431,21 +459,98 @@ else:
 # Second, **does the link have the same strength?** Draw patients with replacement, take the effect size by both sources on the same draw, and
 # look at the difference ({numref}`fig-shape-effects`). What makes a draw easy does so for both, and cancels.
 
-# %% mystnb={"figure": {"name": "fig-shape-effects", "caption": "Effect size of BEVR by predicted masks minus that by manual masks on the same patients, with 95 % intervals of the paired bootstrap."}, "image": {"alt": "Horizontal intervals around a dashed line at zero, one row per classification."}} tags=["hide-input"]
-figures.effect_differences(results["effects"].query("feature == 'bevr'"), CODES)
+# %% mystnb={"figure": {"name": "fig-shape-effects", "caption": "Effect size by predicted masks minus that by manual masks on the same patients, for all features and classifications, with 95 % intervals of the paired bootstrap."}, "image": {"alt": "Three panels, one per feature, with horizontal intervals around a dashed line at zero, one row per classification."}} tags=["hide-input"]
+figures.effect_differences(results["effects"], CODES)
 
 # %% tags=["hide-input"]
-if len(results["effects"]):
-    of_rna = results["effects"].query("code == 'RNASeqCluster' and feature == 'bevr'")
-    lines = [
-        f"With masks predicted by a network ({row.source}), BEVR and RNASeq have an effect size of {row.effect:.2f}, with manual masks of the same {row.patients} patients {row.manual:.2f}: a difference of "
-        f"**{row.difference:+.2f}** (95 % interval {row.low:+.2f} to {row.high:+.2f}). "
-        + ("The interval does not include 0." if row.low > 0 or row.high < 0 else "The interval includes 0, so this study cannot tell the two apart; a wide one is no proof that they are equal.")
-        for row in of_rna.itertuples()
-    ]
-    display(Markdown("\n\n".join(lines) or "Too few patients have both masks and an RNASeq code."))
+effects = results["effects"].dropna(subset=["low", "high"])
+of_rna = effects[effects["code"] == TARGET[0]]
+if len(of_rna):
+    view = of_rna.assign(feature=of_rna["feature"].str.upper()).set_index(["source", "feature"])
+    view = view[["patients", "manual", "effect", "difference", "low", "high", "manual_p", "p_value"]]
+    view.columns = ["patients", "manual masks", "predicted masks", "difference", "95 % interval from", "to", "p, manual", "p, predicted"]
+    display(
+        view.style.format("{:.2f}", subset=view.columns[1:3]).format("{:+.2f}", subset=view.columns[3:6]).format(readable, subset=view.columns[6:])
+    )
+    apart = effects[(effects["low"] > 0) | (effects["high"] < 0)]
+    named = [f"{row.feature.upper()} and {CODES[row.code]} ({row.source}, {row.difference:+.2f})" for row in apart.itertuples()]
+    display(
+        Markdown(
+            f"The table has the effect sizes for RNASeq. Of all **{len(effects)}** intervals of the figure, **{len(apart)}** "
+            f"{'excludes' if len(apart) == 1 else 'exclude'} 0{': ' + '; '.join(named) if named else ''}. "
+            "They are not corrected for their number: where nothing differs, about one in twenty would exclude 0 by chance. "
+            "An interval that includes 0 is no proof that two sources are equal, the less so the wider it is."
+        )
+    )
 else:
-    display(Markdown("No patients with both masks and a code: nothing to compare."))
+    display(Markdown("Too few patients have both masks and an RNASeq code: nothing to compare."))
+
+# %% [markdown]
+# ### The answer
+#
+# Is automatic segmentation good enough to replace the manual one **for this finding**, the links between shape and RNASeq? Say that a link *survives* if the rank test has a p value below 0.05
+# with predicted masks too, on the same patients, and its effect size is not clearly smaller: the interval of the difference does not lie below 0.
+# p values cannot rank the sources, but they are what a study with these masks would have reported.
+
+# %% tags=["hide-input"]
+FEWEST = 20  # patients; with fewer, a link that is there is easily missed with any masks
+
+
+def links(rows):
+    return ", ".join(f"{row.feature.upper()} (p = {readable(row.manual_p)} by manual, {readable(row.p_value)} by predicted masks)" for row in rows.itertuples())
+
+
+lines = []
+for source, part in of_rna.groupby("source", sort=False):
+    there = part[part["manual_p"] < 0.05]
+    stays = (there["p_value"] < 0.05) & (there["high"] >= 0)
+    most = int(part["patients"].max())
+    if most < FEWEST:
+        verdict = f"{most} patients have both masks and a code. That is **too few to tell**."
+    elif there.empty:
+        verdict = "With manual masks no link is shown on these patients, so **there is no finding to replace**."
+    else:
+        verdict = f"Survives: {links(there[stays]) or 'none'}. Does not survive: {links(there[~stays]) or 'none'}. " + (
+            "So **nothing here speaks against these masks for this finding**, within wide intervals."
+            if stays.all()
+            else "So these masks replace the manual ones **for a part of the finding only**."
+            if stays.any()
+            else "So these masks **do not replace the manual ones for this finding**."
+        )
+    lines.append(f"- **{source}**: {verdict}")
+if LEAKY in others:
+    lines.append(f"\nThe networks of *{LEAKY}* have seen other slices of the patient, so only masks of *{HONEST}* answer for a new patient.")
+display(Markdown("\n".join(lines) or "Without predicted masks of patients who have an RNASeq code, the question stays open in this edition."))
+
+# %% [markdown]
+# Do networks that know the patient look better than they should? The next cell compares the two divisions into folds where both are there: agreement with the manual masks, and the
+# effect size for RNASeq, on the same patients and the same draws.
+
+# %% tags=["hide-input"]
+leak = results["leak"]
+MEASURES = {"icc": "ICC with manual masks", "effect": "effect size, RNASeq"}
+if len(leak):
+    view = leak.assign(what=leak["measure"].map(MEASURES), feature=leak["feature"].str.upper()).set_index(["what", "feature"]).sort_index()
+    view = view[["patients", "honest", "leaky", "difference", "low", "high"]]
+    view.columns = ["patients", HONEST, LEAKY, "difference", "95 % interval from", "to"]
+    display(view.style.format("{:.2f}", subset=view.columns[1:3], na_rep="-").format("{:+.2f}", subset=view.columns[3:], na_rep="-"))
+
+    def named(rows):
+        return ", ".join(f"{row.feature.upper()} ({MEASURES[row.measure]}, {row.difference:+.2f})" for row in rows.itertuples())
+
+    better, worse = leak[leak["low"] > 0], leak[leak["high"] < 0]
+    if leak["patients"].max() < FEWEST:
+        text = "There are too few patients to tell."
+    elif len(better):
+        text = f"Networks that know the patient **look better** by {len(better)} of {len(leak)} measures: {named(better)}."
+    else:
+        text = f"By none of {len(leak)} measures do networks that know the patient look better, as far as the intervals tell. **That they do was not shown here.**"
+    if len(worse) and leak["patients"].max() >= FEWEST:
+        text += f" By {len(worse)} they look worse: {named(worse)}."
+    display(Markdown(text + " The intervals are not corrected for their number."))
+else:
+    absent = " and ".join(f"*{name}*" for name in (HONEST, LEAKY) if name not in others)
+    display(Markdown(f"Masks {absent} are missing here, so this question stays open in this edition." if absent else "Too few patients have all masks."))
 
 # %% [markdown]
 # ## One cluster told from the rest

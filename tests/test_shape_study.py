@@ -66,6 +66,28 @@ def test_equal_masks_agree_and_the_empty_one_is_not_among_them(results):
     assert (agreement["patients"] == 19).all() and (agreement["icc"] == 1).all()
     assert (effects["difference"] == 0).all() and (effects[["low", "high"]] == 0).all(axis=None)
     assert (effects.query("code == 'RNASeqCluster'")["patients"] == 18).all()
+    assert (agreement[["icc_low", "icc_high"]] == 1).all(axis=None) and results["leak"].empty
+    assert (effects["manual_p"] == effects["p_value"]).all()
+    assert effects.query("code == 'RNASeqCluster' and feature == 'bevr'")["p_value"].iloc[0] < 0.01
+
+
+def test_networks_that_know_the_patient_are_compared_with_those_that_do_not(drawn):
+    """The leaky source is the manual one; the honest one has its features dealt out anew among the patients."""
+    features, clinical = drawn
+    manual = features[features["source"] == "manual"]
+    names = list(shape.FEATURES)
+    dealt = manual.assign(source=shape_study.HONEST)
+    dealt[names] = manual[names].sample(frac=1, random_state=0).to_numpy()
+    table = pd.concat([manual, dealt, manual.assign(source=shape_study.LEAKY)], ignore_index=True)
+    results = shape_study.analyse(table, clinical, draws=200)
+    leak = results["leak"].set_index(["measure", "feature"])
+    assert leak.index.tolist() == [(measure, name) for name in names for measure in ("icc", "effect")]
+    assert (leak.loc["icc", "leaky"] == 1).all() and (leak.loc["icc", "low"] > 0.2).all()
+    assert (leak.loc["icc", "patients"] == 24).all() and (leak.loc["effect", "patients"] == 23).all()
+    effects = results["effects"].set_index(["source", "code", "feature"])
+    row, one = leak.loc[("effect", "bevr")], effects.loc[(shape_study.HONEST, "RNASeqCluster", "bevr")]
+    assert (row["honest"], row["leaky"]) == pytest.approx((one["effect"], one["manual"]))
+    assert (row["low"], row["high"]) == pytest.approx((-one["high"], -one["low"])) and row["low"] > 0
 
 
 def test_one_source_alone_gives_no_comparison(drawn):
@@ -126,9 +148,9 @@ def test_the_figures_are_drawn(drawn, results):
         figures.by_cluster(manual, codes["RNASeqCluster"]),
         figures.heat_map(results["associations"].query("source == 'manual'"), shape_study.CODES),
         figures.shuffles(shuffled, 0.001),
-        figures.bland_altman(features, "other", results["agreement"]),
-        figures.bland_altman(features, "none", results["agreement"]),
-        figures.effect_differences(results["effects"].query("feature == 'bevr'"), shape_study.CODES),
+        figures.bland_altman(features, ["other"], results["agreement"]),
+        figures.bland_altman(features, ["none"], results["agreement"]),
+        figures.effect_differences(results["effects"], shape_study.CODES),
         figures.effect_differences(results["effects"].query("feature == 'x'"), shape_study.CODES),
         figures.aucs(results["discrimination"]),
     ]

@@ -180,58 +180,66 @@ def shuffles(p_values: np.ndarray, smallest: float) -> Figure:
     return figure
 
 
-def bland_altman(features: pd.DataFrame, source: str, agreement: pd.DataFrame, manual: str = "manual") -> Figure:
-    """Difference against mean of two sources on the same patients, a panel a feature, with bias and limits.
+def bland_altman(features: pd.DataFrame, sources: Sequence[str], agreement: pd.DataFrame, manual: str = "manual") -> Figure:
+    """Difference against mean of two sources on the same patients, a row per source and a panel per feature, with bias and limits.
 
     Parameters
     ----------
     features : DataFrame
         From `brainseg.shape.features_table`.
-    source : str
+    sources : sequence of str
+        Each is compared with `manual`; those that are not in `agreement` are left out.
     agreement : DataFrame
         With ``source, feature, icc, bias, low, high``.
     """
-    if not (agreement["source"] == source).any():
+    sources = [source for source in sources if (agreement["source"] == source).any()]
+    if not sources:
         return message("Fewer than two patients have both masks.")
-    figure, axes = new_figure(1, 3, height=3.9)
-    first, second = (features[features["source"] == name].set_index("patient") for name in (manual, source))
-    for ax, feature in zip(axes, FEATURES, strict=True):
-        pairs = pd.concat([first[feature], second[feature]], axis=1, keys=["one", "other"], join="inner").dropna()
-        ax.scatter(pairs.mean(axis=1), pairs["other"] - pairs["one"], s=22, color=COLOURS["unet"], alpha=0.7, linewidths=0)
-        known = agreement[(agreement["source"] == source) & (agreement["feature"] == feature)]
-        for row in known.itertuples():
-            ax.axhline(row.bias, color="black")
-            for limit in (row.low, row.high):
-                ax.axhline(limit, color="black", linestyle="--", linewidth=1)
-        icc = f"ICC {known['icc'].iloc[0]:.2f}" if len(known) else "too few patients"
-        ax.set(title=f"{feature.upper()}, {icc}", xlabel="mean of both")
-    axes[0].set_ylabel("predicted minus manual")
+    figure, axes = new_figure(len(sources), 3, height=3.7 * len(sources), squeeze=False, sharex="col", sharey="col")
+    for source, row in zip(sources, axes, strict=True):
+        first, second = (features[features["source"] == name].set_index("patient") for name in (manual, source))
+        for ax, feature in zip(row, FEATURES, strict=True):
+            pairs = pd.concat([first[feature], second[feature]], axis=1, keys=["one", "other"], join="inner").dropna()
+            ax.scatter(pairs.mean(axis=1), pairs["other"] - pairs["one"], s=22, color=COLOURS["unet"], alpha=0.7, linewidths=0)
+            known = agreement[(agreement["source"] == source) & (agreement["feature"] == feature)]
+            for found in known.itertuples():
+                ax.axhline(found.bias, color="black")
+                for limit in (found.low, found.high):
+                    ax.axhline(limit, color="black", linestyle="--", linewidth=1)
+            icc = f"ICC {known['icc'].iloc[0]:.2f}" if len(known) else "too few patients"
+            ax.set(title=f"{feature.upper()}, {icc}")
+        row[0].set_ylabel(f"{source}\nminus manual")
+    for ax in axes[-1]:
+        ax.set_xlabel("mean of both")
     return figure
 
 
 def effect_differences(effects: pd.DataFrame, names: Mapping[str, str]) -> Figure:
-    """Differences in effect size from the manual masks, with their paired bootstrap intervals.
+    """Differences in effect size from the manual masks, with their paired bootstrap intervals; a panel per feature.
 
     Parameters
     ----------
     effects : DataFrame
-        With ``source, feature, code, difference, low, high``; rows of one feature.
+        With ``source, feature, code, difference, low, high``.
     names : mapping of code column to what it measures
     """
     if effects.empty:
         return message("Too few patients have both masks and a code.")
     codes, sources = list(dict.fromkeys(effects["code"])), list(dict.fromkeys(effects["source"]))
-    figure, ax = new_figure(height=1.6 + 0.5 * len(codes))
-    for number, source in enumerate(sources):
-        part = effects[effects["source"] == source].set_index("code").reindex(codes)
-        rows = np.arange(len(codes)) + 0.22 * (number - (len(sources) - 1) / 2)
-        # A bootstrap interval need not hold the estimate, so it is drawn as a line of its own.
-        ax.hlines(rows, part["low"], part["high"], color=_SOURCES[1 + number], linewidth=2.5)
-        ax.plot(part["difference"], rows, "D", color=_SOURCES[1 + number], label=source)
-    ax.axvline(0, color="black", linestyle="--", linewidth=1.2)
-    ax.set_yticks(range(len(codes)), [names.get(code, code) for code in codes])
-    ax.set(ylim=(len(codes) - 0.5, -0.5), xlabel="effect size, predicted minus manual")
-    ax.grid(axis="y", visible=False)
+    figure, axes = new_figure(1, len(FEATURES), height=1.8 + 0.5 * len(codes), sharex=True, sharey=True)
+    for ax, feature in zip(axes, FEATURES, strict=True):
+        for number, source in enumerate(sources):
+            part = effects[(effects["source"] == source) & (effects["feature"] == feature)].set_index("code").reindex(codes)
+            rows = np.arange(len(codes)) + 0.22 * (number - (len(sources) - 1) / 2)
+            # A bootstrap interval need not hold the estimate, so it is drawn as a line of its own.
+            ax.hlines(rows, part["low"], part["high"], color=_SOURCES[1 + number], linewidth=2.5)
+            ax.plot(part["difference"], rows, "D", color=_SOURCES[1 + number], label=source if ax is axes[0] else None)
+        ax.axvline(0, color="black", linestyle="--", linewidth=1.2)
+        ax.set(title=feature.upper())
+        ax.grid(axis="y", visible=False)
+    axes[0].set_yticks(range(len(codes)), [names.get(code, code).replace(" (", "\n(") for code in codes])
+    axes[0].set(ylim=(len(codes) - 0.5, -0.5))
+    axes[1].set_xlabel("effect size, predicted minus manual")
     figure.legend(loc="outside lower center", ncols=len(sources))
     return figure
 
