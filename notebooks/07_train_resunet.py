@@ -170,8 +170,9 @@ display(
         f"The best epoch was {run.record['best_epoch']} of {run.recipe.epochs}, "
         f"with a mean validation Dice of {run.record['validation_dice']:.3f} "
         f"(validation patients: {len(run.record['patients']['validation'])}). "
+        "It is taken on the slices as the network sees them, and no piece of a prediction is dropped. "
         "The epoch was chosen by this very number, so it is too good to be reported. "
-        "[Chapter 8](08_compare) scores patients that played no part in any choice."
+        "[Chapter 8](08_compare) scores patients that played no part in any choice, in the original frame."
     )
 )
 

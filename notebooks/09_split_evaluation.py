@@ -182,12 +182,9 @@ if 0 < with_tumour.sum() < len(test):
     display(
         Markdown(
             f"ResUNet has a slice IoU of {all_iou:.2f} over all slices and {tumour_iou:.2f} on the tumour slices, "
-            f"a difference of **{lift:+.2f}**. If that is above zero, the empty slices lift the score. "
-            + (
-                "It is, so the article's worry was right."
-                if lift > 0
-                else "It is not, so the article's conclusion holds here."
-            )
+            f"a difference of **{lift:+.2f}**. By this rule the empty slices **{'lift' if lift > 0 else 'do not lift'}** the score; "
+            f"by the article's own, as we read it, they {'do' if lower else 'do not'}."
+            + ("" if lower == (lift > 0) else " So the rule decides, and a score must name its rule.")
         )
     )
 else:
@@ -203,7 +200,7 @@ else:
 # On empty slices the question is another one: *does the network keep quiet?*
 #
 # **Missing:** patients. Slices of one head are alike, so even the tumour-slice score of a random split
-# says little about a new patient.
+# is that of patients whom the network knows. It need not hold for a new one ([chapter 10](10_leakage)).
 #
 # ## Tumour slices
 #
