@@ -54,7 +54,7 @@ def kept_for(study: str, table: pd.DataFrame) -> bool:
         return False
     if read_record(study)["cohort"]["fingerprint"] == table.attrs["fingerprint"]:
         return True
-    from brainseg.kept import kept_patients  # brings Keras, which those who only read their own tables do not need
+    from brainseg.kept import kept_patients  # brings Keras
 
     return set(table["patient"]) <= kept_patients()
 

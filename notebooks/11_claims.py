@@ -231,15 +231,21 @@ alone = comparisons.loc["CLAHE"]
 within = claims.compare(scores, [(claims.PRIMARY, "slice crop")], seed=seed).iloc[0]
 of_within = claims.verdict(within["low"], within["high"], within["p"], n, n_seeds)
 undecided = f"With {n} test patient{'s' if n > 1 else ''} and {n_seeds} training{'s' if n_seeds > 1 else ''} per arm the claim is **neither confirmed nor refuted**."
-lines = [
+of_pipeline = (
     f"**The primary contrast**: {claims.PRIMARY} changes Dice by {difference_of(main)}: **{said(main)}**. "
-    "This is the verdict on the article's pipeline, contrast and crop together.",
+    "This is the verdict on the article's pipeline, contrast and crop together."
+)
+of_contrast = (
+    f"**Contrast alone**: CLAHE against neither changes Dice by {difference_of(alone)}; corrected, {written(alone['p_corrected'])}: **{said(alone)}**. "
+    f"Where both arms are cropped, CLAHE changes it by {difference_of(within)}: {of_within}. "
+    "This second comparison was not planned, and its p value is not corrected, so take it as a hint."
+)
+lines = [
+    of_pipeline,
     "",
     *(f"- {arm}: {row['mean']:+.3f}, {said(row)}." for arm, row in comparisons.drop(claims.PRIMARY).iterrows()),
     "",
-    f"**Contrast alone**: CLAHE against neither changes Dice by {difference_of(alone)}; corrected, {written(alone['p_corrected'])}: **{said(alone)}**. "
-    f"Where both arms are cropped, CLAHE changes it by {difference_of(within)}: {of_within}. "
-    "This second comparison was not planned, and its p value is not corrected, so take it as a hint.",
+    of_contrast,
     "",
     {
         "a great improvement": "So the article's claim about contrast **holds here**.",
