@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from brainseg.cohort import FLAIR, FRAME, SEQUENCES, read_image, read_mask
-from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, show_slice, slice_grid
+from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, show_slice, slice_grid, white
 
 
 def image_and_mask(image: np.ndarray, mask: np.ndarray) -> Figure:
@@ -22,7 +22,7 @@ def image_and_mask(image: np.ndarray, mask: np.ndarray) -> Figure:
     figure, axes = slice_grid(1, 3)
     show_slice(axes[0, 0], image, "three channels as colours", sequence=None)
     show_slice(axes[0, 1], mask, "mask")
-    show_slice(axes[0, 2], image, "FLAIR, mask outlined", vmax=_white(image[..., FLAIR]))
+    show_slice(axes[0, 2], image, "FLAIR, mask outlined", vmax=white(image[..., FLAIR]))
     outline(axes[0, 2], mask)
     return figure
 
@@ -43,14 +43,9 @@ def three_sequences(
     missing = (missing_pre, False, missing_post)
     for channel, ax in enumerate(axes[0]):
         state = "missing: a copy of FLAIR" if missing[channel] else "present"
-        show_slice(ax, image, f"{SEQUENCES[channel]}\n{state}", channel, vmax=_white(image[..., channel]))
+        show_slice(ax, image, f"{SEQUENCES[channel]}\n{state}", channel, vmax=white(image[..., channel]))
         outline(ax, mask, width=1.2)
     return figure
-
-
-def _white(channel: np.ndarray) -> float:
-    """The value to show as white, so that a dim slice can be seen: all but the brightest half per cent lie below."""
-    return max(1.0, float(np.percentile(channel, 99.5)))
 
 
 def tumour_counts(table: pd.DataFrame) -> Figure:

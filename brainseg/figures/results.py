@@ -12,7 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from brainseg.figures.style import COLOURS, MODEL_NAMES, new_figure, outline, outline_legend, show_slice, slice_grid
+from brainseg.cohort import FLAIR
+from brainseg.figures.style import (
+    COLOURS, MODEL_NAMES, new_figure, outline, outline_legend, show_slice, slice_grid, white, zoom_to_head,
+)  # fmt: skip
 from brainseg.figures.training import message
 from brainseg.published import CROSS_VALIDATED, TWO_READERS
 
@@ -88,11 +91,12 @@ def side_by_side(
         return message("There is no slice with tumour to show.")
     figure, axes = slice_grid(len(images), 1 + len(predictions))
     for row, (image, truth, title) in enumerate(zip(images, truths, titles, strict=True)):
-        show_slice(axes[row, 0], image, title)
+        show_slice(axes[row, 0], image, title, vmax=white(image[..., FLAIR]))
         for ax, (name, masks) in zip(axes[row, 1:], predictions.items(), strict=True):
-            show_slice(ax, image, MODEL_NAMES[name])
+            show_slice(ax, image, MODEL_NAMES[name], vmax=white(image[..., FLAIR]))
             outline(ax, truth, COLOURS["truth"])
             outline(ax, masks[row], COLOURS["prediction"])
+        zoom_to_head(axes[row], image)
     outline_legend(figure, {"truth": COLOURS["truth"], "prediction": COLOURS["prediction"]})
     return figure
 

@@ -6,6 +6,8 @@ them is below 10 points, so that they can be read on a phone.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
@@ -15,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from brainseg.cohort import FLAIR
+from brainseg.crop import head_silhouette, square_box
 
 OKABE_ITO = {
     "orange": "#E69F00",
@@ -117,6 +120,18 @@ def show_slice(
     ax.imshow(image, cmap="gray", vmin=0, vmax=vmax or white, interpolation="nearest")
     ax.set_title(title)
     ax.set_axis_off()
+
+
+def white(channel: np.ndarray) -> float:
+    """The value to show as white, so that a dim slice can be seen: all but the brightest half per cent lie below."""
+    return max(1.0, float(np.percentile(channel, 99.5)))
+
+
+def zoom_to_head(axes: Iterable[Axes], image: np.ndarray) -> None:
+    """Let panels of one slice show the head alone, in a square; the picture itself, uint8 (H, W, 3), stays whole."""
+    box = square_box(head_silhouette(image[None]))
+    for ax in axes:
+        ax.set(xlim=(box.left - 0.5, box.right - 0.5), ylim=(box.bottom - 0.5, box.top - 0.5))
 
 
 def outline(ax: Axes, mask: np.ndarray, colour: str = COLOURS["truth"], width: float = 1.5) -> None:

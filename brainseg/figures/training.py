@@ -10,7 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice, slice_grid
+from brainseg.cohort import FLAIR
+from brainseg.figures.style import (
+    COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice, slice_grid, white, zoom_to_head,
+)  # fmt: skip
 
 _BLOCKS = {
     "Conv2D": ("convolution", OKABE_ITO["sky blue"]),
@@ -141,10 +144,11 @@ def predictions(
         return message("There is no slice with tumour to show.")
     figure, axes = slice_grid(len(images), 4)
     for row, image, truth, mask, title in zip(axes, images, truths, masks, titles, strict=True):
-        show_slice(row[0], image, title)
+        show_slice(row[0], image, title, vmax=white(image[..., FLAIR]))
         show_slice(row[1], truth, "truth")
         show_slice(row[2], mask, "prediction")
-        show_slice(row[3], image, "both")
+        show_slice(row[3], image, "both", vmax=white(image[..., FLAIR]))
+        zoom_to_head(row, image)
         outline(row[3], truth, COLOURS["truth"])
         outline(row[3], mask, COLOURS["prediction"])
     outline_legend(figure, {"truth": COLOURS["truth"], "prediction": COLOURS["prediction"]})
