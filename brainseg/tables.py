@@ -41,8 +41,8 @@ def has_tables(study: str) -> bool:
 def kept_for(study: str, table: pd.DataFrame) -> bool:
     """Whether a study's kept tables may speak for a cohort.
 
-    They do where it is the cohort that they were made of, or where the kept networks know all of its patients. Anybody else's
-    patients get results of their own.
+    They do where it is the cohort that they were made of, or where the kept networks know some of its patients, as for the
+    profile: a part of the data set, or all of it. Anybody else's patients get results of their own.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def kept_for(study: str, table: pd.DataFrame) -> bool:
         return True
     from brainseg.kept import kept_patients  # brings Keras
 
-    return set(table["patient"]) <= kept_patients()
+    return bool(table["patient"].isin(kept_patients()).any())
 
 
 def of_which_cohort(record: dict, table: pd.DataFrame) -> str:
@@ -65,8 +65,8 @@ def of_which_cohort(record: dict, table: pd.DataFrame) -> str:
     if cohort["fingerprint"] == table.attrs["fingerprint"]:
         return ""
     return (
-        f" **This page was given another cohort**, of {table['patient'].nunique()} patients and {len(table)} slices. The kept networks know "
-        f"all of them, so the tables are read. They still speak of the {cohort['patients']} patients that they were made of."
+        f" **This page was given another cohort**, of {table['patient'].nunique()} patients and {len(table)} slices. It shares "
+        f"patients with the kept tables, so these are read. They speak of the {cohort['patients']} patients that they were made of, and of no others."
     )
 
 

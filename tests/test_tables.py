@@ -79,7 +79,8 @@ def test_kept_tables_speak_for_their_cohort_and_for_patients_whom_the_kept_netwo
     tables.write_tables("demo", {}, record)
     assert tables.kept_for("demo", cohort("xyz", "first"))  # the fingerprint decides
     assert tables.kept_for("demo", cohort("ab", "other"))
-    assert not tables.kept_for("demo", cohort("abx", "other"))
+    assert tables.kept_for("demo", cohort("abx", "other"))  # the whole data set, of which the networks know a part
+    assert not tables.kept_for("demo", cohort("xyz", "other"))
     assert tables.of_which_cohort(record, cohort("abc", "first")) == ""
     said = tables.of_which_cohort(record, cohort("ab", "other"))
     assert "another cohort**, of 2 patients and 2 slices" in said and "the 3 patients" in said

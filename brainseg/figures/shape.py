@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from brainseg.cohort import FLAIR
-from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice, slice_grid
+from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice, slice_grid, white
 from brainseg.figures.training import message
 from brainseg.shape import BINS, FEATURES, Ellipsoid, Radii, bin_of, smoothed
 
@@ -84,7 +84,7 @@ def ellipsoid_slices(images: np.ndarray, part: np.ndarray, ellipsoid: Ellipsoid,
     middle = ellipsoid.centre[1:]
     half = 2 + np.sqrt(np.diag(np.linalg.inv(ellipsoid.matrix)))[1:].max()  # the ellipsoid's own reach
     for ax, number in zip(axes.flat, chosen):
-        show_slice(ax, images[number], f"slice {number + 1}", vmax=_white(images[number]))
+        show_slice(ax, images[number], f"slice {number + 1}", vmax=white(images[number][..., FLAIR]))
         offset = np.stack([np.full(rows.shape, number), rows, across], axis=-1) - ellipsoid.centre
         inside = np.einsum("...i,ij,...j->...", offset, ellipsoid.matrix, offset)
         outline(ax, part[number], COLOURS["truth"])
@@ -265,13 +265,8 @@ def aucs(discrimination: pd.DataFrame) -> Figure:
 
 def _close_up(ax, image: np.ndarray, outlined: Radii) -> None:
     """The slice, zoomed to the outline with a margin, and its centroid."""
-    show_slice(ax, image, vmax=_white(image))
+    show_slice(ax, image, vmax=white(image[..., FLAIR]))
     low, high = outlined.points.min(axis=0), outlined.points.max(axis=0)
     middle, half = (low + high) / 2, 0.6 * (high - low).max() + 2
     ax.plot(outlined.centre[1], outlined.centre[0], "+", color="white", markersize=12, markeredgewidth=2)
     ax.set(xlim=(middle[1] - half, middle[1] + half), ylim=(middle[0] + half, middle[0] - half))
-
-
-def _white(image: np.ndarray) -> float:
-    """The FLAIR value shown as white: that of the brightest half per cent."""
-    return max(float(np.percentile(image[..., FLAIR], 99.5)), 1.0)
