@@ -67,7 +67,7 @@ def test_augmentation_puts_prepared_over_augmented():
 def test_bars_are_as_long_as_their_numbers():
     (ax,) = training.bars(pd.Series({"one": 0.25, "other": 0.5}), "score").axes
     assert [bar.get_width() for bar in ax.patches] == [0.25, 0.5]
-    assert texts(ax) == ["0.25", "0.50"] and ax.get_xlabel() == "score"
+    assert texts(ax) == ["0.250", "0.500"] and ax.get_xlabel() == "score"
 
 
 def test_predictions_stand_beside_the_truth():
@@ -125,14 +125,14 @@ def test_dice_against_size_leaves_empty_slices_out():
 def test_false_alarms_count_slices_without_tumour_only():
     left, right = results.false_alarms(slices()).axes
     assert [bar.get_height() for bar in left.patches] == [0.5]
-    assert texts(left) == ["50%"]
+    assert texts(left) == ["50.0%"]
     assert [cloud.get_offsets()[:, 1].tolist() for cloud in right.collections] == [[7]]
     assert [label.get_text() for label in left.get_xticklabels()] == [MODEL_NAMES["unet"]]
 
 
 def test_no_false_alarm_at_all():
     left, right = results.false_alarms(slices().assign(fp=0)).axes
-    assert texts(left) == ["0%"] and not right.collections
+    assert texts(left) == ["0.0%"] and not right.collections
 
 
 def test_rules_draw_both_predictors():

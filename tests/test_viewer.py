@@ -60,7 +60,7 @@ def test_patients_move_from_the_notebook_to_files_beside_the_page(patient, tmp_p
     cell = nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("display_data", data)])
     notebook = nbformat.v4.new_notebook(cells=[cell])
     found = take_patients(notebook)
-    assert found == [patient] and MIME not in json.dumps(notebook) and "P (the only one)" in json.dumps(notebook)
+    assert found == [patient] and MIME not in json.dumps(notebook) and "- `P`: the only one" in json.dumps(notebook)
 
     write_viewer(found, tmp_path)
     script = (tmp_path / "patient-0.js").read_text()
@@ -90,7 +90,7 @@ def test_the_landing_page_says_what_its_chart_shows(tmp_path, monkeypatch):
 
     (tmp_path / "intro.md").write_text(f"# Title\n\n{landing.MARK}\n\nafter\n")
     monkeypatch.setattr(landing, "has_tables", lambda study: True)
-    dice = pd.DataFrame({"dice": [0.5, 0.75]})
+    dice = pd.DataFrame({"dice": [0.5, 0.75], "fold": 0})
     monkeypatch.setattr(kept, "headline", lambda: [kept.Line("unet", dice, dict(mean=0.625, low=0.5, high=0.75, patients=2))])
     landing.fill_landing(tmp_path)
     text = (tmp_path / "intro.md").read_text()
