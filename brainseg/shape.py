@@ -130,8 +130,9 @@ def smoothed(distances: np.ndarray) -> np.ndarray:
 def margin_fluctuation(outline: Radii) -> float:
     """MF: the standard deviation of what a moving average along the outline takes away from the distances.
 
-    0 for a disc, near 0 for every smooth shape, large for a ragged one. The length of the window, a tenth of the
-    outline, and the count of pixels as its length are our choices.
+    0 for a disc, near 0 for every smooth shape, large for a ragged one. The window is a tenth of the outline's pixels, and
+    the distances have a mean of 1, as Buda et al. 2019 (doi:10.1016/j.compbiomed.2019.05.002) have it. Rounding it to an odd
+    number of pixels is our choice.
     """
     return float(np.std(outline.distances - smoothed(outline.distances)))
 
