@@ -263,7 +263,7 @@ EXPLAINED = {
     MANUAL: "the masks that come with the data",
     "chapter 6": "the U-Net of [chapter 6](06_train_unet), for the patients of its test side",
     HONEST: "U-Nets in folds by patient, each patient predicted by the one network that never saw the patient",
-    LEAKY: "U-Nets in folds by slice, as in the article: each slice is new to its network, its patient is not",
+    LEAKY: "U-Nets in folds by slice, as in the article: each slice is new to its network, its patient is not, and a volume is put together from the slices of five networks",
 }
 summary = features.groupby("source", sort=False).agg(
     patients=("patient", "size"), empty=("empty", "sum"),
@@ -438,8 +438,8 @@ if len(agreement):
     view = view.rename(columns={"icc": "ICC", "icc_low": "95 % interval from", "icc_high": "to", "low": "limit from", "high": "limit to"})
     display(view.style.format("{:.3f}", subset=view.columns[1:], na_rep="-"))
     sentences = []
-    for source, part in agreement.dropna(subset="icc").groupby("source", sort=False):
-        worst = part.loc[part["icc"].idxmin()]
+    for source, of_source in agreement.dropna(subset="icc").groupby("source", sort=False):
+        worst = of_source.loc[of_source["icc"].idxmin()]
         sentences.append(
             f"- **{source}**: the weakest agreement is that of **{worst['feature'].upper()}**, an ICC of {worst['icc']:.2f} "
             f"(95 % interval {worst['icc_low']:.2f} to {worst['icc_high']:.2f}, {worst['patients']} patients)."
@@ -501,10 +501,10 @@ def links(rows):
 
 
 lines = []
-for source, part in of_rna.groupby("source", sort=False):
-    there = part[part["manual_p"] < 0.05]
+for source, of_source in of_rna.groupby("source", sort=False):
+    there = of_source[of_source["manual_p"] < 0.05]
     stays = (there["p_value"] < 0.05) & (there["high"] >= 0)
-    most = int(part["patients"].max())
+    most = int(of_source["patients"].max())
     if most < FEWEST:
         verdict = f"{most} patients have both masks and a code. That is **too few to tell**."
     elif there.empty:
