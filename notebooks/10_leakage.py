@@ -16,7 +16,7 @@
 #
 # :::{admonition} In this chapter
 # :class: tip
-# - **You will** segment tumours without looking at an image, and train pairs of networks that differ only in a leak.
+# - **You will** segment tumours without looking at an image, and compare pairs of networks that differ only in a leak.
 # - **You will learn** how alike neighbouring slices are, and how to measure what a leak adds to a score.
 # - **You need** [the metrics](04_metrics) and [the comparison](08_compare).
 # - **It takes** about 15 minutes.
@@ -109,7 +109,7 @@ by_gap = copies.groupby("distance").agg(
 )
 by_gap["share of the test slices"] = by_gap["slices"] / len(copies)
 shown = by_gap.rename(columns=lambda c: c.replace("_", " ")).rename_axis("distance to the source")
-display(shown.style.format({"mean dice": "{:.2f}", "share of the test slices": "{:.0%}"}, na_rep="-"))
+display(shown.rename(columns={"mean dice": "mean Dice"}).style.format({"mean Dice": "{:.2f}", "share of the test slices": "{:.0%}"}, na_rep="-"))
 volumes = per_patient["volume_dice"].dropna()
 display(
     Markdown(
@@ -162,7 +162,8 @@ display(
 # Test slices drawn one by one would nearly all have $d = 1$. So each probe's volume is cut into alternating blocks of 1, 3, 5 or 9 slices, tested and leaked in turn: the middle of a long block is far from the leak.
 
 # %%
-if not recompute and kept_for("leakage", table):
+kept = not recompute and kept_for("leakage", table)
+if kept:
     record = read_record("leakage")
     tables = {name: read_table("leakage", name) for name in ("design", "slices", "patients")}
 else:
@@ -177,10 +178,12 @@ used, cohort = record["settings"], record["cohort"]
 display(
     Markdown(
         f"These tables come from {cohort['patients']} {'synthetic' if cohort['synthetic'] else 'real'} patients with "
-        f"{cohort['slices']} slices (cohort `{cohort['fingerprint']}`): U-Net with {used['filters']} filters at "
+        f"{cohort['slices']} slices: U-Net with {used['filters']} filters at "
         f"{used['image_size']} pixels, epochs: {used['epochs']} with {used['slices_per_epoch'] or 'all'} slices each, "
         f"{used['seeds']} seed{'s' if used['seeds'] > 1 else ''} in each arm, {len(record['runs'])} trainings, "
-        f"{record['seconds'] / 60:.1f} minutes on {record['processor']}." + of_which_cohort(record, table)
+        f"{record['seconds'] / 60:.1f} minutes on {record['processor']}."
+        + (" They were **read** from `results/leakage`; the settings of the page were not used." if kept else "")
+        + of_which_cohort(record, table)
     )
 )
 
@@ -242,10 +245,16 @@ figures.distances(by_distance)
 gap = by_distance[by_distance["arm"] == "gap"].set_index("distance")
 copy = by_distance[by_distance["arm"] == "copy"].set_index("distance")["dice"]
 near, far = gap.index.min(), gap.index.max()
-sentence = f"At a distance of {near}, the gap between the arms is **{gap.loc[near, 'dice']:+.3f}**"
+
+
+def signed(value):
+    return "0.000" if abs(value) < 0.0005 else f"{value:+.3f}"
+
+
+sentence = f"At a distance of {near}, the gap between the arms is **{signed(gap.loc[near, 'dice'])}**"
 if far > near:
     sentence += (
-        f"; at {far}{' or more' if far == leakage.FARTHEST else ''} it is **{gap.loc[far, 'dice']:+.3f}**. "
+        f"; at {far}{' or more' if far == leakage.FARTHEST else ''} it is **{signed(gap.loc[far, 'dice'])}**. "
         f"Over the same distances the copied mask goes from {copy[near]:.2f} to {copy[far]:.2f}. "
     )
     fall = leakage.near_minus_far(slices, seed=seed)
