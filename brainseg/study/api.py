@@ -14,10 +14,22 @@ GROUPS = {
         ["splits", "models", "losses", "augmentation", "batches", "recipe", "training", "weights", "runs", "chapters", "kept"],
     ),
     "scores": ("Scores", "How good a mask is, per slice and per patient.", ["metrics", "evaluation", "conventions", "predict", "published"]),
+    "experiments": (
+        "Experiments",
+        "What a leak is worth, the article's claims, and tumour shape beside genomic clusters.",
+        ["experiments", "leakage", "claims", "shape", "shape_study", "association"],
+    ),
     "figures": ("Figures", "Every picture of the book, as a function that returns a figure.", ["figures"]),
-    "study": ("The study", "Executed notebooks, kept tables, and this book.", ["study", "tables", "experiments", "leakage", "claims", "provenance", "paths"]),
+    "study": ("The study", "Executed notebooks, kept tables, and this book.", ["study", "tables", "provenance", "paths"]),
 }
 """By page: its title, a sentence, and the modules or subpackages that it holds. What nobody names goes on the last page."""
+
+_BOX = """:::{admonition} On this page
+:class: tip
+- **You will find** each public function with its arguments, what it returns, its errors, and the source of its formula.
+- **It takes** a glance per function.
+:::
+"""
 
 
 def write_api(package: Path, folder: Path) -> None:
@@ -38,11 +50,11 @@ def write_api(package: Path, folder: Path) -> None:
         order = {name: place for place, name in enumerate(names)}
         found = sorted(modules[page], key=lambda name: (order.get(name.split(".")[1], len(order)), name))
         sections = [_section(name, fields[name]) for name in found]
-        (folder / f"{page}.md").write_text(f"# {title}\n\n{summary}\n\n" + "\n".join(sections), encoding="utf-8")
+        (folder / f"{page}.md").write_text(f"# {title}\n\n{summary}\n\n{_BOX}\n" + "\n".join(sections), encoding="utf-8")
     rows = [f"- {{doc}}`{title} <{page}>`: {summary}" for page, (title, summary, _) in GROUPS.items()]
     text = (
         "# The package\n\nWhat each function takes and gives, with shapes, ranges and units. These pages are written from the "
-        "docstrings of the code that made this book.\n\n" + "\n".join(rows) + "\n"
+        f"docstrings of the code that made this book.\n\n{_BOX}\n" + "\n".join(rows) + "\n"
     )
     (folder / "index.md").write_text(text, encoding="utf-8")
 

@@ -18,7 +18,10 @@
 
   // As in the figures: truth sky blue, prediction orange.
   const COLOURS = { truth: [86, 180, 233], prediction: [230, 159, 0] };
-  const state = { patient: 0, slice: 0, sequence: 1, model: Object.keys(patients[0].models).at(-1), truth: true, prediction: true };
+  const models = Object.keys(patients[0].models);
+  // The patients were picked by ResUNet's score, so the first outline is its own, where it is there.
+  const first = models.includes("resunet") ? "resunet" : models.at(-1);
+  const state = { patient: 0, slice: 0, sequence: 1, model: first, truth: true, prediction: true };
   const loaded = {}; // by patient: NiiVue's volumes by what they show
   let niivue, showing = null;
 
