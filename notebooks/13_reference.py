@@ -297,10 +297,8 @@ except FileNotFoundError:
 else:
     article["network"] = article["model"].map(NAMES)
     article["slices of"] = article["part"].where(article["group"] == "all", article["part"] + ", " + article["group"])
-    shown = article.pivot(index="network", columns="slices of", values=["loss", "IoU", "Dice"])
-    order = list(dict.fromkeys(article["slices of"]))
-    shown = shown.reindex(columns=[(score, group) for score in ("loss", "IoU", "Dice") for group in order])
-    display(shown.rename_axis(index=None).style.format("{:.3f}"))
+    shown = article.set_index(["network", "slices of"])[["slices", "loss", "IoU", "Dice"]]
+    display(shown.style.format("{:.3f}", subset=["loss", "IoU", "Dice"]))
 
 # %% [markdown]
 # Then the same predictions as binary masks in the original frame, where tumour outside the box counts as missed.
