@@ -38,8 +38,10 @@ PROTOCOLS = {
     # The article gives no sizes and no settings. What is not named here is as in the honest protocol: our reading.
     "article": {"split_by": "slice", "contrast": "clahe", "crop": "slice"},
 }
-TOLERANCE = 0.005
-"""How far a recomputed Dice may lie from the kept one: sums of floats differ between processors."""
+TOLERANCE = 0.01
+"""How far a recomputed Dice may lie from the kept one. Sums of floats differ between processors, and convolutions in
+bfloat16 carry two to three digits: computing the batch normalisation in another order moved 4 of 124 scores by more
+than 0.005, and none by more than 0.0085."""
 SLICE_COLUMNS = ["patient", "slice", "tumour_px", "tp", "fp", "fn", "tn", "dice", "hd95_px", "nsd_1px", "nsd_2px"]
 
 
