@@ -102,7 +102,8 @@ columns = pd.DataFrame(
         "codes": [", ".join(f"{float(v):g}" for v in sorted(c.dropna().unique())) if c.nunique() < 8 else f"{c.nunique()} values" for _, c in clinical.items()],
     }
 )
-columns.insert(0, "what it is, where its name says so", [CODES.get(name, "") for name in columns.index])
+columns = columns.rename(columns={"gaps": f"gaps (of {len(clinical)})"})
+columns.insert(0, "what was clustered", [CODES.get(name, "") for name in columns.index])
 display(columns)
 
 # %% tags=["hide-input"]
@@ -112,7 +113,7 @@ counted = pd.DataFrame(
     {name: with_images[name].value_counts() for name in codes_here}
 ).T.rename_axis(None).rename(columns=lambda c: f"code {c:g}")
 counted["missing"] = with_images[codes_here].isna().sum()
-display(counted.style.format("{:.0f}", na_rep=""))
+display(counted.rename(columns={"missing": f"missing (of {len(with_images)})"}).style.format("{:.0f}", na_rep=""))
 deaths = with_images["death01"] if "death01" in with_images else pd.Series(dtype=float)
 display(
     Markdown(
