@@ -1,4 +1,4 @@
-"""Results that others have published on this data set or this task, to stand beside ours. Each names its source."""
+"""What our results stand beside: those that others have published, each with its source, and the aims set for this study."""
 
 from __future__ import annotations
 

@@ -186,8 +186,9 @@ def configure_backend() -> None:
 
     The small layers of these networks gain nothing from running side by side. On processors with
     AVX512-BF16 or AMX, convolutions multiply in bfloat16; weights, sums and the loss stay in float32.
-    Elsewhere bfloat16 would be emulated and slow, so it stays off. What both are worth is measured
-    in ``results/benchmark.json``. GPUs from NVIDIA's Ampere generation on get Keras's mixed bfloat16.
+    Elsewhere bfloat16 would be emulated and slow, so it stays off. What both are worth, together with
+    :class:`brainseg.models.Normalisation`, is measured in ``results/benchmark.json``. GPUs from NVIDIA's Ampere
+    generation on get Keras's mixed bfloat16.
     """
     if keras.backend.backend() != "tensorflow":
         return

@@ -73,13 +73,19 @@ class Visit:
         self.page = self.context.new_page()
         self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
         self.page.on("console", lambda said: said.type == "error" and self.faults.append(f"console: {said.text}"))
-        self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
+        self.page.on("requestfailed", self._failed)
         self.page.on("response", lambda answer: answer.status >= 400 and self.faults.append(f"{answer.status}: {answer.url}"))
         self.page.on("request", self._requested)
 
     def _requested(self, request) -> None:
         if not request.url.startswith((self.base, "data:", "blob:")):
             self.faults.append(f"foreign: {request.url}")
+
+    def _failed(self, request) -> None:
+        # A page that is left while its icon is still on the way aborts the request; nothing is missing then. An icon
+        # that does not exist fails with another reason, and so does every file in a folder.
+        if request.failure != "net::ERR_ABORTED":
+            self.faults.append(f"failed: {request.url} ({request.failure})")
 
     def open(self, name: str):
         self.page.goto(f"{self.base}/{name}", wait_until="load")
