@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 DATA_HELP = (
-    '"phantom": the embedded synthetic cohort, made when absent ("phantom:4": one of four patients); '
+    '"phantom": the embedded synthetic cohort, made when absent ("phantom:4": one of four patients, "phantom:4:1": with seed 1); '
     '"kaggle": the real one, downloaded when absent; or a folder in Kaggle\'s layout'
 )
 

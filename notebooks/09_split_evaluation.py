@@ -63,6 +63,10 @@ from brainseg.figures import training as panels
 
 style.use_theme()
 NAMES = style.MODEL_NAMES
+HEADINGS = {
+    "mean_dice": "mean Dice", "median_dice": "median Dice", "tenth_percentile": "10th percentile",
+    "median_hd95_px": "median HD95 (px)", "nsd_2px": "NSD at 2 px",
+}  # fmt: skip
 
 # %% tags=["hide-input"]
 if split_by != "patient":
@@ -224,11 +228,11 @@ table = tumour.groupby("model", sort=False).agg(
 )
 
 # %% tags=["hide-input"]
-shown = table.rename(index=NAMES).rename_axis(None).rename(columns=lambda c: c.replace("_", " "))
+shown = table.rename(index=NAMES, columns=HEADINGS).rename_axis(None)
 display(
     shown.style.format("{:.2f}", subset=shown.columns[1:], na_rep="-")
     .format("{:.0%}", subset=["missed"], na_rep="-")
-    .format("{:.1f}", subset=["median hd95 px"], na_rep="-")
+    .format("{:.1f}", subset=["median HD95 (px)"], na_rep="-")
 )
 
 # %% [markdown]
@@ -258,8 +262,8 @@ sizes = pd.concat(
         NAMES[name]: evaluation.summarise_by_size(part)
         for name, part in slices.groupby("model", sort=False)
     }
-).rename(columns=lambda c: c.replace("_", " "))
-ratios = ["mean dice", "median dice", "tenth percentile"]
+).rename(columns=HEADINGS)
+ratios = ["mean Dice", "median Dice", "10th percentile"]
 display(sizes.style.format("{:.2f}", subset=ratios, na_rep="-"))
 
 # %% [markdown]

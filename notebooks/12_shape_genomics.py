@@ -317,7 +317,9 @@ strongest = by_hand[by_hand["test"] == "kruskal"].sort_values("p_value").head(6)
 
 
 def readable(p):
-    return "-" if pd.isna(p) else f"{p:.1g}" if p < 0.001 else f"{p:.3f}"
+    if pd.isna(p):
+        return "-"
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}" if p < 0.001 else f"{p:.3f}"
 
 
 def shown_tests(tests):

@@ -145,10 +145,17 @@ def test_phantom_of_another_size_is_kept_apart(phantom, tmp_path, monkeypatch):
     assert phantom.asked[0] == (root, {"patients": 4})
 
 
-@pytest.mark.parametrize("number", ["0", "-1", "four", "2.5"])
-def test_phantom_of_no_size(phantom, number):
+def test_phantom_of_another_seed_is_kept_apart(phantom, tmp_path, monkeypatch):
+    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path))
+    root = find_cohort("phantom:4:1")
+    assert root != find_cohort("phantom:4")
+    assert phantom.asked[0] == (root, {"patients": 4, "seed": 1})
+
+
+@pytest.mark.parametrize("draw", ["0", "-1", "four", "2.5", "4:", "4:-1", "4:1:1", ":1"])
+def test_phantom_of_no_size(phantom, draw):
     with pytest.raises(CohortError, match="names no number of patients"):
-        find_cohort(f"phantom:{number}")
+        find_cohort(f"phantom:{draw}")
     assert not phantom.asked
 
 

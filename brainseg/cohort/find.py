@@ -22,7 +22,7 @@ def find_cohort(data: str | Path) -> Path:
     ----------
     data : str or Path
         ``"phantom"`` makes the embedded cohort where it is absent; ``"phantom:4"`` one of four
-        patients, stored apart. ``"kaggle"`` downloads the real one. Anything else is a folder: the
+        patients, ``"phantom:4:1"`` four others, drawn with seed 1; each is stored apart. ``"kaggle"`` downloads the real one. Anything else is a folder: the
         one with the patients, or one that holds ``kaggle_3m`` or ``lgg-mri-segmentation/kaggle_3m``.
         Where an archive holds its tree twice, one of the two is used.
 
@@ -32,9 +32,9 @@ def find_cohort(data: str | Path) -> Path:
         Where the folder is missing, empty, or holds no patient folder; where it holds two trees that
         differ in their patients or in a patient's number of files.
     """
-    name, _, number = str(data).partition(":")
+    name, _, draw = str(data).partition(":")
     if name == "phantom":
-        return _phantom(number)
+        return _phantom(draw)
     if str(data) == "kaggle":
         from brainseg.download import download_kaggle
 
@@ -72,17 +72,21 @@ def find_cohort(data: str | Path) -> Path:
     return root
 
 
-def _phantom(number: str) -> Path:
-    """The embedded cohort, made where it is absent. `number` of patients as text, "" for the default."""
-    if number and not (number.isdecimal() and int(number) > 0):
-        raise CohortError(f'"phantom:{number}" names no number of patients. Write for example "phantom:4".')
+def _phantom(draw: str) -> Path:
+    """The embedded cohort, made where it is absent. `draw` is "", "PATIENTS" or "PATIENTS:SEED"."""
+    numbers = draw.split(":") if draw else []
+    if len(numbers) > 2 or not all(number.isdecimal() for number in numbers) or (numbers and int(numbers[0]) < 1):
+        raise CohortError(
+            f'"phantom:{draw}" names no number of patients, or no seed. Write for example "phantom:4" or "phantom:4:1".'
+        )
+    options = dict(zip(("patients", "seed"), map(int, numbers)))
     # A cohort that is there is never remade, so its folder carries the code that drew it.
-    name = "-".join(["phantom", *([str(int(number))] if number else []), _phantom_code()])
+    name = "-".join(["phantom", *map(str, options.values()), _phantom_code()])
     root = build_folder() / "cohorts" / name / "kaggle_3m"
     if not patient_folders(root):
         from brainseg.phantom import make_phantom
 
-        make_phantom(root, **({"patients": int(number)} if number else {}))
+        make_phantom(root, **options)
     return root
 
 
