@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from brainseg import evaluation, metrics
-from brainseg.batches import predict_images
 from brainseg.cohort import FLAIR, read_patient
 from brainseg.metrics import Confusion
 from brainseg.runs import Run
@@ -141,7 +140,7 @@ def score_conventions(run: Run, seed: int = 0) -> pd.DataFrame:
         scores += [(predictor, name, name in HONEST, float(score(counts))) for name, score in CONVENTIONS.items()]
     cropped = metrics.confusion(
         run.prepared.masks[rows] >= 128,
-        predict_images(run.model, run.prepared.images, everyone, rows) >= evaluation.THRESHOLD,
+        evaluation.predict_both_ways(run.model, run.prepared.images, everyone, rows) >= evaluation.THRESHOLD,
         axis=(1, 2),
     )
     in_cropped_frame = {

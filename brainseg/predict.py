@@ -10,11 +10,10 @@ import pandas as pd
 import tifffile
 from tqdm import tqdm
 
-from brainseg.batches import predict_images
 from brainseg.cohort import FLAIR, CohortError, read_image
 from brainseg.cohort.find import PATIENT
 from brainseg.crop import restore
-from brainseg.evaluation import drop_small_pieces
+from brainseg.evaluation import drop_small_pieces, predict_both_ways
 from brainseg.paths import write_atomically
 from brainseg.preprocessing import boxes_and_images, crop_and_resize_all
 from brainseg.runs import load_network
@@ -73,7 +72,7 @@ def predict_folder(slices: str | Path, out: str | Path, run_folder: str | Path, 
         inputs = crop_and_resize_all(enhanced, boxes, size)
         patient = (slices / folder).resolve().name
         (out / folder).mkdir(parents=True, exist_ok=True)
-        probabilities = predict_images(model, inputs, np.zeros(len(inputs)))
+        probabilities = predict_both_ways(model, inputs, np.zeros(len(inputs)))
         probabilities = np.stack([restore(small, box) for small, box in zip(probabilities, boxes, strict=True)])
         masks = drop_small_pieces(probabilities >= threshold)
         for path, image, probability, mask in zip(named, stack, probabilities, masks, strict=True):

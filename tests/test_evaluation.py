@@ -12,6 +12,7 @@ from conftest import PATIENTS
 
 keras = pytest.importorskip("keras")
 from brainseg import evaluation  # noqa: E402
+from brainseg.batches import predict_images  # noqa: E402
 from brainseg.cohort import CohortError, index_cohort  # noqa: E402
 from brainseg.predict import predict_folder  # noqa: E402
 from brainseg.prepare import Preprocessing, prepare  # noqa: E402
@@ -76,6 +77,18 @@ def test_a_slice_is_segmented_as_part_of_its_patient(run):
         np.testing.assert_array_equal(whole[of], evaluation.drop_small_pieces(marked[of]))
 
 
+def test_a_prediction_turns_with_the_slice(run):
+    """Both ways are averaged, so the mirror image of a slice gets the mirror image of its prediction; one way alone does not."""
+    images, patients = run.prepared.images, run.prepared.table["patient"].to_numpy()
+    rows = np.array([5, 2])
+    prediction = evaluation.predict_both_ways(run.model, images, patients, rows)
+    mirrored = evaluation.predict_both_ways(run.model, images[:, :, ::-1], patients, rows)
+    np.testing.assert_allclose(mirrored[:, :, ::-1], prediction, atol=1e-6)
+    one_way = [predict_images(run.model, turned, patients, rows) for turned in (images, images[:, :, ::-1])]
+    assert not np.allclose(one_way[1][:, :, ::-1], one_way[0], atol=1e-6)
+    np.testing.assert_allclose(prediction, (one_way[0] + one_way[1][:, :, ::-1]) / 2, atol=1e-6)
+
+
 def test_a_patient_is_one_volume(drawn):
     patients = evaluation.score_patients(evaluation.score_slices(*drawn))
     assert patients.index.tolist() == ["A", "B"]
@@ -98,12 +111,14 @@ def test_strata_and_empty_slices(drawn):
 
 
 class Oracle:
-    """Stands in for a network: knows the prepared masks by their images, and is right about all of them."""
+    """Stands in for a network: knows the prepared masks by their images, mirrored or not, and is right about all of them."""
 
     input_shape = (None, None, None, 3)
 
     def __init__(self, prepared):
-        self.known = {image.tobytes(): mask for image, mask in zip(prepared.images, prepared.masks, strict=True)}
+        pairs = list(zip(prepared.images, prepared.masks, strict=True))
+        self.known = {image[:, ::-1].tobytes(): mask[:, ::-1] for image, mask in pairs}
+        self.known |= {image.tobytes(): mask for image, mask in pairs}
 
     def predict_on_batch(self, images):
         as_stored = np.rint(images * 255).astype(np.uint8)

@@ -380,14 +380,14 @@ def test_one_test_patient_has_no_interval(tmp_path, nothing, monkeypatch):
     monkeypatch.setattr("brainseg.study.results.has_tables", lambda study: False)
     (tmp_path / "README.md").write_text(f"# Study\n{BEGIN}\nformer text\n{END}\nafter\n")
     table = pd.DataFrame(
-        {"model": ["U-Net", "FCN-32"], "patients": [1, 2], "mean": [0.5, 0.25], "low": [nothing, 0.1], "high": [nothing, 0.4],
+        {"on": ["test patients", "fresh patients"], "model": ["U-Net", "FCN-32"], "patients": [1, 2], "mean": [0.5, 0.25], "low": [nothing, 0.1], "high": [nothing, 0.4],
          "median": [0.5, 0.25], "worst": [0.5, 0.1]}
     )  # fmt: skip
     kept = keep_results(tmp_path, OnePage(tmp_path / "phantom-smoke", split_by="patient", **SETTINGS), "08", table)
     fill_readme(tmp_path)
     text = (tmp_path / "README.md").read_text()
-    assert "| U-Net | 0.500 | none (one patient) | 0.500 | 0.500 |" in text
-    assert "| FCN-32 | 0.250 | 0.10 to 0.40 | 0.250 | 0.100 |" in text
+    assert "| test patients | U-Net | 1 | 0.500 | none (one patient) | 0.500 | 0.500 |" in text
+    assert "| fresh patients | FCN-32 | 2 | 0.250 | 0.10 to 0.40 | 0.250 | 0.100 |" in text
     assert text.endswith("after\n") and "former text" not in text
     assert "NaN" not in kept.read_text()
 

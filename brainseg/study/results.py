@@ -17,8 +17,10 @@ from brainseg.study.notebooks import StudyError
 from brainseg.tables import has_tables, read_record
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+FRESH = "fresh patients are as many as the cohort has, simulated with another seed; "
 COLUMNS = {
     "model": "network",
+    "patients": "patients",
     "mean": "mean Dice per patient",
     "interval": "95 % interval",
     "median": "median",
@@ -109,7 +111,7 @@ def _reference_section() -> str:
         "![Dice of every test patient, a row of dots per network, with the mean and its interval, "
         "a dashed line for the published mean and a grey band for two human readers.](book/images/headline.png)"
     )
-    columns = {"model": "network", "folds": "folds", "patients": "patients", **{k: v for k, v in COLUMNS.items() if k != "model"}}
+    columns = {"model": COLUMNS["model"], "folds": "folds", **COLUMNS}
     rows = [list(columns.values()), ["---"] * len(columns)]
     for name, patients, summary in lines:
         row = {"model": MODEL_NAMES[name], "folds": patients["fold"].nunique(), **summary, "interval": _interval(summary)}
@@ -119,19 +121,18 @@ def _reference_section() -> str:
 
 def _section(record: dict) -> str:
     cohort, values = record["cohort"], record["parameters"]
-    table = pd.DataFrame(record["results"])
     if cohort["synthetic"]:
         title = f"**The embedded synthetic cohort** ({cohort['patients']} simulated patients: no claim about real MRI)"
     else:
         title = f"**Real slices** ({cohort['patients']} patients, {cohort['slices']} slices of TCGA-LGG)"
     how = (
-        f"{title}. Scored on {table['patients'].max()} test patients of fold {values['fold']} "
-        f"(split by {values['split_by']}), each as one volume in the original frame; "
-        f"{values['image_size']} pixels, {values['epochs']} epochs of {values['slices_per_epoch']} slices, seed {values['seed']}, "
+        f"{title}. Test patients are those of fold {values['fold']} (split by {values['split_by']}), each scored as one volume in "
+        f"the original frame; {FRESH if cohort['synthetic'] else ''}{values['image_size']} pixels, {values['epochs']} epochs of {values['slices_per_epoch']} slices, seed {values['seed']}, "
         f"on {record['processor']}."
     )
-    rows = [list(COLUMNS.values()), ["---"] * len(COLUMNS)]
-    rows += [[_cell({**row, "interval": _interval(row)}[name]) for name in COLUMNS] for row in record["results"]]
+    columns = {"on": "scored on", **COLUMNS}
+    rows = [list(columns.values()), ["---"] * len(columns)]
+    rows += [[_cell({**row, "interval": _interval(row)}[name]) for name in columns] for row in record["results"]]
     return how + "\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
