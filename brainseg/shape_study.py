@@ -110,17 +110,15 @@ def study_sources(root: Path, model: str = "unet") -> dict[str, Source]:
     the same recipe, on the same arrays, with slices dealt to the same number of folds at random: each has seen other slices of the
     patient. They are trained here, unless they have been before.
     """
-    from brainseg.kept import kept_runs, load_kept
+    from brainseg.kept import load_kept
     from brainseg.prepare import Preprocessing, prepare
     from brainseg.recipe import Recipe
     from brainseg.runs import train_or_load
     from brainseg.splits import make_split
 
     runs = {HONEST: [], LEAKY: []}
-    for folder in kept_runs():
+    for folder in _kept_by_patient(model):
         record = json.loads((folder / "run.json").read_text())
-        if (record["recipe"]["model"], record["split_by"]) != (model, "patient"):
-            continue
         prepared = prepare(root, Preprocessing(**record["preprocessing"]))
         runs[HONEST].append(load_kept(folder, prepared))
         recipe = Recipe(**record["recipe"])
@@ -128,6 +126,21 @@ def study_sources(root: Path, model: str = "unet") -> dict[str, Source]:
         runs[LEAKY].append(train_or_load(recipe, prepared, split))
     sources = {name: predicted(folds) for name, folds in runs.items() if folds}
     return {name: source for name, source in sources.items() if source.patients}
+
+
+def _kept_by_patient(model: str) -> list[Path]:
+    from brainseg.kept import kept_runs
+
+    records = {folder: json.loads((folder / "run.json").read_text()) for folder in kept_runs()}
+    wanted = (model, "patient")
+    return [folder for folder, of in records.items() if (of["recipe"]["model"], of["split_by"]) == wanted]
+
+
+def kept_networks(model: str = "unet") -> dict[str, str]:
+    """The kept runs behind `HONEST`: name, and digest of the weights."""
+    from brainseg.weights import weights_digest
+
+    return {folder.name: weights_digest(folder / "best.npz") for folder in _kept_by_patient(model)}
 
 
 def compute(
@@ -154,12 +167,14 @@ def compute(
     """
     start = time.perf_counter()
     table = index_cohort(root)
+    networks = kept_networks(model) if sources is None else {}
     sources = study_sources(root, model) if sources is None else dict(sources)
     features = features_table({MANUAL: manual(table)} | sources)
     tables = {"features": features} | analyse(features, read_patient_table(root), seed)
     record = {
         "sources": {name: int(count) for name, count in features.groupby("source", sort=False).size().items()},
         "model": model,
+        "networks": networks,
         "seed": seed,
         "seconds": round(time.perf_counter() - start, 1),
         **origin(table),

@@ -143,7 +143,7 @@ display(article.style.format("{:.3f}"))
 #
 # Now the unit is the **patient**.
 # Predictions go back into the original frame of 256 by 256 pixels. What the crop cut off counts as missed.
-# A probability of one half or more is tumour. Pieces apart that are smaller than a fifth of a patient's largest piece are dropped: most patients have one tumour.
+# Each slice is predicted twice, as it is and mirrored, and the mean of both counts. A probability of one half or more is tumour. Pieces apart that are smaller than a fifth of a patient's largest piece are dropped: most patients have one tumour.
 # All slices of a patient are one volume with one Dice.
 
 # %%

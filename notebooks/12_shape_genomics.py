@@ -286,6 +286,13 @@ if kept:
         f"Read from the results that the project keeps: {record['cohort']['patients']} patients, seed {record['seed']}, "
         f"computed in {record['seconds']:.0f} s on {record['processor']}." + of_which_cohort(record, table)
     )
+    if record["networks"] != shape_study.kept_networks(record["model"]):
+        log = read_table("reference", "test_log")
+        epochs = log.loc[log["weights"].isin(record["networks"].values()), "epochs"]
+        text += (
+            f" The networks of these predictions, trained for {epochs.max():.0f} epochs, have been replaced since in the "
+            "[page of results](13_reference). What this page compares with each other is of one edition; its numbers are not those of the networks kept now."
+        )
 display(Markdown(text))
 
 # %% [markdown]

@@ -7,7 +7,7 @@ find the kept runs by them. Everything that comes out lies in ``results/referenc
     slices.csv              one row per run and test slice
     patients.csv            one row per run and test patient
     article.csv             the runs that were split by slice, scored as the article scores
-    test_log.csv            every evaluation of test slices that a kept table rests on: when, which weights, by which commit
+    test_log.csv            every evaluation of test slices: when, which weights, how they were trained, their score, by which commit
     record.json             where the tables come from
 """
 
@@ -20,7 +20,6 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-import numpy as np
 import pandas as pd
 
 from brainseg import evaluation
@@ -96,10 +95,11 @@ def score_reference(data: str, without_weights: Mapping[str, Run] = MappingProxy
     tables = {name: [pd.read_csv(path)] if path.is_file() else [] for name, path in kept_tables.items()}
     scored = set(tables["test_log"][0]["weights"].dropna()) if tables["test_log"] else set()
     for run_name, run in _unscored(data, without_weights, scored):
-        for name, part in score_run(run, run_name).items():
+        of_run = score_run(run, run_name)
+        for name, part in of_run.items():
             # Weights of this name that were there before are replaced, scores and all. Their line in the log stays.
             tables[name] = [of[of["run"] != run_name] for of in tables[name]] + [part]
-        tables["test_log"].append(_log(run_name, run, origin(table)["commit"]))
+        tables["test_log"].append(_log(run_name, run, of_run["patients"], origin(table)["commit"]))
     joined = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items() if parts}
     joined["test_log"] = joined["test_log"].astype({"slices": "Int64"})  # an experiment's line has no count
     return write_tables(STUDY, joined, {**origin(table), "tolerance": TOLERANCE})
@@ -190,14 +190,18 @@ def _prepared(folder: Path, data: str) -> Prepared:
     return prepare(find_cohort(data), Preprocessing(**record["preprocessing"]))
 
 
-def _log(name: str, run: Run, commit: str | None) -> pd.DataFrame:
-    patients = run.prepared.table["patient"].to_numpy()[run.rows("test")]
+def _log(name: str, run: Run, patients: pd.DataFrame, commit: str | None) -> pd.DataFrame:
+    tested = patients[patients["part"] == "test"]
     row = {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "run": name,
-        "patients": len(np.unique(patients)),
-        "slices": len(patients),
+        "patients": len(tested),
+        "slices": len(run.rows("test")),
         "weights": weights_digest(run.folder / "best.npz"),
+        # With these, the scores of weights that were replaced stay on record.
+        "epochs": run.recipe.epochs,
+        "validation_dice": run.record["validation_dice"],
+        "mean_dice": tested["dice"].mean(),
         "commit": commit,
         "why": "the reference edition",
     }

@@ -127,8 +127,8 @@ def _section(record: dict) -> str:
         title = f"**Real slices** ({cohort['patients']} patients, {cohort['slices']} slices of TCGA-LGG)"
     how = (
         f"{title}. Test patients are those of fold {values['fold']} (split by {values['split_by']}), each scored as one volume in "
-        f"the original frame; {FRESH if cohort['synthetic'] else ''}{values['image_size']} pixels, {values['epochs']} epochs of {values['slices_per_epoch']} slices, seed {values['seed']}, "
-        f"on {record['processor']}."
+        f"the original frame; {FRESH if cohort['synthetic'] else ''}{values['image_size']} pixels, {values['epochs']} epochs of "
+        f"{values['slices_per_epoch']} slices, seed {values['seed']}, on {record['processor']}."
     )
     columns = {"on": "scored on", **COLUMNS}
     rows = [list(columns.values()), ["---"] * len(columns)]
