@@ -14,7 +14,6 @@ from pathlib import Path
 import pandas as pd
 
 from brainseg import evaluation
-from brainseg.batches import predict_images
 from brainseg.cohort import find_cohort
 from brainseg.kept import kept_runs, load_kept
 from brainseg.prepare import prepare
@@ -31,10 +30,9 @@ def main() -> None:
     for folder in kept_runs():
         _, preprocessing, _ = load_network(folder)
         run = load_kept(folder, prepare(root, preprocessing))
-        rows, images = run.rows("validation"), run.prepared.images
-        patients = run.prepared.table["patient"].to_numpy()
+        rows = run.rows("validation")
         ways = {
-            "as_it_is": run.prepared.restore(predict_images(run.model, images, patients, rows), rows),
+            "as_it_is": evaluation.predict(run, rows, both_ways=False),
             "both_ways": evaluation.predict(run, rows),
         }
         truth, of = run.prepared.truth(rows), run.prepared.table.iloc[rows]

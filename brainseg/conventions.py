@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from brainseg import evaluation, metrics
+from brainseg.batches import predict_images
 from brainseg.cohort import FLAIR, read_patient
 from brainseg.metrics import Confusion
 from brainseg.runs import Run
@@ -133,14 +134,14 @@ def score_conventions(run: Run, seed: int = 0) -> pd.DataFrame:
     rows = run.rows("test")
     everyone = run.prepared.table["patient"].to_numpy()
     truth, patients = run.prepared.truth(rows), everyone[rows]
-    predictions = {"U-Net": evaluation.predict(run, rows), **trivial_predictions(run)}
+    predictions = {"U-Net": evaluation.predict(run, rows, both_ways=False), **trivial_predictions(run)}
     scores = []
     for predictor, probability in predictions.items():
         counts = count(truth, probability, patients, seed)
         scores += [(predictor, name, name in HONEST, float(score(counts))) for name, score in CONVENTIONS.items()]
     cropped = metrics.confusion(
         run.prepared.masks[rows] >= 128,
-        evaluation.predict_both_ways(run.model, run.prepared.images, everyone, rows) >= evaluation.THRESHOLD,
+        predict_images(run.model, run.prepared.images, everyone, rows) >= evaluation.THRESHOLD,
         axis=(1, 2),
     )
     in_cropped_frame = {

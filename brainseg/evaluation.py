@@ -46,14 +46,16 @@ def predict_both_ways(
     return (as_it_is + mirrored) / 2
 
 
-def predict(run: Run, rows: np.ndarray) -> np.ndarray:
-    """Probabilities of slices in the original frame, predicted both ways.
+def predict(run: Run, rows: np.ndarray, both_ways: bool = True) -> np.ndarray:
+    """Probabilities of slices in the original frame.
 
     Parameters
     ----------
     run : Run
     rows : ndarray of int
         Row numbers in the prepared table.
+    both_ways : bool
+        As :func:`predict_both_ways`, which is what the study reports; a slice as it is where not.
 
     Returns
     -------
@@ -61,7 +63,8 @@ def predict(run: Run, rows: np.ndarray) -> np.ndarray:
         Zero outside the crop box.
     """
     patients = run.prepared.table["patient"].to_numpy()
-    return run.prepared.restore(predict_both_ways(run.model, run.prepared.images, patients, rows), rows)
+    way = predict_both_ways if both_ways else predict_images
+    return run.prepared.restore(way(run.model, run.prepared.images, patients, rows), rows)
 
 
 def segment(run: Run, rows: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:

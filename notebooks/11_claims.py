@@ -86,7 +86,7 @@ style.use_theme()
 #
 # The article normalises no volume and names no augmentation, so no arm has either.
 # Both are other remedies for dark slices. With them, we would no longer test what contrast does in the article's pipeline.
-# Nor are small pieces of a prediction dropped.
+# Nor is a slice predicted both ways, nor are small pieces of a prediction dropped.
 #
 # The slice crop finds its box with CLAHE, as in the article, also where the slices are not enhanced.
 # The patient crop is ours, from [chapter 3](03_crop).
