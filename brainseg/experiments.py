@@ -14,7 +14,12 @@ from pathlib import Path
 from brainseg.cohort import find_cohort, is_synthetic
 from brainseg.tables import has_tables, log_test, read_record, write_tables
 
-EXPERIMENTS = {"claims": "brainseg.claims", "leakage": "brainseg.leakage", "shape": "brainseg.shape_study"}
+EXPERIMENTS = {
+    "claims": "brainseg.claims",
+    "leakage": "brainseg.leakage",
+    "shape": "brainseg.shape_study",
+    "variants": "brainseg.variants",
+}
 """Name of an experiment, and of its folder below ``results``, -> its module."""
 
 

@@ -2,9 +2,10 @@
 
 `split_by_patient` is the honest split: every slice of a person falls on one side. A folder, the table's `patient`,
 is one examination: it carries a date. Where two folders are one `case`, they stay together.
+`split_by_institution` is stricter: every patient of a hospital falls on one side.
 `split_by_slice` is the article's: neighbouring slices of one tumour stand on both sides, so its scores flatter the model.
 
-Both use the same two steps. The units (cases or slices) are put in an order in which neighbours are alike,
+All use the same two steps. The units (cases or slices) are put in an order in which neighbours are alike,
 and the lot is cast only among neighbours. Every fold then gets its share of each institution and of small and
 large tumours. scikit-learn's stratified splitters need classes with at least as many members as folds; an
 institution with one patient, and a tumour load that is a number and not a class, are what this way can take.
@@ -80,6 +81,34 @@ def split_by_patient(
     others = folds.index[folds != fold].tolist()
     validation = _draw(others, validation_share, np.random.default_rng([seed, fold]), "cases")
     side = folds.eq(fold).map({True: "test", False: "train"})
+    side[validation] = "validation"
+    return table["case"].map(side).rename("split")
+
+
+def split_by_institution(
+    table: pd.DataFrame, institution: str, validation_share: float = 0.15, seed: int = 0
+) -> pd.Series:
+    """Leave one institution out: its patients are the test side, so that no hospital stands on two sides.
+
+    The validation side is drawn from the other institutions' cases, as in `split_by_patient`.
+
+    Returns
+    -------
+    Series
+        "train", "validation" or "test" for every row, on `table.index`.
+
+    Raises
+    ------
+    ValueError
+        As `split_by_patient`; also for an institution that the table does not have.
+    """
+    cases = _cases_in_order(table)
+    home = table.drop_duplicates("case").set_index("case")["institution"]
+    if institution not in set(home):
+        raise ValueError(f"no institution {institution!r} in the table: choose from {', '.join(sorted(set(home)))}")
+    others = [case for case in cases if home[case] != institution]
+    validation = _draw(others, validation_share, np.random.default_rng(seed), "cases")
+    side = home.eq(institution).map({True: "test", False: "train"})
     side[validation] = "validation"
     return table["case"].map(side).rename("split")
 

@@ -54,7 +54,7 @@ from brainseg import claims, evaluation, kept, metrics, models, published
 from brainseg.figures import results as figures
 from brainseg.figures import style
 from brainseg.runs import load_network
-from brainseg.tables import read_record, read_table
+from brainseg.tables import has_tables, read_record, read_table
 
 style.use_theme()
 NAMES = style.MODEL_NAMES
@@ -190,6 +190,42 @@ if len(differences):
     differences["clear"] &= differences["p corrected"] < claims.LARGEST_P
     shown = differences.replace({"clear": {True: "yes", False: "no"}})
     display(shown.style.format({"mean": "{:+.3f}", "low": "{:+.3f}", "high": "{:+.3f}", "p corrected": "{:.4f}"}))
+
+# %% [markdown]
+# ## Two harder questions
+#
+# **What is the recipe worth?** A *plain* U-Net is the floor: the whole frame, grey levels as they are, slices as they come, no augmentation, one prediction
+# per slice, no piece dropped. Its training is as long, on the same patients.
+#
+# **What does a new hospital cost?** The folds mix institutions, so every network above has met the hospital of its test patients.
+# A network *without* an institution has not. It also has fewer patients to learn from, so the two costs cannot be told apart.
+#
+# Each is compared with the kept U-Nets on the same patients.
+
+# %% tags=["hide-input"]
+if not has_tables("variants"):
+    display(Markdown("Not computed yet: `python -m brainseg experiment variants`."))
+else:
+    trained = {run["variant"]: run["patients"]["train"] for run in read_record("variants")["runs"]}
+    rows = {}
+    for variant, part in read_table("variants", "patients").groupby("variant", sort=False):
+        both = part.set_index("patient")["dice"].to_frame("variant").join(by_model["unet"]["dice"].rename("kept"), how="inner").dropna()
+        difference = metrics.paired_difference(both["variant"], both["kept"], seed=seed)
+        rows[variant] = {
+            "patients": len(both), "training patients": trained[variant], "mean": both["variant"].mean(), "kept U-Nets": both["kept"].mean(),
+            "difference": difference.estimate, "low": difference.low, "high": difference.high, "p corrected": difference.p_value,
+        }  # fmt: skip
+    compared = pd.DataFrame.from_dict(rows, orient="index")
+    compared["p corrected"] = claims.holm(compared["p corrected"])
+    display(
+        compared.style.format("{:+.3f}", subset=["difference", "low", "high"]).format("{:.3f}", subset=["mean", "kept U-Nets", "p corrected"])
+    )
+    sentences = []
+    for variant, row in compared.iterrows():
+        clear = row["patients"] >= claims.FEWEST_PATIENTS and row["p corrected"] < claims.LARGEST_P and (row["low"] > 0 or row["high"] < 0)
+        order = ("below" if row["difference"] < 0 else "above") if clear else "not told apart from"
+        sentences.append(f"- **{variant[0].upper()}{variant[1:]}**: {order} the kept U-Nets, {row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f}).")
+    display(Markdown("\n".join(sentences)))
 
 # %% [markdown]
 # ## Where they fail

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brainseg.splits import make_split, patient_folds, split_by_patient, split_by_slice
+from brainseg.splits import make_split, patient_folds, split_by_institution, split_by_patient, split_by_slice
 
 # The institutions of the 88 real patients, with EZ's single one.
 SIZES = {"CS": 13, "DU": 36, "EZ": 1, "FG": 11, "HT": 27}
@@ -43,6 +43,21 @@ def test_no_patient_stands_on_two_sides(seed):
         side = split_by_patient(table, fold=fold, seed=seed)
         assert (side.groupby(table.patient).nunique() == 1).all()
         assert set(side) == {"train", "validation", "test"}
+
+
+def test_an_institution_that_is_left_out_is_the_test_side_alone():
+    table = cohort()
+    side = split_by_institution(table, "HT")
+    assert set(table.institution[side == "test"]) == {"HT"} and not (side[table.institution == "HT"] != "test").any()
+    assert (side.groupby(table.patient).nunique() == 1).all()
+    validation = table[side == "validation"].groupby("institution")["patient"].nunique()
+    assert validation.sum() == round(0.15 * 61) and validation["DU"] > validation["CS"]
+    shuffled = table.sample(frac=1, random_state=0)
+    assert split_by_institution(shuffled, "HT").sort_index().equals(side)
+    with pytest.raises(ValueError, match="no institution 'XX'.*CS, DU, EZ, FG, HT"):
+        split_by_institution(table, "XX")
+    with pytest.raises(ValueError, match="0 cases left"):
+        split_by_institution(few(3), "CS")
 
 
 def twice_examined():
