@@ -163,7 +163,7 @@ display(Markdown(
 # %% [markdown]
 # ## Two settings, and what they do
 #
-# CLAHE has a clip limit and a number of tiles. The article names neither. We take 2 and 8 x 8 throughout. To see what they do, we need
+# CLAHE has a clip limit and a number of tiles. The article names neither. We take 2 and 8 × 8 throughout. To see what they do, we need
 # two numbers for a picture: how well the tumour stands out, and how loud the air is.
 #
 # The first is the {term}`contrast-to-noise ratio` (CNR). It compares the tumour $t$ with a ring $r$ of brain around it:

@@ -78,7 +78,7 @@ print(len(patients), "patients,", len(table), "slices,",
 # ## The five steps
 #
 # The article names them: load, {term}`CLAHE`, detect edges, dilate, find the contour and its extreme points. It gives no settings, so we choose:
-# Canny's edges {cite:p}`canny1986` with thresholds 50 and 150 on the mean of the channels, one dilation by 3 x 3 pixels, and the
+# Canny's edges {cite:p}`canny1986` with thresholds 50 and 150 on the mean of the channels, one dilation by 3 × 3 pixels, and the
 # contour that encloses the largest area.
 
 # %%
@@ -124,8 +124,8 @@ for name, picture in {"edge": drawing, "dilated": grown}.items():
     sizes = sorted((cv2.contourArea(one) for one in found), reverse=True)
     print(f"{name}: {len(found)} contours, areas {sizes}")
 
-# %% mystnb={"figure": {"name": "fig-crop-dilation", "caption": "A drawn edge with a gap and two specks, before and after dilation by 3 x 3 pixels, and after erosion. The gap closes, the specks grow. Only erosion removes specks, and the thin edge with them."}, "image": {"alt": "Three pixel drawings: a ring with a gap and two dots, a thick closed ring with two larger dots, and an empty picture."}} tags=["hide-input"]
-draw.dilation({"edge with a gap, two specks": drawing, "dilated": grown, "eroded": cv2.erode(drawing, np.ones((3, 3), np.uint8))})
+# %% mystnb={"figure": {"name": "fig-crop-dilation", "caption": "A drawn edge with a gap and two specks, before and after dilation by 3 × 3 pixels, and after erosion. The gap closes, the specks grow. Only erosion removes specks, and the thin edge with them."}, "image": {"alt": "Three pixel drawings: a ring with a gap and two dots, a thick closed ring with two larger dots, and an empty picture."}} tags=["hide-input"]
+draw.dilation({"edge, gap, specks": drawing, "dilated": grown, "eroded": cv2.erode(drawing, np.ones((3, 3), np.uint8))})
 
 # %% [markdown]
 # ## The article's box on every slice
@@ -482,7 +482,7 @@ print("article, blank slice:", tuple(slice_box(images[0])), "->", tuple(slice_bo
 print("ours:", tuple(square_box(head_silhouette(images))), "->", tuple(square_box(head_silhouette(spoilt))))
 
 # %% [markdown]
-# **4. Predict.** A network predicts 0.4 in every pixel of its 128 x 128 crop. What does `restore` give inside and outside the box? And the mask at 0.5?
+# **4. Predict.** A network predicts 0.4 in every pixel of its 128 × 128 crop. What does `restore` give inside and outside the box? And the mask at 0.5?
 
 # %% tags=["solution", "hide-cell"]
 # 0.4 inside, 0 outside, and an empty mask.

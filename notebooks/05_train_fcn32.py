@@ -132,7 +132,7 @@ x = image = keras.Input((image_size, image_size, 3), name="image")
 for stage, width in enumerate((4, 8, 16, 32, 32), start=1):
     x = layers.Conv2D(width, 3, padding="same", activation="relu")(x)
     x = layers.MaxPooling2D(2)(x)
-    print(f"stage {stage}: {x.shape[1]} x {x.shape[2]} cells, {x.shape[3]} channels")
+    print(f"stage {stage}: {x.shape[1]} × {x.shape[2]} cells, {x.shape[3]} channels")
 
 # %% [markdown]
 # Five halvings are a factor of 32. That is the 32 in the name.
@@ -141,7 +141,7 @@ for stage, width in enumerate((4, 8, 16, 32, 32), start=1):
 
 # %%
 score = layers.Conv2D(1, 1)(x)
-print(f"scores: {score.shape[1]} x {score.shape[2]} cells")
+print(f"scores: {score.shape[1]} × {score.shape[2]} cells")
 
 # %% [markdown]
 # **Step three: the enlargement.** A {term}`transposed convolution` works the other way round.
@@ -154,7 +154,7 @@ enlarged = layers.Conv2DTranspose(
     1, 64, strides=32, padding="same", kernel_initializer=models.Bilinear()
 )(score)
 tumour = layers.Activation("sigmoid")(enlarged)
-print(f"output: {tumour.shape[1]} x {tumour.shape[2]} pixels")
+print(f"output: {tumour.shape[1]} × {tumour.shape[2]} pixels")
 
 # %% [markdown]
 # The network of this study has two or three convolutions per stage, as VGG-16 has, and more channels.
@@ -185,7 +185,7 @@ display(
     Markdown(
         f"It has **{model.count_params():,} parameters** and needs "
         f"{models.multiply_adds(model) / 1e6:,.0f} million multiply-adds "
-        f"for one slice of {image_size} x {image_size} pixels. "
+        f"for one slice of {image_size} × {image_size} pixels. "
         f"Its output at the centre depends on {seen} of the input."
     )
 )

@@ -112,7 +112,7 @@ level_2 = two_convolutions(layers.MaxPooling2D(2)(level_1), 8)
 bottom = two_convolutions(layers.MaxPooling2D(2)(level_2), 16)
 
 for name, x in {"level 1": level_1, "level 2": level_2, "bottom": bottom}.items():
-    print(f"{name}: {x.shape[1]} x {x.shape[2]} pixels, {x.shape[3]} channels")
+    print(f"{name}: {x.shape[1]} × {x.shape[2]} pixels, {x.shape[3]} channels")
 
 # %% [markdown]
 # The grid shrinks and the channels grow.
@@ -127,7 +127,7 @@ tumour = layers.Conv2D(1, 1, activation="sigmoid")(decoded_1)
 small = keras.Model(image, tumour)
 
 for name, x in {"up to level 2": up_2, "up to level 1": up_1, "tumour": tumour}.items():
-    print(f"{name}: {x.shape[1]} x {x.shape[2]} pixels, {x.shape[3]} channels")
+    print(f"{name}: {x.shape[1]} × {x.shape[2]} pixels, {x.shape[3]} channels")
 
 # %% [markdown]
 # That is all of it, with three words to explain.
@@ -150,7 +150,7 @@ display(
     Markdown(
         f"It has **{model.count_params():,} parameters** and needs "
         f"{models.multiply_adds(model) / 1e6:,.0f} million multiply-adds "
-        f"for one slice of {image_size} x {image_size} pixels. "
+        f"for one slice of {image_size} × {image_size} pixels. "
         f"Its output at the centre depends on {seen} of the input."
     )
 )

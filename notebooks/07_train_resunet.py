@@ -139,7 +139,7 @@ display(
     Markdown(
         f"It has **{model.count_params():,} parameters** and needs "
         f"{models.multiply_adds(model) / 1e6:,.0f} million multiply-adds "
-        f"for one slice of {image_size} x {image_size} pixels. "
+        f"for one slice of {image_size} × {image_size} pixels. "
         f"Its output at the centre depends on {seen} of the input."
     )
 )

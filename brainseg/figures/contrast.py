@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -41,7 +43,7 @@ def with_histograms(planes: dict[str, np.ndarray]) -> Figure:
 
     `planes` maps "none", "he" or "clahe" to the plane.
     """
-    figure, axes = new_figure(2, len(planes), height=5.4, squeeze=False, sharey="row", height_ratios=[1.7, 1])
+    figure, axes = new_figure(2, len(planes), height=4.3, squeeze=False, sharey="row", height_ratios=[1.3, 1])
     for column, (treatment, plane) in enumerate(planes.items()):
         show_slice(axes[0, column], plane, TREATMENT_NAMES[treatment])
         _histogram(axes[1, column], plane, TREATMENT_COLOURS[treatment])
@@ -84,7 +86,7 @@ def clahe_grid(plane: np.ndarray, clip_limits: list[float], tiles: list[int], ca
     for row, number in enumerate(tiles):
         for column, limit in enumerate(clip_limits):
             treated = clahe(plane, limit, number)
-            show_slice(axes[row, column], treated, f"clip {limit:g}, {number} x {number}\n{caption(treated)}")
+            show_slice(axes[row, column], treated, f"clip {limit:g}, {number} × {number}\n{caption(treated)}")
             axes[row, column].title.set_fontsize(10)
     return figure
 
@@ -129,6 +131,6 @@ def paired_measures(patients: pd.DataFrame, intervals: pd.DataFrame, labels: dic
                 linewidth=2.5, color=TREATMENT_COLOURS[treatment], zorder=3,
             )
         ax.set_xticks(places, [TREATMENT_NAMES[treatment] for treatment in treatments])
-        ax.set(title=label, xlim=(-0.4, len(treatments) - 0.6))
+        ax.set(title=textwrap.fill(label, 18), xlim=(-0.4, len(treatments) - 0.6))
         ax.grid(axis="x", visible=False)
     return figure

@@ -29,8 +29,8 @@ def five_steps(stages: CropStages, vmax: float | None = None) -> Figure:
     show_slice(panels[1], stages.enhanced, "2  CLAHE")
     show_slice(panels[2], stages.edges, "3  edges")
     show_slice(panels[3], stages.dilated, "4  dilate")
-    show_slice(panels[4], stages.enhanced, "5  contour, extreme points")
-    show_slice(panels[5], stages.cropped, f"crop: {stages.box.height} x {stages.box.width}", vmax=vmax)
+    show_slice(panels[4], stages.enhanced, "5  contour, extremes")
+    show_slice(panels[5], stages.cropped, f"crop: {stages.box.height} × {stages.box.width}", vmax=vmax)
     if stages.found:
         panels[4].plot(*np.vstack([stages.contour, stages.contour[:1]]).T, color=OKABE_ITO["sky blue"], linewidth=1)
         panels[4].plot(*np.array(list(stages.extremes.values())).T, "o", color=OKABE_ITO["vermillion"], markersize=7)

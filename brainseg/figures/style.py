@@ -1,6 +1,6 @@
 """The look of the book's figures: theme, colours that colour-blind readers can tell apart, slices and outlines.
 
-The colours are those of Okabe and Ito, "Color Universal Design" (2008). Figures are 8 inches wide and no text in
+The colours are those of Okabe and Ito, "Color Universal Design" (2008). Figures are 6.4 inches wide and no text in
 them is below 10 points, so that they can be read on a phone.
 """
 
@@ -48,7 +48,7 @@ COLOURS = {
 #: How a model is written in titles and legends.
 MODEL_NAMES = {"fcn32": "FCN-32", "unet": "U-Net", "resunet": "ResUNet"}
 
-WIDTH = 8.0  # inches
+WIDTH = 6.4  # inches
 
 
 def use_theme() -> None:
@@ -58,8 +58,8 @@ def use_theme() -> None:
         palette=list(OKABE_ITO.values()),
         rc={
             "figure.figsize": (WIDTH, 4.5),
-            "figure.dpi": 120,
-            "savefig.dpi": 120,
+            "figure.dpi": 150,
+            "savefig.dpi": 150,
             "figure.facecolor": "white",
             "font.size": 12,
             "axes.titlesize": 13,
