@@ -34,7 +34,7 @@ def test_points_lie_on_the_curve():
 
 
 def test_loss_forms_state_their_ranges():
-    assert {"1 - Dice, from 0 to 1", "-Dice, from -1 to 0"} <= set(texts(draw.loss_forms()))
+    assert {"1 − Dice, from 0 to 1", "−Dice, from −1 to 0"} <= set(texts(draw.loss_forms()))
 
 
 def test_smoothing_curves_start_at_one_and_halve_at_s():
