@@ -307,7 +307,7 @@ def test_figures_draw_what_they_are_given(cohort, by_hand):
 
     left, right = figures.distances(leakage.by_distance(slices)).axes
     assert [line.get_label() for line in left.lines] == list(figures.ARM_NAMES.values())
-    assert [label.get_text() for label in right.get_xticklabels()] == ["1\nn=12", "3\nn=12", "5+\nn=12"]
+    assert [label.get_text() for label in right.get_xticklabels()] == ["1\n12", "3\n12", "5+\n12"]
     assert list(left.lines[0].get_ydata()) == pytest.approx([0.5, 0.5, 0.5])
 
     image, mask = np.zeros((8, 8, 3), np.uint8), np.eye(8) > 0

@@ -87,15 +87,15 @@ def conventions(scores: pd.DataFrame, honest: tuple[str, ...]) -> Figure:
         The honest conventions last.
     honest : names of the last rows
     """
-    figure, ax = new_figure(height=1.1 + 0.42 * len(scores))
+    figure, ax = new_figure(height=1.6 + 0.42 * len(scores))
     ax.imshow(scores.to_numpy(), cmap="Blues", vmin=0, vmax=1.15, aspect="auto")
     for (row, column), value in np.ndenumerate(scores.to_numpy()):
         words = "-" if np.isnan(value) else f"{value:.2f}"
         ax.text(column, row, words, ha="center", va="center", fontsize=11, color="white" if value > 0.65 else "black")
     first = len(scores) - len(honest) - 0.5
     ax.axhline(first, color=COLOURS["tumour"], linewidth=2.5)
-    ax.set_xticks(range(len(scores.columns)), [name.replace(" on ", "\non ").replace(" usual", "\nusual") for name in scores])
     ax.xaxis.tick_top()
+    ax.set_xticks(range(len(scores.columns)), list(scores), rotation=35, ha="left", rotation_mode="anchor")
     ax.set_yticks(range(len(scores)), list(scores.index))
     for label in ax.get_yticklabels()[-len(honest) :]:
         label.set(color=COLOURS["tumour"], weight="bold")

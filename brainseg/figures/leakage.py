@@ -145,10 +145,10 @@ def distances(by_distance: pd.DataFrame) -> Figure:
     right.errorbar(gap["distance"], gap["dice"], yerr=error, fmt="D", color="black", capsize=5)
     right.axhline(0, color=COLOURS["no tumour"], linestyle="--", linewidth=1.2)
     farthest = gap["distance"].max()
-    labels = [f"{distance}{'+' if distance == FARTHEST else ''}\nn={n}" for distance, n in zip(gap["distance"], gap["slices"])]
+    labels = [f"{distance}{'+' if distance == FARTHEST else ''}\n{n}" for distance, n in zip(gap["distance"], gap["slices"])]
     for ax in (left, right):
         ax.set_xticks(gap["distance"], labels)
-        ax.set(xlabel="slices to the nearest leaked one", xlim=(0.5, farthest + 0.5))
+        ax.set(xlabel="slices to the leaked one;\nbelow: test slices", xlim=(0.5, farthest + 0.5))
         ax.grid(axis="x", visible=False)
     left.set(ylabel="Dice of tumour slices", ylim=(-0.02, 1.02))
     right.set(ylabel="leaky minus honest")

@@ -142,22 +142,22 @@ def heat_map(associations: pd.DataFrame, names: Mapping[str, str], column: str =
     column : str
         The corrected p value that decides on the star.
     """
-    figure, axes = new_figure(1, 2, height=0.55 * associations["code"].nunique() + 1.6, sharey=True)
-    titles = {"fisher": "median split, Fisher", "kruskal": "ranks, Kruskal-Wallis"}
     codes = list(dict.fromkeys(associations["code"]))
+    figure, axes = new_figure(2, 1, height=0.72 * len(codes) + 1.4, sharex=True)
+    titles = {"fisher": "median split, Fisher", "kruskal": "ranks, Kruskal-Wallis"}
     for ax, (test, title) in zip(axes, titles.items(), strict=True):
         part = associations[associations["test"] == test].set_index(["code", "feature"])
         p = part["p_value"].unstack().reindex(index=codes, columns=list(FEATURES))
         star = part[column].unstack().reindex_like(p) < 0.05
-        shown = p.map(lambda value: "" if pd.isna(value) else f"{value:.2g}" if value >= 0.001 else f"{value:.0e}")
+        shown = p.map(lambda value: "" if pd.isna(value) else "< 0.0001" if value < 1e-4 else f"{value:.4f}" if value < 1e-3 else f"{value:.3f}")
         sns.heatmap(
-            p, annot=shown + star.map(lambda yes: " *" if yes else ""), fmt="", cmap="Blues_r", norm=LogNorm(1e-5, 1), ax=ax, cbar=ax is axes[1],
-            linewidths=1, linecolor="#BBBBBB", annot_kws={"fontsize": 10}, cbar_kws={"label": "p value"}, square=False,
+            p, annot=shown + star.map(lambda yes: " *" if yes else ""), fmt="", cmap="Blues_r", norm=LogNorm(1e-5, 1), ax=ax, cbar=False,
+            linewidths=1, linecolor="#BBBBBB", annot_kws={"fontsize": 11},
         )  # fmt: skip
         ax.set(title=title, xlabel="", ylabel="", xticklabels=[name.upper() for name in FEATURES])
-    axes[0].set_yticks(np.arange(len(codes)) + 0.5, [names.get(code, code) for code in codes], rotation=0)
-    for ax in axes:
+        ax.set_yticks(np.arange(len(codes)) + 0.5, [names.get(code, code) for code in codes], rotation=0)
         ax.tick_params(length=0)
+    figure.colorbar(axes[0].collections[0], ax=list(axes), label="p value")
     return figure
 
 
