@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
+from brainseg import metrics
 from brainseg.metrics import Interval
 
 DRAWS = 2000
@@ -115,17 +116,14 @@ def eta_squared(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
 def adjust(p_values: np.ndarray) -> dict[str, np.ndarray]:
     """p values corrected for their number, by each of `CORRECTIONS`; NaN stays and is no test.
 
-    `bonferroni` multiplies by the number m of tests. `holm` does so for the smallest, by m - 1 for the next, and so on: it
-    guards against a single false finding just as well, and is never larger. `fdr` bounds the expected share of false ones
+    `bonferroni` multiplies by the number m of tests. `holm` (:func:`brainseg.metrics.holm`) guards against a single false
+    finding just as well, and is never larger. `fdr` bounds the expected share of false ones
     among the findings (Benjamini, Hochberg 1995).
     """
     p_values = np.asarray(p_values, float)
     tested = np.isfinite(p_values)
     p, m = p_values[tested], int(tested.sum())
-    order = np.argsort(p)
-    steps = np.empty(m)
-    steps[order] = np.maximum.accumulate(p[order] * (m - np.arange(m)))
-    corrected = (m * p, steps, stats.false_discovery_control(p) if m else p)
+    corrected = (m * p, metrics.holm(p), stats.false_discovery_control(p) if m else p)
     adjusted = {name: np.full(p_values.shape, np.nan) for name in CORRECTIONS}
     for name, values in zip(CORRECTIONS, corrected, strict=True):
         adjusted[name][tested] = np.minimum(values, 1)

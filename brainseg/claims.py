@@ -40,11 +40,6 @@ ARMS = {
 
 GREAT = 0.05
 """What counts as a great improvement, in Dice. Named beforehand: about what one wrong pixel all round costs (chapter 4)."""
-FEWEST_PATIENTS = 10
-FEWEST_TRAININGS = 3
-"""Per arm: two trainings of one recipe differ, and with one there is no telling the arm from the luck of its training.
-This rule came later than the others: after a page with one training per arm had called the claim confirmed."""
-LARGEST_P = 0.05
 
 
 # ---------------------------------------------------------------- the arms
@@ -198,18 +193,6 @@ def seed_means(patients: pd.DataFrame) -> pd.DataFrame:
     return table.reindex(list(scores)).rename_axis(None)
 
 
-def holm(p_values: Iterable[float]) -> np.ndarray:
-    """P values corrected for being several, by Holm 1979: the smallest times m, the next times m - 1, and so on.
-
-    No corrected value is below one that stood before it in that order, nor above 1.
-    """
-    p = np.asarray(list(p_values), float)
-    order = p.argsort()
-    corrected = np.empty_like(p)
-    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
-    return corrected
-
-
 def compare(scores: pd.DataFrame, pairs: Iterable[tuple[str, str]], seed: int = 0) -> pd.DataFrame:
     """Paired differences between columns, patient by patient.
 
@@ -249,20 +232,20 @@ def compare_arms(patients: pd.DataFrame) -> pd.DataFrame:
     scores = mean_over_seeds(patients)
     arms = [PRIMARY, *(arm for arm in scores if arm not in (NEITHER, PRIMARY))]
     table = compare(scores, [(arm, NEITHER) for arm in arms])
-    return table.assign(p_corrected=[table["p"].iloc[0], *holm(table["p"].iloc[1:])])
+    return table.assign(p_corrected=[table["p"].iloc[0], *metrics.holm(table["p"].iloc[1:])])
 
 
 def verdict(low: float, high: float, p_value: float, patients: int, trainings: int) -> str:
     """What a difference with this interval says about "greatly improves"; see `GREAT`."""
-    if patients < FEWEST_PATIENTS:
+    if patients < metrics.FEWEST_PATIENTS:
         return "too few patients to tell"
-    if trainings < FEWEST_TRAININGS:
+    if trainings < metrics.FEWEST_TRAININGS:
         return "too few trainings to tell"
-    if p_value < LARGEST_P and low > 0:
+    if p_value < metrics.LARGEST_P and low > 0:
         if low >= GREAT:
             return "a great improvement"
         return "an improvement, but no great one" if high < GREAT else "an improvement; whether a great one stays open"
-    if p_value < LARGEST_P and high < 0:
+    if p_value < metrics.LARGEST_P and high < 0:
         return "a loss"
     if high < GREAT:
         return "no improvement shown, and a great one is unlikely"

@@ -37,10 +37,6 @@ def predict_both_ways(
 
     Parameters, result and frame are those of :func:`brainseg.batches.predict_images`.
     """
-    rows = np.arange(len(images)) if rows is None else np.asarray(rows, int)
-    patients = np.asarray(patients)
-    needed = np.flatnonzero(np.isin(patients, patients[rows]))  # neighbours of a slice may be seen with it
-    images, patients, rows = images[needed], patients[needed], np.searchsorted(needed, rows)
     as_it_is = predict_images(model, images, patients, rows)
     mirrored = predict_images(model, images[:, :, ::-1], patients, rows)[:, :, ::-1]
     return (as_it_is + mirrored) / 2

@@ -54,12 +54,17 @@ def run_experiment(name: str, data: str | Path, settings: dict | None = None) ->
     if unknown := settings.keys() - set(known):
         raise ValueError(f"{name} has no setting {', '.join(sorted(unknown))}: choose from {', '.join(known)}")
     root = find_cohort(data)
-    if is_synthetic(root) and has_tables(name) and not read_record(name).get("cohort", {}).get("synthetic", True):
+    if is_synthetic(root) and has_tables(name) and not read_record(name)["cohort"]["synthetic"]:
         raise ValueError(f"results/{name} holds results of real patients, and these are synthetic. Move that folder away first.")
     tables, record = compute(root, **settings)
     folder = write_tables(name, tables, record)
-    if not record.get("cohort", {}).get("synthetic", True):
-        table = next(table for table in tables.values() if "patient" in table)
-        scored = table["patient"].nunique()
-        log_test(f"experiment {name}", scored, None, record["commit"], "test patients scored by every network of the experiment")
+    if not record["cohort"]["synthetic"]:
+        # Another table may hold the whole cohort, as the design of an experiment does.
+        scored = tables.get("patients", next(table for table in tables.values() if "patient" in table))
+        log_test(
+            run=f"experiment {name}",
+            patients=scored["patient"].nunique(),
+            commit=record["commit"],
+            why="test patients scored by networks of the experiment",
+        )
     return folder

@@ -17,11 +17,11 @@ import pandas as pd
 from brainseg.evaluation import summarise
 from brainseg.models import MODELS
 from brainseg.paths import folder_atomically, project_root
-from brainseg.prepare import Prepared
+from brainseg.prepare import Prepared, Preprocessing, prepare
 from brainseg.recipe import Recipe
 from brainseg.runs import Run, load_run
 from brainseg.tables import read_table, results_folder
-from brainseg.weights import save_weights
+from brainseg.weights import save_weights, weights_digest
 
 STUDY = "reference"
 NEW = "new"
@@ -60,6 +60,12 @@ def kept_split(folder: Path, table: pd.DataFrame) -> pd.Series:
     return pd.Series(parts.to_numpy(), index=table.index, name="split")
 
 
+def prepare_for(folder: Path, root: str | Path) -> Prepared:
+    """The slices of the cohort in `root`, prepared as those that a kept run was trained on."""
+    record = json.loads((folder / "run.json").read_text())
+    return prepare(root, Preprocessing(**record["preprocessing"]))
+
+
 def load_kept(folder: Path, prepared: Prepared) -> Run:
     """A kept run, with its own split of the prepared cohort."""
     return load_run(folder, prepared, kept_split(folder, prepared.table))
@@ -87,6 +93,18 @@ def keep(run: Run, split_by: str, fold: int, weights: bool = True) -> Path:
         record = {**run.record, "split_by": split_by, "fold": fold}
         (part / "run.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return folder
+
+
+def kept_by_patient(model: str) -> list[Path]:
+    """The kept runs of one model that were split by patient."""
+    records = {folder: json.loads((folder / "run.json").read_text()) for folder in kept_runs()}
+    wanted = (model, "patient")
+    return [folder for folder, of in records.items() if (of["recipe"]["model"], of["split_by"]) == wanted]
+
+
+def kept_networks(model: str) -> dict[str, str]:
+    """The digest of the weights of each of :func:`kept_by_patient`, by its name: which edition a table stands beside."""
+    return {folder.name: weights_digest(folder / "best.npz") for folder in kept_by_patient(model)}
 
 
 def kept_patients() -> set[str]:

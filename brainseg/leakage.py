@@ -33,8 +33,6 @@ SCORES = ("slice_dice", "volume_dice")
 """What is compared: the mean Dice of tumour slices, named beforehand, and that of the test slices as one volume."""
 
 FARTHEST = 5  # slices; what lies farther is counted with it
-FEWEST_PATIENTS = 10  # with fewer, a bootstrap interval is too narrow for a verdict (chapter 8)
-LARGEST_P = 0.05  # of Wilcoxon's signed-rank test, beside an interval that excludes zero
 
 
 # ---------------------------------------------------------------- a copy instead of a network
@@ -419,10 +417,12 @@ def conclusion(patients: pd.DataFrame, score: str = "slice_dice", seed: int = 0)
         return f"{said}: a difference of {leak.estimate:+.3f}, and a single patient gives no interval."
     p_value = f"p = {leak.p_value:.3f}" if leak.p_value >= 0.001 else "p < 0.001"
     result = f"{leak.estimate:+.3f} (95 % interval {leak.low:+.3f} to {leak.high:+.3f}, {p_value})"
-    if leak.patients < FEWEST_PATIENTS:
+    if leak.patients < metrics.FEWEST_PATIENTS:
         return f"{said}: a difference of {result}, from too few patients for a verdict."
-    if leak.low <= 0 <= leak.high or leak.p_value >= LARGEST_P:
+    if leak.low <= 0 <= leak.high or leak.p_value >= metrics.LARGEST_P:
         return f"{said}: a difference of {result}, so this comparison does not show that the leak is worth anything."
+    if patients.loc[patients["arm"] == "leaky", "seed"].nunique() < metrics.FEWEST_TRAININGS:
+        return f"{said}: a difference of {result}, from too few trainings for a verdict."
     if leak.estimate > 0:
         return f"{said}: the leak is worth {result}, a gain that no new patient would see."
     return f"{said}: a difference of {result}, so here the leak did not flatter the networks but held them back."

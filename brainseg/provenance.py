@@ -43,8 +43,10 @@ def processor() -> str:
 
 
 def commit() -> str | None:
-    """The checkout's commit, with a mark where files other than results differ from it; None outside a checkout."""
-    git = ["git", "-C", str(project_root() or ".")]
+    """The checkout's commit, with a mark where tracked files other than results differ from it; None outside a checkout."""
+    if (root := project_root()) is None:
+        return None
+    git = ["git", "-C", str(root)]
     changes = ["status", "--porcelain", "--untracked-files=no", "--", ":(top)", ":(top,exclude)results"]
     try:
         name, changed = (

@@ -110,37 +110,21 @@ def study_sources(root: Path, model: str = "unet") -> dict[str, Source]:
     the same recipe, on the same arrays, with slices dealt to the same number of folds at random: each has seen other slices of the
     patient. They are trained here, unless they have been before.
     """
-    from brainseg.kept import load_kept
-    from brainseg.prepare import Preprocessing, prepare
+    from brainseg.kept import kept_by_patient, load_kept, prepare_for
     from brainseg.recipe import Recipe
     from brainseg.runs import train_or_load
     from brainseg.splits import make_split
 
     runs = {HONEST: [], LEAKY: []}
-    for folder in _kept_by_patient(model):
+    for folder in kept_by_patient(model):
         record = json.loads((folder / "run.json").read_text())
-        prepared = prepare(root, Preprocessing(**record["preprocessing"]))
+        prepared = prepare_for(folder, root)
         runs[HONEST].append(load_kept(folder, prepared))
         recipe = Recipe(**record["recipe"])
         split = make_split(prepared.table, by="slice", fold=record["fold"], seed=recipe.seed)
         runs[LEAKY].append(train_or_load(recipe, prepared, split))
     sources = {name: predicted(folds) for name, folds in runs.items() if folds}
     return {name: source for name, source in sources.items() if source.patients}
-
-
-def _kept_by_patient(model: str) -> list[Path]:
-    from brainseg.kept import kept_runs
-
-    records = {folder: json.loads((folder / "run.json").read_text()) for folder in kept_runs()}
-    wanted = (model, "patient")
-    return [folder for folder, of in records.items() if (of["recipe"]["model"], of["split_by"]) == wanted]
-
-
-def kept_networks(model: str = "unet") -> dict[str, str]:
-    """The kept runs behind `HONEST`: name, and digest of the weights."""
-    from brainseg.weights import weights_digest
-
-    return {folder.name: weights_digest(folder / "best.npz") for folder in _kept_by_patient(model)}
 
 
 def compute(
@@ -167,6 +151,8 @@ def compute(
     """
     start = time.perf_counter()
     table = index_cohort(root)
+    from brainseg.kept import kept_networks  # brings Keras
+
     networks = kept_networks(model) if sources is None else {}
     sources = study_sources(root, model) if sources is None else dict(sources)
     features = features_table({MANUAL: manual(table)} | sources)
@@ -249,13 +235,22 @@ def analyse(features: pd.DataFrame, clinical: pd.DataFrame, seed: int = 0, draws
 def leak_of(features: pd.DataFrame, codes: pd.DataFrame, seed: int, draws: int) -> pd.DataFrame:
     """Do networks that know the patient give better masks for this purpose? `LEAKY` against `HONEST`, on the same patients and draws.
 
+    Parameters
+    ----------
+    features : DataFrame
+        From :func:`brainseg.shape.features_table`.
+    codes : DataFrame
+        From :func:`codes_of`, on the index of `features`.
+    seed, draws : int
+        Of the bootstrap.
+
     Returns
     -------
     DataFrame
         A row per feature and ``measure``: "icc" with the manual masks, and "effect", eta squared of `TARGET`'s classification.
         ``patients, honest, leaky, difference, low, high`` (paired bootstrap over patients).
     """
-    wide = features.pivot_table(index="patient", columns="source", values=list(FEATURES), sort=False)
+    wide = features.pivot_table(index="patient", columns="source", values=list(FEATURES), sort=False, dropna=False)
     labels = codes.assign(patient=features["patient"]).groupby("patient").first().reindex(wide.index)
     rows = []
     for feature in FEATURES if {HONEST, LEAKY} <= set(features["source"]) else ():

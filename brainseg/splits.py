@@ -2,7 +2,7 @@
 
 `split_by_patient` is the honest split: every slice of a person falls on one side. A folder, the table's `patient`,
 is one examination: it carries a date. Where two folders are one `case`, they stay together.
-`split_by_institution` is stricter: every patient of a hospital falls on one side.
+`split_by_institution` is stricter: one hospital is the test side, and stands on no other.
 `split_by_slice` is the article's: neighbouring slices of one tumour stand on both sides, so its scores flatter the model.
 
 All use the same two steps. The units (cases or slices) are put in an order in which neighbours are alike,
@@ -88,7 +88,7 @@ def split_by_patient(
 def split_by_institution(
     table: pd.DataFrame, institution: str, validation_share: float = 0.15, seed: int = 0
 ) -> pd.Series:
-    """Leave one institution out: its patients are the test side, so that no hospital stands on two sides.
+    """Leave one institution out: its patients are the test side, and the network meets none of them.
 
     The validation side is drawn from the other institutions' cases, as in `split_by_patient`.
 
@@ -191,8 +191,8 @@ def _draw(ordered, share: float, rng: np.random.Generator, unit: str) -> list:
         raise ValueError(f"validation_share is {share}: it must lie between 0 and 1, for example 0.15")
     if len(ordered) < 2:
         raise ValueError(
-            f"{len(ordered)} {unit} left beside the test fold: training and validation need one each; "
-            "take a larger cohort or more folds"
+            f"{len(ordered)} {unit} left beside the test side: training and validation need one each; "
+            "take a larger cohort or a smaller test side"
         )
     size = min(max(1, round(share * len(ordered))), len(ordered) - 1)
     # Rounded borders spread the longer stretches evenly; array_split would put them all first.

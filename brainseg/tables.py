@@ -17,6 +17,7 @@ from brainseg.paths import project_root, write_atomically
 from brainseg.provenance import commit, processor
 
 DIGITS = 6
+LOG_COLUMNS = ["date", "run", "patients", "slices", "weights", "epochs", "validation_dice", "mean_dice", "commit", "why"]
 
 
 def results_folder(study: str) -> Path:
@@ -119,17 +120,30 @@ def read_record(study: str) -> dict:
     return json.loads((results_folder(study) / "record.json").read_text(encoding="utf-8"))
 
 
-def log_test(run: str, patients: int, slices: int | None, by_commit: str | None, why: str) -> Path:
-    """Write down that test patients of the real cohort were scored: one line more in ``results/reference/test_log.csv``.
+def read_log() -> pd.DataFrame:
+    """The log of looks at test patients, ``results/reference/test_log.csv``; no lines where there is none yet."""
+    path = results_folder("reference") / "test_log.csv"
+    log = pd.read_csv(path) if path.is_file() else pd.DataFrame()
+    return log.reindex(columns=LOG_COLUMNS).astype({"slices": "Int64", "epochs": "Int64"})
 
-    Lines are added and never removed: a network that is replaced keeps the line of its score.
+
+def log_test(**line) -> Path:
+    """Write down a look at test patients of the real cohort that led to a result: one line more in the log.
+
+    Lines are added and never removed: a network that is replaced keeps the line of its score. What is no look of a single
+    network has no weights, epochs and scores.
+
+    Parameters
+    ----------
+    **line
+        Values of `LOG_COLUMNS`, without the date.
     """
     path = results_folder("reference") / "test_log.csv"
-    row = {"date": time.strftime("%Y-%m-%d", time.gmtime()), "run": run, "patients": patients, "slices": slices}
-    row |= {"commit": by_commit, "why": why}
-    before = [pd.read_csv(path)] if path.is_file() else []
+    row = pd.DataFrame([{"date": time.strftime("%Y-%m-%d", time.gmtime()), **line}]).reindex(columns=LOG_COLUMNS)
+    before = read_log()
+    log = row if before.empty else pd.concat([before, row], ignore_index=True)
     with write_atomically(path) as part:
-        pd.concat([*before, pd.DataFrame([row])], ignore_index=True).astype({"slices": "Int64"}).to_csv(part, index=False)
+        log.astype({"slices": "Int64", "epochs": "Int64"}).to_csv(part, index=False, float_format=f"%.{DIGITS}g")
     return path
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 from brainseg import evaluation
 from brainseg.claims import score_test_patients
 from brainseg.cohort import index_cohort
-from brainseg.kept import kept_runs, kept_split
+from brainseg.kept import kept_by_patient, kept_networks, kept_split, prepare_for
 from brainseg.prepare import Preprocessing, prepare
 from brainseg.recipe import Recipe
 from brainseg.runs import Run, train_or_load
@@ -34,27 +34,33 @@ COLUMNS = ["patient", "institution", "tumour_px", "tp", "fp", "fn", "dice"]
 
 def plain_run(root: str | Path, fold: int) -> Run:
     """The plain U-Net on the patients on whom the kept network of this fold was trained."""
-    folder, recipe, preprocessing = _kept(fold)
+    folder = _kept(fold)
+    recipe, size = _recipe(folder)
     plain = replace(recipe, augmentation=False, tumour_share=0.0, drop_sequence=0.0)
-    size = preprocessing.image_size
     prepared = prepare(root, Preprocessing(image_size=size, contrast="none", crop="none", normalise="none"))
     return train_or_load(plain, prepared, kept_split(folder, prepared.table))
 
 
 def run_without(root: str | Path, institution: str) -> Run:
     """A U-Net of the kept recipe that has met no patient of an institution; they are its test side."""
-    _, recipe, preprocessing = _kept(fold=None)
-    prepared = prepare(root, preprocessing)
+    folder = _kept()
+    recipe, _ = _recipe(folder)
+    prepared = prepare_for(folder, root)
     return train_or_load(recipe, prepared, split_by_institution(prepared.table, institution, seed=recipe.seed))
 
 
-def _kept(fold: int | None) -> tuple[Path, Recipe, Preprocessing]:
-    """The kept U-Net of a fold, or any where none is named: folder, recipe, preprocessing."""
-    for folder in kept_runs():
-        record = json.loads((folder / "run.json").read_text())
-        if (record["recipe"]["model"], record["split_by"]) == (MODEL, "patient") and fold in (None, record["fold"]):
-            return folder, Recipe(**record["recipe"]), Preprocessing(**record["preprocessing"])
+def _kept(fold: int | None = None) -> Path:
+    """The folder of the kept U-Net of a fold, or of any where none is named."""
+    for folder in kept_by_patient(MODEL):
+        if fold in (None, json.loads((folder / "run.json").read_text())["fold"]):
+            return folder
     raise ValueError(f"no U-Net is kept{'' if fold is None else f' of fold {fold}'}: python -m brainseg reference makes them")
+
+
+def _recipe(folder: Path) -> tuple[Recipe, int]:
+    """The recipe of a kept run, and the side of its slices in pixels."""
+    record = json.loads((folder / "run.json").read_text())
+    return Recipe(**record["recipe"]), record["preprocessing"]["image_size"]
 
 
 def compute(
@@ -77,7 +83,7 @@ def compute(
         ``"patients"``: ``variant`` ("plain", or "without HT"), ``patient, institution, tumour_px, tp, fp, fn, dice`` per volume
         in the original frame.
     record : dict
-        The runs, and where all this comes from.
+        The runs, the kept networks that they stand beside, and where all this comes from.
 
     Raises
     ------
@@ -85,10 +91,19 @@ def compute(
         For a fold of which no U-Net is kept, an institution that the cohort does not have, or no variant at all.
     """
     start = time.perf_counter()
+    # Before anything is trained: what cannot be trained.
+    for name, value in (("plain_folds", plain_folds), ("institutions", institutions)):
+        if isinstance(value, (str, int)):
+            raise ValueError(f"{name} is a list, as in -p {name}=[{value}], and not {value!r}")
+    if not (plain_folds or institutions):
+        raise ValueError("nothing to do: name plain_folds or institutions")
+    for fold in plain_folds:
+        _kept(fold)
+    known = sorted(index_cohort(root)["institution"].unique())
+    if strangers := set(institutions) - set(known):
+        raise ValueError(f"no institution {', '.join(map(repr, sorted(strangers)))} in the cohort: choose from {', '.join(known)}")
     runs = [(PLAIN, plain_run(root, fold)) for fold in plain_folds]
     runs += [(f"without {name}", run_without(root, name)) for name in institutions]
-    if not runs:
-        raise ValueError("nothing to do: name plain_folds or institutions")
     scored, described = [], []
     for variant, run in runs:
         if variant == PLAIN:
@@ -101,5 +116,5 @@ def compute(
         settings = {"recipe": asdict(run.recipe), "preprocessing": asdict(run.prepared.preprocessing)}
         digest = weights_digest(run.folder / "best.npz")
         described.append({"variant": variant, "weights": digest, "patients": sides, **kept, **settings})
-    record = {"runs": described, "seconds": round(time.perf_counter() - start, 1), **origin(index_cohort(root))}
+    record = {"runs": described, "networks": kept_networks(MODEL), "seconds": round(time.perf_counter() - start, 1), **origin(index_cohort(root))}
     return {"patients": pd.concat(scored, ignore_index=True)[["variant", *COLUMNS]]}, record

@@ -26,7 +26,7 @@
 # CLAHE looks more natural than histogram equalisation (HE), and goes on with CLAHE. It judges by eye, from one slice. Here we look
 # too. Then we ask the same question of every slice with tumour.
 #
-# The statistics below describe the whole {term}`cohort`, masks of later test patients included. No network has been
+# The statistics below describe the whole {term}`cohort`, masks of later test patients included. In a run of this book, no network has been
 # trained, selected or scored on test patients before {doc}`chapter 8 <08_compare>`.
 
 # %% tags=["install", "remove-cell"]

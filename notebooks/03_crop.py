@@ -25,7 +25,7 @@
 # Much of a slice is air. Cut away, it costs no computing, and the head can be shown larger at the same image size. But a crop is
 # a promise: **no tumour outside the box**. This chapter builds the article's crop, tests the promise, and keeps it in a safer way.
 #
-# The promise is tested on the masks of the whole cohort, later test patients included. No network has been trained, selected
+# The promise is tested on the masks of the whole cohort, later test patients included. In a run of this book, no network has been trained, selected
 # or scored on test patients before {doc}`chapter 8 <08_compare>`.
 
 # %% tags=["install", "remove-cell"]

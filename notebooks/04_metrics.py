@@ -25,7 +25,7 @@
 # A network's mask is never quite the reader's mask. One number has to say how close it comes. This chapter shows that
 # the number depends on a few decisions, which reports often leave out: what an empty slice scores, and what is averaged.
 #
-# The masks of the test patients serve as examples here, and some statistics use the whole cohort. No network has been trained,
+# The masks of the test patients serve as examples here, and some statistics use the whole cohort. In a run of this book, no network has been trained,
 # selected or scored on test patients before {doc}`chapter 8 <08_compare>`: the predictions of this chapter are made by hand.
 
 # %% tags=["install", "remove-cell"]
@@ -292,8 +292,8 @@ display(Markdown(
 # %% [markdown]
 # ## The price of one pixel
 #
-# Two readers rarely agree on the outermost pixel of a diffuse tumour: for this kind, a Dice of 0.84 between experts was
-# reported {cite:p}`budacode`. What does one pixel cost? Take every tumour mask of the
+# Two readers rarely agree on the outermost pixel of a diffuse tumour: for this kind, a Dice of 0.84 between two readers
+# is quoted {cite:p}`budacode`. What does one pixel cost? Take every tumour mask of the
 # cohort, make it one pixel larger or smaller all around, and compare it with itself.
 
 # %% mystnb={"figure": {"name": "fig-metrics-one-pixel", "caption": "Dice of every tumour mask of the cohort against itself, one pixel larger or smaller all around. The joined marks are medians of equal steps in area."}, "image": {"alt": "Two clouds of points, one for masks a pixel larger and one for masks a pixel smaller: Dice against the tumour's area, with the medians joined by lines."}} tags=["hide-input"]

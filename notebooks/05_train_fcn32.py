@@ -296,7 +296,7 @@ display(
         f"(validation patients: {len(run.record['patients']['validation'])}). "
         "It is taken on the slices as the network sees them, and no piece of a prediction is dropped. "
         "The epoch was chosen by this very number, so it is too good to be reported. "
-        "[Chapter 8](08_compare) scores patients that played no part in any choice, in the original frame."
+        "[Chapter 8](08_compare) scores patients that no epoch was chosen by, in the original frame."
     )
 )
 
@@ -390,8 +390,8 @@ print("Right.")
 #
 # **2.** One map of votes goes in and one map comes out, however many channels there were before the votes.
 #
-# **3.** The bars depend on the cell's size in relation to the tumour's. At 128 pixels, or in a tighter crop, a tumour covers more cells, so more of its
-# outline survives. `filters` changes no bar: no network is involved. Four times the pixels need about four times the work. A change of a few
+# **3.** The bars depend on the cell's size in relation to the tumour's. At 128 pixels a tumour covers more cells, so more of its
+# outline survives. Without a crop it covers fewer, so the bars fall. `filters` changes no bar: no network is involved. Four times the pixels need about four times the work. A change of a few
 # hundredths in the *validation* Dice means little, because that is one patient or two.
 #
 # **4.** Take the output of stage 4 before the next halving. Give it a convolution of one by one pixel, enlarge the coarse votes by two, add, and enlarge

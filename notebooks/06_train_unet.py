@@ -229,7 +229,7 @@ display(
         f"(validation patients: {len(run.record['patients']['validation'])}). "
         "It is taken on the slices as the network sees them, and no piece of a prediction is dropped. "
         "The epoch was chosen by this very number, so it is too good to be reported. "
-        "[Chapter 8](08_compare) scores patients that played no part in any choice, in the original frame."
+        "[Chapter 8](08_compare) scores patients that no epoch was chosen by, in the original frame."
     )
 )
 
@@ -341,7 +341,7 @@ print("Right.")
 
 # %% [markdown]
 # **3. Change three parameters.** Set `data = "phantom:8"`, `image_size = 64`, `filters = 8`, `epochs = 4` and `slices_per_epoch = 160`, and run the
-# chapter. Then change one of the three and run again: `filters = 4`, `epochs = 1`, `slices_per_epoch = 40`.
+# chapter. Then change one of the three and run again: `filters = 4`, `epochs = 2`, `slices_per_epoch = 80`.
 # **Write down first** what each does to the parameters, to the minutes, and to the last point of the loss in {numref}`fig-unet-curves`.
 # Which two of the three cost the same number of training steps?
 #
@@ -352,8 +352,8 @@ print("Right.")
 # **1.** The coarser grid has a quarter of the pixels, and each of them has to describe more of the head. Doubling the channels still halves the
 # numbers that are passed on, and it keeps the work of a level about the same.
 #
-# **3.** Half the filters are about a quarter of the weights, because a kernel joins channels to channels. The time shrinks less, because small layers leave a processor idle. `epochs = 1` and
-# `slices_per_epoch = 40` both leave a quarter of the steps, so expect a higher loss at the end of both.
+# **3.** Half the filters are about a quarter of the weights, because a kernel joins channels to channels. The time shrinks less, because small layers leave a processor idle. `epochs = 2` and
+# `slices_per_epoch = 80` both leave half of the steps, so expect a higher loss at the end of both.
 #
 # **4.** Copy `brainseg.models.unet`, leave the concatenation of level 1 out, and train it with the same recipe. A network that never had the bridge can learn to do
 # without it. Cutting the bridge of a trained one breaks what it relies on, so the loss after a cut shows reliance, and not what a bridge is worth.

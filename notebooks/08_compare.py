@@ -60,7 +60,6 @@ from myst_nb import glue
 
 from brainseg import evaluation, metrics, models
 from brainseg.chapters import study_run
-from brainseg.claims import holm
 from brainseg.cohort import find_cohort, read_image
 from brainseg.figures import results as figures
 from brainseg.figures import style
@@ -197,7 +196,7 @@ display(
 # %% [markdown]
 # ## Fresh patients
 #
-# Real patients are few. Simulated ones cost a second each, so on the synthetic cohort we can do what nobody can do with real ones:
+# Real patients are few. Simulated ones are cheap, so on the synthetic cohort we can do what nobody can do with real ones:
 # draw as many new patients as the cohort has, with another seed, and score the same networks on all of them.
 # No network, setting or chapter has met these patients.
 
@@ -207,7 +206,8 @@ fresh_summaries = {}
 if known.table["synthetic"].all():
     draw = f"phantom:{known.table['patient'].nunique()}:{1000 + seed}"
     cohort = prepare(find_cohort(draw), known.preprocessing)
-    assert cohort.fingerprint != known.fingerprint, "these patients are not fresh"
+    if cohort.fingerprint == known.fingerprint:
+        raise ValueError(f"data is {draw} itself, so its patients are not fresh: choose another seed")
     everyone = pd.Series("test", index=cohort.table.index)
     for name, run in runs.items():
         on_fresh = replace(run, prepared=cohort, split=everyone)
@@ -226,14 +226,19 @@ if fresh_summaries:
     display(
         Markdown(
             f"The same networks, {n_test} test patients against {fresh['patients'].max()} fresh ones: {means}. "
-            "Only the patients have changed. Where the two numbers differ, the one of few patients was luck, good or bad."
+            + (
+                "Both means vary with the patients that were drawn, that of fewer patients more. "
+                if split_by == "patient"
+                else "The test slices are of patients whom the networks know, the fresh ones are not. "
+            )
+            + f"For the networks' worth on this kind of patient, the mean over {fresh['patients'].max()} is the better guess."
         )
     )
 else:
     display(
         Markdown(
-            "These patients are real, so no more can be drawn. What comes nearest are patients whom no network has met: "
-            "[the page of results](13_reference) counts those of the whole data set that the kept networks do not know."
+            "These patients are real, so no more can be drawn. What comes nearest are patients of the data set whom no kept network has met: "
+            "where there are such, `make reproduce` scores them and lists them as new."
         )
     )
 tables = {"test patients": honest, "fresh patients": fresh} if fresh_summaries else {"test patients": honest}
@@ -256,9 +261,6 @@ glue("results", together.round(4).to_dict("list"), display=False)
 # p value by three, the next by two and the last by one, and lets none fall below the one before it. [Chapter 11](11_claims) corrects in the same way.
 
 # %%
-FEWEST_PATIENTS = 10
-LARGEST_P = 0.05
-
 rows = {}
 for first, second in combinations(reversed(runs), 2):
     one, other = patients[first]["dice"], patients[second]["dice"]
@@ -268,10 +270,10 @@ for first, second in combinations(reversed(runs), 2):
         "p": difference.p_value, "better on": int((one > other).sum()),
     }  # fmt: skip
 differences = pd.DataFrame.from_dict(rows, orient="index")
-differences.insert(4, "p corrected", holm(differences["p"]))
+differences.insert(4, "p corrected", metrics.holm(differences["p"]))
 excludes_zero = (differences["low"] > 0) | (differences["high"] < 0)
-significant = excludes_zero & (differences["p corrected"] < LARGEST_P)
-differences["clear"] = significant & (n_test >= FEWEST_PATIENTS)
+significant = excludes_zero & (differences["p corrected"] < metrics.LARGEST_P)
+differences["clear"] = significant & (n_test >= metrics.FEWEST_PATIENTS)
 
 # %% tags=["hide-input"]
 shown = differences.drop(columns="clear").rename(columns={"low": "95 % bootstrap interval from", "high": "to"})
@@ -288,7 +290,7 @@ figures.paired_differences(differences)
 # %% tags=["hide-input"]
 sentences = []
 for label, row in differences.iterrows():
-    if n_test < FEWEST_PATIENTS:
+    if n_test < metrics.FEWEST_PATIENTS:
         verdict = ""
     else:
         verdict = ": the order is clear" if row["clear"] else ": the order stays open"
@@ -296,7 +298,7 @@ for label, row in differences.iterrows():
         f"- **{label}**: {row['mean']:+.3f}, corrected p = {row['p corrected']:.3f}, "
         f"better on {row['better on']} of {n_test}{verdict}."
     )
-if n_test < FEWEST_PATIENTS:
+if n_test < metrics.FEWEST_PATIENTS:
     sentences.append(f"\nTest patients: {n_test}. That is **too few to order networks**, so no order is called clear.")
 best = max(summaries, key=lambda name: summaries[name]["mean"])
 of_resunet = differences[differences.index.str.startswith(NAMES["resunet"])]
@@ -391,7 +393,7 @@ print("Right.")
 # %% [markdown]
 # **3. Change three parameters.** Set `data = "phantom:8"`, `image_size = 64`, `filters = 8`, `epochs = 4` and `slices_per_epoch = 160`, and run the
 # chapter. Then change one of the three and run again: `split_by = "slice"`, `seed = 1`, `fold = 1`.
-# **Write down first** which of the two tables will change more with each, and whether the order of the networks will survive.
+# **Write down first** which of the tables will change most with each, and whether the order of the networks will survive.
 #
 # **4. Open.** How many test patients would you need to call a difference of 0.02 in Dice clear? Use the differences of this page as a guide.
 
@@ -400,8 +402,9 @@ print("Right.")
 # **1.** Slices of one patient are alike, so a hundred of them carry less than a hundred independent facts. The bootstrap would take them for independent.
 #
 # **3.** Split by slice, neighbours of the test slices were learnt from, and "patients" of the honest table are parts of patients: it no longer says anything about new ones.
-# A new seed or fold changes the patients that are scored. With two or three of them, an order that survives is luck.
+# A new seed or fold changes the patients that are scored. With one or two of them, an order that survives is luck. The table of fresh patients has as many as the cohort: see whether the order survives there.
 #
 # **4.** The width of an interval shrinks with the root of the number of patients. Take the spread of the paired differences $s$: about $(2 s / 0.02)^2$ patients
-# make an interval that reaches 0.02 to either side. That is a rough rule, which assumes that future patients are like these.
+# make an interval that reaches 0.02 to either side. Where the true difference is 0.02, one study of that size in two calls it clear. For four in five take
+# $(2.8 s / 0.02)^2$, about twice as many, and more where several pairs are compared.
 # :::

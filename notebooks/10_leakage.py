@@ -237,7 +237,7 @@ display(
 # If the gain comes from remembering neighbours, it should shrink with the distance.
 # Slices at different distances are different slices, and some are harder. So the honest arm is scored at the same slices, and the right panel of {numref}`fig-leakage-distance` shows the gap between the two.
 
-# %% mystnb={"figure": {"name": "fig-leakage-distance", "caption": "Left: Dice of tumour slices against the distance to the nearest leaked slice of the same patient. Right: the gap between the arms at the same slices, mean and 95 % bootstrap interval over patients. n: slices. The last distance includes all beyond."}, "image": {"alt": "Left, three lines for the copied mask, the honest and the leaky network over distance. Right, diamonds with intervals around a dashed line at zero."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-leakage-distance", "caption": "Left: Dice of tumour slices against the distance to the nearest leaked slice of the same patient. Right: the gap between the arms at the same slices, mean and 95 % bootstrap interval over patients. The second line of the axis counts tumour slices. The last distance includes all beyond."}, "image": {"alt": "Left, three lines for the copied mask, the honest and the leaky network over distance. Right, diamonds with intervals around a dashed line at zero."}} tags=["hide-input"]
 by_distance = leakage.by_distance(slices, seed=seed)
 figures.distances(by_distance)
 
@@ -258,7 +258,7 @@ if far > near:
         f"Over the same distances the copied mask goes from {copy[near]:.2f} to {copy[far]:.2f}. "
     )
     fall = leakage.near_minus_far(slices, seed=seed)
-    if gap.loc[far, "patients"] < leakage.FEWEST_PATIENTS:
+    if gap.loc[far, "patients"] < metrics.FEWEST_PATIENTS:
         sentence += (
             f"The farthest point is too thin for a verdict (slices: {gap.loc[far, 'slices']}, "
             f"patients: {gap.loc[far, 'patients']})."

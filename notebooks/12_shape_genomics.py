@@ -63,8 +63,9 @@ from brainseg.chapters import study_run
 from brainseg.cohort import find_cohort, index_cohort, read_patient, read_patient_table
 from brainseg.figures import shape as figures
 from brainseg.figures import style
+from brainseg.kept import kept_networks
 from brainseg.shape_study import CODES, HONEST, LEAKY, MANUAL, TARGET
-from brainseg.tables import kept_for, of_which_cohort, read_record, read_table
+from brainseg.tables import kept_for, of_which_cohort, read_log, read_record, read_table
 
 style.use_theme()
 root = find_cohort(data)
@@ -286,8 +287,8 @@ if kept:
         f"Read from the results that the project keeps: {record['cohort']['patients']} patients, seed {record['seed']}, "
         f"computed in {record['seconds']:.0f} s on {record['processor']}." + of_which_cohort(record, table)
     )
-    if record["networks"] != shape_study.kept_networks(record["model"]):
-        log = read_table("reference", "test_log")
+    if record["networks"] != kept_networks(record["model"]):
+        log = read_log()
         epochs = log.loc[log["weights"].isin(record["networks"].values()), "epochs"]
         text += (
             f" The networks of these predictions, trained for {epochs.max():.0f} epochs, have been replaced since in the "
@@ -455,8 +456,8 @@ if len(agreement):
             f"(95 % interval {worst['icc_low']:.2f} to {worst['icc_high']:.2f}, {worst['patients']} patients)."
             + (" With so few patients the interval is too narrow, and the ICC may be far from its true value." if worst["patients"] < 30 else "")
             + (
-                f" Predicted masks have less of it, by {-worst['bias']:.3f} on average. A conjecture: a network draws smooth outlines, and smoothing "
-                "hardly costs any overlap but takes away what MF measures."
+                f" Predicted masks have less of it, by {-worst['bias']:.3f} on average. The network answers on fewer pixels than the frame has, and "
+                "enlarging smooths an outline; it may also draw smoothly by itself. Which of the two it is was not measured."
                 if worst["feature"] == "mf" and worst["bias"] < -(worst["high"] - worst["low"]) / 2 / np.sqrt(worst["patients"])
                 else ""
             )

@@ -101,5 +101,5 @@ def smoke_book(build_folder_of_tests) -> Path:
     from brainseg.study import make_book
 
     page, results = make_book("smoke")
-    assert "ResUNet" in results
+    assert "ResUNet" in results and "fresh patients" in results
     return page

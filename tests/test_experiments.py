@@ -19,7 +19,11 @@ def demo(tmp_path, monkeypatch):
     module = ModuleType("demo_experiment")
 
     def compute(root, *, seed=0, sizes=(1,)):
-        return {"rows": pd.DataFrame({"root": [root.name], "seed": [seed]})}, {"sizes": list(sizes)}
+        design = pd.DataFrame({"patient": ["a", "b", "c"]})
+        rows = pd.DataFrame({"root": [root.name], "seed": [seed]})
+        scored = pd.DataFrame({"patient": ["a", "a", "b"]})
+        record = {"sizes": list(sizes), "commit": "abc", "cohort": {"synthetic": False}}
+        return {"design": design, "rows": rows, "patients": scored}, record
 
     module.compute = compute
     monkeypatch.setitem(sys.modules, "demo_experiment", module)
@@ -31,8 +35,14 @@ def demo(tmp_path, monkeypatch):
 def test_the_command_computes_and_keeps_the_tables(demo, tiny_cohort_once, capsys):
     main(["experiment", "demo", "--data", str(tiny_cohort_once), "-p", "seed=3", "-p", "sizes=[1, 2]"])
     assert tables.read_table("demo", "rows").to_dict("records") == [{"root": tiny_cohort_once.name, "seed": 3}]
-    assert tables.read_record("demo") == {"sizes": [1, 2]}
+    assert tables.read_record("demo")["sizes"] == [1, 2]
     assert str(demo) in capsys.readouterr().out
+
+
+def test_scores_of_real_patients_are_logged(demo, tiny_cohort_once):
+    experiments.run_experiment("demo", tiny_cohort_once)
+    line = tables.read_log().iloc[0]
+    assert (line["run"], line["patients"], line["commit"]) == ("experiment demo", 2, "abc")
 
 
 def test_results_of_real_patients_are_not_replaced_by_synthetic_ones(demo, tiny_cohort_once, monkeypatch):

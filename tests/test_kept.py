@@ -93,12 +93,12 @@ def test_the_tables_hold_one_row_per_test_patient_and_are_reproduced(run, checko
     assert patients["patient"].tolist() == expected.index.tolist()
     assert patients[["protocol", "model", "fold"]].drop_duplicates().values.tolist() == [["honest", "unet", 1]]
     assert len(tables.read_table("reference", "slices")) == len(run.rows("test"))
-    log = tables.read_table("reference", "test_log")
+    log = tables.read_log()
     assert log[["run", "slices", "epochs"]].values.tolist() == [["unet-by-patient-fold1", len(run.rows("test")), RECIPE.epochs]]
     assert log["mean_dice"].item() == pytest.approx(expected["dice"].mean(), abs=1e-5)
     # A second call scores nothing again.
     reference.score_reference(data)
-    assert len(tables.read_table("reference", "test_log")) == 1
+    assert len(tables.read_log()) == 1
 
     again = reference.reproduce(data)
     assert again["same"].all() and len(again) == len(patients)

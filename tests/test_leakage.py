@@ -160,12 +160,12 @@ def test_a_test_without_tumour_is_refused_before_anything_is_trained(thin):
 # ---------------------------------------------------------------- from slices to a conclusion
 
 
-def scored(leaky: float, honest: float = 0.6, patients: int = 12, spread: float = 0.01) -> pd.DataFrame:
-    """Scores of tumour slices at distances 1 to 7; two seeds that lie `spread` apart, and patients that differ."""
+def scored(leaky: float, honest: float = 0.6, patients: int = 12, spread: float = 0.01, seeds: int = 3) -> pd.DataFrame:
+    """Scores of tumour slices at distances 1 to 7; seeds of which the second lies `spread` higher, and patients that differ."""
     rows = []
     for patient in range(patients):
         for arm, level in (("leaky", leaky), ("honest", honest), ("copy", 0.5)):
-            for seed in (0, 1) if arm != "copy" else (np.nan,):
+            for seed in range(seeds) if arm != "copy" else (np.nan,):
                 for distance in (1, 3, 7):
                     shift = spread * (patient - patients / 2) / patients if arm == "leaky" else 0
                     dice = level + shift + (spread if seed == 1 else 0)
@@ -234,6 +234,7 @@ def test_near_minus_far_has_an_interval_over_patients():
         (scored(leaky=0.6), "does not show that the leak is worth anything"),
         (scored(leaky=0.6, spread=0), "a difference of +0.000 (95 % interval +0.000 to +0.000, p = 1.000), so this comparison does not"),
         (scored(leaky=0.5), "did not flatter the networks but held them back"),
+        (scored(leaky=0.7, seeds=2), "a difference of +0.100 (95 % interval +0.098 to +0.101, p < 0.001), from too few trainings for a verdict"),
         (scored(leaky=0.7, patients=5), "from too few patients for a verdict"),
         (scored(leaky=0.7, patients=1), "a difference of +0.095, and a single patient gives no interval"),
     ],

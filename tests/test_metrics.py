@@ -7,6 +7,7 @@ from scipy import stats
 from brainseg.metrics import (
     Confusion, accuracy, boundary, bootstrap_interval, confusion, dice, hd95_px, iou, nsd, paired_difference, pool,
     pool_batches, precision, recall, smoothed_dice, smoothed_iou, soft_confusion, specificity, surface_distances,
+    holm,
 )
 
 
@@ -298,3 +299,17 @@ def test_one_pixel_more_costs_some_points_of_volume_dice(real_cohort):
     assert (counts.tp == table["tumour_px"]).all() and (counts.fn == 0).all()
     volumes = dice(pool(counts, by=table["patient"]), empty=np.nan)
     assert 0.91 < volumes.mean() < 0.97  # 0.94 on 88 patients: smaller tumours lose more
+
+
+@pytest.mark.parametrize(
+    ("p_values", "corrected"),
+    [
+        # Sorted: 0.005 x 4, 0.01 x 3, 0.03 x 2, 0.04 x 1, the last lifted to the one before it.
+        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
+        ([0.5, 0.6], [1.0, 1.0]),
+        ([0.02], [0.02]),
+        ([], []),
+    ],
+)
+def test_holm(p_values, corrected):
+    np.testing.assert_allclose(holm(p_values), corrected)

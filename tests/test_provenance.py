@@ -79,6 +79,9 @@ def test_a_commit_is_marked_where_code_differs_but_not_where_results_do(tmp_path
     assert provenance.commit() == clean
     (tmp_path / "code.py").write_text("2")
     assert provenance.commit() == f"{clean}-dirty"
+    monkeypatch.setattr(provenance, "project_root", lambda: None)
+    monkeypatch.chdir(tmp_path)  # a package that is installed, used inside somebody else's repository
+    assert provenance.commit() is None
     monkeypatch.setattr(provenance, "project_root", lambda: tmp_path / "results")
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
     assert provenance.commit() is None

@@ -100,7 +100,7 @@ def test_the_experiment_measures_a_cohort_and_says_what_it_did(tiny_cohort_once)
     tables, record = shape_study.compute(tiny_cohort_once, {})
     assert len(tables["features"]) == 6 and not tables["features"]["empty"].any()
     assert (tables["features"]["slices"] == 2).all()
-    assert record["sources"] == {"manual": 6} and record["cohort"]["patients"] == 6
+    assert record["sources"] == {"manual": 6} and record["cohort"]["patients"] == 6 and record["networks"] == {}
     pd.testing.assert_frame_equal(tables["features"], shape_study.compute(tiny_cohort_once, {})[0]["features"])
 
 
@@ -166,6 +166,7 @@ def test_the_studys_sources_differ_in_the_split_alone(tiny_cohort, tmp_path, mon
     from brainseg.recipe import Recipe
     from brainseg.runs import train_or_load
     from brainseg.splits import make_split
+    from brainseg.weights import weights_digest
 
     for module in (tables, kept):
         monkeypatch.setattr(module, "project_root", lambda: tmp_path)
@@ -177,6 +178,9 @@ def test_the_studys_sources_differ_in_the_split_alone(tiny_cohort, tmp_path, mon
     used = {}
     monkeypatch.setattr(shape_study, "predicted", lambda runs: used.setdefault(runs[0].record["prepared"], []).append(runs) or shape_study.Source(len, ["a"]))
     assert list(shape_study.study_sources(tiny_cohort)) == ["by patient", "by slice"]
+    networks = kept.kept_networks("unet")
+    assert networks == {"unet-by-patient-fold1": weights_digest(tmp_path / "results/reference/unet-by-patient-fold1/best.npz")}
+    assert kept.kept_networks("resunet") == {}
     ((by_patient,), (by_slice,)) = used[prepared.fingerprint]
     assert by_patient.recipe == by_slice.recipe == recipe
     assert by_slice.split.tolist() == make_split(prepared.table, by="slice", fold=1).tolist() != by_patient.split.tolist()

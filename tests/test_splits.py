@@ -209,7 +209,7 @@ def test_values_out_of_range_are_named(arguments, message):
 
 
 def test_nobody_left_to_train_on():
-    with pytest.raises(ValueError, match="1 cases left beside the test fold"):
+    with pytest.raises(ValueError, match="1 cases left beside the test side"):
         split_by_patient(few(2))
 
 

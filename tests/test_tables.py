@@ -58,11 +58,14 @@ def test_the_origin_names_cohort_commit_and_processor():
 
 
 def test_every_look_at_test_patients_is_a_line_more(root):
-    tables.log_test("one", 18, 659, "abc", "why")
-    tables.log_test("two", 18, None, None, "why")
+    assert tables.read_log().empty
+    tables.log_test(run="one", patients=18, commit="abc", why="an experiment")
+    tables.log_test(run="two", patients=18, slices=659, epochs=12, mean_dice=0.5, why="a network")
     log = pd.read_csv(root / "results" / "reference" / "test_log.csv")
     assert log["run"].tolist() == ["one", "two"] and log["patients"].tolist() == [18, 18]
-    assert log["slices"].iloc[0] == 659 and pd.isna(log["slices"].iloc[1])
+    assert list(log) == tables.LOG_COLUMNS
+    assert pd.isna(log["slices"].iloc[0]) and log["slices"].iloc[1] == 659
+    assert ",659,,12,," in (root / "results" / "reference" / "test_log.csv").read_text()
 
 
 def cohort(patients: str, fingerprint: str) -> pd.DataFrame:

@@ -1,13 +1,16 @@
 """Variants: trained otherwise, on the patients that the kept networks were tested on."""
 
+import numpy as np
 import pytest
 
 keras = pytest.importorskip("keras")
-from brainseg import kept, tables, variants  # noqa: E402
+from brainseg import evaluation, kept, tables, variants  # noqa: E402
+from brainseg.claims import score_test_patients  # noqa: E402
 from brainseg.prepare import Preprocessing, prepare  # noqa: E402
 from brainseg.recipe import Recipe  # noqa: E402
 from brainseg.runs import train_or_load  # noqa: E402
 from brainseg.splits import make_split  # noqa: E402
+from brainseg.weights import weights_digest  # noqa: E402
 
 RECIPE = Recipe(
     model="unet", options={"filters": 2, "depth": 2}, epochs=1, slices_per_epoch=8, tumour_share=0.5, drop_sequence=0.1
@@ -44,7 +47,14 @@ def test_every_variant_is_scored_on_its_test_patients(kept_run, tiny_cohort):
     assert set(patients.loc[["plain"], "patient"]) == tested
     of_institution = set(table["patient"][table["institution"] == institution])
     assert set(patients.loc[[f"without {institution}"], "patient"]) == of_institution
+    by_hand = {"plain": score_test_patients(variants.plain_run(tiny_cohort, 1))}
+    run = variants.run_without(tiny_cohort, institution)
+    by_hand[f"without {institution}"] = evaluation.score_patients(evaluation.evaluate(run, "test")).reset_index()
+    for variant, expected in by_hand.items():
+        np.testing.assert_array_equal(patients.loc[[variant], ["tp", "fp", "fn"]], expected[["tp", "fp", "fn"]])
+    assert record["networks"] == kept.kept_networks("unet") != {}
     plain, without = record["runs"]
+    assert without["weights"] == weights_digest(run.folder / "best.npz")
     assert plain["patients"]["test"] == len(tested) and plain["recipe"]["augmentation"] is False
     assert without["recipe"] == {**plain["recipe"], "augmentation": True, "tumour_share": 0.5, "drop_sequence": 0.1}
     assert without["patients"]["test"] == len(of_institution)
@@ -55,5 +65,9 @@ def test_what_cannot_be_computed_is_named(kept_run, tiny_cohort):
         variants.compute(tiny_cohort, plain_folds=[4])
     with pytest.raises(ValueError, match="no institution 'QQ'"):
         variants.compute(tiny_cohort, plain_folds=[], institutions=["QQ"])
+    with pytest.raises(ValueError, match="institutions is a list, as in -p institutions=\\[QQ\\]"):
+        variants.compute(tiny_cohort, institutions="QQ")
+    with pytest.raises(ValueError, match="plain_folds is a list"):
+        variants.compute(tiny_cohort, plain_folds=1)
     with pytest.raises(ValueError, match="nothing to do"):
         variants.compute(tiny_cohort, plain_folds=[])

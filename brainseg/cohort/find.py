@@ -32,7 +32,7 @@ def find_cohort(data: str | Path) -> Path:
         Where the folder is missing, empty, or holds no patient folder; where it holds two trees that
         differ in their patients or in a patient's number of files.
     """
-    name, _, draw = str(data).partition(":")
+    name, *draw = str(data).split(":")
     if name == "phantom":
         return _phantom(draw)
     if str(data) == "kaggle":
@@ -72,13 +72,11 @@ def find_cohort(data: str | Path) -> Path:
     return root
 
 
-def _phantom(draw: str) -> Path:
-    """The embedded cohort, made where it is absent. `draw` is "", "PATIENTS" or "PATIENTS:SEED"."""
-    numbers = draw.split(":") if draw else []
+def _phantom(numbers: list[str]) -> Path:
+    """The embedded cohort, made where it is absent. `numbers` are none, that of patients, or that and the seed."""
     if len(numbers) > 2 or not all(number.isdecimal() for number in numbers) or (numbers and int(numbers[0]) < 1):
-        raise CohortError(
-            f'"phantom:{draw}" names no number of patients, or no seed. Write for example "phantom:4" or "phantom:4:1".'
-        )
+        name = ":".join(["phantom", *numbers])
+        raise CohortError(f'"{name}" is neither phantom:PATIENTS nor phantom:PATIENTS:SEED. Write for example "phantom:4".')
     options = dict(zip(("patients", "seed"), map(int, numbers)))
     # A cohort that is there is never remade, so its folder carries the code that drew it.
     name = "-".join(["phantom", *map(str, options.values()), _phantom_code()])

@@ -148,7 +148,7 @@ def distances(by_distance: pd.DataFrame) -> Figure:
     labels = [f"{distance}{'+' if distance == FARTHEST else ''}\n{n}" for distance, n in zip(gap["distance"], gap["slices"])]
     for ax in (left, right):
         ax.set_xticks(gap["distance"], labels)
-        ax.set(xlabel="slices to the leaked one;\nbelow: test slices", xlim=(0.5, farthest + 0.5))
+        ax.set(xlabel="slices to the leaked one;\nbelow: tumour slices", xlim=(0.5, farthest + 0.5))
         ax.grid(axis="x", visible=False)
     left.set(ylabel="Dice of tumour slices", ylim=(-0.02, 1.02))
     right.set(ylabel="leaky minus honest")

@@ -164,7 +164,7 @@ def headline(lines: Sequence[Line]) -> Figure:
     lines : sequence of brainseg.kept.Line
         One row each, from the top. The intervals of one patient, whose ends are NaN, are not drawn.
     """
-    figure, ax = new_figure(width=6.4, height=1.6 + 0.62 * len(lines))  # narrow, so that it can be read on a phone
+    figure, ax = new_figure(height=1.6 + 0.62 * len(lines))
     rng = np.random.default_rng(0)
     ax.axvspan(*TWO_READERS, color="#D9D9D9", linewidth=0)
     ax.text(TWO_READERS[1] + 0.008, -0.62, "two readers", va="center", fontsize=11)

@@ -79,21 +79,20 @@ def use_theme() -> None:
     )
 
 
-def new_figure(rows: int = 1, columns: int = 1, width: float = WIDTH, height: float = 4.5, **options) -> tuple:
-    """A figure and its axes, as ``plt.subplots`` gives them; sizes in inches.
+def new_figure(rows: int = 1, columns: int = 1, height: float = 4.5, **options) -> tuple:
+    """A figure and its axes, as ``plt.subplots`` gives them; `height` in inches.
 
     The figure is closed for pyplot at once. A notebook would otherwise show it twice: as the
     cell's value, and again because it is open.
     """
-    figure, axes = plt.subplots(rows, columns, figsize=(width, height), layout="constrained", **options)
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, height), layout="constrained", **options)
     plt.close(figure)
     return figure, axes
 
 
-def slice_grid(rows: int, columns: int, width: float = WIDTH, captions: float = 0.3) -> tuple[Figure, np.ndarray]:
+def slice_grid(rows: int, columns: int, captions: float = 0.3) -> tuple[Figure, np.ndarray]:
     """A figure for square pictures and its axes, shape (rows, columns); `captions`: room for titles, in inches."""
-    side = width / columns
-    return new_figure(rows, columns, width, rows * (side + captions), squeeze=False)
+    return new_figure(rows, columns, rows * (WIDTH / columns + captions), squeeze=False)
 
 
 def show_slice(

@@ -273,9 +273,12 @@ def _is_fresh(page: Path, key: str) -> bool:
 
 
 def _results_hash(root: Path) -> str:
-    """A hash of the kept tables and networks, which lie in folders of ``results`` and which the notebooks read."""
+    """A hash of what the notebooks read in ``results``: the tables, and the folders with kept networks.
+
+    The tables of editions (``edition-NAME.json``) are written from executed pages, and none reads them.
+    """
     content = hashlib.sha256()
-    for path in sorted((root / "results").glob("*/**/*")):
+    for path in sorted([*(root / "results").glob("*.csv"), *(root / "results").glob("*/**/*")]):
         if path.is_file():
             content.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return content.hexdigest()[:16]

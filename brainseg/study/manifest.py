@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from brainseg.download import HANDLE
+from brainseg.download import HANDLE, PUBLISHED
 from brainseg.kept import kept_runs
 from brainseg.provenance import commit
 from brainseg.study.execute import Edition
@@ -18,8 +18,8 @@ NAME = "manifest.json"
 def write_manifest(site: Path, edition: Edition) -> Path:
     """Write ``manifest.json`` into a site that is otherwise finished.
 
-    It holds the ``commit``; of the cohort its fingerprint and counts, and for the real one the ``version`` of the data
-    set at Kaggle that it follows; the digests of the kept ``weights``; ``versions`` of the libraries; per page its
+    It holds the ``commit``; of the cohort its fingerprint and counts, and where these are those of the published data
+    set the ``version`` of it at Kaggle; the digests of the kept ``weights``; ``versions`` of the libraries; per page its
     parameters and the hash of its source; and the SHA-256 of each file.
     """
     records = {name: edition.record(name) for name in edition.pages}
@@ -28,7 +28,7 @@ def write_manifest(site: Path, edition: Edition) -> Path:
     files = sorted(path for path in site.rglob("*") if path.is_file() and path.name != NAME)
     manifest = {
         "commit": commit(),
-        "cohort": cohort and {**cohort, "version": HANDLE if cohort["tcga"] else None},
+        "cohort": cohort and {**cohort, "version": HANDLE if _is_published(cohort) else None},
         "weights": {folder.name: weights_digest(folder / "best.npz") for folder in kept_runs()},
         "versions": first["versions"],
         "pages": {
@@ -40,3 +40,8 @@ def write_manifest(site: Path, edition: Edition) -> Path:
     path = site / NAME
     path.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def _is_published(cohort: dict) -> bool:
+    names = {"patients": "patients", "slices": "slices", "tumour_slices": "slices with tumour"}
+    return cohort["tcga"] and all(cohort[name] == PUBLISHED[published] for name, published in names.items())

@@ -7,14 +7,13 @@ find the kept runs by them. Everything that comes out lies in ``results/referenc
     slices.csv              one row per run and test slice
     patients.csv            one row per run and test patient
     article.csv             the runs that were split by slice, scored as the article scores
-    test_log.csv            every evaluation of test slices: when, which weights, how they were trained, their score, by which commit
+    test_log.csv            looks at test patients that led to a result: when, which weights, trained how, their score, by which commit
     record.json             where the tables come from
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,11 +24,10 @@ import pandas as pd
 from brainseg import evaluation
 from brainseg.chapters import study_run
 from brainseg.cohort import find_cohort, index_cohort
-from brainseg.kept import NEW, STUDY, keep, kept_runs, kept_split, load_kept
-from brainseg.prepare import Prepared, Preprocessing, prepare
+from brainseg.kept import NEW, STUDY, keep, kept_runs, kept_split, load_kept, prepare_for
 from brainseg.runs import Run
 from brainseg.study.notebooks import StudyError, read_profile
-from brainseg.tables import has_tables, origin, read_table, results_folder, write_tables
+from brainseg.tables import has_tables, log_test, origin, read_log, read_table, results_folder, write_tables
 from brainseg.weights import weights_digest
 
 PROTOCOLS = {
@@ -47,8 +45,10 @@ SLICE_COLUMNS = ["patient", "slice", "tumour_px", "tp", "fp", "fn", "tn", "dice"
 def train_reference(root: Path, data: str, models: Sequence[str], folds: Sequence[int], protocol: str = "honest") -> Path:
     """Train runs of the reference edition, keep them, and score each on its test side.
 
-    A run that is kept already is left alone, so an interrupted call goes on where it was. Runs of the article's protocol
-    are kept without weights: no one should predict with a network that was chosen on other slices of its test patients.
+    A run that is kept already is left alone, so an interrupted call goes on where it was. While new weights wait for their
+    scores the tables have no record, so that no page shows them beside the scores of those that they replace. Runs of the
+    article's protocol are kept without weights: no one should predict with a network that was chosen on other slices of its
+    test patients. They are therefore trained again where the build folder no longer has them.
 
     Parameters
     ----------
@@ -81,6 +81,7 @@ def train_reference(root: Path, data: str, models: Sequence[str], folds: Sequenc
         for model in models:
             run = study_run(model, data, fold=fold, **parameters)
             if run.folder.parent != results_folder(STUDY):
+                (results_folder(STUDY) / "record.json").unlink(missing_ok=True)
                 folder = keep(run, parameters["split_by"], fold, weights=protocol == "honest")
                 if protocol != "honest":
                     record = json.loads((folder / "run.json").read_text())
@@ -91,25 +92,28 @@ def train_reference(root: Path, data: str, models: Sequence[str], folds: Sequenc
 def score_reference(data: str, without_weights: Mapping[str, Run] = MappingProxyType({})) -> Path:
     """Score the runs that the tables lack, those that are kept and those of `without_weights`; write the tables anew."""
     table = index_cohort(find_cohort(data))
-    kept_tables = {name: results_folder(STUDY) / f"{name}.csv" for name in ("slices", "patients", "article", "test_log")}
+    kept_tables = {name: results_folder(STUDY) / f"{name}.csv" for name in ("slices", "patients", "article")}
     tables = {name: [pd.read_csv(path)] if path.is_file() else [] for name, path in kept_tables.items()}
-    scored = set(tables["test_log"][0]["weights"].dropna()) if tables["test_log"] else set()
+    scored, lines = set(read_log()["weights"].dropna()), []
     for run_name, run in _unscored(data, without_weights, scored):
         of_run = score_run(run, run_name)
         for name, part in of_run.items():
             # Weights of this name that were there before are replaced, scores and all. Their line in the log stays.
             tables[name] = [of[of["run"] != run_name] for of in tables[name]] + [part]
-        tables["test_log"].append(_log(run_name, run, of_run["patients"], origin(table)["commit"]))
+        lines.append(_line(run_name, run, of_run["patients"]))
     joined = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items() if parts}
-    joined["test_log"] = joined["test_log"].astype({"slices": "Int64"})  # an experiment's line has no count
-    return write_tables(STUDY, joined, {**origin(table), "tolerance": TOLERANCE})
+    record = {**origin(table), "tolerance": TOLERANCE}
+    folder = write_tables(STUDY, joined, record)
+    for line in lines:
+        log_test(**line, commit=record["commit"], why="the reference edition")
+    return folder
 
 
 def _unscored(data: str, without_weights: Mapping[str, Run], scored: set[str]) -> Iterator[tuple[str, Run]]:
     for folder in kept_runs():
         if weights_digest(folder / "best.npz") not in scored:
             # From the kept weights, which are halves: what is scored is what was kept.
-            yield folder.name, load_kept(folder, _prepared(folder, data))
+            yield folder.name, load_kept(folder, prepare_for(folder, find_cohort(data)))
     for name, run in without_weights.items():
         if weights_digest(run.folder / "best.npz") not in scored:
             yield name, run
@@ -175,7 +179,7 @@ def reproduce(data: str) -> pd.DataFrame:
         table = index_cohort(find_cohort(data))
         if not (kept_split(folder, table) == "test").any():
             continue
-        patients = score_run(load_kept(folder, _prepared(folder, data)), folder.name)["patients"]
+        patients = score_run(load_kept(folder, prepare_for(folder, find_cohort(data))), folder.name)["patients"]
         again.append(patients[["run", "part", "patient", "dice"]])
     if not again:
         raise StudyError(f"None of the reference's test patients is in {data}.")
@@ -185,24 +189,15 @@ def reproduce(data: str) -> pd.DataFrame:
     return both.assign(same=~far | both["part"].eq(NEW))
 
 
-def _prepared(folder: Path, data: str) -> Prepared:
-    record = json.loads((folder / "run.json").read_text())
-    return prepare(find_cohort(data), Preprocessing(**record["preprocessing"]))
-
-
-def _log(name: str, run: Run, patients: pd.DataFrame, commit: str | None) -> pd.DataFrame:
+def _line(name: str, run: Run, patients: pd.DataFrame) -> dict:
+    """What the log says of a scored run. It keeps the score when the weights are replaced."""
     tested = patients[patients["part"] == "test"]
-    row = {
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+    return {
         "run": name,
         "patients": len(tested),
         "slices": len(run.rows("test")),
         "weights": weights_digest(run.folder / "best.npz"),
-        # With these, the scores of weights that were replaced stay on record.
         "epochs": run.recipe.epochs,
         "validation_dice": run.record["validation_dice"],
         "mean_dice": tested["dice"].mean(),
-        "commit": commit,
-        "why": "the reference edition",
     }
-    return pd.DataFrame([row])
