@@ -275,7 +275,7 @@ def features_table(sources: Mapping[str, tuple[Callable[[str], np.ndarray], list
         A row per source and patient: ``source, patient``, those of :func:`shape_features`, and ``empty``. A patient
         with an empty mask keeps its row: zero pixels and components, and NaN for the rest.
     """
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     nothing = {name: np.nan for name in FEATURES} | {"tumour_px": 0, "components": 0, "largest_share": np.nan, "slices": 0}
     rows = []

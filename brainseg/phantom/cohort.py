@@ -60,7 +60,7 @@ def make_phantom(root: str | Path, patients: int = 24, seed: int = 0, workers: i
 
     # Imported late, because only the making of a cohort needs them.
     from joblib import Parallel, delayed, parallel_config
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     plans, clinical = plan_cohort(patients, seed)
     head = load_head()
