@@ -75,7 +75,9 @@ def test_figures_are_not_left_open_for_a_second_display():
 
 def test_text_is_legible():
     sizes = [size for name, size in plt.rcParams.items() if name in ("font.size", "xtick.labelsize", "ytick.labelsize", "legend.fontsize")]
-    assert min(sizes) >= 10 and plt.rcParams["figure.figsize"][0] == 8
+    inches_on_a_phone = 390 / 96  # a window 390 pixels wide; CSS has 96 of them to the inch
+    points = min(sizes) * inches_on_a_phone / plt.rcParams["figure.figsize"][0]
+    assert points >= 6.9 and plt.rcParams["figure.figsize"][0] == style.WIDTH
 
 
 def test_frequency_counts_patients_not_slices(table):
