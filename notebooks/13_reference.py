@@ -243,6 +243,8 @@ else:
         clear = row["patients"] >= metrics.FEWEST_PATIENTS and row["p corrected"] < metrics.LARGEST_P and (row["low"] > 0 or row["high"] < 0)
         order = ("below" if row["difference"] < 0 else "above") if clear else "not told apart from"
         sentences.append(f"- **{variant[0].upper()}{variant[1:]}**: {order} the kept U-Nets, {row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f}).")
+    if not compared.index.str.startswith("without").any():
+        sentences.append("- The second question is **open**: no institution has been left out yet.")
     display(Markdown("\n".join(sentences)))
 
 # %% [markdown]
