@@ -78,11 +78,7 @@ def split_by_patient(
     """
     folds = _case_folds(table, n_folds, seed)
     _check_fold(fold, int(folds.max()) + 1)
-    others = folds.index[folds != fold].tolist()
-    validation = _draw(others, validation_share, np.random.default_rng([seed, fold]), "cases")
-    side = folds.eq(fold).map({True: "test", False: "train"})
-    side[validation] = "validation"
-    return table["case"].map(side).rename("split")
+    return _sides(table, folds.eq(fold), validation_share, np.random.default_rng([seed, fold]))
 
 
 def split_by_institution(
@@ -106,11 +102,7 @@ def split_by_institution(
     home = table.drop_duplicates("case").set_index("case")["institution"]
     if institution not in set(home):
         raise ValueError(f"no institution {institution!r} in the table: choose from {', '.join(sorted(set(home)))}")
-    others = [case for case in cases if home[case] != institution]
-    validation = _draw(others, validation_share, np.random.default_rng(seed), "cases")
-    side = home.eq(institution).map({True: "test", False: "train"})
-    side[validation] = "validation"
-    return table["case"].map(side).rename("split")
+    return _sides(table, home[cases].eq(institution), validation_share, np.random.default_rng(seed))
 
 
 def split_by_slice(
@@ -163,6 +155,14 @@ def _case_folds(table: pd.DataFrame, n_folds: int | None, seed: int) -> pd.Serie
     cases = _cases_in_order(table)
     folds = _deal(cases, _checked_folds(n_folds, len(cases), "cases"), np.random.default_rng(seed))
     return pd.Series(folds, index=pd.Index(cases, name="case"))
+
+
+def _sides(table: pd.DataFrame, tested: pd.Series, validation_share: float, rng: np.random.Generator) -> pd.Series:
+    """The side of every row: `tested` says it of the cases, in the order in which neighbours are alike; of the rest, some validate."""
+    validation = _draw(tested.index[~tested].tolist(), validation_share, rng, "cases")
+    side = tested.map({True: "test", False: "train"})
+    side[validation] = "validation"
+    return table["case"].map(side).rename("split")
 
 
 def _cases_in_order(table: pd.DataFrame) -> list[str]:
