@@ -23,6 +23,9 @@ THRESHOLD = 0.5
 SMALLEST_PIECE = 0.2
 """Of the largest piece's voxels: what a piece must have to be kept."""
 
+TOLERANCES_PX = (1, 2)
+"""Of the normalised surface Dice."""
+
 SIZE_EDGES_PX = (1, 200, 500, FRAME[0] * FRAME[1] + 1)
 SIZE_NAMES = ("under 200 px", "200 to 499 px", "500 px and more")
 
@@ -135,10 +138,10 @@ def score_slices(prediction: np.ndarray, truth: np.ndarray, table: pd.DataFrame)
     tumour = truth.any(axis=(1, 2))
     for name in ("dice", "iou", "precision", "recall"):
         scores[name] = np.where(tumour, getattr(metrics, name)(counts, empty=0), np.nan)
-    pairs = list(zip(truth, prediction, strict=True))
-    scores["hd95_px"] = [metrics.hd95_px(t, p) for t, p in pairs]
-    for tolerance in (1, 2):
-        scores[f"nsd_{tolerance}px"] = [metrics.nsd(t, p, tolerance_px=tolerance) for t, p in pairs]
+    borders = [metrics.border_scores(t, p, TOLERANCES_PX) for t, p in zip(truth, prediction, strict=True)]
+    scores["hd95_px"] = [hd95 for hd95, _ in borders]
+    for which, tolerance in enumerate(TOLERANCES_PX):
+        scores[f"nsd_{tolerance}px"] = [shares[which] for _, shares in borders]
     return scores
 
 

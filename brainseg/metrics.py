@@ -15,7 +15,7 @@ independent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -188,17 +188,32 @@ def surface_distances(truth: np.ndarray, prediction: np.ndarray) -> tuple[np.nda
     if truth.ndim != 2:
         raise ValueError(f"truth has shape {truth.shape}: border distances are defined on one slice, (height, width)")
     confusion(truth, prediction)  # the same demands on dtype and shapes
-    borders = [boundary(truth), boundary(prediction)]
-    # No border lies outside the box of both, so distances inside it are the frame's. It is much smaller.
-    rows, columns = (np.flatnonzero((truth | prediction).any(axis)) for axis in (1, 0))
+    # Borders and distances inside the box of both masks are the frame's, and the box is much smaller.
+    either = truth | prediction
+    rows, columns = (np.flatnonzero(either.any(axis)) for axis in (1, 0))
     if len(rows) == 0:
         return np.empty(0), np.empty(0)
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    borders = [border[box] for border in borders]
+    borders = [boundary(truth[box]), boundary(prediction[box])]
     to_truth, to_prediction = (
         ndimage.distance_transform_edt(~border) if border.any() else np.full(border.shape, np.inf) for border in borders
     )
     return to_prediction[borders[0]], to_truth[borders[1]]
+
+
+def border_scores(
+    truth: np.ndarray, prediction: np.ndarray, tolerances_px: Sequence[float]
+) -> tuple[float, tuple[float, ...]]:
+    """`hd95_px` of one slice, and its `nsd` at each tolerance, from one measurement of the distances."""
+    distances = surface_distances(truth, prediction)
+    if len(distances[0]) == 0:
+        return np.nan, (np.nan,) * len(tolerances_px)
+    if len(distances[1]) == 0:
+        hd95 = np.hypot(*np.shape(truth))
+    else:
+        hd95 = max(np.percentile(directed, 95) for directed in distances)
+    together = np.concatenate(distances)
+    return float(hd95), tuple(float(np.mean(together <= tolerance)) for tolerance in tolerances_px)
 
 
 def hd95_px(truth: np.ndarray, prediction: np.ndarray) -> float:
@@ -207,12 +222,7 @@ def hd95_px(truth: np.ndarray, prediction: np.ndarray) -> float:
     An empty prediction on a tumour slice costs the frame's diagonal, so that a missed tumour is worse than any
     misplaced one. NaN where the slice has no tumour: false alarms there are counted by `specificity`.
     """
-    distances = surface_distances(truth, prediction)
-    if len(distances[0]) == 0:
-        return np.nan
-    if len(distances[1]) == 0:
-        return float(np.hypot(*np.shape(truth)))
-    return float(max(np.percentile(directed, 95) for directed in distances))
+    return border_scores(truth, prediction, ())[0]
 
 
 def nsd(truth: np.ndarray, prediction: np.ndarray, *, tolerance_px: float) -> float:
@@ -220,10 +230,7 @@ def nsd(truth: np.ndarray, prediction: np.ndarray, *, tolerance_px: float) -> fl
 
     0 for an empty prediction on a tumour slice, NaN where the slice has no tumour.
     """
-    distances = surface_distances(truth, prediction)
-    if len(distances[0]) == 0:
-        return np.nan
-    return float(np.mean(np.concatenate(distances) <= tolerance_px))
+    return border_scores(truth, prediction, (tolerance_px,))[1][0]
 
 
 def bootstrap_interval(
