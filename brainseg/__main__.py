@@ -165,12 +165,14 @@ def clean(arguments: argparse.Namespace) -> None:
 
 
 def test(arguments: argparse.Namespace) -> None:
-    """Run the tests. What follows goes to pytest, as in: test -k crop."""
+    """Run the tests, two files at a time. What follows goes to pytest, as in: test -k crop; -n 0 runs them one by one."""
     import pytest
 
     from brainseg.study import study_root
 
-    sys.exit(pytest.main(["--rootdir", str(study_root()), str(study_root() / "tests"), *arguments.options]))
+    # A file's tests share what is dear to make, such as the book or a training, so a file stays with one worker.
+    workers = ["-n", "2", "--dist", "loadfile"]
+    sys.exit(pytest.main(["--rootdir", str(study_root()), str(study_root() / "tests"), *workers, *arguments.options]))
 
 
 def _parameters(arguments: argparse.Namespace) -> dict:

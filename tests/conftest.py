@@ -93,13 +93,3 @@ def real_cohort() -> Path:
     from brainseg.cohort import find_cohort
 
     return find_cohort(folder)
-
-
-@pytest.fixture(scope="session")
-def smoke_book(build_folder_of_tests) -> Path:
-    """The project's own book, executed in the smoke profile: the page to start from. Made once, in about two minutes."""
-    from brainseg.study import make_book
-
-    page, results = make_book("smoke")
-    assert "ResUNet" in results and "fresh patients" in results
-    return page

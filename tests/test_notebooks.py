@@ -1,4 +1,4 @@
-"""Every notebook of the project as a whole, and the book built from them, in the smoke profile."""
+"""The form of every notebook of the project. `test_book.py` runs them."""
 
 from __future__ import annotations
 
@@ -37,10 +37,3 @@ def test_the_table_of_parameters_names_the_chapters_that_have_them():
             chapters = [chapter for chapter, parameters in declared.items() if name in parameters]
             assert chapters == list(range(int(first), int(last or first) + 1)), name
     assert named == {name for parameters in declared.values() for name in parameters}
-
-
-@pytest.mark.slow
-def test_every_notebook_runs_and_the_book_is_built(smoke_book):
-    assert smoke_book.is_file()
-    for name in NOTEBOOKS:
-        assert (smoke_book.parent / "notebooks" / f"{name}.html").is_file(), f"{name} is not in book/_toc.yml"

@@ -1,6 +1,6 @@
 /* The metrics playground: two masks on a small grid, and the scores that brainseg.metrics and brainseg.losses give them.
 
-   The formulas are those of the package, and tests/test_browser.py compares the two on many states. */
+   The formulas are those of the package, and tests/test_book.py compares the two on many states. */
 (function () {
   "use strict";
 

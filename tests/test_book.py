@@ -1,6 +1,7 @@
-"""The built book in a browser: every page, wide and narrow, light and dark, from a server and from a folder.
+"""The whole book: executed and built in the smoke profile, then read in a browser.
 
-The browser is Debian's Chromium. Without one these tests are skipped, except where BRAINSEG_BROWSER=required.
+Every page is opened, wide and narrow, light and dark, from a server and from a folder. The browser is Debian's
+Chromium. Without one its tests are skipped, except where BRAINSEG_BROWSER=required.
 """
 
 from __future__ import annotations
@@ -28,6 +29,16 @@ PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in 
 UNLIKE = [page for page in PAGES if not page.startswith("api/") or page in ("api/index", "api/scores")]
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def smoke_book(build_folder_of_tests) -> Path:
+    """The page to start from of the project's own book in the smoke profile; made in about two minutes."""
+    from brainseg.study import make_book
+
+    page, results = make_book("smoke")
+    assert "ResUNet" in results and "fresh patients" in results
+    return page
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +128,11 @@ def accessibility_faults(page, **options) -> list[str]:
 
 
 # ---------------------------------------------------------------- every page
+
+
+def test_every_notebook_runs_and_has_its_page(smoke_book):
+    for path in (project_root() / "notebooks").glob("*.py"):
+        assert (smoke_book.parent / "notebooks" / f"{path.stem}.html").is_file(), f"{path.stem} is not in book/_toc.yml"
 
 
 @pytest.mark.parametrize("name", UNLIKE)
