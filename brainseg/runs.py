@@ -182,9 +182,10 @@ def identity(recipe: Recipe, prepared: Prepared, split: pd.Series) -> str:
 
 
 def configure_backend() -> None:
-    """Let TensorFlow use all cores for one layer at a time, and bfloat16 where the hardware has it.
+    """Let TensorFlow use all cores for a layer, two layers at a time, and bfloat16 where the hardware has it.
 
-    The small layers of these networks gain nothing from running side by side. On processors with
+    Two, because on the way back a layer's gradients for its input and for its weights wait for nothing but the layer
+    above; more would only get in each other's way. On processors with
     AVX512-BF16 or AMX, convolutions multiply in bfloat16; weights, sums and the loss stay in float32.
     Elsewhere bfloat16 would be emulated and slow, so it stays off. What both are worth, together with
     :class:`brainseg.models.Normalisation`, is measured in ``results/benchmark.json``. GPUs from NVIDIA's Ampere
@@ -197,7 +198,7 @@ def configure_backend() -> None:
     tf.get_logger().setLevel("ERROR")  # it warns of every network after the fifth that is traced
     # Once the first operation has run, the threads can no longer be changed.
     with contextlib.suppress(RuntimeError):
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(2)
         tf.config.threading.set_intra_op_parallelism_threads(os.cpu_count() or 1)
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:

@@ -60,7 +60,9 @@ from myst_nb import glue
 
 from brainseg import evaluation, metrics, models
 from brainseg.chapters import study_run
-from brainseg.cohort import find_cohort, read_image
+from brainseg.cohort import FLAIR, find_cohort, read_image, read_patient
+from brainseg.contrast import separability, surrounding_ring
+from brainseg.crop import head_silhouette
 from brainseg.figures import results as figures
 from brainseg.figures import style
 from brainseg.prepare import prepare
@@ -202,7 +204,7 @@ display(
 
 # %%
 known = runs["unet"].prepared
-fresh_summaries = {}
+fresh_patients, fresh_summaries = {}, {}
 if known.table["synthetic"].all():
     draw = f"phantom:{known.table['patient'].nunique()}:{1000 + seed}"
     cohort = prepare(find_cohort(draw), known.preprocessing)
@@ -211,8 +213,8 @@ if known.table["synthetic"].all():
     everyone = pd.Series("test", index=cohort.table.index)
     for name, run in runs.items():
         on_fresh = replace(run, prepared=cohort, split=everyone)
-        scored = evaluation.score_patients(evaluation.evaluate(on_fresh, "test"))
-        fresh_summaries[name] = evaluation.summarise(scored, seed=seed)
+        fresh_patients[name] = evaluation.score_patients(evaluation.evaluate(on_fresh, "test"))
+        fresh_summaries[name] = evaluation.summarise(fresh_patients[name], seed=seed)
 
 # %% tags=["hide-input"]
 if fresh_summaries:
@@ -244,6 +246,45 @@ else:
 tables = {"test patients": honest, "fresh patients": fresh} if fresh_summaries else {"test patients": honest}
 together = pd.concat({on: table.reset_index(names="model") for on, table in tables.items()}, names=["on"]).reset_index("on")
 glue("results", together.round(4).to_dict("list"), display=False)
+
+# %% [markdown]
+# ## Why some patients fail
+#
+# A mean of {term}`Dice` hides two groups: many patients with a good score, and a few with almost none. What sets the few apart?
+# [Chapter 2](02_contrast) has a measure for it: how often is a random tumour pixel brighter on FLAIR than a random pixel of the tissue around it?
+# At one half, the tumour is as bright as its surroundings.
+
+# %%
+scored, cohort = (fresh_patients, cohort) if fresh_patients else (patients, known)
+
+
+def tumour_stands_out(patient):
+    """Share of pairs, a tumour pixel and a pixel around it, in which the tumour is the brighter one on FLAIR."""
+    images, masks = read_patient(cohort.table, patient)
+    head = head_silhouette(images)
+    ring = np.stack([surrounding_ring(mask, within=head) for mask in masks])
+    return separability(images[..., FLAIR], masks, ring)
+
+
+stands_out = pd.Series({patient: tumour_stands_out(patient) for patient in scored["unet"].index}).dropna()
+
+# %% mystnb={"figure": {"name": "fig-compare-faint", "caption": "Per-volume Dice against how far the tumour stands out from the tissue around it on FLAIR: 0.5 is not at all, 1 is every pixel brighter. Each dot is a patient, of the fresh ones where there are such, otherwise of the test side."}, "image": {"alt": "A cloud of dots in three colours, one colour a network: upwards the Dice, to the right how often the tumour is brighter than its surroundings."}} tags=["hide-input"]
+figures.dice_against(stands_out, scored, "how often the tumour is brighter")
+
+# %% tags=["hide-input"]
+if len(stands_out) >= metrics.FEWEST_PATIENTS:
+    faint = stands_out <= stands_out.quantile(0.25)
+    scores = pd.DataFrame({name: table["dice"] for name, table in scored.items()}).loc[stands_out.index]
+    means = "; ".join(f"{NAMES[name]} {scores.loc[faint, name].mean():.2f} against {scores.loc[~faint, name].mean():.2f}" for name in scores)
+    rank = stands_out.corr(scores["unet"], method="spearman")
+    display(
+        Markdown(
+            f"The fainter quarter of {len(faint)} patients against the others, mean Dice: {means}. "
+            f"Over all patients, the rank correlation between U-Net's Dice and how far the tumour stands out is {rank:+.2f}."
+        )
+    )
+else:
+    display(Markdown(f"Patients here: {len(stands_out)}. That is too few for a number."))
 
 # %% [markdown]
 # ## Is one network better than another?
@@ -353,6 +394,7 @@ display(
 #
 # - The unit of scoring is a choice. Here it is the patient, because a patient is what a result must hold for.
 # - A mean without an interval says little when the test patients are few, and then the interval is too narrow as well.
+# - A mean hides the tail. Look at who is in it, and at what those patients share.
 # - Which network is better is a question about *differences on the same patients*.
 #
 # ## Exercises

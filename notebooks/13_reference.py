@@ -279,13 +279,20 @@ for name in shown_models:
         groups[(f"institution {institution}", NAMES[name])] = part
     for missing, part in table.groupby("missing_sequence"):
         groups[("a T1 missing" if missing else "all sequences", NAMES[name])] = part
-rows = {key: {"patients": len(part), "mean Dice": part["dice"].mean()} for key, part in groups.items()}
+
+
+def mean_with_interval(dice):
+    """As in "0.80 (0.76 to 0.84)"; a single patient has no interval."""
+    mean = metrics.bootstrap_interval(dice.to_numpy(), seed=seed)
+    return f"{mean.estimate:.2f}" + ("" if len(dice) == 1 else f" ({mean.low:.2f} to {mean.high:.2f})")
+
+
+rows = {key: {"patients": str(len(part)), "mean Dice (95 %)": mean_with_interval(part["dice"].dropna())} for key, part in groups.items()}
 shown = pd.DataFrame.from_dict(rows, orient="index")
 shown.index = pd.MultiIndex.from_tuples(shown.index, names=["group", "network"])
 shown = shown.unstack("network").swaplevel(axis=1).rename_axis(index=None, columns=(None, None))
-shown = shown[[(NAMES[name], column) for name in shown_models for column in ("patients", "mean Dice")]]
-counts = [column for column in shown.columns if column[1] == "patients"]
-display(shown.style.format("{:.2f}", na_rep="-").format("{:.0f}", subset=counts, na_rep="-"))
+shown = shown[[(NAMES[name], column) for name in shown_models for column in ("patients", "mean Dice (95 %)")]]
+display(shown.style.format(na_rep="-"))
 
 # %% [markdown]
 # ### Tumour slices by size

@@ -122,6 +122,14 @@ def test_dice_against_size_leaves_empty_slices_out():
     ]
 
 
+def test_dice_against_pairs_value_and_score_by_patient():
+    values = pd.Series({"b": 0.6, "a": 0.9})
+    figure = results.dice_against(values, {"unet": pd.DataFrame({"dice": [0.8, 0.1, 0.5]}, index=["a", "b", "c"])}, "value")
+    (ax,) = figure.axes
+    assert ax.collections[0].get_offsets().tolist() == [[0.6, 0.1], [0.9, 0.8]]
+    assert ax.get_xlabel() == "value" and [text.get_text() for text in ax.get_legend().get_texts()] == ["U-Net"]
+
+
 def test_false_alarms_count_slices_without_tumour_only():
     left, right = results.false_alarms(slices()).axes
     assert [bar.get_height() for bar in left.patches] == [0.5]

@@ -458,6 +458,13 @@ def test_help_answers_without_importing_the_study():
     assert all(command in done.stdout for command in ("data", "book", "notebook", "pair", "clean", "test"))
 
 
+def test_the_commands_do_not_wait_for_keras():
+    code = "import sys, brainseg.study\nassert not {'keras', 'tensorflow'} & set(sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(project_root())}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
 def test_an_error_is_one_message(capsys):
     from brainseg.__main__ import main
 

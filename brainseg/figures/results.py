@@ -115,6 +115,25 @@ def dice_against_size(slices: pd.DataFrame) -> Figure:
     return figure
 
 
+def dice_against(values: pd.Series, patients: Mapping[str, pd.DataFrame], label: str) -> Figure:
+    """Per-volume Dice of each patient against a value of the patient.
+
+    Parameters
+    ----------
+    values : Series on the patients
+    patients : mapping of model name to DataFrame with ``dice``, on the patients
+    label : str
+        Of the values' axis.
+    """
+    figure, ax = new_figure(height=4.2)
+    for name, table in patients.items():
+        ax.scatter(values, table["dice"].reindex(values.index), s=32, alpha=0.6, linewidths=0, color=COLOURS[name], label=MODEL_NAMES[name])
+    ax.set(ylim=(-0.03, 1.03), xlabel=label, ylabel="Dice of a patient's volume")
+    for handle in ax.legend(loc="lower right").legend_handles:
+        handle.set_alpha(1)
+    return figure
+
+
 def false_alarms(slices: pd.DataFrame) -> Figure:
     """Slices without tumour: the share with a false alarm (left) and how large the alarms are (right), by model."""
     empty = slices[slices["tumour_px"] == 0]
