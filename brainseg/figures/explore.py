@@ -125,12 +125,12 @@ def tumour_places(table: pd.DataFrame, share: np.ndarray, head: np.ndarray) -> F
     figure, (left, right) = new_figure(1, 2, height=4.2, width_ratios=(1.25, 1))
     show_slice(left, head, "in the frame")
     heat = left.imshow(np.ma.masked_equal(share, 0), cmap="inferno", vmin=0, alpha=np.where(share > 0, 0.85, 0))
-    percent = PercentFormatter(1, decimals=0)
+    percent = PercentFormatter(1)
     figure.colorbar(heat, ax=left, shrink=0.85, label="patients with tumour there", format=percent)
     right.barh(along.index, along, height=0.9, color=COLOURS["tumour"])
     right.set(yticks=[0, 9], yticklabels=["first tenth", "last tenth"], xlabel="share of slices with tumour")
     right.set_title("along the stack")
-    right.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    right.xaxis.set_major_formatter(PercentFormatter(1))
     right.grid(visible=False, axis="y")
     return figure
 

@@ -146,7 +146,7 @@ def false_alarms(slices: pd.DataFrame) -> Figure:
     for position, value in enumerate(share):
         left.annotate(f"{value:.1%}", (position, value), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=10)
     left.set(ylim=(0, max(1.25 * share.max(), 0.02)), ylabel="empty slices with a false alarm")
-    left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    left.yaxis.set_major_formatter(PercentFormatter(1))
     left.grid(axis="x", visible=False)
     alarms = empty[empty["fp"] > 0].assign(name=lambda table: table["model"].map(MODEL_NAMES))
     if len(alarms):
