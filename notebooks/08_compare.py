@@ -248,11 +248,11 @@ together = pd.concat({on: table.reset_index(names="model") for on, table in tabl
 glue("results", together.round(4).to_dict("list"), display=False)
 
 # %% [markdown]
-# ## Why some patients fail
+# ## Which patients fail
 #
-# A mean of {term}`Dice` hides two groups: many patients with a good score, and a few with almost none. What sets the few apart?
-# [Chapter 2](02_contrast) has a measure for it: how often is a random tumour pixel brighter on FLAIR than a random pixel of the tissue around it?
-# At one half, the tumour is as bright as its surroundings.
+# A mean can hide two groups: many patients with a good score, and a few with almost none. Do the few share something?
+# One candidate is a faint tumour. [Chapter 2](02_contrast) has the measure: how often is a random tumour pixel brighter on {term}`FLAIR` than a random pixel of
+# the tissue around it? At one half, the tumour is as bright as its surroundings. {numref}`fig-compare-faint` sets it against the score.
 
 # %%
 scored, cohort = (fresh_patients, cohort) if fresh_patients else (patients, known)
@@ -280,7 +280,8 @@ if len(stands_out) >= metrics.FEWEST_PATIENTS:
     display(
         Markdown(
             f"The fainter quarter of {len(faint)} patients against the others, mean Dice: {means}. "
-            f"Over all patients, the rank correlation between U-Net's Dice and how far the tumour stands out is {rank:+.2f}."
+            f"Over all patients, the rank correlation between U-Net's Dice and how far the tumour stands out is {rank:+.2f}. "
+            "Faint tumours may differ in other ways too, so this points at a cause and does not prove it."
         )
     )
 else:
