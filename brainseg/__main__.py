@@ -170,8 +170,9 @@ def test(arguments: argparse.Namespace) -> None:
 
     from brainseg.study import study_root
 
-    # A file's tests share what is dear to make, such as the book or a training, so a file stays with one worker.
-    workers = ["-n", "2", "--dist", "loadfile"]
+    # A file's tests share what is dear to make, such as the book or a training, so a file stays with one worker. In the
+    # order of their names, the longest, test_book.py, comes early, and the other worker has enough to do beside it.
+    workers = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
     sys.exit(pytest.main(["--rootdir", str(study_root()), str(study_root() / "tests"), *workers, *arguments.options]))
 
 
