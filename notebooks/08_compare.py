@@ -281,7 +281,7 @@ if len(stands_out) >= metrics.FEWEST_PATIENTS:
         Markdown(
             f"The fainter quarter of {len(faint)} patients against the others, mean Dice: {means}. "
             f"Over all patients, the rank correlation between U-Net's Dice and how far the tumour stands out is {rank:+.2f}. "
-            "Faint tumours may differ in other ways too, so this points at a cause and does not prove it."
+            "Faint tumours may differ in other ways too, and with few patients all of this is luck in part: a candidate, and no proof."
         )
     )
 else:

@@ -228,7 +228,7 @@ else:
     parts = dict(list(tested.groupby("variant", sort=False)))
     left_out = [name for name in parts if name.startswith("without")]
     if len(left_out) > 1:
-        together = "without their own institution, all"
+        together = "all, without their own"
         parts[together] = tested[tested["variant"].isin(left_out)]
         trained[together] = trained[left_out].mean()
     rows = {}
@@ -236,17 +236,18 @@ else:
         both = part.set_index("patient")["dice"].to_frame("variant").join(by_model["unet"]["dice"].rename("kept"), how="inner").dropna()
         difference = metrics.paired_difference(both["variant"], both["kept"], seed=seed)
         rows[variant] = {
-            "patients": len(both), "trained on": trained[variant], "kept: trained on": kept_trained, "mean": both["variant"].mean(), "kept U-Nets": both["kept"].mean(),
+            "patients": len(both), "trained on": trained[variant], "mean": both["variant"].mean(), "kept": both["kept"].mean(),
             "difference": difference.estimate, "low": difference.low, "high": difference.high, "lower on": int((both["variant"] < both["kept"]).sum()),
             "p corrected": difference.p_value,
         }  # fmt: skip
     compared = pd.DataFrame.from_dict(rows, orient="index")
     compared["p corrected"] = metrics.holm(compared["p corrected"])
+    shown = compared.rename(columns={"low": "from", "high": "to"}).rename(index=lambda variant: variant.replace(" ", "\u00a0"))
     display(
-        compared.style.format("{:+.3f}", subset=["difference", "low", "high"]).format("{:.3f}", subset=["mean", "kept U-Nets", "p corrected"])
-        .format("{:.0f}", subset=["trained on", "kept: trained on"])
+        shown.style.format("{:+.3f}", subset=["difference", "from", "to"]).format("{:.3f}", subset=["mean", "kept", "p corrected"])
+        .format("{:.0f}", subset="trained on")
     )
-    sentences = []
+    sentences = [f"The kept U-Nets were trained on {kept_trained:.0f} patients each, on average.\n"]
     for variant, row in compared.iterrows():
         ranks = row["p corrected"] < metrics.LARGEST_P and row["patients"] >= metrics.FEWEST_PATIENTS
         if ranks and (row["low"] > 0 or row["high"] < 0):
@@ -268,7 +269,7 @@ else:
 # %% [markdown]
 # ## Where they fail
 #
-# A mean over patients hides the tail. These are the lowest scores of each network.
+# A mean over patients hides the tail. These are the lowest scores of each network. Where nothing was called tumour, there is no precision.
 
 # %% tags=["hide-input"]
 worst = honest.sort_values("dice").groupby("model", sort=False).head(5)
@@ -280,7 +281,7 @@ shown = worst[["network", "patient", "dice", "recall", "precision", "tumour_px",
 )
 display(
     shown.style.hide(axis="index")
-    .format("{:.2f}", subset=["dice", "recall", "precision"])
+    .format("{:.2f}", subset=["dice", "recall", "precision"], na_rep="-")
     .format("{:,}", subset=["tumour pixels"])
 )
 
@@ -288,14 +289,14 @@ display(
 # ### By institution, and where a sequence is missing
 #
 # A missing T1 is filled with a copy of FLAIR in this data set. The networks were trained with such copies on purpose.
-# Groups of fewer than ten patients get no interval.
+# Two capitals are an institution. Groups of fewer than ten patients get no interval.
 
 # %% tags=["hide-input"]
 groups = {}
 for name in shown_models:
     table = by_model[name]
     for institution, part in table.groupby("institution"):
-        groups[(f"institution {institution}", NAMES[name])] = part
+        groups[(institution, NAMES[name])] = part
     for missing, part in table.groupby("missing_sequence"):
         groups[("a T1 missing" if missing else "all sequences", NAMES[name])] = part
 
