@@ -242,9 +242,11 @@ else:
         }  # fmt: skip
     compared = pd.DataFrame.from_dict(rows, orient="index")
     compared["p corrected"] = metrics.holm(compared["p corrected"])
-    shown = compared.rename(columns={"low": "from", "high": "to"}).rename(index=lambda variant: variant.replace(" ", "\u00a0"))
+    interval = [f"{low:+.3f} to {high:+.3f}" for low, high in zip(compared["low"], compared["high"], strict=True)]
+    shown = compared.drop(columns=["low", "high"]).rename(index=lambda variant: variant.replace(" ", "\u00a0"))
+    shown.insert(shown.columns.get_loc("difference") + 1, "95 % interval", [text.replace(" ", "\u00a0") for text in interval])
     display(
-        shown.style.format("{:+.3f}", subset=["difference", "from", "to"]).format("{:.3f}", subset=["mean", "kept", "p corrected"])
+        shown.style.format("{:+.3f}", subset="difference").format("{:.3f}", subset=["mean", "kept", "p corrected"])
         .format("{:.0f}", subset="trained on")
     )
     sentences = [f"The kept U-Nets were trained on {kept_trained:.0f} patients each, on average.\n"]
