@@ -215,6 +215,7 @@ if len(differences):
 # A network *without* an institution has not. It also has fewer patients to learn from, so the two costs cannot be told apart.
 #
 # Each is compared with the kept U-Nets on the same patients. There is one training of each, so a difference is one of these networks.
+# The row of all institutions together was added after the single ones had been seen, and it holds the same patients once more.
 
 # %% tags=["hide-input"]
 if not has_tables("variants"):
