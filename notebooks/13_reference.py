@@ -220,9 +220,9 @@ if len(differences):
 
 # %% tags=["hide-input"]
 if not has_tables("variants"):
-    display(Markdown("Not computed yet: see {doc}`../reproduce` for the command."))
+    display(Markdown("Not computed yet: the page on rerunning has the command."))
 elif read_record("variants")["networks"] != kept.kept_networks("unet"):
-    display(Markdown("The kept U-Nets have been replaced since this was computed, so there is nothing to compare with: see {doc}`../reproduce` for the command."))
+    display(Markdown("The kept U-Nets have been replaced since this was computed, so there is nothing to compare with: the page on rerunning has the command."))
 else:
     trained = pd.DataFrame([{"variant": run["variant"], **run["patients"]} for run in read_record("variants")["runs"]]).groupby("variant")["train"].mean()
     kept_trained = np.mean([len(load_network(folder)[2]["patients"]["train"]) for folder in kept.kept_by_patient("unet")])
