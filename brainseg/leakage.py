@@ -415,7 +415,7 @@ def conclusion(patients: pd.DataFrame, score: str = "slice_dice", seed: int = 0)
     )
     if leak.patients == 1:
         return f"{said}: a difference of {leak.estimate:+.3f}, and a single patient gives no interval."
-    p_value = f"p = {leak.p_value:.3f}" if leak.p_value >= 0.001 else "p < 0.001"
+    p_value = metrics.p_text(leak.p_value, name="p")
     result = f"{leak.estimate:+.3f} (95 % interval {leak.low:+.3f} to {leak.high:+.3f}, {p_value})"
     if leak.patients < metrics.FEWEST_PATIENTS:
         return f"{said}: a difference of {result}, from too few patients for a verdict."

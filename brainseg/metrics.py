@@ -303,6 +303,31 @@ def holm(p_values: Iterable[float]) -> np.ndarray:
     return corrected
 
 
+def p_text(p_value: float, digits: int = 3, name: str = "") -> str:
+    """A p value as it is printed: none is ever 0.
+
+    Parameters
+    ----------
+    p_value : float
+        0..1, or NaN where there was no test.
+    digits : int
+        After the point. What is smaller than the last of them is written as being below it.
+    name : str
+        What stands before it in a sentence.
+
+    Returns
+    -------
+    str
+        Such as "0.012" or "< 0.001", with a name "p = 0.012" or "p < 0.001"; "-" for NaN.
+    """
+    if np.isnan(p_value):
+        return "-"
+    smallest = 10.0**-digits
+    relation, shown = ("<", smallest) if p_value < smallest else ("=", p_value)
+    written = f"{relation} {shown:.{digits}f}"
+    return f"{name} {written}" if name else written.removeprefix("= ")
+
+
 def _ratio(numerator, denominator, empty: float) -> np.ndarray:
     if not (np.isnan(empty) or empty in (0, 1)):
         raise ValueError(f"empty is {empty}: the value of 0/0 is NaN, 1 or 0")

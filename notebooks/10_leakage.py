@@ -227,8 +227,8 @@ for score in leakage.SCORES:
 shown = pd.DataFrame.from_dict(rows, orient="index")
 signed = ["leaky minus honest", "95 % interval from", "to"]
 display(
-    shown.style.format("{:.3f}", subset=["copy", "honest", "leaky", "p"], na_rep="-")
-    .format("{:+.3f}", subset=signed, na_rep="-")
+    shown.style.format("{:.3f}", subset=["copy", "honest", "leaky"], na_rep="-")
+    .format("{:+.3f}", subset=signed, na_rep="-").format(metrics.p_text, subset="p")
 )  # fmt: skip
 
 # %% tags=["hide-input"]

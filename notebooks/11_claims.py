@@ -184,7 +184,7 @@ def holm_sorted(p_values):
 others = comparisons.drop(claims.PRIMARY)
 corrected = holm_sorted(others["p"])
 assert np.allclose(corrected, np.sort(others["p_corrected"]))  # the package's, in its own order
-corrected.round(3)
+[metrics.p_text(p) for p in corrected]
 
 # %% tags=["hide-input"]
 lost = patients.groupby("arm")[["lost_px", "tumour_px"]].sum()
@@ -194,7 +194,7 @@ shown = comparisons[["mean", "low", "high", "p", "p_corrected", "better_on"]].as
 shown.columns = ["mean difference", "95 % interval from", "to", "p", "p corrected", "better on", "tumour cut off"]
 display(
     shown.style.format("{:+.3f}", subset=shown.columns[:3], na_rep="-")
-    .format("{:.3f}", subset=["p", "p corrected"], na_rep="-")
+    .format(metrics.p_text, subset=["p", "p corrected"])
     .format("{:.1%}", subset=["tumour cut off"], na_rep="-")
 )
 
@@ -214,16 +214,12 @@ main = comparisons.loc[claims.PRIMARY]
 n = int(main["patients"])
 
 
-def written(p_value):
-    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
-
-
 def said(row):
     return claims.verdict(row["low"], row["high"], row["p_corrected"], n, n_seeds)
 
 
 def difference_of(row):
-    interval = f"95 % interval {row['low']:+.3f} to {row['high']:+.3f}, {written(row['p'])}" if n > 1 else "one patient, no interval"
+    interval = f"95 % interval {row['low']:+.3f} to {row['high']:+.3f}, {metrics.p_text(row['p'], name='p')}" if n > 1 else "one patient, no interval"
     return f"**{row['mean']:+.3f}** ({interval}), better on {int(row['better_on'])} of {n} patients"
 
 
@@ -236,7 +232,7 @@ of_pipeline = (
     "This is the verdict on the article's pipeline, contrast and crop together."
 )
 of_contrast = (
-    f"**Contrast alone**: CLAHE against neither changes Dice by {difference_of(alone)}; corrected, {written(alone['p_corrected'])}: **{said(alone)}**. "
+    f"**Contrast alone**: CLAHE against neither changes Dice by {difference_of(alone)}; corrected, {metrics.p_text(alone['p_corrected'], name='p')}: **{said(alone)}**. "
     f"Where both arms are cropped, CLAHE changes it by {difference_of(within)}: {of_within}. "
     "This second comparison was not planned, and its p value is not corrected, so take it as a hint."
 )
@@ -390,7 +386,7 @@ else:
     count = len(networks)
     lines = [f"From {source}, {count} test patient{'s' if count > 1 else ''}.{note}", ""]
     for label, row in pairs.iterrows():
-        lines.append(f"- **{label}**: {row['mean']:+.3f}, corrected {written(row['p_corrected'])}, better on {row['better_on']} of {count}.")
+        lines.append(f"- **{label}**: {row['mean']:+.3f}, corrected {metrics.p_text(row['p_corrected'], name='p')}, better on {row['better_on']} of {count}.")
     of_resunet = pairs[pairs["first"] == "resunet"]
     significant = (of_resunet["p_corrected"] < metrics.LARGEST_P) & (count >= metrics.FEWEST_PATIENTS)
     better, worse = significant & (of_resunet["low"] > 0), significant & (of_resunet["high"] < 0)

@@ -53,12 +53,14 @@ slices_per_epoch = 480  # 0 takes every training slice once
 recompute = False  # measure all masks here, also where the project keeps the results
 
 # %% tags=["hide-input"]
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 from scipy import stats
 
-from brainseg import association, shape, shape_study
+from brainseg import association, metrics, shape, shape_study
 from brainseg.chapters import study_run
 from brainseg.cohort import find_cohort, index_cohort, read_patient, read_patient_table
 from brainseg.figures import shape as figures
@@ -324,10 +326,7 @@ by_hand = results["associations"].query("source == @MANUAL")
 strongest = by_hand[by_hand["test"] == "kruskal"].sort_values("p_value").head(6)
 
 
-def readable(p):
-    if pd.isna(p):
-        return "-"
-    return "< 0.0001" if p < 0.0001 else f"{p:.4f}" if p < 0.001 else f"{p:.3f}"
+readable = partial(metrics.p_text, digits=4)  # as many as the paper's smallest bound has
 
 
 def shown_tests(tests):
@@ -508,7 +507,7 @@ FEWEST = 20  # patients; with fewer, a link that is there is easily missed with 
 
 
 def links(rows):
-    return ", ".join(f"{row.feature.upper()} (p = {readable(row.manual_p)} by manual, {readable(row.p_value)} by predicted masks)" for row in rows.itertuples())
+    return ", ".join(f"{row.feature.upper()} ({readable(row.manual_p, name='p')} by manual, {readable(row.p_value, name='p')} by predicted masks)" for row in rows.itertuples())
 
 
 lines = []
@@ -619,7 +618,7 @@ if by_place["effect"].notna().all():
     )
 if pd.notna(of_slices["p_value"]):
     text += (
-        f"Between RNASeq clusters, the number of slices differs with {of_slices['effect']:.2f} (p = {readable(of_slices['p_value'])}). "
+        f"Between RNASeq clusters, the number of slices differs with {of_slices['effect']:.2f} ({readable(of_slices['p_value'], name='p')}). "
         + (
             "**So the number of slices could carry a part of a link with BEVR.**"
             if of_slices["p_value"] < 0.05

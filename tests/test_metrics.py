@@ -7,7 +7,7 @@ from scipy import stats
 from brainseg.metrics import (
     Confusion, accuracy, boundary, bootstrap_interval, confusion, dice, hd95_px, iou, nsd, paired_difference, pool,
     pool_batches, precision, recall, smoothed_dice, smoothed_iou, soft_confusion, specificity, surface_distances,
-    holm,
+    holm, p_text,
 )
 
 
@@ -313,3 +313,9 @@ def test_one_pixel_more_costs_some_points_of_volume_dice(real_cohort):
 )
 def test_holm(p_values, corrected):
     np.testing.assert_allclose(holm(p_values), corrected)
+
+
+def test_a_p_value_is_never_printed_as_zero():
+    assert [p_text(p) for p in (0, 0.00099, 0.001, 0.0123, 1, np.nan)] == ["< 0.001", "< 0.001", "0.001", "0.012", "1.000", "-"]
+    assert [p_text(p, digits=4) for p in (4e-5, 0.0002)] == ["< 0.0001", "0.0002"]
+    assert [p_text(p, name="p") for p in (0.012, 0)] == ["p = 0.012", "p < 0.001"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from matplotlib.lines import Line2D
 from brainseg.cohort import FLAIR
 from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice, slice_grid, white
 from brainseg.figures.training import message
+from brainseg.metrics import p_text
 from brainseg.shape import BINS, FEATURES, Ellipsoid, Radii, bin_of, smoothed
 
 #: A feature as an axis names it.
@@ -149,7 +151,7 @@ def heat_map(associations: pd.DataFrame, names: Mapping[str, str], column: str =
         part = associations[associations["test"] == test].set_index(["code", "feature"])
         p = part["p_value"].unstack().reindex(index=codes, columns=list(FEATURES))
         star = part[column].unstack().reindex_like(p) < 0.05
-        shown = p.map(lambda value: "" if pd.isna(value) else "< 0.0001" if value < 1e-4 else f"{value:.4f}" if value < 1e-3 else f"{value:.3f}")
+        shown = p.map(partial(p_text, digits=4))
         sns.heatmap(
             p, annot=shown + star.map(lambda yes: " *" if yes else ""), fmt="", cmap="Blues_r", norm=LogNorm(1e-5, 1), ax=ax, cbar=False,
             linewidths=1, linecolor="#BBBBBB", annot_kws={"fontsize": 11},
