@@ -60,12 +60,13 @@ from brainseg.cohort import (
 )
 from brainseg.contrast import (
     CONTRASTS, background_noise, clahe, contrast_to_noise, enhance,
-    entropy_bits, equalise, separability, surrounding_ring,
+    entropy_bits, equalise, separability,
 )
 from brainseg.crop import head_silhouette
 from brainseg.figures import contrast as draw
 from brainseg.metrics import bootstrap_interval, paired_difference
 from brainseg.preprocessing import normalise_volume
+from brainseg.ring import ring_of_brain
 
 root = find_cohort(data)
 table = index_cohort(root)
@@ -171,19 +172,10 @@ display(Markdown(
 # $$\mathrm{CNR} = \frac{|\mu_t - \mu_r|}{\sqrt{(\sigma_t^2 + \sigma_r^2)/2}}$$
 #
 # The ring is 10 pixels wide and leaves 2 pixels free next to the outline, because a hand-drawn outline is never exact. It
-# stays 10 pixels inside the head, so that it holds no scalp. All of this is decided on the slice as it is, so that
+# stays 10 pixels inside the head, so that it holds no scalp ([chapter 8](08_compare) measures in the same ring). All of this is decided on the slice as it is, so that
 # each treatment is measured on the same pixels.
 
 # %%
-rim = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (21, 21))
-
-
-def ring_of_brain(image, mask):
-    """The ring around the tumour of one slice, 10 px inside the head that it shows."""
-    inside = cv2.erode(head_silhouette(image[None]).astype(np.uint8), rim) > 0
-    return surrounding_ring(mask, within=inside)
-
-
 example = darkest.iloc[0]
 image, mask = read_image(example["image_path"]), read_mask(example["mask_path"])
 ring = ring_of_brain(image, mask)

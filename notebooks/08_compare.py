@@ -61,11 +61,11 @@ from myst_nb import glue
 from brainseg import evaluation, metrics, models
 from brainseg.chapters import study_run
 from brainseg.cohort import FLAIR, find_cohort, read_image, read_patient
-from brainseg.contrast import separability, surrounding_ring
-from brainseg.crop import head_silhouette
+from brainseg.contrast import separability
 from brainseg.figures import results as figures
 from brainseg.figures import style
 from brainseg.prepare import prepare
+from brainseg.ring import ring_of_brain
 
 style.use_theme()
 NAMES = style.MODEL_NAMES
@@ -255,15 +255,20 @@ glue("results", together.round(4).to_dict("list"), display=False)
 # the tissue around it? At one half, the tumour is as bright as its surroundings. {numref}`fig-compare-faint` sets it against the score.
 
 # %%
-scored, cohort = (fresh_patients, cohort) if fresh_patients else (patients, known)
+if fresh_patients:
+    scored, scored_table = fresh_patients, cohort.table
+else:
+    scored, scored_table = patients, known.table
 
 
 def tumour_stands_out(patient):
-    """Share of pairs, a tumour pixel and a pixel around it, in which the tumour is the brighter one on FLAIR."""
-    images, masks = read_patient(cohort.table, patient)
-    head = head_silhouette(images)
-    ring = np.stack([surrounding_ring(mask, within=head) for mask in masks])
-    return separability(images[..., FLAIR], masks, ring)
+    """Share of pairs, a tumour pixel and a pixel around it, in which the tumour is brighter on FLAIR: the mean over slices."""
+    images, masks = read_patient(scored_table, patient)
+    shares = [
+        separability(image[..., FLAIR], mask, ring_of_brain(image, mask))
+        for image, mask in zip(images, masks, strict=True) if mask.any()
+    ]  # fmt: skip
+    return pd.Series(shares, dtype=float).mean()  # of the slices where brain is left for a ring
 
 
 stands_out = pd.Series({patient: tumour_stands_out(patient) for patient in scored["unet"].index}).dropna()
@@ -273,14 +278,14 @@ figures.dice_against(stands_out, scored, "how often the tumour is brighter")
 
 # %% tags=["hide-input"]
 if len(stands_out) >= metrics.FEWEST_PATIENTS:
-    faint = stands_out <= stands_out.quantile(0.25)
+    faint = stands_out.index.isin(stands_out.nsmallest(len(stands_out) // 4).index)
     scores = pd.DataFrame({name: table["dice"] for name, table in scored.items()}).loc[stands_out.index]
     means = "; ".join(f"{NAMES[name]} {scores.loc[faint, name].mean():.2f} against {scores.loc[~faint, name].mean():.2f}" for name in scores)
     rank = stands_out.corr(scores["unet"], method="spearman")
     display(
         Markdown(
-            f"The fainter quarter of {len(faint)} patients against the others, mean Dice: {means}. "
-            f"Over all patients, the rank correlation between U-Net's Dice and how far the tumour stands out is {rank:+.2f}. "
+            f"The {faint.sum()} patients with the faintest tumours against the {(~faint).sum()} others, mean Dice: {means}. "
+            f"Over all {len(faint)} patients, the rank correlation between U-Net's Dice and how far the tumour stands out is {rank:+.2f}. "
             "Faint tumours may differ in other ways too, and with few patients all of this is luck in part: a candidate, and no proof."
         )
     )
@@ -320,7 +325,7 @@ differences["clear"] = significant & (n_test >= metrics.FEWEST_PATIENTS)
 # %% tags=["hide-input"]
 shown = differences.drop(columns="clear").rename(columns={"low": "95 % bootstrap interval from", "high": "to"})
 display(
-    shown.style.format("{:+.3f}", subset=shown.columns[:3], na_rep="-").format("{:.3f}", subset=["p", "p corrected"])
+    shown.style.format("{:+.3f}", subset=shown.columns[:3], na_rep="-").format(metrics.p_text, subset=["p", "p corrected"])
 )
 
 # %% mystnb={"figure": {"name": "fig-compare-paired", "caption": "Differences in per-volume Dice on the same test patients: mean and 95 % bootstrap interval. An interval that crosses the dashed line leaves the order open. One that does not is not enough by itself."}, "image": {"alt": "Three horizontal intervals, one for each pair of networks, around a dashed vertical line at zero."}} tags=["hide-input"]
@@ -337,7 +342,7 @@ for label, row in differences.iterrows():
     else:
         verdict = ": the order is clear" if row["clear"] else ": the order stays open"
     sentences.append(
-        f"- **{label}**: {row['mean']:+.3f}, corrected p = {row['p corrected']:.3f}, "
+        f"- **{label}**: {row['mean']:+.3f}, {metrics.p_text(row['p corrected'], name='corrected p')}, "
         f"better on {row['better on']} of {n_test}{verdict}."
     )
 if n_test < metrics.FEWEST_PATIENTS:
@@ -395,7 +400,7 @@ display(
 #
 # - The unit of scoring is a choice. Here it is the patient, because a patient is what a result must hold for.
 # - A mean without an interval says little when the test patients are few, and then the interval is too narrow as well.
-# - A mean hides the tail. Look at who is in it, and at what those patients share.
+# - A mean can hide the tail. Look at who is in it, and at what those patients share.
 # - Which network is better is a question about *differences on the same patients*.
 #
 # ## Exercises

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from brainseg.contrast import (
     background_noise,
@@ -13,6 +14,8 @@ from brainseg.contrast import (
     separability,
     surrounding_ring,
 )
+from brainseg.crop import head_silhouette
+from brainseg.ring import RIM_PX, ring_of_brain
 
 
 @pytest.fixture
@@ -184,3 +187,17 @@ def test_entropy_by_hand():
     assert entropy_bits(np.full((4, 4), 9, np.uint8)) == 0
     assert entropy_bits(np.array([[0, 50], [100, 200]], np.uint8)) == pytest.approx(2)
     assert entropy_bits(np.array([[0, 0], [0, 200]], np.uint8)) == pytest.approx(0.25 * 2 + 0.75 * np.log2(4 / 3))
+
+
+def test_the_ring_of_brain_stays_off_the_rim_of_the_head():
+    row, column = np.ogrid[:256, :256]
+    image = np.zeros((256, 256, 3), np.uint8)
+    image[(row - 128) ** 2 + (column - 128) ** 2 <= 80**2] = 120
+    middle, edge = ((row - 128) ** 2 + (column - place) ** 2 <= 10**2 for place in (128, 190))
+    assert np.array_equal(ring_of_brain(image, middle), surrounding_ring(middle))
+    ring = ring_of_brain(image, edge)
+    head = head_silhouette(image[None])
+    from_air = ndimage.distance_transform_edt(head)
+    assert ring.any() and from_air[ring].min() >= RIM_PX
+    assert from_air[surrounding_ring(edge, within=head)].min() < RIM_PX  # so the rim makes a difference here
+    assert not ring_of_brain(np.zeros_like(image), middle).any()  # no head, no brain

@@ -7,7 +7,7 @@ from pathlib import Path
 
 GROUPS = {
     "data": ("Data", "From files to a checked table, and the synthetic cohort.", ["cohort", "download", "phantom"]),
-    "images": ("Images", "Contrast, cropping, and the whole cohort as arrays.", ["contrast", "crop", "crops", "preprocessing", "prepare"]),
+    "images": ("Images", "Contrast, cropping, and the whole cohort as arrays.", ["contrast", "crop", "crops", "ring", "preprocessing", "prepare"]),
     "networks": (
         "Networks and training",
         "Splits, networks, losses, and runs that are trained once and found ever after.",
