@@ -64,7 +64,7 @@ def _recipe(folder: Path) -> tuple[Recipe, int]:
 
 
 def compute(
-    root: str | Path, *, plain_folds: Sequence[int] = (0,), institutions: Sequence[str] = ()
+    root: str | Path, *, plain_folds: Sequence[int] = (), institutions: Sequence[str] = ()
 ) -> tuple[dict[str, pd.DataFrame], dict]:
     """Train what is not trained yet, and score every variant on its test patients.
 
@@ -73,7 +73,8 @@ def compute(
     root : str or path
         From :func:`brainseg.cohort.find_cohort`.
     plain_folds : sequence of int
-        Folds of the reference edition in which the plain U-Net is trained.
+        Folds of the reference edition in which the plain U-Net is trained. None by default: the kept table is replaced
+        by what is named, so all that it shall hold has to be.
     institutions : sequence of str
         Those that are left out, one training each.
 
@@ -88,13 +89,16 @@ def compute(
     Raises
     ------
     ValueError
-        For a fold of which no U-Net is kept, an institution that the cohort does not have, or no variant at all.
+        For a fold of which no U-Net is kept, an institution that the cohort does not have, one that is named twice, or
+        no variant at all.
     """
     start = time.perf_counter()
     # Before anything is trained: what cannot be trained.
     for name, value in (("plain_folds", plain_folds), ("institutions", institutions)):
         if isinstance(value, (str, int)):
             raise ValueError(f"{name} is a list, as in -p {name}=[{value}], and not {value!r}")
+        if len(set(value)) < len(value):
+            raise ValueError(f"{name} names one twice: {', '.join(map(str, value))}")
     if not (plain_folds or institutions):
         raise ValueError("nothing to do: name plain_folds or institutions")
     for fold in plain_folds:
