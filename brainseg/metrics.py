@@ -204,7 +204,26 @@ def surface_distances(truth: np.ndarray, prediction: np.ndarray) -> tuple[np.nda
 def border_scores(
     truth: np.ndarray, prediction: np.ndarray, tolerances_px: Sequence[float]
 ) -> tuple[float, tuple[float, ...]]:
-    """`hd95_px` of one slice, and its `nsd` at each tolerance, from one measurement of the distances."""
+    """`hd95_px` of one slice, and its `nsd` at each tolerance, from one measurement of the distances.
+
+    Parameters
+    ----------
+    truth, prediction : bool arrays of one shape (H, W)
+    tolerances_px : sequence of float
+        Of the surface Dice, in pixels; may be empty.
+
+    Returns
+    -------
+    hd95 : float
+        In pixels. The frame's diagonal for an empty prediction on a tumour slice, NaN on a slice without tumour.
+    nsd : tuple of float
+        In 0..1, one for each tolerance: 0 for an empty prediction on a tumour slice, NaN on a slice without tumour.
+
+    Raises
+    ------
+    ValueError
+        The shapes differ, an array is not bool, or it is not one slice.
+    """
     distances = surface_distances(truth, prediction)
     if len(distances[0]) == 0:
         return np.nan, (np.nan,) * len(tolerances_px)

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from brainseg.paths import project_root
+from brainseg.study.notebooks import find_notebooks
 
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 DRAWING = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
@@ -131,8 +132,8 @@ def accessibility_faults(page, **options) -> list[str]:
 
 
 def test_every_notebook_runs_and_has_its_page(smoke_book):
-    for path in (project_root() / "notebooks").glob("*.py"):
-        assert (smoke_book.parent / "notebooks" / f"{path.stem}.html").is_file(), f"{path.stem} is not in book/_toc.yml"
+    for name in find_notebooks(project_root() / "notebooks"):
+        assert (smoke_book.parent / "notebooks" / f"{name}.html").is_file(), f"{name} is not in book/_toc.yml"
 
 
 @pytest.mark.parametrize("name", UNLIKE)
