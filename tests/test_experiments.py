@@ -65,5 +65,23 @@ def test_an_unknown_experiment_is_refused(demo, tiny_cohort_once):
 
 
 @pytest.mark.parametrize("name", experiments.EXPERIMENTS)
+def test_every_kept_experiment_on_real_patients_is_in_the_log(name):
+    record = tables.read_record(name)
+    if record["cohort"]["synthetic"]:
+        pytest.skip(f"results/{name} is of synthetic patients")
+    log = tables.read_log()
+    looks = log[(log["run"] == f"experiment {name}") & (log["commit"] == record["commit"])]
+    scored = tables.read_table(name, "features" if name == "shape" else "patients")
+    assert scored["patient"].nunique() in set(looks["patients"]), f"results/{name} has no line in the log of looks at test patients"
+
+
+def test_every_kept_score_of_the_reference_edition_is_in_the_log():
+    log = tables.read_log().dropna(subset="weights").drop_duplicates("run", keep="last").set_index("run")
+    patients = tables.read_table("reference", "patients").query("part == 'test'")
+    scored = patients.groupby("run").agg(patients=("patient", "size"), mean_dice=("dice", "mean"))
+    pd.testing.assert_frame_equal(log.loc[scored.index, list(scored)], scored, check_dtype=False, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
 def test_every_experiment_has_its_module(name):
     assert callable(import_module(experiments.EXPERIMENTS[name]).compute)
