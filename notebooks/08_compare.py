@@ -252,7 +252,7 @@ glue("results", together.round(4).to_dict("list"), display=False)
 #
 # A mean can hide two groups: many patients with a good score, and a few with almost none. Do the few share something?
 # One candidate is a faint tumour. [Chapter 2](02_contrast) has the measure: how often is a random tumour pixel brighter on {term}`FLAIR` than a random pixel of
-# the tissue around it? At one half, the tumour is as bright as its surroundings. {numref}`fig-compare-faint` sets it against the score.
+# the brain around it? At one half, the tumour is as bright as its surroundings. {numref}`fig-compare-faint` sets it against the score.
 
 # %%
 if fresh_patients:
@@ -262,7 +262,7 @@ else:
 
 
 def tumour_stands_out(patient):
-    """Share of pairs, a tumour pixel and a pixel around it, in which the tumour is brighter on FLAIR: the mean over slices."""
+    """Share of pairs, a tumour pixel and a pixel around it, in which the tumour is brighter on FLAIR; the mean over slices."""
     images, masks = read_patient(scored_table, patient)
     shares = [
         separability(image[..., FLAIR], mask, ring_of_brain(image, mask))
@@ -273,7 +273,7 @@ def tumour_stands_out(patient):
 
 stands_out = pd.Series({patient: tumour_stands_out(patient) for patient in scored["unet"].index}).dropna()
 
-# %% mystnb={"figure": {"name": "fig-compare-faint", "caption": "Per-volume Dice against how far the tumour stands out from the tissue around it on FLAIR: 0.5 is not at all, 1 is every pixel brighter. Each dot is a patient, of the fresh ones where there are such, otherwise of the test side."}, "image": {"alt": "A cloud of dots in three colours, one colour a network: upwards the Dice, to the right how often the tumour is brighter than its surroundings."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-compare-faint", "caption": "Per-volume Dice against how far the tumour stands out from the brain around it on FLAIR: 0.5 is not at all, 1 is every pixel brighter. Each dot is a patient, of the fresh ones where there are such, otherwise of the test side."}, "image": {"alt": "A cloud of dots in three colours, one colour a network: upwards the Dice, to the right how often the tumour is brighter than its surroundings."}} tags=["hide-input"]
 figures.dice_against(stands_out, scored, "how often the tumour is brighter")
 
 # %% tags=["hide-input"]
