@@ -41,6 +41,8 @@ def train(
         recipe.learning_rate / 20, max(steps - warmup, 1), warmup_target=recipe.learning_rate, warmup_steps=warmup
     )
     model.compile(keras.optimizers.Adam(schedule), loss=LOSSES[recipe.loss])
+    # Here and not in the first step, where TensorFlow would have to trace the whole step twice.
+    model.optimizer.build(model.trainable_variables)
     first, history = _resume(model, folder)
     with tqdm(total=steps, initial=first * len(batches), desc=recipe.model, unit="step", mininterval=1) as bar:
         callbacks = [_SaveState(folder), _KeepBest(folder, batches, validation, history, bar)]
@@ -68,7 +70,6 @@ def _resume(model: keras.Model, folder: Path) -> tuple[int, list[dict]]:
         # The state is written before the history, so the last state may lack its row. Then one
         # epoch is trained again.
         if epoch <= len(known):
-            model.optimizer.build(model.trainable_variables)
             model.load_weights(state)
             return epoch, known[:epoch]
     return 0, []

@@ -20,7 +20,7 @@ def save_weights(model: keras.Model, path: Path, dtype: str = "float32") -> None
     """
     arrays = {f"{i:03d}": np.asarray(w, dtype=dtype) for i, w in enumerate(model.get_weights())}
     with write_atomically(path) as part:
-        np.savez_compressed(part, **arrays)
+        np.savez(part, **arrays)  # compressed, it would be hardly smaller and take many times as long
 
 
 def load_weights(model: keras.Model, path: Path) -> None:

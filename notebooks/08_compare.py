@@ -148,7 +148,14 @@ display(article.style.format("{:.3f}"))
 # All slices of a patient are one volume with one Dice.
 
 # %%
-slices = {name: evaluation.evaluate(run, "test") for name, run in runs.items()}
+known = runs["unet"].prepared
+test = runs["unet"].rows("test")  # the same for all three
+truth = known.truth(test)
+predicted = {name: evaluation.segment(run, test) for name, run in runs.items()}
+slices = {
+    name: evaluation.score_slices(marked, truth, known.table.iloc[test])
+    for name, marked in predicted.items()
+}
 patients = {name: evaluation.score_patients(table) for name, table in slices.items()}
 summaries = {
     name: evaluation.summarise(table, seed=seed) for name, table in patients.items()
@@ -203,7 +210,6 @@ display(
 # No network, setting or chapter has met these patients.
 
 # %%
-known = runs["unet"].prepared
 fresh_patients, fresh_summaries = {}, {}
 if known.table["synthetic"].all():
     draw = f"phantom:{known.table['patient'].nunique()}:{1000 + seed}"
@@ -367,19 +373,18 @@ display(Markdown("\n".join(sentences)))
 # The slices of {numref}`fig-compare-panel` are chosen by their tumour, not by their score: the largest tumour slice of up to four test patients.
 
 # %% tags=["hide-input"]
-run = runs["unet"]
-table = run.prepared.table.iloc[run.rows("test")]
+table = known.table.iloc[test]
 largest = table[table["tumour_px"] > 0].sort_values("tumour_px", ascending=False)
 largest = largest.drop_duplicates("patient")
 positions = np.unique(np.linspace(0, max(len(largest) - 1, 0), 4).round().astype(int))
 chosen = largest.iloc[positions[: len(largest)]]
-chosen_rows = chosen.index.to_numpy()
+places = np.searchsorted(test, chosen.index)
 
 # %% mystnb={"figure": {"name": "fig-compare-panel", "caption": "The largest tumour slice of up to four test patients through all three networks: true and predicted outlines on FLAIR."}, "image": {"alt": "Rows of head slices. In each row the plain slice, then the slice with two outlines for FCN-32, U-Net and ResUNet."}} tags=["hide-input"]
 figures.side_by_side(
     [read_image(path) for path in chosen["image_path"]],
-    run.prepared.truth(chosen_rows),
-    {name: evaluation.segment(r, chosen_rows) for name, r in runs.items()},
+    truth[places],
+    {name: marked[places] for name, marked in predicted.items()},
     [f"{px:,} px" for px in chosen["tumour_px"]],
 )
 

@@ -140,9 +140,9 @@ else:
 # %%
 truth = run.prepared.truth(test)
 nothing = np.zeros_like(truth)
-prediction = evaluation.segment(run, test)
+predicted = {name: evaluation.segment(r, test) for name, r in runs.items()}
 counts = {
-    "ResUNet": metrics.confusion(truth, prediction, axis=(1, 2)),
+    "ResUNet": metrics.confusion(truth, predicted["resunet"], axis=(1, 2)),
     "never any tumour": metrics.confusion(truth, nothing, axis=(1, 2)),
 }
 
@@ -214,7 +214,10 @@ else:
 
 # %%
 slices = pd.concat(
-    [evaluation.evaluate(r, "test").assign(model=name) for name, r in runs.items()]
+    [
+        evaluation.score_slices(marked, truth, run.prepared.table.iloc[test]).assign(model=name)
+        for name, marked in predicted.items()
+    ]
 )
 tumour = slices[slices["tumour_px"] > 0]
 table = tumour.groupby("model", sort=False).agg(
@@ -304,10 +307,11 @@ display(
 ranked = tumour[tumour["model"] == "resunet"].sort_values("dice")
 chosen = ranked.iloc[[-1, len(ranked) // 2, 0] if len(ranked) else []]
 rows = chosen.index.to_numpy()
+places = np.searchsorted(test, rows)
 panels.predictions(
     [read_image(path) for path in run.prepared.table["image_path"].iloc[rows]],
-    run.prepared.truth(rows),
-    evaluation.segment(run, rows),
+    truth[places],
+    predicted["resunet"][places],
     [f"{name}: Dice {dice:.2f}" for name, dice in zip(("best", "median", "worst"), chosen["dice"])],
 )
 
@@ -325,12 +329,12 @@ picked = {
 } if len(by_dice) else {}
 whole = []
 for patient, title in picked.items():
-    rows = test[(run.prepared.table["patient"] == patient).to_numpy()[test]]
-    part = run.prepared.table.iloc[rows]
+    of_patient = (run.prepared.table["patient"] == patient).to_numpy()[test]
+    part = run.prepared.table.iloc[test[of_patient]]
     whole.append(
         viewer.viewer_patient(
-            patient, title, np.stack([read_image(path) for path in part["image_path"]]), run.prepared.truth(rows),
-            {name: evaluation.segment(r, rows) for name, r in runs.items()},
+            patient, title, np.stack([read_image(path) for path in part["image_path"]]), truth[of_patient],
+            {name: marked[of_patient] for name, marked in predicted.items()},
             missing=[channel for channel, name in ((PRE, "missing_pre"), (POST, "missing_post")) if part[name].any()],
         )
     )
