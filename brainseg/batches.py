@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
 import keras
 import numpy as np
 
@@ -10,7 +13,7 @@ from brainseg.prepare import Prepared
 from brainseg.recipe import Recipe
 
 
-class SliceBatches(keras.utils.PyDataset):
+class SliceBatches:
     """Batches of prepared slices as float32 in [0, 1], drawn and augmented by seed and epoch alone.
 
     Because each batch depends on nothing that came before it, a resumed training sees what an
@@ -18,7 +21,6 @@ class SliceBatches(keras.utils.PyDataset):
     """
 
     def __init__(self, prepared: Prepared, rows: np.ndarray, recipe: Recipe):
-        super().__init__()
         self.prepared, self.recipe = prepared, recipe
         self.rows = np.asarray(rows)
         tumour = prepared.table["tumour_px"].to_numpy()[self.rows] > 0
@@ -37,6 +39,16 @@ class SliceBatches(keras.utils.PyDataset):
             self.order = rng.permutation(np.concatenate(drawn))
         else:
             self.order = _draw(self.rows, count, rng)
+
+    def of_epoch(self, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Its batches in their order. While one is used, a thread makes the next."""
+        self.start(epoch)
+        with ThreadPoolExecutor(1) as maker:
+            following = maker.submit(self.__getitem__, 0)
+            for index in range(1, len(self)):
+                batch, following = following.result(), maker.submit(self.__getitem__, index)
+                yield batch
+            yield following.result()
 
     def __len__(self) -> int:
         return self.length

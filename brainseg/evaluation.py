@@ -221,9 +221,13 @@ def summarise_empty(slices: pd.DataFrame) -> dict[str, float]:
 def article_scores(run: Run, rows: np.ndarray) -> dict[str, float]:
     """Loss, IoU and Dice as the article has them: smoothed, soft, in the cropped frame, averaged over batches.
 
-    This is what ``model.evaluate`` prints. Slices with and without tumour share a batch, and its pixels
-    are counted together.
+    This is what ``model.evaluate`` prints: of the losses a mean weighted by the slices in a batch, of the metrics a plain one.
+    Slices with and without tumour share a batch, and its pixels are counted together.
     """
     recipe = replace(run.recipe, slices_per_epoch=0, tumour_share=0.0, augmentation=False)
-    result = run.model.evaluate(SliceBatches(run.prepared, rows, recipe), verbose=0, return_dict=True)
-    return {"loss": result["loss"], "IoU": result["iou"], "Dice": result["dice_coefficient"]}
+    results, sizes = [], []
+    for images, masks in SliceBatches(run.prepared, rows, recipe).of_epoch(0):
+        results.append(run.model.test_on_batch(images, masks, return_dict=True))
+        sizes.append(len(images))
+    loss, iou, dice = (np.array([result[name] for result in results]) for name in ("loss", "iou", "dice_coefficient"))
+    return {"loss": float(np.average(loss, weights=sizes)), "IoU": float(iou.mean()), "Dice": float(dice.mean())}

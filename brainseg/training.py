@@ -1,7 +1,7 @@
 """Training one network, so that it can be interrupted and resumed.
 
-The loop is Keras's own ``fit``. Two callbacks save the state after each epoch and keep the weights
-that did best on the validation patients.
+The loop is written out, not Keras's ``fit``, which builds an input pipeline of TensorFlow anew for every epoch: to take it
+down stopped some epochs for seconds, with all processor cores idle.
 """
 
 from __future__ import annotations
@@ -43,12 +43,29 @@ def train(
     model.compile(keras.optimizers.Adam(schedule), loss=LOSSES[recipe.loss])
     # Here and not in the first step, where TensorFlow would have to trace the whole step twice.
     model.optimizer.build(model.trainable_variables)
-    first, history = _resume(model, folder)
-    with tqdm(total=steps, initial=first * len(batches), desc=recipe.model, unit="step", mininterval=1) as bar:
-        callbacks = [_SaveState(folder), _KeepBest(folder, batches, validation, history, bar)]
-        model.fit(
-            batches, epochs=recipe.epochs, initial_epoch=first, shuffle=False, verbose=0, callbacks=callbacks
-        )
+    history = _resume(model, folder)
+    with tqdm(total=steps, initial=len(history) * len(batches), desc=recipe.model, unit="step", mininterval=1) as bar:
+        for epoch in range(len(history) + 1, recipe.epochs + 1):
+            began = time.perf_counter()
+            losses, sizes = [], []
+            for images, masks in batches.of_epoch(epoch - 1):
+                losses.append(model.train_on_batch(images, masks))
+                sizes.append(len(images))
+                bar.update()
+            _save_state(model, folder, epoch)
+            history.append(
+                {
+                    "epoch": epoch,
+                    "loss": float(np.average(losses, weights=sizes)),
+                    "validation_dice": validation_dice(model, prepared, validation),
+                    "learning_rate": float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
+                    "seconds": time.perf_counter() - began,
+                }
+            )
+            _keep_best(model, folder, history)
+            highest = max(row["validation_dice"] for row in history)
+            now = history[-1]
+            bar.set_postfix_str(f"loss {now['loss']:.3f}, validation Dice {now['validation_dice']:.3f}, best {highest:.3f}")
     best = folder / _best_name(history)
     if best.exists():  # not so where an earlier call was stopped after this line
         best.replace(folder / "best.npz")
@@ -61,8 +78,8 @@ def clear_states(folder: Path) -> None:
         state.unlink()
 
 
-def _resume(model: keras.Model, folder: Path) -> tuple[int, list[dict]]:
-    """Load the newest state that is whole and has its history; say which epoch comes next."""
+def _resume(model: keras.Model, folder: Path) -> list[dict]:
+    """Load the newest state that is whole and has its history; the rows of the epochs that it has behind it."""
     history_path = folder / "history.csv"
     known = pd.read_csv(history_path).to_dict("records") if history_path.is_file() else []
     for state in reversed(_saved_states(folder)):
@@ -71,8 +88,8 @@ def _resume(model: keras.Model, folder: Path) -> tuple[int, list[dict]]:
         # epoch is trained again.
         if epoch <= len(known):
             model.load_weights(state)
-            return epoch, known[:epoch]
-    return 0, []
+            return known[:epoch]
+    return []
 
 
 def validation_dice(model: keras.Model, prepared: Prepared, rows: np.ndarray) -> float:
@@ -92,64 +109,32 @@ def validation_dice(model: keras.Model, prepared: Prepared, rows: np.ndarray) ->
     return float(np.mean(scores))
 
 
-class _SaveState(keras.callbacks.Callback):
-    """After each epoch: weights and optimiser as they are, so that a training can go on from here."""
-
-    def __init__(self, folder: Path):
-        super().__init__()
-        self.folder = folder
-
-    def on_epoch_end(self, epoch, logs=None):
-        with write_atomically(self.folder / f"{epoch + 1:04d}.weights.h5") as part:
-            self.model.save_weights(part)
-        for older in _saved_states(self.folder)[:-2]:
-            older.unlink()
+def _save_state(model: keras.Model, folder: Path, epoch: int) -> None:
+    """Weights and optimiser as they are after an epoch, so that a training can go on from here."""
+    with write_atomically(folder / f"{epoch:04d}.weights.h5") as part:
+        model.save_weights(part)
+    for older in _saved_states(folder)[:-2]:
+        older.unlink()
 
 
 def _saved_states(folder: Path) -> list[Path]:
     return sorted(folder.glob("[0-9]*.weights.h5"))
 
 
-class _KeepBest(keras.callbacks.Callback):
-    """After each epoch: validate, write the history, keep the best weights, move the progress bar.
+def _keep_best(model: keras.Model, folder: Path, history: list[dict]) -> None:
+    """Write the history, and the weights where the last epoch is the best so far.
 
     The weights carry their epoch in their name until the training ends. Wherever it is interrupted, the
     history then says which file is the best one.
     """
-
-    def __init__(self, folder: Path, batches: SliceBatches, validation: np.ndarray, history: list[dict], bar: tqdm):
-        super().__init__()
-        self.folder, self.batches, self.validation = folder, batches, validation
-        self.history, self.bar = history, bar
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.began = time.perf_counter()
-        self.batches.start(epoch)
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.bar.update()
-
-    def on_epoch_end(self, epoch, logs=None):
-        score = validation_dice(self.model, self.batches.prepared, self.validation)
-        self.history.append(
-            {
-                "epoch": epoch + 1,
-                "loss": float(logs["loss"]),
-                "validation_dice": score,
-                "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
-                "seconds": time.perf_counter() - self.began,
-            }
-        )
-        best = _best_name(self.history)
-        if best == _best_name(self.history[-1:]):
-            save_weights(self.model, self.folder / best)
-        with write_atomically(self.folder / "history.csv") as part:
-            pd.DataFrame(self.history).to_csv(part, index=False)
-        for older in self.folder.glob("best-*.npz"):
-            if older.name != best:
-                older.unlink()
-        highest = max(row["validation_dice"] for row in self.history)
-        self.bar.set_postfix_str(f"loss {logs['loss']:.3f}, validation Dice {score:.3f}, best {highest:.3f}")
+    best = _best_name(history)
+    if best == _best_name(history[-1:]):
+        save_weights(model, folder / best)
+    with write_atomically(folder / "history.csv") as part:
+        pd.DataFrame(history).to_csv(part, index=False)
+    for older in folder.glob("best-*.npz"):
+        if older.name != best:
+            older.unlink()
 
 
 def _best_name(history: list[dict]) -> str:

@@ -121,15 +121,16 @@ def test_a_run_is_trained_once_and_loaded_ever_after(prepared, split, tmp_path, 
 def test_an_interrupted_training_goes_on_after_its_last_epoch(prepared, split, tmp_path, monkeypatch):
     whole = train_or_load(TINY, prepared, split, tmp_path / "whole")
 
-    keep = training._KeepBest.on_epoch_begin
+    of_epoch = SliceBatches.of_epoch
 
-    def interrupt(self, epoch, logs=None):
-        if epoch == 1:
-            raise KeyboardInterrupt
-        keep(self, epoch, logs)
+    def interrupt(self, epoch):
+        for index, batch in enumerate(of_epoch(self, epoch)):
+            if (epoch, index) == (1, 1):  # in the middle of the second epoch
+                raise KeyboardInterrupt
+            yield batch
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training._KeepBest, "on_epoch_begin", interrupt)
+        patch.setattr(SliceBatches, "of_epoch", interrupt)
         train_or_load(TINY, prepared, split, tmp_path / "cut")
     (folder,) = (tmp_path / "cut").iterdir()
     assert not (folder / "run.json").exists()
