@@ -46,7 +46,7 @@ crop = "patient"  # "none", "slice" or "patient"
 split_by = "patient"  # "patient" is honest, "slice" is the article's
 fold = 0  # which of the five folds is the test set
 filters = 16  # width of the first level
-epochs = 14
+epochs = 12
 slices_per_epoch = 480  # 0 takes every training slice once
 
 # %% tags=["hide-input"]

@@ -58,7 +58,7 @@ image_size = 96  # side of the prepared slices in pixels, a multiple of 32
 contrast = "none"  # "none", "he", or "clahe" as in the article
 crop = "patient"  # "none", "slice" or "patient"
 filters = 16  # width of the first level
-epochs = 14
+epochs = 12
 slices_per_epoch = 480  # 0 takes every training slice once
 
 # %% tags=["hide-input"]

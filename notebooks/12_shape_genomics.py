@@ -48,7 +48,7 @@ contrast = "none"  # "none", "he", or "clahe" as in the article
 crop = "patient"  # "none", "slice" or "patient"
 fold = 0  # which of the five folds is the test set
 filters = 16  # width of the first level
-epochs = 14
+epochs = 12
 slices_per_epoch = 480  # 0 takes every training slice once
 recompute = False  # measure all masks here, also where the project keeps the results
 
