@@ -94,7 +94,8 @@ class FlairAsProbability:
         probability[:, :, : batch.shape[2] // 2] = 0
         return probability
 
-    def evaluate(self, batches, **_):
+    def test_on_batch(self, images, masks, return_dict):
+        assert len(images) == len(masks) and return_dict
         return {"loss": 0.5, "iou": 0.25, "dice_coefficient": 0.4}
 
 
