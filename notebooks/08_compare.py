@@ -181,10 +181,10 @@ figures.patient_dice(patients, summaries)
 
 # %%
 def coverage(n, samples=2000, draws=2000):
-    """Share of normal samples of size n whose 95 % bootstrap interval holds the mean."""
+    """Share of normal samples of size n whose 95 % interval holds the mean."""
     rng = np.random.default_rng(seed)
     values = rng.standard_normal((samples, n))
-    weights = rng.multinomial(n, np.full(n, 1 / n), size=draws) / n  # a row: one resample
+    weights = rng.multinomial(n, np.full(n, 1 / n), size=draws) / n  # a row: a resample
     low, high = np.percentile(values @ weights.T, [2.5, 97.5], axis=1)
     return float(np.mean((low <= 0) & (high >= 0)))
 
@@ -215,11 +215,12 @@ if known.table["synthetic"].all():
     draw = f"phantom:{known.table['patient'].nunique()}:{1000 + seed}"
     cohort = prepare(find_cohort(draw), known.preprocessing)
     if cohort.fingerprint == known.fingerprint:
-        raise ValueError(f"data is {draw} itself, so its patients are not fresh: choose another seed")
+        raise ValueError(f"data is {draw} itself, none of it fresh: choose another seed")
     everyone = pd.Series("test", index=cohort.table.index)
     for name, run in runs.items():
         on_fresh = replace(run, prepared=cohort, split=everyone)
-        fresh_patients[name] = evaluation.score_patients(evaluation.evaluate(on_fresh, "test"))
+        on_slices = evaluation.evaluate(on_fresh, "test")
+        fresh_patients[name] = evaluation.score_patients(on_slices)
         fresh_summaries[name] = evaluation.summarise(fresh_patients[name], seed=seed)
 
 # %% tags=["hide-input"]
@@ -268,16 +269,17 @@ else:
 
 
 def tumour_stands_out(patient):
-    """Share of pairs, a tumour pixel and a pixel around it, in which the tumour is brighter on FLAIR; the mean over slices."""
+    """How often a tumour pixel is brighter on FLAIR than one around it: mean over slices."""
     images, masks = read_patient(scored_table, patient)
     shares = [
         separability(image[..., FLAIR], mask, ring_of_brain(image, mask))
         for image, mask in zip(images, masks, strict=True) if mask.any()
     ]  # fmt: skip
-    return pd.Series(shares, dtype=float).mean()  # of the slices where brain is left for a ring
+    return pd.Series(shares, dtype=float).mean()  # of slices with brain left for a ring
 
 
-stands_out = pd.Series({patient: tumour_stands_out(patient) for patient in scored["unet"].index}).dropna()
+stands_out = {patient: tumour_stands_out(patient) for patient in scored["unet"].index}
+stands_out = pd.Series(stands_out).dropna()
 
 # %% mystnb={"figure": {"name": "fig-compare-faint", "caption": "Per-volume Dice against how far the tumour stands out from the brain around it on FLAIR: 0.5 is not at all, 1 is every pixel brighter. Each dot is a patient, of the fresh ones where there are such, otherwise of the test side."}, "image": {"alt": "A cloud of dots in three colours, one colour a network: upwards the Dice, to the right how often the tumour is brighter than its surroundings."}} tags=["hide-input"]
 figures.dice_against(stands_out, scored, "how often the tumour is brighter")
