@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from pathlib import Path
 from unittest import mock
 
 ROOT = Path(__file__).resolve().parent.parent
-REPEATS = 3
+REPEATS = 5
 
 TRAIN = """
 import contextlib, json, os, sys, time
@@ -62,7 +63,11 @@ def unet_speed() -> dict:
 
 
 def cohort_steps(data: str) -> dict:
-    """Seconds to read every file of a cohort, and to prepare it: each the fastest of `REPEATS`, taken in turns."""
+    """Seconds to read every file of a cohort, and to prepare it: medians of `REPEATS` turns.
+
+    A machine's speed drifts, so a ratio is taken within each turn, of steps that ran one after the other. The median of
+    the turns is reported, and the lowest and the highest beside it.
+    """
     from brainseg.cohort import find_cohort, index_cohort
     from brainseg.prepare import Preprocessing, prepare
 
@@ -92,9 +97,13 @@ def cohort_steps(data: str) -> dict:
     }
     read()  # warms the file cache, so that all steps meet the same one
     turns = [{name: step() for name, step in steps.items()} for _ in range(REPEATS)]
-    seconds = {name: min(turn[name] for turn in turns) for name in steps}
-    ratio = {name: value / seconds["reading the images"] for name, value in seconds.items() if name.startswith("prepare")}
-    return {"slices": len(files) // 2, "seconds": seconds, "ratio to reading the images": ratio}
+    seconds = {name: statistics.median(turn[name] for turn in turns) for name in steps}
+    ratios = {}
+    for name in steps:
+        if name.startswith("prepare"):
+            ratio = [turn[name] / turn["reading the images"] for turn in turns]
+            ratios[name] = {"median": statistics.median(ratio), "lowest": min(ratio), "highest": max(ratio)}
+    return {"slices": len(files) // 2, "seconds": seconds, "ratio to reading the images": ratios}
 
 
 def phantom() -> float:
@@ -115,7 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--real", help="a folder in Kaggle's layout")
     arguments = parser.parse_args()
-    from brainseg.runs import processor
+    from brainseg.provenance import processor
 
     result = {
         "machine": {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()},
