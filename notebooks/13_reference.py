@@ -203,7 +203,7 @@ if len(differences):
     differences["p corrected"] = metrics.holm(differences["p corrected"])
     differences["clear"] &= differences["p corrected"] < metrics.LARGEST_P
     shown = differences.replace({"clear": {True: "yes", False: "no"}})
-    display(shown.style.format({"mean": "{:+.3f}", "low": "{:+.3f}", "high": "{:+.3f}", "p corrected": metrics.p_text}))
+    display(shown.style.format({"mean": "{:+z.3f}", "low": "{:+z.3f}", "high": "{:+z.3f}", "p corrected": metrics.p_text}))
 
 # %% [markdown]
 # ## Two harder questions
@@ -250,12 +250,12 @@ else:
 
 
     def written(row):
-        return f"{row['mean']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
+        return f"{row['mean']:+z.3f} ({row['low']:+z.3f} to {row['high']:+z.3f})"
 
 
     def of_median(row):
         apart = row["median"] < row["low"] or row["median"] > row["high"]
-        return f" The median, {row['median']:+.3f}, lies outside this interval: a few patients pull the mean." if apart else ""
+        return f" The median, {row['median']:+z.3f}, lies outside this interval: a few patients pull the mean." if apart else ""
 
 
     parts = dict(list(tested.groupby("variant", sort=False)))
@@ -271,11 +271,11 @@ else:
         compared.loc[pooled] = pd.Series({**row, "trained on": trained[left_out].mean(), "p corrected": np.nan})
 
     shown = compared.rename(index=labels).drop(columns=["low", "high"])
-    interval = [f"{low:+.3f} to {high:+.3f}" for low, high in zip(compared["low"], compared["high"], strict=True)]
+    interval = [f"{low:+z.3f} to {high:+z.3f}" for low, high in zip(compared["low"], compared["high"], strict=True)]
     shown.insert(shown.columns.get_loc("mean") + 1, "95 % interval", [text.replace(" ", "\u00a0") for text in interval])
     shown = shown.rename(index=lambda label: label.replace(" ", "\u00a0"), columns={"mean": "mean difference", "median": "median difference"})
     display(
-        shown.style.format("{:+.3f}", subset=["mean difference", "median difference"]).format("{:.3f}", subset=["Dice", "kept"])
+        shown.style.format("{:+z.3f}", subset=["mean difference", "median difference"]).format("{:.3f}", subset=["Dice", "kept"])
         .format("{:.0f}", subset=["patients", "trained on", "lower on"]).format(metrics.p_text, subset="p corrected")
     )
 
