@@ -24,6 +24,9 @@ NEAR_BLACK_LEVEL = 40
 """A frame is nearly black when 99 % of its pixels are darker than this on FLAIR (of 255)."""
 
 BAND_PX = 12
+SMOOTHED_PX = 1.5
+"""Standard deviation of the smoothing before a tumour is asked whether it can be seen: an eye averages over the noise."""
+
 BORDER_PX = (-6, -3, -1, 1, 3, 6)
 RESULT = Path(__file__).resolve().parent.parent / "results" / "phantom_calibration.csv"
 
@@ -51,6 +54,8 @@ def measure_patient(images: np.ndarray, masks: np.ndarray) -> tuple[pd.DataFrame
         "height_px": slices["height_px"].quantile(0.9),
         "width_px": slices["width_px"].quantile(0.9),
         "threshold_dice": _best_threshold_dice(images[..., FLAIR][near], masks[near]),
+        # A reader drew this tumour, so in its usual slice something of it must have been visible.
+        "brightest_tenth": slices["brightest_tenth"].median() if "brightest_tenth" in slices else np.nan,
         "missing_pre": bool((images[..., PRE] == images[..., FLAIR]).all()),
         "missing_post": bool((images[..., POST] == images[..., FLAIR]).all()),
     }
@@ -77,6 +82,7 @@ def _measure_slice(image: np.ndarray, mask: np.ndarray) -> dict:
     if not ring.any():
         return row
     lesion_level, ring_level = (float(np.median(flair[region])) for region in (mask, ring))
+    smooth = cv2.GaussianBlur(flair.astype(np.float32), (0, 0), SMOOTHED_PX)
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     length = sum(cv2.arcLength(contour, True) for contour in contours)
     row |= {
@@ -85,6 +91,7 @@ def _measure_slice(image: np.ndarray, mask: np.ndarray) -> dict:
         "pre_ratio": float(np.median(image[..., PRE][mask])) / max(float(np.median(image[..., PRE][ring])), 1),
         "cnr": contrast_to_noise(flair, mask, ring),
         "separability": separability(flair, mask, ring),
+        "brightest_tenth": float(np.quantile(smooth[mask], 0.9) - smooth[ring].mean()) / max(float(smooth[ring].std()), 0.1),
         "texture": float(flair[mask].std()) / max(lesion_level, 1),
         "ring_texture": float(flair[ring].std()) / max(ring_level, 1),
         "raggedness": length**2 / (4 * np.pi * mask.sum()),
@@ -147,6 +154,7 @@ def measure_cohort(root: Path) -> pd.Series:
     for px in BORDER_PX:
         result[f"FLAIR {px:+d} px from the mask's border (lesion 1, ring 0)"] = slices[f"border_{px}"].median()
     quantiles("best Dice of a FLAIR threshold near the tumour", patients["threshold_dice"])
+    quantiles("brightest tenth of the lesion on FLAIR above its ring, SD of the ring", patients["brightest_tenth"], (0, 10, 50))
     return pd.Series(result)
 
 

@@ -16,8 +16,9 @@ import pandas as pd
 
 from brainseg import evaluation
 from brainseg.cohort import find_cohort
-from brainseg.kept import kept_runs, load_kept, prepare_for
+from brainseg.kept import kept_runs
 from brainseg.paths import write_atomically
+from brainseg.runs import load_kept, prepare_for
 from brainseg.weights import weights_digest
 
 ROOT = Path(__file__).resolve().parent.parent

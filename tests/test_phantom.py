@@ -182,6 +182,12 @@ def test_a_folder_that_is_no_cohort_is_refused(tmp_path):
         make_phantom(tmp_path / "mine", patients=1)
 
 
+@pytest.mark.parametrize("other", [{"patients": 3}, {"seed": 1}])
+def test_another_cohort_in_the_folder_is_refused(phantom, other):
+    with pytest.raises(FileExistsError, match="other patients"):
+        make_phantom(phantom, **{"patients": 4, "seed": 0, **other})
+
+
 @pytest.mark.parametrize("arguments", [{"patients": 0}, {"seed": -1}])
 def test_bad_arguments_are_refused(tmp_path, arguments):
     with pytest.raises(ValueError, match=next(iter(arguments))):
@@ -213,3 +219,9 @@ def test_calibration_measures_a_lesion_of_known_contrast():
     assert 0.9 < first["raggedness"] < 1.3 and first["parts"] == 1
     assert not first["near_black"] and first["height_px"] == pytest.approx(179, abs=2)
     assert patient["tumour_share"] == 0.5 and patient["missing_post"] is False
+
+    # White noise of SD s, smoothed by a Gaussian of width w, has the SD s / (2 w sqrt(pi)); a tenth lies above 1.28 SDs.
+    image[0, ..., FLAIR] = np.clip(image[0, ..., FLAIR] + np.random.default_rng(0).normal(0, 8, (256, 256)), 0, 255)
+    spread = 8 / (2 * calibrate.SMOOTHED_PX * np.sqrt(np.pi))
+    _, patient = calibrate.measure_patient(image, np.stack([lesion, np.zeros_like(lesion)]))
+    assert patient["brightest_tenth"] == pytest.approx(30 / spread + 1.28, rel=0.1)

@@ -46,14 +46,17 @@ def make_phantom(root: str | Path, patients: int = 24, seed: int = 0, workers: i
     ValueError
         `patients` below 1 or `seed` below 0.
     FileExistsError
-        `root` exists, but holds no data.csv: something else lies there.
+        `root` exists, but does not hold this cohort: something else lies there.
     """
     if patients < 1:
         raise ValueError(f"patients is {patients}: a phantom cohort has at least 1")
     if seed < 0:
         raise ValueError(f"seed is {seed}: give 0 or more")
     root = Path(root)
+    plans, clinical = plan_cohort(patients, seed)
     if (root / "data.csv").is_file():
+        if {path.name for path in root.iterdir() if path.is_dir()} != {plan.name for plan in plans}:
+            raise FileExistsError(f"{root} holds other patients than these {patients} of seed {seed}: remove it or choose another folder")
         return root
     if root.exists():
         raise FileExistsError(f"{root} exists, but is no cohort (it has no data.csv): remove it or choose another folder")
@@ -62,7 +65,6 @@ def make_phantom(root: str | Path, patients: int = 24, seed: int = 0, workers: i
     from joblib import Parallel, delayed, parallel_config
     from tqdm import tqdm
 
-    plans, clinical = plan_cohort(patients, seed)
     head = load_head()
     if workers is None:
         workers = min(os.cpu_count() or 1, (patients + 1) // 2)

@@ -39,7 +39,7 @@ INSTITUTIONS = (
     Institution("XC", (24, 32), (0.90, 1.03), (100, 170), (0.010, 0.030), 0.65, 0.20),
     Institution("XD", (20, 26), (0.92, 1.00), (26, 46), (0.010, 0.025), 0.70, 0.10),
 )
-# A cycle of twelve patients: half of the cohort comes from XB and XC, one patient in twelve from XD.
+# A cycle of twelve patients: two thirds of the cohort come from XB and XC, one patient in twelve from XD.
 _INSTITUTION_CYCLE = "XA XB XD XC XB XA XB XC XB XA XC XB".split()
 # Which sequence is a copy of FLAIR: 3 patients in 24, so that even four patients hold one.
 _MISSING_CYCLE = {3: "post", 11: "pre", 18: "post"}
