@@ -87,7 +87,7 @@ def experiment(arguments: argparse.Namespace) -> None:
 def reference(arguments: argparse.Namespace) -> None:
     """Train runs of the reference edition, keep them in results/reference/ and score them on their test side.
 
-    A run that is kept already is left alone. An interrupted call goes on where it was.
+    A run that is kept with its weights is left alone. An interrupted call goes on where it was.
     """
     from brainseg.study import study_root
     from brainseg.study.reference import train_reference
@@ -240,7 +240,7 @@ def _commands() -> argparse.ArgumentParser:
         of_study.add_argument("--data", help=DATA_HELP + "; by default as the profile says")
         of_study.add_argument(
             "--profile",
-            help="a file of notebooks/profiles: smoke, quick or reference; by default quick, and reference on TCGA-LGG",
+            help="a file of notebooks/profiles: smoke, lesson, quick, full or reference; by default quick, and reference on TCGA-LGG",
         )
         of_study.add_argument(
             "-p", dest="parameters", metavar="NAME=VALUE", action="append", default=[],
@@ -257,7 +257,8 @@ def _commands() -> argparse.ArgumentParser:
 
     of_reference = add(reference, "train and score the networks that the project keeps")
     of_reference.add_argument("--data", default="kaggle", help=DATA_HELP)
-    of_reference.add_argument("--models", nargs="+", default=["unet", "resunet", "fcn32"], help="which networks")
+    networks = ["unet", "resunet", "fcn32"]
+    of_reference.add_argument("--models", nargs="+", choices=networks, default=networks, help="which networks")
     of_reference.add_argument("--folds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="which test folds")
     of_reference.add_argument(
         "--protocol", choices=("honest", "article"), default="honest", help="split by patient, or the article's reading"
@@ -268,7 +269,7 @@ def _commands() -> argparse.ArgumentParser:
     of_predict = add(predict, "segment a folder of slices with a trained run")
     of_predict.add_argument("slices", type=Path, help="a folder with 256x256x3 TIFF slices in it or below")
     of_predict.add_argument("out", type=Path, help="the folder for masks and overlays")
-    of_predict.add_argument("--run", type=Path, required=True, help="a folder of _build/runs, such as unet-0123456789ab")
+    of_predict.add_argument("--run", type=Path, required=True, help="a folder of a run: results/reference/unet-by-patient-fold0, or one of _build/runs")
     of_predict.add_argument("--threshold", type=float, default=0.5, help="probability from which a pixel is tumour")
 
     add(pair, "write the .ipynb files from their sources")

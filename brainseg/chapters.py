@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from brainseg.cohort import find_cohort
-from brainseg.kept import find_kept, load_kept
 from brainseg.prepare import Preprocessing, prepare
 from brainseg.recipe import Recipe
-from brainseg.runs import Run, train_or_load
+from brainseg.runs import Run, find_kept, load_kept, train_or_load
 from brainseg.splits import make_split
 
 

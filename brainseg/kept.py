@@ -1,27 +1,22 @@
 """Kept runs: trained networks that lie in the project, under ``results/reference/``, so that nobody has to train them.
 
 A kept run is a folder as :mod:`brainseg.runs` makes it, with its weights in half precision and with
-``split.csv``: which patients, or which slices, it was trained, validated and tested on.
+``split.csv``: which patients, or which slices, it was trained, validated and tested on. Here is what their files say
+without Keras, which takes seconds to load; :mod:`brainseg.runs` loads the networks themselves.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from brainseg.evaluation import summarise
-from brainseg.models import MODELS
-from brainseg.paths import folder_atomically, project_root
-from brainseg.prepare import Prepared, Preprocessing, prepare
-from brainseg.recipe import Recipe
-from brainseg.runs import Run, load_run
-from brainseg.tables import read_table, results_folder
-from brainseg.weights import save_weights, weights_digest
+from brainseg.paths import build_folder, project_root
+from brainseg.summaries import summarise
+from brainseg.tables import has_tables, read_record, read_table, results_folder
+from brainseg.weights import weights_digest
 
 STUDY = "reference"
 NEW = "new"
@@ -35,15 +30,36 @@ def kept_runs() -> list[Path]:
     return sorted(path.parent for path in results_folder(STUDY).glob("*/best.npz"))
 
 
-def find_kept(recipe: Recipe, prepared: Prepared, split_by: str, fold: int) -> Path | None:
-    """The kept run of this recipe, preprocessing and fold, where the cohort has patients for each part of its split."""
-    wanted = json.dumps([asdict(recipe), asdict(prepared.preprocessing), split_by, fold], sort_keys=True)
-    for folder in kept_runs():
-        record = json.loads((folder / "run.json").read_text())
-        is_same = [record["recipe"], record["preprocessing"], record["split_by"], record["fold"]]
-        if json.dumps(is_same, sort_keys=True) == wanted:
-            return folder if {"train", "validation", "test"} <= set(kept_split(folder, prepared.table)) else None
-    return None
+def runs_on_record() -> list[Path]:
+    """The folders of all runs of the reference edition, those whose weights are not kept among them."""
+    if project_root() is None:
+        return []
+    return sorted(path.parent for path in results_folder(STUDY).glob("*/run.json"))
+
+
+def read_run(folder: str | Path) -> dict:
+    """The record of a finished run whose weights are there.
+
+    Raises
+    ------
+    ValueError
+        Where the folder holds no finished run, with the list of those that the project keeps and those in the build
+        folder; where the record is damaged; where the run is kept without its weights.
+    """
+    folder = Path(folder)
+    if not (folder / "run.json").is_file():
+        known = [*kept_runs(), *sorted(path.parent for path in (build_folder() / "runs").glob("*/run.json"))]
+        listed = "\n  ".join(map(str, known)) or "none yet"
+        raise ValueError(f"{folder} holds no finished run. There are:\n  {listed}")
+    try:
+        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"The record {folder / 'run.json'} is damaged ({error}). Remove the folder {folder} and train the run again."
+        ) from error
+    if "split_by" in record and not (folder / "best.npz").is_file():
+        raise ValueError(f"{folder} is kept without its weights. Take another run, or train it again: book/reproduce.md says how.")
+    return record
 
 
 def kept_split(folder: Path, table: pd.DataFrame) -> pd.Series:
@@ -58,41 +74,6 @@ def kept_split(folder: Path, table: pd.DataFrame) -> pd.Series:
     keys = [name for name in ("patient", "slice") if name in known]
     parts = table[keys].merge(known, on=keys, how="left")["part"].fillna(NEW)
     return pd.Series(parts.to_numpy(), index=table.index, name="split")
-
-
-def prepare_for(folder: Path, root: str | Path) -> Prepared:
-    """The slices of the cohort in `root`, prepared as those that a kept run was trained on."""
-    record = json.loads((folder / "run.json").read_text())
-    return prepare(root, Preprocessing(**record["preprocessing"]))
-
-
-def load_kept(folder: Path, prepared: Prepared) -> Run:
-    """A kept run, with its own split of the prepared cohort."""
-    return load_run(folder, prepared, kept_split(folder, prepared.table))
-
-
-def keep(run: Run, split_by: str, fold: int, weights: bool = True) -> Path:
-    """Copy a run to the kept ones: weights in half precision, record, history and split.
-
-    Without weights it is a document of a training: nothing finds or loads it.
-
-    Returns
-    -------
-    Path
-        ``results/reference/MODEL-by-SPLIT-foldN``. A run of this name is replaced.
-    """
-    folder = results_folder(STUDY) / f"{run.recipe.model}-by-{split_by}-fold{fold}"
-    shutil.rmtree(folder, ignore_errors=True)
-    keys = ["patient"] if split_by == "patient" else ["patient", "slice"]
-    split = run.prepared.table[keys].assign(part=run.split.to_numpy()).drop_duplicates()
-    with folder_atomically(folder) as part:
-        if weights:
-            save_weights(run.model, part / "best.npz", dtype="float16")
-        run.history.to_csv(part / "history.csv", index=False, float_format="%.6g")
-        split.to_csv(part / "split.csv", index=False)
-        record = {**run.record, "split_by": split_by, "fold": fold}
-        (part / "run.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    return folder
 
 
 def kept_by_patient(model: str) -> list[Path]:
@@ -112,6 +93,25 @@ def kept_patients() -> set[str]:
     return {patient for folder in kept_runs() for patient in pd.read_csv(folder / "split.csv")["patient"]}
 
 
+def kept_for(study: str, table: pd.DataFrame) -> bool:
+    """Whether a study's kept tables may speak for a cohort.
+
+    They do where it is the cohort that they were made of, or where the kept networks know some of its patients, as for the
+    profile: a part of the data set, or all of it. Anybody else's patients get results of their own.
+
+    Parameters
+    ----------
+    study : str
+    table : DataFrame
+        From :func:`brainseg.cohort.index_cohort`.
+    """
+    if not has_tables(study):
+        return False
+    if read_record(study)["cohort"]["fingerprint"] == table.attrs["fingerprint"]:
+        return True
+    return bool(table["patient"].isin(kept_patients()).any())
+
+
 class Line(NamedTuple):
     """One line of the headline: a network, the patients that it is scored on here, and their summary."""
 
@@ -127,8 +127,8 @@ def headline(seed: int = 0) -> list[Line]:
     -------
     list of Line
         First the networks that were tested on more patients than all of them share, each on all of its own; then
-        every network on the shared ones, the highest mean first. The summaries are those of
-        `brainseg.evaluation.summarise`.
+        every network on the shared ones; the highest mean first in both. The summaries are those of
+        `brainseg.summaries.summarise`.
 
     Raises
     ------
@@ -137,13 +137,12 @@ def headline(seed: int = 0) -> list[Line]:
     """
     patients = read_table(STUDY, "patients")
     patients = patients[(patients["protocol"] == "honest") & (patients["part"] == "test")]
-    by_model = {name: patients[patients["model"] == name].set_index("patient") for name in MODELS}
-    by_model = {name: table for name, table in by_model.items() if len(table)}
+    by_model = {name: table.set_index("patient") for name, table in patients.groupby("model")}
     shared = set.intersection(*(set(table.index) for table in by_model.values()))
 
-    def line(name: str, table: pd.DataFrame) -> Line:
-        return Line(name, table, summarise(table, seed=seed))
+    def lines(tables: dict[str, pd.DataFrame]) -> list[Line]:
+        of = [Line(name, table, summarise(table, seed=seed)) for name, table in tables.items() if len(table)]
+        return sorted(of, key=lambda one: -one.summary["mean"])
 
-    whole = [line(name, table) for name, table in by_model.items() if len(table) > len(shared)]
-    same = [line(name, table[table.index.isin(shared)]) for name, table in by_model.items()] if shared else []
-    return whole + sorted(same, key=lambda one: -one.summary["mean"])
+    whole = {name: table for name, table in by_model.items() if len(table) > len(shared)}
+    return lines(whole) + lines({name: table[table.index.isin(shared)] for name, table in by_model.items()})

@@ -1,4 +1,4 @@
-"""The three networks of the study: FCN-32, U-Net and ResUNet. Architecture only, in the public API of Keras 3.
+"""The three networks of the study: FCN-32, U-Net and ResUNet. Architecture only, in the public API of Keras 3, with one exception: see `Normalisation`.
 
 Every network maps ``(batch, size, size, channels)`` float values in [0, 1] to ``(batch, size, size, 1)``
 float32 probabilities. Nothing here compiles, trains or knows about files, so the same definitions

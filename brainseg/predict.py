@@ -13,10 +13,9 @@ from tqdm import tqdm
 from brainseg.cohort import FLAIR, CohortError, read_image
 from brainseg.cohort.find import PATIENT
 from brainseg.crop import restore
-from brainseg.evaluation import drop_small_pieces, predict_both_ways
+from brainseg.kept import read_run
 from brainseg.paths import write_atomically
 from brainseg.preprocessing import boxes_and_images, crop_and_resize_all
-from brainseg.runs import load_network
 
 OUTLINE_BGR = (0, 159, 230)  # the orange of predictions in all figures, as OpenCV orders colours
 
@@ -60,7 +59,12 @@ def predict_folder(slices: str | Path, out: str | Path, run_folder: str | Path, 
     slices, out = Path(slices), Path(out)
     if not 0 < threshold < 1:
         raise ValueError(f"threshold must lie between 0 and 1, not {threshold}")
+    read_run(run_folder)
     images = _read_all(slices)
+    # Only now, because both bring Keras: wrong input is refused at once, and without a word of TensorFlow's.
+    from brainseg.evaluation import drop_small_pieces, predict_both_ways
+    from brainseg.runs import load_network
+
     model, preprocessing, record = load_network(run_folder)
     seen = {_case(patient) for part in record["patients"].values() for patient in part}
     size = preprocessing.image_size

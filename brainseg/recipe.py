@@ -67,12 +67,12 @@ class Recipe:
             raise ValueError(f"unknown model {self.model!r}: choose one of {', '.join(models.MODELS)}")
         if self.loss not in LOSSES:
             raise ValueError(f"unknown loss {self.loss!r}: choose one of {', '.join(LOSSES)}")
-        for name, least in (("epochs", 1), ("batch_size", 1), ("slices_per_epoch", 0), ("neighbours", 0)):
+        for name, least in (("epochs", 1), ("batch_size", 1), ("slices_per_epoch", 0), ("neighbours", 0), ("seed", 0)):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
+            if type(value) is not int or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, not {value}")
-        if self.learning_rate <= 0:
-            raise ValueError(f"learning_rate must be above 0, not {self.learning_rate}")
+        if not 0 < self.learning_rate < float("inf"):
+            raise ValueError(f"learning_rate must be a number above 0, not {self.learning_rate}")
         for name in ("tumour_share", "drop_sequence"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,12 +19,14 @@ import numpy as np
 import pandas as pd
 
 from brainseg import losses, models
-from brainseg.paths import build_folder, write_atomically
-from brainseg.prepare import Prepared, Preprocessing
+from brainseg.kept import STUDY, kept_runs, kept_split, read_run
+from brainseg.paths import build_folder, folder_atomically, write_atomically
+from brainseg.prepare import Prepared, Preprocessing, prepare
 from brainseg.provenance import code_digest, commit, processor
 from brainseg.recipe import LOSSES, Recipe
+from brainseg.tables import results_folder
 from brainseg.training import clear_states, train
-from brainseg.weights import load_weights
+from brainseg.weights import load_weights, save_weights
 
 
 # The modules whose code changes weights. That of the preprocessing is part of the arrays' fingerprint.
@@ -124,20 +127,61 @@ def load_network(folder: str | Path) -> tuple[keras.Model, Preprocessing, dict]:
     Raises
     ------
     ValueError
-        Where the folder holds no finished run; the message lists those in the build folder.
+        As :func:`brainseg.kept.read_run`, and where the weights are damaged.
     """
     folder = Path(folder)
-    if not (folder / "run.json").is_file():
-        known = sorted(path.parent.name for path in (build_folder() / "runs").glob("*/run.json"))
-        raise ValueError(
-            f"{folder} holds no finished run. In {build_folder() / 'runs'} there are: {', '.join(known) or 'none yet'}"
-        )
-    record = json.loads((folder / "run.json").read_text())
+    record = read_run(folder)
     preprocessing = Preprocessing(**record["preprocessing"])
     configure_backend()
     model = _build(Recipe(**record["recipe"]), preprocessing)
     load_weights(model, folder / "best.npz")
     return model, preprocessing, record
+
+
+def find_kept(recipe: Recipe, prepared: Prepared, split_by: str, fold: int) -> Path | None:
+    """The kept run of this recipe, preprocessing and fold, where the cohort has patients for each part of its split."""
+    wanted = json.dumps([asdict(recipe), asdict(prepared.preprocessing), split_by, fold], sort_keys=True)
+    for folder in kept_runs():
+        record = json.loads((folder / "run.json").read_text())
+        is_same = [record["recipe"], record["preprocessing"], record["split_by"], record["fold"]]
+        if json.dumps(is_same, sort_keys=True) == wanted:
+            return folder if {"train", "validation", "test"} <= set(kept_split(folder, prepared.table)) else None
+    return None
+
+
+def prepare_for(folder: Path, root: str | Path) -> Prepared:
+    """The slices of the cohort in `root`, prepared as those that a kept run was trained on."""
+    record = json.loads((folder / "run.json").read_text())
+    return prepare(root, Preprocessing(**record["preprocessing"]))
+
+
+def load_kept(folder: Path, prepared: Prepared) -> Run:
+    """A kept run, with its own split of the prepared cohort."""
+    return load_run(folder, prepared, kept_split(folder, prepared.table))
+
+
+def keep(run: Run, split_by: str, fold: int, weights: bool = True) -> Path:
+    """Copy a run to the kept ones: weights in half precision, record, history and split.
+
+    Without weights it is a document of a training: its scores count, but no chapter finds or loads it.
+
+    Returns
+    -------
+    Path
+        ``results/reference/MODEL-by-SPLIT-foldN``. A run of this name is replaced.
+    """
+    folder = results_folder(STUDY) / f"{run.recipe.model}-by-{split_by}-fold{fold}"
+    shutil.rmtree(folder, ignore_errors=True)
+    keys = ["patient"] if split_by == "patient" else ["patient", "slice"]
+    split = run.prepared.table[keys].assign(part=run.split.to_numpy()).drop_duplicates()
+    with folder_atomically(folder) as part:
+        if weights:
+            save_weights(run.model, part / "best.npz", dtype="float16")
+        run.history.to_csv(part / "history.csv", index=False, float_format="%.6g")
+        split.to_csv(part / "split.csv", index=False)
+        record = {**run.record, "split_by": split_by, "fold": fold}
+        (part / "run.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return folder
 
 
 def _build(recipe: Recipe, preprocessing: Preprocessing) -> keras.Model:

@@ -18,6 +18,7 @@ import pandas as pd
 
 from brainseg import association
 from brainseg.cohort import FRAME, index_cohort, read_mask, read_patient_table
+from brainseg.kept import kept_by_patient, kept_networks
 from brainseg.shape import FEATURES, features_table
 from brainseg.tables import origin
 
@@ -110,9 +111,8 @@ def study_sources(root: Path, model: str = "unet") -> dict[str, Source]:
     the same recipe, on the same arrays, with slices dealt to the same number of folds at random: each has seen other slices of the
     patient. They are trained here, unless they have been before.
     """
-    from brainseg.kept import kept_by_patient, load_kept, prepare_for
     from brainseg.recipe import Recipe
-    from brainseg.runs import train_or_load
+    from brainseg.runs import load_kept, prepare_for, train_or_load
     from brainseg.splits import make_split
 
     runs = {HONEST: [], LEAKY: []}
@@ -151,8 +151,6 @@ def compute(
     """
     start = time.perf_counter()
     table = index_cohort(root)
-    from brainseg.kept import kept_networks  # brings Keras
-
     networks = kept_networks(model) if sources is None else {}
     sources = study_sources(root, model) if sources is None else dict(sources)
     features = features_table({MANUAL: manual(table)} | sources)

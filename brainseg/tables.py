@@ -39,27 +39,6 @@ def has_tables(study: str) -> bool:
     return project_root() is not None and (results_folder(study) / "record.json").is_file()
 
 
-def kept_for(study: str, table: pd.DataFrame) -> bool:
-    """Whether a study's kept tables may speak for a cohort.
-
-    They do where it is the cohort that they were made of, or where the kept networks know some of its patients, as for the
-    profile: a part of the data set, or all of it. Anybody else's patients get results of their own.
-
-    Parameters
-    ----------
-    study : str
-    table : DataFrame
-        From :func:`brainseg.cohort.index_cohort`.
-    """
-    if not has_tables(study):
-        return False
-    if read_record(study)["cohort"]["fingerprint"] == table.attrs["fingerprint"]:
-        return True
-    from brainseg.kept import kept_patients  # brings Keras
-
-    return bool(table["patient"].isin(kept_patients()).any())
-
-
 def of_which_cohort(record: dict, table: pd.DataFrame) -> str:
     """A sentence for a page that reads kept tables of other slices than it was given; empty where they are the same."""
     cohort = record["cohort"]

@@ -17,10 +17,10 @@ import pandas as pd
 from brainseg import evaluation
 from brainseg.claims import score_test_patients
 from brainseg.cohort import index_cohort
-from brainseg.kept import kept_by_patient, kept_networks, kept_split, prepare_for
+from brainseg.kept import kept_by_patient, kept_networks, kept_split
 from brainseg.prepare import Preprocessing, prepare
 from brainseg.recipe import Recipe
-from brainseg.runs import Run, train_or_load
+from brainseg.runs import Run, prepare_for, train_or_load
 from brainseg.splits import split_by_institution
 from brainseg.tables import origin
 from brainseg.weights import weights_digest

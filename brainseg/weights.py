@@ -6,11 +6,14 @@ import hashlib
 import zipfile
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from brainseg.paths import write_atomically
+
+if TYPE_CHECKING:
+    import keras  # slow to load, and for the signatures alone
 
 
 def save_weights(model: keras.Model, path: Path, dtype: str = "float32") -> None:

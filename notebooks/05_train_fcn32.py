@@ -296,7 +296,7 @@ display(
         f"(validation patients: {len(run.record['patients']['validation'])}). "
         "It is taken on the slices as the network sees them, and no piece of a prediction is dropped. "
         "The epoch was chosen by this very number, so it is too good to be reported. "
-        "[Chapter 8](08_compare) scores patients that no epoch was chosen by, in the original frame."
+        "[Chapter 8](08_compare.html) scores patients that no epoch was chosen by, in the original frame."
     )
 )
 

@@ -66,6 +66,7 @@ from brainseg.figures import results as figures
 from brainseg.figures import style
 from brainseg.prepare import prepare
 from brainseg.ring import ring_of_brain
+from brainseg.summaries import summarise
 
 style.use_theme()
 NAMES = style.MODEL_NAMES
@@ -157,9 +158,7 @@ slices = {
     for name, marked in predicted.items()
 }
 patients = {name: evaluation.score_patients(table) for name, table in slices.items()}
-summaries = {
-    name: evaluation.summarise(table, seed=seed) for name, table in patients.items()
-}
+summaries = {name: summarise(table, seed=seed) for name, table in patients.items()}
 
 honest = pd.DataFrame(summaries).T.rename(index=NAMES)
 honest["patients"] = honest["patients"].astype(int)
@@ -221,7 +220,7 @@ if known.table["synthetic"].all():
         on_fresh = replace(run, prepared=cohort, split=everyone)
         on_slices = evaluation.evaluate(on_fresh, "test")
         fresh_patients[name] = evaluation.score_patients(on_slices)
-        fresh_summaries[name] = evaluation.summarise(fresh_patients[name], seed=seed)
+        fresh_summaries[name] = summarise(fresh_patients[name], seed=seed)
 
 # %% tags=["hide-input"]
 if fresh_summaries:
@@ -295,6 +294,7 @@ if len(stands_out) >= metrics.FEWEST_PATIENTS:
             f"The {faint.sum()} patients with the faintest tumours against the {(~faint).sum()} others, mean Dice: {means}. "
             f"Over all {len(faint)} patients, the rank correlation between U-Net's Dice and how far the tumour stands out is {rank:+.2f}. "
             "Faint tumours may differ in other ways too, and with few patients all of this is luck in part: a candidate, and no proof."
+            + (" How the faintest simulated tumours compare with the faintest real ones is in [chapter 1](01_explore.html)." if fresh_patients else "")
         )
     )
 else:

@@ -60,6 +60,7 @@ from brainseg.cohort import POST, PRE, read_image
 from brainseg.figures import results as figures
 from brainseg.figures import style, viewer
 from brainseg.figures import training as panels
+from brainseg.summaries import summarise_by_size, summarise_empty
 
 style.use_theme()
 NAMES = style.MODEL_NAMES
@@ -133,7 +134,7 @@ else:
 # ## What an empty prediction would score
 #
 # A number needs something to be compared with.
-# {numref}`fig-split-inflation` adds a network that never finds anything, on the same slices, by two common rules.
+# {numref}`fig-split-inflation` adds a network that never finds anything, on the same slices, by five rules. Two of them need a word.
 # *Slice by slice, empty counts as 1* gives a slice without tumour and without prediction the full score.
 # *Pixel accuracy* is the share of pixels with the right label.
 
@@ -262,7 +263,7 @@ figures.dice_against_size(slices)
 # %% tags=["hide-input"]
 sizes = pd.concat(
     {
-        NAMES[name]: evaluation.summarise_by_size(part)
+        NAMES[name]: summarise_by_size(part)
         for name, part in slices.groupby("model", sort=False)
     }
 ).rename(columns=HEADINGS)
@@ -284,7 +285,7 @@ figures.false_alarms(slices)
 # %% tags=["hide-input"]
 empty = pd.DataFrame(
     {
-        NAMES[name]: evaluation.summarise_empty(part)
+        NAMES[name]: summarise_empty(part)
         for name, part in slices.groupby("model", sort=False)
     }
 ).T

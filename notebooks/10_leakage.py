@@ -62,7 +62,8 @@ from brainseg.cohort import find_cohort, index_cohort, read_image, read_mask
 from brainseg.figures import leakage as figures
 from brainseg.figures import style
 from brainseg.splits import split_by_slice
-from brainseg.tables import kept_for, of_which_cohort, read_record, read_table
+from brainseg.kept import kept_for
+from brainseg.tables import of_which_cohort, read_record, read_table
 
 style.use_theme()
 root = find_cohort(data)

@@ -73,6 +73,7 @@ from brainseg.crop import crop_and_resize
 from brainseg.figures import claims as draw
 from brainseg.figures import results, style
 from brainseg.figures.training import message
+from brainseg.kept import kept_for
 from brainseg.prepare import boxes_and_images
 from brainseg.splits import split_by_patient
 
@@ -94,7 +95,7 @@ style.use_theme()
 # %%
 root = find_cohort(data)
 table = index_cohort(root)
-kept = not recompute and tables.kept_for("claims", table)
+kept = not recompute and kept_for("claims", table)
 
 # %% mystnb={"figure": {"name": "fig-claims-arms", "caption": "What the network sees in each arm: FLAIR of one training slice, with the tumour's outline. It is the largest tumour slice of the darkest training patient."}, "image": {"alt": "Six squares with the same slice: as it is, after histogram equalisation, after CLAHE, cropped to the slice's box, cropped to the patient's box, and after CLAHE cropped to the slice's box."}} tags=["hide-input"]
 training = table[(split_by_patient(table, fold=fold, seed=seed) == "train")]
@@ -316,7 +317,7 @@ display(Markdown(
     + ("So the empty slices **do lift** such a score, and the article's conclusion does not hold for it." if lift > 0.005
        else "So the empty slices do not lift this score, and the article's conclusion holds for it, "
             "with a network that sees tumour where there is none.")
-    + " By the article's own convention, as we read it, it can come out the other way ([chapter 9](09_split_evaluation)): the rule decides."
+    + " By the article's own convention, as we read it, it can come out the other way ([chapter 9](09_split_evaluation.html)): the rule decides."
 ))
 
 # %% [markdown]
@@ -351,7 +352,7 @@ display(Markdown(
 
 # %%
 NAMES = style.MODEL_NAMES
-if not recompute and tables.kept_for("reference", table):
+if not recompute and kept_for("reference", table):
     source, note = "`results/reference`", tables.of_which_cohort(tables.read_record("reference"), table)
     reference = tables.read_table("reference", "patients")
     reference = reference[(reference["protocol"] == "honest") & (reference["part"] == "test")]
@@ -402,6 +403,11 @@ else:
         outcome = f"Between ResUNet and {level} the order stays open: that ResUNet is *best* was **not shown here**."
     if (trainings == 1).any():
         outcome += " One training each: the order is of these networks, not of the architectures."
+    else:
+        outcome += (
+            f" Each was trained in {trainings.min()} folds{'' if trainings.nunique() == 1 else ' or more'}, once per fold: another seed was not "
+            "tried. The later folds were trained after fold 0 had told no pair apart: [chapter 13](13_reference.html) has the differences without it."
+        )
     text = "\n".join([*lines, "", outcome])
 display(Markdown(text))
 

@@ -65,9 +65,9 @@ from brainseg.chapters import study_run
 from brainseg.cohort import find_cohort, index_cohort, read_patient, read_patient_table
 from brainseg.figures import shape as figures
 from brainseg.figures import style
-from brainseg.kept import kept_networks
+from brainseg.kept import kept_for, kept_networks
 from brainseg.shape_study import CODES, HONEST, LEAKY, MANUAL, TARGET
-from brainseg.tables import kept_for, of_which_cohort, read_log, read_record, read_table
+from brainseg.tables import of_which_cohort, read_log, read_record, read_table
 
 style.use_theme()
 root = find_cohort(data)
@@ -265,7 +265,7 @@ others = [source for source in features["source"].unique() if source != MANUAL]
 # %% tags=["hide-input"]
 EXPLAINED = {
     MANUAL: "the masks that come with the data",
-    "chapter 6": "the U-Net of [chapter 6](06_train_unet), for the patients of its test side",
+    "chapter 6": "the U-Net of [chapter 6](06_train_unet.html), for the patients of its test side",
     HONEST: "U-Nets in folds by patient, each patient predicted by the one network that never saw the patient",
     LEAKY: "U-Nets in folds by slice, as in the article: each slice is new to its network, its patient is not, and a volume is put together from the slices of five networks",
 }
@@ -294,7 +294,7 @@ if kept:
         epochs = log.loc[log["weights"].isin(record["networks"].values()), "epochs"]
         text += (
             f" The networks of these predictions, trained for {epochs.max():.0f} epochs, have been replaced since in the "
-            "[page of results](13_reference). What this page compares with each other is of one edition; its numbers are not those of the networks kept now."
+            "[page of results](13_reference.html). What this page compares with each other is of one edition; its numbers are not those of the networks kept now."
         )
 display(Markdown(text))
 

@@ -16,14 +16,14 @@
 #
 # :::{admonition} In this chapter
 # :class: tip
-# - **You will** read the results of the networks that this project keeps, trained on real patients.
+# - **You will** read the results of the networks that this project has trained on real patients.
 # - **You will learn** how good they are on patients whom they have never met, and where they fail.
 # - **You need** [the comparison](08_compare) and [the split evaluation](09_split_evaluation).
 # - **It takes** about 15 minutes to read and seconds to run: nothing is trained here, and no image is read.
 # :::
 #
 # Our scores come from the tables in `results/reference/` and `results/variants/`, whatever cohort the other pages were executed on; what others published, from their pages.
-# `make reproduce` computes the scores of the kept networks again, from weights and slices. Those of the article's protocol and of the variants need a new training. Where the slices and masks come from, and
+# `make reproduce` computes the scores of the kept networks again, from weights and slices. All others need a new training: those of the later folds of ResUNet and FCN-32, of the article's protocol and of the variants. Where the slices and masks come from, and
 # under which licences, says the {doc}`data card <../data>`. Not for clinical use.
 
 # %% tags=["install", "remove-cell"]
@@ -45,6 +45,7 @@ if importlib.util.find_spec("brainseg") is None:  # as in Colab
 seed = 0  # of the bootstrap
 
 # %% tags=["hide-input"]
+import json
 from itertools import combinations
 
 import numpy as np
@@ -54,14 +55,21 @@ from IPython.display import Markdown, display
 from brainseg import evaluation, kept, metrics, models, published
 from brainseg.figures import results as figures
 from brainseg.figures import style
-from brainseg.runs import load_network
+from brainseg.recipe import Recipe
+from brainseg.summaries import summarise, summarise_by_size, summarise_empty
 from brainseg.tables import has_tables, read_log, read_record, read_table
 
 style.use_theme()
 NAMES = style.MODEL_NAMES
 
-patients = read_table("reference", "patients")
-slices = read_table("reference", "slices")
+
+
+def read(name):
+    """A table of the reference edition, its networks in the order of the chapters."""
+    return read_table("reference", name).sort_values("model", key=lambda column: column.map(list(NAMES).index), kind="stable")
+
+
+patients, slices = read("patients"), read("slices")
 record = read_record("reference")
 log = read_log()
 patients = patients[patients["part"] == "test"]
@@ -73,39 +81,43 @@ shown_models = [name for name in NAMES if name in set(honest["model"])]
 # %% [markdown]
 # ## What was trained on what
 #
-# A row is a kept network. It was trained on patients of four folds, its best epoch was chosen by the validation patients among them, and
-# it was scored on the patients of the fifth.
+# A row is a network. It was trained on patients of four folds, its best epoch was chosen by the validation patients among them, and
+# it was scored on the patients of the fifth. The project keeps the weights of U-Net's folds and of the first fold of the others.
+# {doc}`../reproduce` says how to get the rest back.
 
 # %% tags=["hide-input"]
 rows = []
 last_epoch = []
-for folder in kept.kept_runs():
-    network, _, run = load_network(folder)
-    last_epoch.append(run["best_epoch"] == run["recipe"]["epochs"])
+for folder in kept.runs_on_record():
+    run = json.loads((folder / "run.json").read_text())
+    if run["split_by"] != "patient":
+        continue
+    recipe, steps = Recipe(**run["recipe"]), run["preprocessing"]
+    network = models.build_model(recipe.model, steps["image_size"], channels=recipe.channels, **recipe.options)
+    last_epoch.append(run["best_epoch"] == recipe.epochs)
     split = pd.read_csv(folder / "split.csv")
     counts = split.drop_duplicates(["patient", "part"])["part"].value_counts()
     rows.append(
         {
-            "network": NAMES[run["recipe"]["model"]],
-            "split by": run["split_by"],
+            "network": NAMES[recipe.model],
             "fold": run["fold"],
             "patients: training, validation, test": ", ".join(str(counts[part]) for part in ("train", "validation", "test")),
             "best epoch": run["best_epoch"],
             "minutes": f"{run['seconds'] / 60:.0f}",
+            "weights": "kept" if folder in kept.kept_runs() else "not kept",
             "parameters (thousands)": f"{network.count_params() / 1e3:,.0f}",
             "GFLOPs per look (two per slice)": f"{2 * models.multiply_adds(network) / 1e9:.2f}",
         }
     )
 display(pd.DataFrame(rows).style.hide(axis="index"))
 
-recipe, steps = run["recipe"], run["preprocessing"]
 cohort = record["cohort"]
 display(
     Markdown(
         f"**Data:** {cohort['patients']} patients of TCGA-LGG, {cohort['slices']} slices, {cohort['tumour_slices']} with tumour. "
         f"**Slices:** {steps['image_size']} pixels, normalised by volume. "
-        f"**Training:** {recipe['epochs']} epochs of {recipe['slices_per_epoch']} slices, batches of {recipe['batch_size']}, "
-        f"Adam from {recipe['learning_rate']:g} down a cosine, seed {recipe['seed']}. "
+        f"**Training:** {recipe.epochs} epochs of {recipe.slices_per_epoch} slices, batches of {recipe.batch_size}, "
+        f"Adam from {recipe.learning_rate:g} down a cosine, seed {recipe.seed}. "
         f"**Machine:** {run['processor']}, Keras {run['versions']['keras']} on {run['versions']['backend']}. "
         "**Command:** `python -m brainseg reference --data FOLDER`, for a row with `--models` and `--folds`. "
         f"\n\nOf {len(last_epoch)} networks, {sum(last_epoch)} did best in the last epoch. The steps shrink to zero at the end of a training of any "
@@ -135,7 +147,7 @@ shown = shown.rename(columns={"low": "95 % bootstrap interval from", "high": "to
 display(shown.style.hide(axis="index").format("{:.3f}", subset=shown.columns[3:]))
 
 by_model = {name: honest[honest["model"] == name].set_index("patient") for name in shown_models}
-summaries = {name: evaluation.summarise(table, seed=seed) for name, table in by_model.items()}
+summaries = {name: summarise(table, seed=seed) for name, table in by_model.items()}
 sentences = []
 for name in shown_models:
     summary, aim = summaries[name], published.AIMS[name]
@@ -146,7 +158,7 @@ for name in shown_models:
         f"- **{NAMES[name]}**: mean {summary['mean']:.3f} over {summary['patients']} patients "
         f"({summary['low']:.3f} to {summary['high']:.3f}). The aim of this study, {aim}, is **{reached}**{inside}."
     )
-widest = max(shown_models, key=lambda name: len(by_model[name]))
+widest = max(shown_models, key=lambda name: (len(by_model[name]), name == "unet"))  # the published mean is of a U-Net
 folds = by_model[widest].groupby("fold")["dice"].mean()
 if len(folds) > 1:
     sentences.append(f"\nBy fold, {NAMES[widest]}'s mean runs from {folds.min():.3f} to {folds.max():.3f}.")
@@ -156,8 +168,8 @@ chose = settings | mirror
 if chose.any():
     sentences.append(
         f"\n{chose.sum()} of the {len(chose)} patients had a part in a choice, though no network that scores them was trained on "
-        f"them: {settings.sum()} in the settings or the length of the training, {mirror.sum()} in the mirrored prediction. Their mean is "
-        f"{by_model[widest].loc[chose, 'dice'].mean():.3f}, that of **the {(~chose).sum()} others {by_model[widest].loc[~chose, 'dice'].mean():.3f}**. "
+        f"them: {settings.sum()} in the settings or the length of the training, {mirror.sum()} in the mirrored prediction. {NAMES[widest]}'s mean on them is "
+        f"{by_model[widest].loc[chose, 'dice'].mean():.3f}, on **the {(~chose).sum()} others {by_model[widest].loc[~chose, 'dice'].mean():.3f}**. "
         "These are different patients, so the gap is not the size of the bias."
     )
 against = "above" if summaries[widest]["low"] > published.CROSS_VALIDATED else (
@@ -167,43 +179,62 @@ sentences.append(
     f"\nThe published mean of {published.CROSS_VALIDATED} comes from larger slices whose skull was stripped, more training patients and other folds, "
     f"and has an error of its own. {NAMES[widest]}'s mean here is **{against}** it, by our interval: unpaired, and no more than a hint."
 )
-before = log[log["weights"].notna() & log["run"].str.contains("-by-patient-") & (log["epochs"] < recipe["epochs"])]
+before = log[log["weights"].notna() & log["run"].str.contains("-by-patient-") & (log["epochs"] < recipe.epochs)]
 before = before.drop_duplicates("run", keep="last")
 if len(before):
-    means = before.assign(model=before["run"].str.split("-").str[0]).groupby("model")[["mean_dice", "patients"]].apply(
-        lambda of: (of["mean_dice"] * of["patients"]).sum() / of["patients"].sum()
-    )
+    before = before.assign(model=before["run"].str.split("-").str[0], total=before["mean_dice"] * before["patients"])
+    first = before.groupby("model")[["total", "patients"]].sum()
     sentences.append(
         "\nThe aims were given with the task; no result stands behind them. The networks of the first training had "
-        + ", ".join(f"{NAMES[name]} {means[name]:.3f}" for name in shown_models if name in means) + ", on the same patients."
-    )
+        + ", ".join(
+            f"{NAMES[name]} {first.loc[name, 'total'] / first.loc[name, 'patients']:.3f} over {first.loc[name, 'patients']:.0f} patients"
+            for name in shown_models if name in first.index
+        ) + "."
+    )  # fmt: skip
 display(Markdown("\n".join(sentences)))
 
 # %% [markdown]
 # ## Patient by patient
 #
-# Networks are compared on the test patients whom all of them share, by the rule of [chapter 8](08_compare): a difference is clear
+# Two networks are compared on the test patients whom both share, by the rule of [chapter 8](08_compare): a difference is clear
 # where ten patients or more share it, its interval excludes zero, and Wilcoxon's p, corrected by Holm for the number of pairs, is below 0.05.
 # There is one training per network and fold, so an order would be one of these networks, not of the architectures.
 
 # %% tags=["hide-input"]
 wide = honest.pivot(index=["fold", "patient"], columns="model", values="dice")
 rows = {}
+later = []
 pairs = list(combinations(reversed(shown_models), 2))
 for first, second in pairs:
     both = wide[[first, second]].dropna()
     difference = metrics.paired_difference(both[first], both[second], seed=seed)
     excludes_zero = difference.low > 0 or difference.high < 0
     rows[f"{NAMES[first]} minus {NAMES[second]}"] = {
-        "patients": len(both), "mean": difference.estimate, "low": difference.low, "high": difference.high,
+        "patients": len(both), "median": (both[first] - both[second]).median(),
+        "mean": difference.estimate, "low": difference.low, "high": difference.high,
         "p corrected": difference.p_value, "clear": excludes_zero and len(both) >= metrics.FEWEST_PATIENTS,
     }  # fmt: skip
+    after = both[both.index.get_level_values("fold") != 0]
+    if 0 < len(after) < len(both):
+        added = metrics.paired_difference(after[first], after[second], seed=seed)
+        later.append((f"{NAMES[first]} minus {NAMES[second]}", len(after), added))
 differences = pd.DataFrame.from_dict(rows, orient="index")
 if len(differences):
     differences["p corrected"] = metrics.holm(differences["p corrected"])
     differences["clear"] &= differences["p corrected"] < metrics.LARGEST_P
     shown = differences.replace({"clear": {True: "yes", False: "no"}})
-    display(shown.style.format({"mean": "{:+z.3f}", "low": "{:+z.3f}", "high": "{:+z.3f}", "p corrected": metrics.p_text}))
+    display(shown.style.format({"median": "{:+z.3f}", "mean": "{:+z.3f}", "low": "{:+z.3f}", "high": "{:+z.3f}", "p corrected": metrics.p_text}))
+if later:
+    names = [NAMES[name] for name in shown_models if name != "unet" and by_model[name]["fold"].nunique() > 1]
+    corrected = metrics.holm([added.p_value for _, _, added in later])
+    display(Markdown(
+        f"The later folds of {' and '.join(names)} were trained after the scores of fold 0 were known, which told no pair apart. So here are "
+        "the differences without fold 0, p corrected among themselves: "
+        + "; ".join(
+            f"{label} {added.estimate:+z.3f} ({added.low:+z.3f} to {added.high:+z.3f}) over {n} patients, {metrics.p_text(p, name='p')}"
+            for (label, n, added), p in zip(later, corrected, strict=True)
+        ) + "."
+    ))  # fmt: skip
 
 # %% [markdown]
 # ## Two harder questions
@@ -226,7 +257,7 @@ elif read_record("variants")["networks"] != kept.kept_networks("unet"):
     display(Markdown("The kept U-Nets have been replaced since this was computed, so there is nothing to compare with: the page on rerunning has the command."))
 else:
     trained = pd.DataFrame([{"variant": run["variant"], **run["patients"]} for run in read_record("variants")["runs"]]).groupby("variant")["train"].mean()
-    kept_trained = np.mean([len(load_network(folder)[2]["patients"]["train"]) for folder in kept.kept_by_patient("unet")])
+    kept_trained = np.mean([len(json.loads((folder / "run.json").read_text())["patients"]["train"]) for folder in kept.kept_by_patient("unet")])
     tested = read_table("variants", "patients").join(by_model["unet"][["fold", "dice"]].rename(columns={"dice": "kept"}), on="patient")
     tested = tested.dropna(subset=["dice", "kept"])
 
@@ -346,7 +377,7 @@ display(shown.style.format(na_rep="-"))
 # One pixel of outline costs a small tumour far more Dice than a large one.
 
 # %% tags=["hide-input"]
-shown = pd.concat({NAMES[name]: evaluation.summarise_by_size(part) for name, part in honest_slices.groupby("model", sort=False)})
+shown = pd.concat({NAMES[name]: summarise_by_size(part) for name, part in honest_slices.groupby("model", sort=False)})
 shown = shown.rename(columns=lambda column: column.replace("_", " ").replace("dice", "Dice"))
 display(shown.style.format("{:.2f}", subset=["mean Dice", "median Dice", "tenth percentile"], na_rep="-"))
 
@@ -380,7 +411,7 @@ display(
 
 # %% tags=["hide-input"]
 empty = pd.DataFrame(
-    {NAMES[name]: evaluation.summarise_empty(part) for name, part in honest_slices.groupby("model", sort=False)}
+    {NAMES[name]: summarise_empty(part) for name, part in honest_slices.groupby("model", sort=False)}
 ).T
 display(
     empty.style.format(
@@ -395,13 +426,13 @@ display(
 # %% [markdown]
 # ## The article's protocol
 #
-# The same networks on slices prepared as in the article (CLAHE, a box per slice), with slices split at random.
+# The same architectures, trained anew on slices prepared as in the article (CLAHE, a box per slice), with slices split at random.
 # What the article leaves open is our reading. These networks are scored twice. First as the article does it: loss, IoU and Dice
 # as `model.evaluate` gives them, softly, with smoothing, in the cropped frame, averaged over batches.
 
 # %% tags=["hide-input"]
 try:
-    article = read_table("reference", "article")
+    article = read("article")
 except FileNotFoundError:
     article = None
     display(Markdown("No network of the article's protocol is kept yet."))
@@ -461,9 +492,10 @@ if article is not None:
 # A page that is executed again scores them again; that adds no line.
 
 # %% tags=["hide-input"]
-shown = log.drop(columns="weights")
+shown = log.drop(columns=["weights", "slices"])
 shown["run"] = shown["run"].replace({rf"\b{name}\b": of for name, of in NAMES.items()}, regex=True).str.replace("-by-patient-fold", ", fold ").str.replace("-by-slice-fold", ", by slice, fold ")
 shown["commit"] = shown["commit"].str.replace(r"^([0-9a-f]{7})[0-9a-f]*", r"\1", regex=True).str.replace("-dirty", " and changes")
+shown["date"] = shown["date"].str.replace("-", "\u2011")  # hyphens at which no line breaks
 shown = shown.rename(columns={"validation_dice": "validation Dice", "mean_dice": "mean Dice"})
 display(shown.style.hide(axis="index").format(na_rep="-").format("{:.3f}", subset=["validation Dice", "mean Dice"], na_rep="-"))
 

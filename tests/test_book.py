@@ -7,11 +7,13 @@ Chromium. Without one its tests are skipped, except where BRAINSEG_BROWSER=requi
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import threading
-from functools import partial
+from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 import cv2
 import numpy as np
@@ -21,6 +23,7 @@ import yaml
 from brainseg.paths import project_root
 from brainseg.study.notebooks import find_notebooks
 
+LINK = re.compile(r'<a\b[^>]*?\shref="([^"]+)"')
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 DRAWING = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 TABBABLE = "a[href], button, input, select, textarea, summary, [tabindex]"
@@ -40,6 +43,27 @@ def smoke_book(build_folder_of_tests) -> Path:
     page, results = make_book("smoke")
     assert "ResUNet" in results and "fresh patients" in results
     return page
+
+
+def test_every_link_within_the_book_leads_somewhere(smoke_book):
+    """To a file, and to a place in it. What a cell prints is looked at too: the build itself checks only the sources."""
+    site = smoke_book.parent
+
+    @cache
+    def places(page):
+        return set(re.findall(r'\s(?:id|name)="([^"]+)"', page.read_text(encoding="utf-8")))
+
+    checked, broken = 0, []
+    for page in sorted(site.rglob("*.html")):
+        for href in LINK.findall(page.read_text(encoding="utf-8")):
+            if re.match(r"[a-z]+:|//", href):
+                continue
+            checked += 1
+            file, _, place = href.partition("#")
+            target = page.parent / unquote(file.partition("?")[0]) if file else page
+            if not target.is_file() or (place and target.suffix == ".html" and unquote(place) not in places(target.resolve())):
+                broken.append(f"{page.relative_to(site)}: {href}")
+    assert checked > 1000 and not broken
 
 
 @pytest.fixture(scope="module")

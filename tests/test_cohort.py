@@ -464,6 +464,21 @@ def test_gaps_and_patients_without_images_are_normal(tiny_cohort):
     assert len(index(tiny_cohort)) == len(PATIENTS) * SLICES
 
 
+def test_the_data_csv_of_another_cohort_is_refused(tiny_cohort):
+    path = tiny_cohort / "data.csv"
+    path.write_text("Patient\nOTHER_XX_0001\n")
+    (problem,) = problems_of(tiny_cohort)
+    assert problem.startswith(f"{path} names none of the patients beside it")
+
+
+def test_a_synthetic_cohort_with_a_hole_is_refused(tmp_path):
+    root = write_cohort(tmp_path / "phantom", ["PHANTOM_AA_0001_20000101", "PHANTOM_AA_0002_20000101"], slices=2)
+    assert len(index(root)) == 4
+    shutil.rmtree(root / "PHANTOM_AA_0002_20000101")
+    (problem,) = problems_of(root)
+    assert "lacks PHANTOM_AA_0002" in problem and "drawn again" in problem
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

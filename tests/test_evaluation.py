@@ -12,7 +12,7 @@ import tifffile
 from conftest import PATIENTS
 
 keras = pytest.importorskip("keras")
-from brainseg import evaluation  # noqa: E402
+from brainseg import evaluation, summaries  # noqa: E402
 from brainseg.batches import SliceBatches, load_batch, predict_images  # noqa: E402
 from brainseg.cohort import CohortError, index_cohort  # noqa: E402
 from brainseg.predict import predict_folder  # noqa: E402
@@ -95,7 +95,7 @@ def test_a_patient_is_one_volume(drawn):
     assert patients.index.tolist() == ["A", "B"]
     assert patients.loc["A", "dice"] == pytest.approx(2 * 50 / (2 * 50 + 25 + 54))
     assert patients.loc["A", ["slices", "tumour_slices", "missed_slices", "false_alarm_slices"]].tolist() == [3, 2, 1, 1]
-    summary = evaluation.summarise(patients)
+    summary = summaries.summarise(patients)
     assert summary["mean"] == pytest.approx((patients.loc["A", "dice"] + 1) / 2)
     assert summary["low"] <= summary["mean"] <= summary["high"]
     assert summary["worst"] == patients.loc["A", "dice"]
@@ -103,10 +103,10 @@ def test_a_patient_is_one_volume(drawn):
 
 def test_strata_and_empty_slices(drawn):
     scores = evaluation.score_slices(*drawn)
-    sizes = evaluation.summarise_by_size(scores)
+    sizes = summaries.summarise_by_size(scores)
     assert sizes["slices"].tolist() == [2, 0, 1]
     assert sizes["missed"].tolist() == [1, 0, 0]
-    empty = evaluation.summarise_empty(scores)
+    empty = summaries.summarise_empty(scores)
     assert (empty["slices"], empty["left clean"], empty["most false pixels"]) == (1, 0.0, 25)
     assert empty["specificity of pixels"] == pytest.approx(1 - 25 / 256**2)
 
@@ -247,3 +247,18 @@ def test_a_loaded_network_is_the_trained_one(run):
     assert record == json.loads(json.dumps(run.record))
     for left, right in zip(model.get_weights(), run.model.get_weights(), strict=True):
         np.testing.assert_array_equal(left, right)
+
+
+def test_a_run_that_cannot_be_loaded_says_why(run, tiny_cohort, tmp_path):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(run.folder, damaged)
+    (damaged / "run.json").write_text('{"recipe": ')
+    with pytest.raises(ValueError, match=r"damaged.run\.json is damaged.*train the run again"):
+        predict_folder(tiny_cohort, tmp_path / "out", damaged)
+    bare = tmp_path / "bare"
+    shutil.copytree(run.folder, bare)
+    (bare / "best.npz").unlink()
+    (bare / "run.json").write_text(json.dumps({**run.record, "split_by": "patient", "fold": 1}))
+    with pytest.raises(ValueError, match="kept without its weights"):
+        predict_folder(tiny_cohort, tmp_path / "out", bare)
+    assert bare.is_dir() and not (tmp_path / "out").exists()

@@ -127,7 +127,7 @@ def test_dice_against_pairs_value_and_score_by_patient():
     figure = results.dice_against(values, {"unet": pd.DataFrame({"dice": [0.8, 0.1, 0.5]}, index=["a", "b", "c"])}, "value")
     (ax,) = figure.axes
     assert ax.collections[0].get_offsets().tolist() == [[0.6, 0.1], [0.9, 0.8]]
-    assert ax.get_xlabel() == "value" and [text.get_text() for text in ax.get_legend().get_texts()] == ["U-Net"]
+    assert ax.get_xlabel() == "value" and [text.get_text() for text in figure.legends[0].get_texts()] == ["U-Net"]
 
 
 def test_false_alarms_count_slices_without_tumour_only():

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 keras = pytest.importorskip("keras")
-from brainseg import evaluation, kept, tables  # noqa: E402
+from brainseg import evaluation, kept, runs, tables  # noqa: E402
 from brainseg.prepare import Preprocessing, prepare  # noqa: E402
 from brainseg.recipe import Recipe  # noqa: E402
 from brainseg.runs import load_network, train_or_load  # noqa: E402
@@ -35,11 +35,11 @@ def checkout(tmp_path, monkeypatch):
 
 
 def test_a_kept_run_is_found_and_predicts_as_before(run, checkout):
-    assert kept.find_kept(RECIPE, run.prepared, "patient", 1) is None
-    folder = kept.keep(run, "patient", 1)
+    assert runs.find_kept(RECIPE, run.prepared, "patient", 1) is None
+    folder = runs.keep(run, "patient", 1)
     assert folder == checkout / "results" / "reference" / "unet-by-patient-fold1"
-    assert kept.find_kept(RECIPE, run.prepared, "patient", 1) == folder
-    again = kept.load_kept(folder, run.prepared)
+    assert runs.find_kept(RECIPE, run.prepared, "patient", 1) == folder
+    again = runs.load_kept(folder, run.prepared)
     assert again.split.tolist() == run.split.tolist()
     rows = run.rows("test")
     np.testing.assert_allclose(evaluation.predict(again, rows), evaluation.predict(run, rows), atol=2e-2)
@@ -48,16 +48,16 @@ def test_a_kept_run_is_found_and_predicts_as_before(run, checkout):
 
 
 def test_another_recipe_fold_or_size_is_not_this_run(run, checkout):
-    kept.keep(run, "patient", 1)
-    assert kept.find_kept(replace(RECIPE, seed=1), run.prepared, "patient", 1) is None
-    assert kept.find_kept(RECIPE, run.prepared, "patient", 0) is None
-    assert kept.find_kept(RECIPE, run.prepared, "slice", 1) is None
+    runs.keep(run, "patient", 1)
+    assert runs.find_kept(replace(RECIPE, seed=1), run.prepared, "patient", 1) is None
+    assert runs.find_kept(RECIPE, run.prepared, "patient", 0) is None
+    assert runs.find_kept(RECIPE, run.prepared, "slice", 1) is None
     other = prepare(run.prepared.root, Preprocessing(image_size=48))
-    assert kept.find_kept(RECIPE, other, "patient", 1) is None
+    assert runs.find_kept(RECIPE, other, "patient", 1) is None
 
 
 def test_patients_that_the_split_does_not_name_are_new(run, checkout):
-    folder = kept.keep(run, "patient", 1)
+    folder = runs.keep(run, "patient", 1)
     table = run.prepared.table.copy()
     stranger = table["patient"].iloc[0]
     table.loc[table["patient"] == stranger, "patient"] = "TCGA_XX_0001_20000101"
@@ -70,13 +70,13 @@ def test_patients_that_the_split_does_not_name_are_new(run, checkout):
 
 def test_the_profile_follows_the_patients(run, checkout, tiny_cohort):
     assert choose_profile({"data": str(tiny_cohort)}) == "quick"
-    kept.keep(run, "patient", 1)
+    runs.keep(run, "patient", 1)
     assert choose_profile({"data": str(tiny_cohort)}) == "reference"
 
 
 def test_a_split_by_slice_is_kept_by_slice(run, checkout):
     by_slice = replace_split(run, make_split(run.prepared.table, by="slice"))
-    folder = kept.keep(by_slice, "slice", 0)
+    folder = runs.keep(by_slice, "slice", 0)
     assert kept.kept_split(folder, run.prepared.table).tolist() == by_slice.split.tolist()
 
 
@@ -85,7 +85,7 @@ def replace_split(run, split):
 
 
 def test_the_tables_hold_one_row_per_test_patient_and_are_reproduced(run, checkout):
-    kept.keep(run, "patient", 1)
+    runs.keep(run, "patient", 1)
     data = str(run.prepared.root)
     reference.score_reference(data)
     patients = tables.read_table("reference", "patients")
@@ -109,9 +109,9 @@ def test_the_tables_hold_one_row_per_test_patient_and_are_reproduced(run, checko
 
 def test_a_run_without_weights_is_scored_and_documented_but_never_found(run, checkout):
     by_slice = replace_split(run, make_split(run.prepared.table, by="slice"))
-    folder = kept.keep(by_slice, "slice", 0, weights=False)
+    folder = runs.keep(by_slice, "slice", 0, weights=False)
     assert sorted(path.name for path in folder.iterdir()) == ["history.csv", "run.json", "split.csv"]
-    assert kept.kept_runs() == [] and kept.find_kept(RECIPE, run.prepared, "slice", 0) is None
+    assert kept.kept_runs() == [] and runs.find_kept(RECIPE, run.prepared, "slice", 0) is None
     by_slice = replace(by_slice, record=json.loads((folder / "run.json").read_text()))
     reference.score_reference(str(run.prepared.root), {folder.name: by_slice})
     assert set(tables.read_table("reference", "patients")["protocol"]) == {"article"}
@@ -159,10 +159,15 @@ def test_a_synthetic_cohort_is_no_reference(tmp_path, monkeypatch):
 
 
 def test_every_kept_run_of_the_project_is_whole():
-    """The weights fit their network, the split is by patient where it says so, and together they stay small."""
+    """Records and splits agree, weights fit their network, lie where the rule wants them, and together stay small."""
     folders = kept.kept_runs()
-    for folder in folders:
-        _, _, record = load_network(folder)
+    for folder in kept.runs_on_record():
+        record = json.loads((folder / "run.json").read_text())
+        protocol = "honest" if record["split_by"] == "patient" else "article"
+        assert (folder in folders) == reference.keeps_weights(protocol, record["recipe"]["model"], record["fold"])
+        if folder in folders:
+            network, _, _ = load_network(folder)
+            assert network.count_params() == record["parameters"]
         split = pd.read_csv(folder / "split.csv")
         if record["split_by"] == "patient":
             assert split["patient"].is_unique
@@ -170,5 +175,6 @@ def test_every_kept_run_of_the_project_is_whole():
             assert split.set_index("patient")["part"].sort_index().equals(agreed.rename("part").sort_index())
         for part in ("train", "validation"):
             assert sorted(split.loc[split["part"] == part, "patient"].unique()) == record["patients"][part]
-        assert json.loads((folder / "run.json").read_text())["fold"] in range(5)
+        assert record["fold"] in range(5)
+    assert set(tables.read_table("reference", "patients")["run"]) == {folder.name for folder in kept.runs_on_record()}
     assert sum((folder / "best.npz").stat().st_size for folder in folders) <= 30e6

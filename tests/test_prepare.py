@@ -344,6 +344,8 @@ def test_a_changed_cohort_is_noticed(root):
 def test_a_patient_less_is_noticed(root):
     first = prepare(root, Preprocessing(64))
     shutil.rmtree(root / PATIENTS[1])
+    patient_table = pd.read_csv(root / "data.csv")
+    patient_table.drop(index=1).to_csv(root / "data.csv", index=False)
     second = prepare(root, Preprocessing(64))
     assert second.fingerprint != first.fingerprint
     assert len(second.images) == len(second.table) == 8

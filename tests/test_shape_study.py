@@ -164,7 +164,7 @@ def test_the_studys_sources_differ_in_the_split_alone(tiny_cohort, tmp_path, mon
     from brainseg import kept, tables
     from brainseg.prepare import Preprocessing, prepare
     from brainseg.recipe import Recipe
-    from brainseg.runs import train_or_load
+    from brainseg.runs import keep, train_or_load
     from brainseg.splits import make_split
     from brainseg.weights import weights_digest
 
@@ -173,7 +173,7 @@ def test_the_studys_sources_differ_in_the_split_alone(tiny_cohort, tmp_path, mon
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
     prepared = prepare(tiny_cohort, Preprocessing(image_size=32))
     recipe = Recipe(model="unet", options={"filters": 2, "depth": 2}, epochs=1, slices_per_epoch=8)
-    kept.keep(train_or_load(recipe, prepared, make_split(prepared.table, fold=1)), "patient", 1)
+    keep(train_or_load(recipe, prepared, make_split(prepared.table, fold=1)), "patient", 1)
 
     used = {}
     monkeypatch.setattr(shape_study, "predicted", lambda runs: used.setdefault(runs[0].record["prepared"], []).append(runs) or shape_study.Source(len, ["a"]))

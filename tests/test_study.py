@@ -146,6 +146,7 @@ def test_a_value_reaches_the_notebooks_that_declare_its_name():
         ({"notebooks": {"a": {"epochs": 1}}}, {}, "of a: 'epochs'"),
         ({}, {"epochs": "many"}, "epochs takes a whole number, not 'many'"),
         ({}, {"epochs": True}, "epochs takes a whole number, not True"),
+        ({}, {"seed": -1}, "seed takes a whole number of at least 0, not -1"),
     ],
 )
 def test_wrong_parameters_are_refused(profile, overrides, message):
@@ -200,7 +201,11 @@ def test_an_executed_page_carries_its_provenance_and_is_kept_until_something_cha
     before = run(data=str(other))[1]
     mask = next(other.rglob("*_3_mask.tif"))
     mask.write_bytes(next(other.rglob("*_1_mask.tif")).read_bytes())
-    assert run(data=str(other))[1] != before
+    changed = run(data=str(other))[1]
+    assert changed != before
+    patient_table = other / "data.csv"
+    patient_table.write_text(patient_table.read_text().rstrip("\n").rpartition("\n")[0] + "\n")
+    assert run(data=str(other))[1] != changed
 
 
 def test_a_relative_folder_means_the_same_inside_the_notebook(root, tmp_path, tiny_cohort, monkeypatch):
@@ -362,14 +367,16 @@ def test_every_module_has_a_place_in_the_pages_on_the_package(tmp_path):
 
 
 class OnePage:
-    """An executed edition of one page, as far as its results are concerned."""
+    """An executed edition, as far as its results are concerned."""
 
     def __init__(self, folder, **parameters):
         self.folder, self.parameters = folder, parameters
+        self.pages = {"08": folder / "08.ipynb", "10": folder / "10.ipynb"}
 
     def record(self, name):
         cohort = {"patients": 4, "slices": 20, "synthetic": True}
-        return {"cohort": cohort, "parameters": self.parameters, "versions": {}, "processor": "a machine"}
+        cost = {"seconds": 90.0 if name == "08" else 30.0, "peak_memory_mb": 2048 if name == "10" else 1024}
+        return {"cohort": cohort, "parameters": self.parameters, "versions": {}, "processor": "a machine", **cost}
 
 
 SETTINGS = dict(fold=0, image_size=96, epochs=2, slices_per_epoch=8, seed=0)
@@ -388,6 +395,7 @@ def test_one_test_patient_has_no_interval(tmp_path, nothing, monkeypatch):
     text = (tmp_path / "README.md").read_text()
     assert "| test patients | U-Net | 1 | 0.500 | none (one patient) | 0.500 | 0.500 |" in text
     assert "| fresh patients | FCN-32 | 2 | 0.250 | 0.10 to 0.40 | 0.250 | 0.100 |" in text
+    assert "2 chapters were executed in 2.0 minutes, the first nine in 1.5, with at most 2.0 GB" in text
     assert text.endswith("after\n") and "former text" not in text
     assert "NaN" not in kept.read_text()
 
@@ -458,11 +466,29 @@ def test_help_answers_without_importing_the_study():
     assert all(command in done.stdout for command in ("data", "book", "notebook", "pair", "clean", "test"))
 
 
+def test_wrong_input_of_predict_is_refused_without_keras(tmp_path):
+    (tmp_path / "empty").mkdir()
+    code = "import sys\nfrom brainseg.predict import predict_folder\n"
+    code += f"try: predict_folder({str(tmp_path / 'empty')!r}, {str(tmp_path / 'out')!r}, {str(tmp_path / 'empty')!r})\n"
+    code += "except ValueError as error: print(error)\nassert not {'keras', 'tensorflow'} & set(sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(project_root())}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0 and "holds no finished run" in done.stdout, done.stderr
+
+
 def test_the_commands_do_not_wait_for_keras():
     code = "import sys, brainseg.study\nassert not {'keras', 'tensorflow'} & set(sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(project_root())}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_misspelt_name_is_refused_before_any_patient_is_drawn(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(project_root()), "BRAINSEG_BUILD": str(tmp_path)}
+    command = [sys.executable, "-m", "brainseg", "notebook", "6_unet"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 1 and done.stderr.startswith("error: There is no notebook '6_unet'. There are: ")
+    assert done.stderr.count("\n") == 1 and list(tmp_path.iterdir()) == []
 
 
 def test_an_error_is_one_message(capsys):

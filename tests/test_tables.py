@@ -3,7 +3,7 @@ import json
 import pandas as pd
 import pytest
 
-from brainseg import tables
+from brainseg import kept, tables
 
 
 @pytest.fixture
@@ -75,22 +75,20 @@ def cohort(patients: str, fingerprint: str) -> pd.DataFrame:
 
 
 def test_kept_tables_speak_for_their_cohort_and_for_patients_whom_the_kept_networks_know(root, monkeypatch):
-    pytest.importorskip("keras")
     monkeypatch.setattr("brainseg.kept.kept_patients", lambda: set("abc"))
-    assert not tables.kept_for("demo", cohort("abc", "first"))  # nothing is kept yet
+    assert not kept.kept_for("demo", cohort("abc", "first"))  # nothing is kept yet
     record = {"cohort": {"fingerprint": "first", "patients": 3}}
     tables.write_tables("demo", {}, record)
-    assert tables.kept_for("demo", cohort("xyz", "first"))  # the fingerprint decides
-    assert tables.kept_for("demo", cohort("ab", "other"))
-    assert tables.kept_for("demo", cohort("abx", "other"))  # the whole data set, of which the networks know a part
-    assert not tables.kept_for("demo", cohort("xyz", "other"))
+    assert kept.kept_for("demo", cohort("xyz", "first"))  # the fingerprint decides
+    assert kept.kept_for("demo", cohort("ab", "other"))
+    assert kept.kept_for("demo", cohort("abx", "other"))  # the whole data set, of which the networks know a part
+    assert not kept.kept_for("demo", cohort("xyz", "other"))
     assert tables.of_which_cohort(record, cohort("abc", "first")) == ""
     said = tables.of_which_cohort(record, cohort("ab", "other"))
     assert "another cohort**, of 2 patients and 2 slices" in said and "the 3 patients" in said
 
 
 def test_where_no_network_is_kept_another_cohort_reads_nothing(root, monkeypatch):
-    pytest.importorskip("keras")
     monkeypatch.setattr("brainseg.kept.kept_patients", set)
     tables.write_tables("demo", {}, {"cohort": {"fingerprint": "first", "patients": 3}})
-    assert not tables.kept_for("demo", cohort("a", "other"))
+    assert not kept.kept_for("demo", cohort("a", "other"))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 keras = pytest.importorskip("keras")
-from brainseg import evaluation, kept, tables, variants  # noqa: E402
+from brainseg import evaluation, kept, runs, tables, variants  # noqa: E402
 from brainseg.claims import score_test_patients  # noqa: E402
 from brainseg.prepare import Preprocessing, prepare  # noqa: E402
 from brainseg.recipe import Recipe  # noqa: E402
@@ -24,7 +24,7 @@ def kept_run(tiny_cohort, tmp_path, monkeypatch):
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
     prepared = prepare(tiny_cohort, Preprocessing(image_size=32))
     run = train_or_load(RECIPE, prepared, make_split(prepared.table, n_folds=3, fold=1))
-    kept.keep(run, "patient", 1)
+    runs.keep(run, "patient", 1)
     return run
 
 

@@ -91,7 +91,7 @@ def test_the_landing_page_says_what_its_chart_shows(tmp_path, monkeypatch):
     (tmp_path / "intro.md").write_text(f"# Title\n\n{landing.MARK}\n\nafter\n")
     monkeypatch.setattr(landing, "has_tables", lambda study: True)
     dice = pd.DataFrame({"dice": [0.5, 0.75], "fold": 0})
-    monkeypatch.setattr(kept, "headline", lambda: [kept.Line("unet", dice, dict(mean=0.625, low=0.5, high=0.75, patients=2))])
+    monkeypatch.setattr(landing, "headline", lambda: [kept.Line("unet", dice, dict(mean=0.625, low=0.5, high=0.75, patients=2))])
     landing.fill_landing(tmp_path)
     text = (tmp_path / "intro.md").read_text()
     assert text.count("U-Net 0.62 (0.50 to 0.75, 2 patients)") == 1 and text.endswith("after\n")  # for those who do not see the chart

@@ -90,9 +90,15 @@ def _list_files(root: Path) -> tuple[list[tuple[str, int]], list, list[str]]:
         sizes += of_patient
         problems += wrong
     try:
-        read_patient_table(root)
+        named = set(read_patient_table(root).index)
     except CohortError as error:
         problems += error.problems
+    else:
+        cases = {name.rpartition("_")[0] for name in patients}
+        if not named & cases:
+            problems.append(f"{root / 'data.csv'} names none of the patients beside it. Copy the one that belongs to them.")
+        elif synthetic and named - cases:
+            problems.append(f"{root} lacks {min(named - cases)}, a synthetic patient of its data.csv. Remove {root}: it is drawn again.")
     return slices, sizes, problems
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,10 +16,8 @@ from brainseg.figures.style import (
     COLOURS, MODEL_NAMES, new_figure, outline, outline_legend, show_slice, slice_grid, white, zoom_to_head,
 )  # fmt: skip
 from brainseg.figures.training import message
+from brainseg.kept import Line
 from brainseg.published import CROSS_VALIDATED, TWO_READERS
-
-if TYPE_CHECKING:
-    from brainseg.kept import Line  # brings Keras
 
 
 def patient_dice(
@@ -32,7 +29,7 @@ def patient_dice(
     Parameters
     ----------
     patients : mapping of model name to DataFrame with ``dice``
-    summaries : mapping of model name to a summary of `brainseg.evaluation.summarise`
+    summaries : mapping of model name to a summary of `brainseg.summaries.summarise`
     """
     figure, ax = new_figure(height=4.6)
     rng = np.random.default_rng(0)
@@ -70,6 +67,7 @@ def paired_differences(differences: pd.DataFrame) -> Figure:
     ax.set_yticks(rows, list(differences.index))
     ax.invert_yaxis()
     ax.set(xlabel="difference in per-volume Dice, mean over patients", ylim=(len(rows) - 0.5, -0.5))
+    ax.locator_params(axis="x", nbins=6)  # labels with a sign and two digits are wide
     ax.grid(axis="y", visible=False)
     return figure
 
@@ -110,7 +108,7 @@ def dice_against_size(slices: pd.DataFrame) -> Figure:
     for name, table in tumour.groupby("model", sort=False):
         ax.scatter(table["tumour_px"], table["dice"], s=14, alpha=0.45, linewidths=0, color=COLOURS[name], label=MODEL_NAMES[name])
     ax.set(xscale="log", ylim=(-0.03, 1.03), xlabel="tumour in the slice, pixels", ylabel="Dice of the slice")
-    for handle in ax.legend(loc="lower right").legend_handles:
+    for handle in figure.legend(loc="outside lower center", ncols=3).legend_handles:
         handle.set_alpha(1)
     return figure
 
@@ -129,7 +127,7 @@ def dice_against(values: pd.Series, patients: Mapping[str, pd.DataFrame], label:
     for name, table in patients.items():
         ax.scatter(values, table["dice"].reindex(values.index), s=32, alpha=0.6, linewidths=0, color=COLOURS[name], label=MODEL_NAMES[name])
     ax.set(ylim=(-0.03, 1.03), xlabel=label, ylabel="Dice of a patient's volume")
-    for handle in ax.legend(loc="lower right").legend_handles:
+    for handle in figure.legend(loc="outside lower center", ncols=3).legend_handles:
         handle.set_alpha(1)
     return figure
 

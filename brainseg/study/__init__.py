@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from brainseg.cohort import find_cohort, index_cohort
+from brainseg.kept import kept_patients
 from brainseg.paths import project_root
 from brainseg.study.book import build_book
 from brainseg.study.execute import execute_edition
@@ -31,9 +32,9 @@ def study_root() -> Path:
 
 def choose_profile(overrides: dict | None = None) -> str:
     """The profile where none is named: "reference" for patients whom the kept networks know, else "quick"."""
-    from brainseg.kept import kept_patients  # brings Keras, which the other commands need not wait for
-
-    data = (overrides or {}).get("data", "phantom")
+    data = str((overrides or {}).get("data", "phantom"))
+    if data.partition(":")[0] == "phantom":
+        return "quick"  # so that a misspelt name is refused before any patient is drawn
     patients = index_cohort(find_cohort(data))["patient"]
     return "reference" if patients.isin(kept_patients()).any() else "quick"
 

@@ -13,7 +13,7 @@ GROUPS = {
         "Splits, networks, losses, and runs that are trained once and found ever after.",
         ["splits", "models", "losses", "augmentation", "batches", "recipe", "training", "weights", "runs", "chapters", "kept"],
     ),
-    "scores": ("Scores", "How good a mask is, per slice and per patient.", ["metrics", "evaluation", "conventions", "predict", "published"]),
+    "scores": ("Scores", "How good a mask is, per slice and per patient.", ["metrics", "evaluation", "summaries", "conventions", "predict", "published"]),
     "experiments": (
         "Experiments",
         "What a leak is worth, the article's claims, a plain network and new hospitals, and tumour shape beside genomic clusters.",

@@ -54,6 +54,7 @@ class Cohort:
 
     root: str
     fingerprint: str
+    patient_table: str  # hash of data.csv, which the fingerprint of the pixels leaves out
     patients: int
     slices: int
     tumour_slices: int
@@ -244,6 +245,7 @@ def _cohort(data: str) -> Cohort:
     return Cohort(
         root=str(root),
         fingerprint=table.attrs["fingerprint"],
+        patient_table=_hash((root / "data.csv").read_bytes()),
         patients=int(table["patient"].nunique()),
         slices=len(table),
         tumour_slices=int((table["tumour_px"] > 0).sum()),

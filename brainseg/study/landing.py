@@ -6,6 +6,7 @@ from pathlib import Path
 
 from brainseg.figures.results import headline as chart
 from brainseg.figures.style import MODEL_NAMES
+from brainseg.kept import headline
 from brainseg.tables import has_tables
 
 MARK = "<!-- headline -->"  # in book/intro.md, where the chart goes
@@ -21,8 +22,6 @@ def fill_landing(target: Path) -> None:
     if not has_tables("reference"):
         page.write_text(text.replace(MARK, "No results on real slices are kept yet."), encoding="utf-8")
         return
-    from brainseg.kept import headline  # brings Keras
-
     lines = headline()
     for path in (target / "images" / "headline.png", target / "_extra" / SOCIAL):
         path.parent.mkdir(exist_ok=True)

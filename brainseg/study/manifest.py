@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 
 from brainseg.download import HANDLE, PUBLISHED
+from brainseg.kept import kept_runs
 from brainseg.provenance import commit
 from brainseg.study.execute import Edition
+from brainseg.weights import weights_digest
 
 NAME = "manifest.json"
 
@@ -20,10 +22,6 @@ def write_manifest(site: Path, edition: Edition) -> Path:
     set the ``version`` of it at Kaggle; the digests of the kept ``weights``; ``versions`` of the libraries; per page its
     parameters and the hash of its source; and the SHA-256 of each file.
     """
-    # These bring Keras, which the other commands need not wait for.
-    from brainseg.kept import kept_runs
-    from brainseg.weights import weights_digest
-
     records = {name: edition.record(name) for name in edition.pages}
     cohort = next((record["cohort"] for record in records.values() if record["cohort"]), None)
     first = next(iter(records.values()))

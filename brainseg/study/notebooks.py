@@ -191,8 +191,8 @@ def choose_parameters(declared: dict[str, dict], profile: dict, overrides: dict)
     Raises
     ------
     StudyError
-        On a name that no notebook declares, with the list of known ones, and on a value of another
-        type than the default's. Papermill itself would only warn and run the defaults.
+        On a name that no notebook declares, with the list of known ones, on a value of another
+        type than the default's, and on a seed below 0. Papermill itself would only warn and run the defaults.
     """
     shared = {key: value for key, value in profile.items() if key != "notebooks"}
     apart = profile.get("notebooks") or {}
@@ -221,6 +221,8 @@ def _with_hints(strangers: set[str], known: set[str]) -> str:
 
 def _like(default, value, name: str):
     """The value, where it has the default's type; a whole number may stand for a decimal one."""
+    if name == "seed" and type(value) is int and value < 0:
+        raise StudyError(f"The parameter seed takes a whole number of at least 0, not {value}.")
     if type(value) is type(default) or default is None:
         return value
     if isinstance(default, float) and type(value) is int:

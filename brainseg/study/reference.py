@@ -3,7 +3,7 @@
 The protocol is the profile ``reference``: its parameters are those of the chapters, so that the chapters
 find the kept runs by them. Everything that comes out lies in ``results/reference/``::
 
-    MODEL-by-SPLIT-foldN/   a kept run: history, record, split, and in the honest protocol its weights
+    MODEL-by-SPLIT-foldN/   a run: history, record, split, and its weights where `keeps_weights` says so
     slices.csv              one row per run and test slice
     patients.csv            one row per run and test patient
     article.csv             the runs that were split by slice, scored as the article scores
@@ -24,8 +24,8 @@ import pandas as pd
 from brainseg import evaluation
 from brainseg.chapters import study_run
 from brainseg.cohort import find_cohort, index_cohort
-from brainseg.kept import NEW, STUDY, keep, kept_runs, kept_split, load_kept, prepare_for
-from brainseg.runs import Run
+from brainseg.kept import NEW, STUDY, kept_runs, kept_split
+from brainseg.runs import Run, keep, load_kept, prepare_for
 from brainseg.study.notebooks import StudyError, read_profile
 from brainseg.tables import has_tables, log_test, origin, read_log, read_table, results_folder, write_tables
 from brainseg.weights import weights_digest
@@ -35,6 +35,7 @@ PROTOCOLS = {
     # The article gives no sizes and no settings. What is not named here is as in the honest protocol: our reading.
     "article": {"split_by": "slice", "contrast": "clahe", "crop": "slice"},
 }
+WEIGHTS_OF_ALL_FOLDS = "unet"
 TOLERANCE = 0.01
 """How far a recomputed Dice may lie from the kept one. Sums of floats differ between processors, and convolutions in
 bfloat16 carry two to three digits: computing the batch normalisation in another order moved 4 of 124 scores by more
@@ -45,10 +46,9 @@ SLICE_COLUMNS = ["patient", "slice", "tumour_px", "tp", "fp", "fn", "tn", "dice"
 def train_reference(root: Path, data: str, models: Sequence[str], folds: Sequence[int], protocol: str = "honest") -> Path:
     """Train runs of the reference edition, keep them, and score each on its test side.
 
-    A run that is kept already is left alone, so an interrupted call goes on where it was. While new weights wait for their
-    scores the tables have no record, so that no page shows them beside the scores of those that they replace. Runs of the
-    article's protocol are kept without weights: no one should predict with a network that was chosen on other slices of its
-    test patients. They are therefore trained again where the build folder no longer has them.
+    A run that is kept with its weights is left alone, so an interrupted call goes on where it was. While new weights wait for
+    their scores the tables have no record, so that no page shows them beside the scores of those that they replace. Runs that
+    are kept without weights (:func:`keeps_weights`) are trained again where the build folder no longer has them.
 
     Parameters
     ----------
@@ -82,11 +82,22 @@ def train_reference(root: Path, data: str, models: Sequence[str], folds: Sequenc
             run = study_run(model, data, fold=fold, **parameters)
             if run.folder.parent != results_folder(STUDY):
                 (results_folder(STUDY) / "record.json").unlink(missing_ok=True)
-                folder = keep(run, parameters["split_by"], fold, weights=protocol == "honest")
-                if protocol != "honest":
+                weights = keeps_weights(protocol, model, fold)
+                folder = keep(run, parameters["split_by"], fold, weights=weights)
+                if not weights:
                     record = json.loads((folder / "run.json").read_text())
                     without_weights[folder.name] = replace(run, record=record)
     return score_reference(data, without_weights)
+
+
+def keeps_weights(protocol: str, model: str, fold: int) -> bool:
+    """Whether the project keeps the weights of a reference run, or only its record, history, split and scores.
+
+    All weights together would be some 50 MB in every checkout and archive of the project: U-Net's folds, which
+    later chapters predict with, and the first fold of each other network are half of that. Runs of the article's protocol
+    never keep theirs: no one should predict with a network that was chosen on other slices of its test patients.
+    """
+    return protocol == "honest" and (model == WEIGHTS_OF_ALL_FOLDS or fold == 0)
 
 
 def score_reference(data: str, without_weights: Mapping[str, Run] = MappingProxyType({})) -> Path:

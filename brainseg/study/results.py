@@ -11,6 +11,7 @@ import pandas as pd
 from brainseg.figures import style
 from brainseg.figures.results import headline as chart
 from brainseg.figures.style import MODEL_NAMES
+from brainseg.kept import headline
 from brainseg.paths import write_atomically
 from brainseg.study.execute import Edition
 from brainseg.study.notebooks import StudyError
@@ -44,6 +45,7 @@ def keep_results(root: Path, edition: Edition, page: str, table: pd.DataFrame) -
         "parameters": record["parameters"],
         "versions": record["versions"],
         "processor": record["processor"],
+        "pages": {name: {key: edition.record(name)[key] for key in ("seconds", "peak_memory_mb")} for name in edition.pages},
         "results": table.astype(object).where(table.notna(), None).to_dict("records"),  # JSON knows no NaN
     }
     path = root / "results" / f"edition-{edition.folder.name}.json"
@@ -63,8 +65,6 @@ def refuse_split_by_slice(parameters: dict) -> None:
 
 def draw_headline(root: Path) -> Path:
     """Draw the headline chart to ``book/images/headline.png``, from the reference edition's tables."""
-    from brainseg.kept import headline  # brings Keras
-
     style.use_theme()
     path = root / "book" / "images" / "headline.png"
     with write_atomically(path) as part:
@@ -99,8 +99,6 @@ def fill_readme(root: Path) -> None:
 
 
 def _reference_section() -> str:
-    from brainseg.kept import headline  # brings Keras
-
     lines = headline()
     record = read_record("reference")
     how = (
@@ -129,6 +127,12 @@ def _section(record: dict) -> str:
         f"{title}. Test patients are those of fold {values['fold']} (split by {values['split_by']}), each scored as one volume in "
         f"the original frame; {FRESH if cohort['synthetic'] else ''}{values['image_size']} pixels, {values['epochs']} epochs of "
         f"{values['slices_per_epoch']} slices, seed {values['seed']}, on {record['processor']}."
+    )
+    minutes = {name: page["seconds"] / 60 for name, page in record["pages"].items()}
+    how += (
+        f" The edition's {len(minutes)} chapters were executed in {sum(minutes.values()):.1f} minutes, the first nine in "
+        f"{sum(spent for name, spent in minutes.items() if name < '10'):.1f}, with at most "
+        f"{max(page['peak_memory_mb'] for page in record['pages'].values()) / 1024:.1f} GB of memory."
     )
     columns = {"on": "scored on", **COLUMNS}
     rows = [list(columns.values()), ["---"] * len(columns)]
