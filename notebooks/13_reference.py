@@ -83,7 +83,7 @@ shown_models = [name for name in NAMES if name in set(honest["model"])]
 #
 # A row is a network. It was trained on patients of four folds, its best epoch was chosen by the validation patients among them, and
 # it was scored on the patients of the fifth. The project keeps the weights of U-Net's folds and of the first fold of the others.
-# {doc}`../reproduce` says how to get the rest back.
+# {doc}`../reproduce` says how to train the rest again.
 
 # %% tags=["hide-input"]
 rows = []
