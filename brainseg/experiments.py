@@ -17,6 +17,7 @@ from brainseg.tables import has_tables, log_test, read_record, write_tables
 EXPERIMENTS = {
     "claims": "brainseg.claims",
     "leakage": "brainseg.leakage",
+    "seeds": "brainseg.seeds",
     "shape": "brainseg.shape_study",
     "variants": "brainseg.variants",
 }

@@ -245,6 +245,68 @@ for name, of in again.groupby("run"):
         ))
 
 # %% [markdown]
+# ## How much is luck?
+#
+# A training is one draw. A seed decides the starting weights, the order of the slices and how they are augmented. So U-Net and ResUNet, which the test above
+# has to tell apart, were trained again in every fold with another seed. Recipe, slices and splits are the same. What would be measured, and how, was
+# written down before these networks were scored; the scores of the first seed were known.
+#
+# The first rows set a network beside itself. The last ones set the two beside each other: with each seed, and in the mean over the seeds.
+
+# %% tags=["hide-input"]
+if not has_tables("seeds"):
+    display(Markdown("Not computed yet: the page on rerunning has the command."))
+else:
+    drawn = read_table("seeds", "patients")
+    now = pd.concat({name: table["dice"] for name, table in by_model.items()}, names=["model"])
+    if not np.allclose(drawn["reference_dice"], now.reindex(pd.MultiIndex.from_frame(drawn[["model", "patient"]])), equal_nan=True):
+        raise ValueError("results/seeds stands beside other scores than those of results/reference: run the experiment again, as the page on rerunning says")
+    first_seed = drawn["reference_seed"].iloc[0]
+    by_seed = drawn.pivot(index="patient", columns=["model", "seed"], values="dice").join(
+        drawn.drop_duplicates(["model", "patient"]).pivot(index="patient", columns=["model", "reference_seed"], values="reference_dice")
+    )
+    drawn_models = [name for name in NAMES if name in by_seed]
+    of_seeds = sorted(by_seed.columns.get_level_values(1).unique())
+
+    def set_beside(one, other):
+        both = pd.concat([one, other], axis=1).dropna()
+        gap = both.iloc[:, 0] - both.iloc[:, 1]
+        difference = metrics.paired_difference(both.iloc[:, 0], both.iloc[:, 1], seed=seed)
+        return {
+            "patients": len(gap), "mean difference": difference.estimate, "low": difference.low, "high": difference.high,
+            "median": gap.median(), "apart by 0.05 or more": int((gap.abs() >= 0.05).sum()), "p": difference.p_value,
+        }  # fmt: skip
+
+    within = {
+        f"{NAMES[name]}, seed {other} minus {first_seed}": set_beside(by_seed[name, other], by_seed[name, first_seed])
+        for name in drawn_models for other in of_seeds if other != first_seed
+    }
+    between, pooled = {}, None
+    if set(drawn_models) >= {"unet", "resunet"}:
+        pair = "ResUNet minus U-Net"
+        between = {f"{pair}, seed {one}": set_beside(by_seed["resunet", one], by_seed["unet", one]) for one in of_seeds}
+        pooled = set_beside(by_seed["resunet"].mean(axis=1), by_seed["unet"].mean(axis=1))
+        between[f"{pair}, mean of seeds"] = pooled
+    luck = pd.DataFrame.from_dict({**within, **between}, orient="index")
+    shown = luck.drop(columns=["low", "high"])
+    shown.insert(2, "95 % interval", [f"{low:+z.3f}\u00a0to\u00a0{high:+z.3f}" for low, high in zip(luck["low"], luck["high"], strict=True)])
+    shown = shown.rename(index=lambda label: label.replace(" ", "\u00a0"))
+    display(shown.style.format("{:+z.3f}", subset=["mean difference", "median"]).format(metrics.p_text, subset="p"))
+
+    means = by_seed.mean()
+    sentences = [f"- **{NAMES[name]}**: mean Dice " + ", ".join(f"{means[name, one]:.3f} with seed {one}" for one in of_seeds) + "." for name in drawn_models]
+    if pooled:
+        signs = {np.sign(row["mean difference"]) for label, row in between.items() if "mean of" not in label}
+        clear = (pooled["low"] > 0 or pooled["high"] < 0) and pooled["p"] < metrics.LARGEST_P and pooled["patients"] >= metrics.FEWEST_PATIENTS
+        largest = max(abs(row["mean difference"]) for row in within.values())
+        sentences.append(
+            f"- With {'all' if len(of_seeds) > 2 else 'both'} seeds {'the same network is ahead' if len(signs) == 1 else 'it is not the same network that is ahead'}. In the mean "
+            f"over the seeds the two differ by {pooled['mean difference']:+z.3f} ({pooled['low']:+z.3f} to {pooled['high']:+z.3f}), {metrics.p_text(pooled['p'], name='p')}: "
+            f"**{'told apart' if clear else 'not told apart'}**. A new seed alone moved a mean by up to {largest:.3f}."
+        )
+    display(Markdown("\n".join(sentences)))
+
+# %% [markdown]
 # ## Two harder questions
 #
 # **What is the recipe worth?** A *plain* U-Net is the floor: the whole frame, grey levels as they are, slices as they come, no augmentation, one prediction

@@ -69,7 +69,8 @@ def make_phantom(root: str | Path, patients: int = 24, seed: int = 0, workers: i
     if workers is None:
         workers = min(os.cpu_count() or 1, (patients + 1) // 2)
     with folder_atomically(root) as folder:
-        with parallel_config("loky", n_jobs=max(workers, 1), inner_max_num_threads=1):
+        # Idle processes would keep a gigabyte for minutes, beside the networks that are trained next.
+        with parallel_config("loky", n_jobs=max(workers, 1), inner_max_num_threads=1, idle_worker_timeout=10):
             # joblib hands the head's large arrays to the processes as one memory-mapped file.
             done = Parallel(return_as="generator_unordered")(delayed(_write_patient)(folder, plan, head) for plan in plans)
             for _ in tqdm(done, total=patients, desc="synthetic patients", unit="patient"):

@@ -17,7 +17,7 @@ GROUPS = {
     "experiments": (
         "Experiments",
         "What a leak is worth, the article's claims, a plain network and new hospitals, and tumour shape beside genomic clusters.",
-        ["experiments", "leakage", "claims", "variants", "shape", "shape_study", "association"],
+        ["experiments", "leakage", "claims", "variants", "seeds", "shape", "shape_study", "association"],
     ),
     "figures": ("Figures", "Every picture of the book, as a function that returns a figure.", ["figures"]),
     "study": ("The study", "Executed notebooks, kept tables, and this book.", ["study", "tables", "provenance", "paths"]),
