@@ -44,16 +44,22 @@ def run_experiment(name: str, data: str | Path, settings: dict | None = None) ->
     Raises
     ------
     ValueError
-        For a name or a setting that is not known; the message lists those that are. Also where results of real
-        patients would be replaced by synthetic ones.
+        For a name or a setting that is not known; the message lists those that are. For one value where a list belongs, and
+        for a list that names one twice. Also where results of real patients would be replaced by synthetic ones.
     """
     if name not in EXPERIMENTS:
         raise ValueError(f"unknown experiment {name!r}: choose one of {', '.join(EXPERIMENTS)}")
     compute = import_module(EXPERIMENTS[name]).compute
-    known = [key for key, value in inspect.signature(compute).parameters.items() if value.kind is value.KEYWORD_ONLY]
+    known = {key: value.default for key, value in inspect.signature(compute).parameters.items() if value.kind is value.KEYWORD_ONLY}
     settings = settings or {}
     if unknown := settings.keys() - set(known):
         raise ValueError(f"{name} has no setting {', '.join(sorted(unknown))}: choose from {', '.join(known)}")
+    for key, value in settings.items():
+        if isinstance(known[key], tuple):
+            if not isinstance(value, (list, tuple)):
+                raise ValueError(f"{key} is a list, as in -p {key}=[{value}], and not {value!r}")
+            if len(set(value)) < len(value):
+                raise ValueError(f"{key} names one twice: {', '.join(map(str, value))}")
     root = find_cohort(data)
     if is_synthetic(root) and has_tables(name) and not read_record(name)["cohort"]["synthetic"]:
         raise ValueError(f"results/{name} holds results of real patients, and these are synthetic. Move that folder away first.")

@@ -62,9 +62,6 @@ def compute(
         For a network and fold that the reference edition does not have, and for the seed that it has already.
     """
     start = time.perf_counter()
-    for name, value in (("seeds", seeds), ("models", models), ("folds", folds)):
-        if isinstance(value, (str, int)):
-            raise ValueError(f"{name} is a list, as in -p {name}=[{value}], and not {value!r}")
     chosen = {(model, fold): _folder(model, fold) for model in models for fold in folds}
     for folder in chosen.values():
         if (seed := json.loads((folder / "run.json").read_text())["recipe"]["seed"]) in seeds:

@@ -89,16 +89,10 @@ def compute(
     Raises
     ------
     ValueError
-        For a fold of which no U-Net is kept, an institution that the cohort does not have, one that is named twice, or
-        no variant at all.
+        For a fold of which no U-Net is kept, an institution that the cohort does not have, or no variant at all.
     """
     start = time.perf_counter()
     # Before anything is trained: what cannot be trained.
-    for name, value in (("plain_folds", plain_folds), ("institutions", institutions)):
-        if isinstance(value, (str, int)):
-            raise ValueError(f"{name} is a list, as in -p {name}=[{value}], and not {value!r}")
-        if len(set(value)) < len(value):
-            raise ValueError(f"{name} names one twice: {', '.join(map(str, value))}")
     if not (plain_folds or institutions):
         raise ValueError("nothing to do: name plain_folds or institutions")
     for fold in plain_folds:

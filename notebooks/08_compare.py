@@ -123,16 +123,11 @@ display(Markdown(f"In multiply-adds, the dearest network costs {work.max() / wor
 # batches. The article does not say how it scored, so this is our reading.
 
 # %%
-rows = []
-parts = ["train", "validation", "test"]
+rows = {}
 for name, run in runs.items():
-    for part in parts:
-        scores = evaluation.article_scores(run, run.rows(part))
-        rows.append({"model": NAMES[name], "part": part, **scores})
-article = pd.DataFrame(rows)
-article = article.pivot(index="model", columns="part", values=["loss", "IoU", "Dice"])
-article = article.reindex(index=[NAMES[name] for name in runs])
-article = article.reindex(columns=parts, level=1)
+    for part in ["train", "validation", "test"]:
+        rows[NAMES[name], part] = evaluation.article_scores(run, run.rows(part))
+article = pd.DataFrame(rows).T
 
 # %% tags=["hide-input"]
 display(article.style.format("{:.3f}"))
@@ -183,7 +178,8 @@ def coverage(n, samples=2000, draws=2000):
     """Share of normal samples of size n whose 95 % interval holds the mean."""
     rng = np.random.default_rng(seed)
     values = rng.standard_normal((samples, n))
-    weights = rng.multinomial(n, np.full(n, 1 / n), size=draws) / n  # a row: a resample
+    # A row of weights is a resample.
+    weights = rng.multinomial(n, np.full(n, 1 / n), size=draws) / n
     low, high = np.percentile(values @ weights.T, [2.5, 97.5], axis=1)
     return float(np.mean((low <= 0) & (high >= 0)))
 
@@ -214,7 +210,7 @@ if known.table["synthetic"].all():
     draw = f"phantom:{known.table['patient'].nunique()}:{1000 + seed}"
     cohort = prepare(find_cohort(draw), known.preprocessing)
     if cohort.fingerprint == known.fingerprint:
-        raise ValueError(f"data is {draw} itself, none of it fresh: choose another seed")
+        raise ValueError(f"data is {draw} itself, none fresh: choose another seed")
     everyone = pd.Series("test", index=cohort.table.index)
     for name, run in runs.items():
         on_fresh = replace(run, prepared=cohort, split=everyone)
@@ -268,13 +264,13 @@ else:
 
 
 def tumour_stands_out(patient):
-    """How often a tumour pixel is brighter on FLAIR than one around it: mean over slices."""
+    """How often a tumour pixel is brighter than one around it: mean over slices."""
     images, masks = read_patient(scored_table, patient)
     shares = [
         separability(image[..., FLAIR], mask, ring_of_brain(image, mask))
         for image, mask in zip(images, masks, strict=True) if mask.any()
     ]  # fmt: skip
-    return pd.Series(shares, dtype=float).mean()  # of slices with brain left for a ring
+    return pd.Series(shares, dtype=float).mean()  # NaN, no ring left: skipped
 
 
 stands_out = {patient: tumour_stands_out(patient) for patient in scored["unet"].index}
@@ -392,13 +388,13 @@ figures.side_by_side(
 
 # %% tags=["hide-input"]
 gap = {
-    NAMES[n]: article.loc[NAMES[n], ("Dice", "test")] - summaries[n]["mean"] for n in runs
+    NAMES[n]: article.loc[(NAMES[n], "test"), "Dice"] - summaries[n]["mean"] for n in runs
 }
 widest = max(gap, key=lambda name: abs(gap[name]))
 display(
     Markdown(
         f"On the same test slices, the article's way of scoring and ours differ most for {widest}: "
-        f"{article.loc[widest, ('Dice', 'test')]:.3f} by batch against {honest.loc[widest, 'mean']:.3f} by patient."
+        f"{article.loc[(widest, 'test'), 'Dice']:.3f} by batch against {honest.loc[widest, 'mean']:.3f} by patient."
     )
 )
 

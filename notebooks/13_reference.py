@@ -240,7 +240,7 @@ for name, of in again.groupby("run"):
     if len(of) > 1:
         model, fold = name.split("-by-patient-fold")
         display(Markdown(
-            f"{NAMES[model]} in fold {fold} was trained {len(of)} times by the same recipe and seed. Sums of floats depend on the machine and on their order, and training "
+            f"{NAMES[model]} in fold {fold} was trained {'twice' if len(of) == 2 else f'{len(of)} times'} by the same recipe and seed. Sums of floats depend on the machine and on their order, and training "
             f"makes much of little: the mean Dice over {of['patients'].iloc[0]} patients was {' and '.join(f'{mean:.3f}' for mean in of['mean_dice'])}. The last one counts."
         ))
 
@@ -289,8 +289,7 @@ else:
         between[f"{pair}, mean of seeds"] = pooled
     luck = pd.DataFrame.from_dict({**within, **between}, orient="index")
     shown = luck.drop(columns=["low", "high"])
-    shown.insert(2, "95 % interval", [f"{low:+z.3f}\u00a0to\u00a0{high:+z.3f}" for low, high in zip(luck["low"], luck["high"], strict=True)])
-    shown = shown.rename(index=lambda label: label.replace(" ", "\u00a0"))
+    shown.insert(2, "95 % interval", [f"{low:+z.3f} to {high:+z.3f}" for low, high in zip(luck["low"], luck["high"], strict=True)])
     display(shown.style.format("{:+z.3f}", subset=["mean difference", "median"]).format(metrics.p_text, subset="p"))
 
     means = by_seed.mean()
@@ -373,8 +372,8 @@ else:
 
     shown = compared.rename(index=labels).drop(columns=["low", "high"])
     interval = [f"{low:+z.3f} to {high:+z.3f}" for low, high in zip(compared["low"], compared["high"], strict=True)]
-    shown.insert(shown.columns.get_loc("mean") + 1, "95 % interval", [text.replace(" ", "\u00a0") for text in interval])
-    shown = shown.rename(index=lambda label: label.replace(" ", "\u00a0"), columns={"mean": "mean difference", "median": "median difference"})
+    shown.insert(shown.columns.get_loc("mean") + 1, "95 % interval", interval)
+    shown = shown.rename(columns={"mean": "mean difference", "median": "median difference"})
     display(
         shown.style.format("{:+z.3f}", subset=["mean difference", "median difference"]).format("{:.3f}", subset=["Dice", "kept"])
         .format("{:.0f}", subset=["patients", "trained on", "lower on"]).format(metrics.p_text, subset="p corrected")

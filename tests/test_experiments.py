@@ -59,6 +59,15 @@ def test_a_setting_that_does_not_exist_is_refused(demo, tiny_cohort_once):
     assert not demo.exists()
 
 
+@pytest.mark.parametrize("value", [7, "seven"])
+def test_one_value_where_a_list_belongs_and_a_list_that_names_one_twice_are_refused(demo, tiny_cohort_once, value):
+    with pytest.raises(ValueError, match=rf"sizes is a list, as in -p sizes=\[{value}\]"):
+        experiments.run_experiment("demo", tiny_cohort_once, {"sizes": value})
+    with pytest.raises(ValueError, match=f"sizes names one twice: {value}, {value}"):
+        experiments.run_experiment("demo", tiny_cohort_once, {"sizes": [value, value]})
+    assert not demo.exists()
+
+
 def test_an_unknown_experiment_is_refused(demo, tiny_cohort_once):
     with pytest.raises(ValueError, match="unknown experiment 'dome': choose one of .*demo"):
         experiments.run_experiment("dome", tiny_cohort_once)
