@@ -22,8 +22,8 @@
 # - **It takes** about 15 minutes to read and seconds to run: nothing is trained here, and no image is read.
 # :::
 #
-# Our scores come from the tables in `results/reference/` and `results/variants/`, whatever cohort the other pages were executed on; what others published, from their pages.
-# `make reproduce` computes the scores of the kept networks again, from weights and slices. All others need a new training: those of the later folds of ResUNet and FCN-32, of the article's protocol and of the variants. Where the slices and masks come from, and
+# Our scores come from the tables in `results/reference/`, `results/seeds/` and `results/variants/`, whatever cohort the other pages were executed on; what others published, from their pages.
+# `make reproduce` computes the scores of the kept networks again, from weights and slices. All others need a new training: those of the later folds of ResUNet and FCN-32, of the article's protocol, of another seed and of the variants. Where the slices and masks come from, and
 # under which licences, says the {doc}`data card <../data>`. Not for clinical use.
 
 # %% tags=["install", "remove-cell"]
@@ -254,16 +254,16 @@ for name, of in again.groupby("run"):
 # The first rows set a network beside itself. The last ones set the two beside each other: with each seed, and in the mean over the seeds.
 
 # %% tags=["hide-input"]
-if not has_tables("seeds"):
+drawn = read_table("seeds", "patients") if has_tables("seeds") else None
+now = pd.concat({name: table["dice"] for name, table in by_model.items()}, names=["model"])
+if drawn is None:
     display(Markdown("Not computed yet: the page on rerunning has the command."))
+elif not np.allclose(drawn["reference_dice"], now.reindex(pd.MultiIndex.from_frame(drawn[["model", "patient"]])), equal_nan=True):
+    display(Markdown("Networks have been replaced since this was computed, so there is nothing to compare with: the page on rerunning has the command."))
 else:
-    drawn = read_table("seeds", "patients")
-    now = pd.concat({name: table["dice"] for name, table in by_model.items()}, names=["model"])
-    if not np.allclose(drawn["reference_dice"], now.reindex(pd.MultiIndex.from_frame(drawn[["model", "patient"]])), equal_nan=True):
-        raise ValueError("results/seeds stands beside other scores than those of results/reference: run the experiment again, as the page on rerunning says")
     first_seed = drawn["reference_seed"].iloc[0]
-    by_seed = drawn.pivot(index="patient", columns=["model", "seed"], values="dice").join(
-        drawn.drop_duplicates(["model", "patient"]).pivot(index="patient", columns=["model", "reference_seed"], values="reference_dice")
+    by_seed = drawn.pivot(index=["fold", "patient"], columns=["model", "seed"], values="dice").join(
+        drawn.drop_duplicates(["model", "patient"]).pivot(index=["fold", "patient"], columns=["model", "reference_seed"], values="reference_dice")
     )
     drawn_models = [name for name in NAMES if name in by_seed]
     of_seeds = sorted(by_seed.columns.get_level_values(1).unique())
@@ -299,9 +299,9 @@ else:
         clear = (pooled["low"] > 0 or pooled["high"] < 0) and pooled["p"] < metrics.LARGEST_P and pooled["patients"] >= metrics.FEWEST_PATIENTS
         largest = max(abs(row["mean difference"]) for row in within.values())
         sentences.append(
-            f"- With {'all' if len(of_seeds) > 2 else 'both'} seeds {'the same network is ahead' if len(signs) == 1 else 'it is not the same network that is ahead'}. In the mean "
-            f"over the seeds the two differ by {pooled['mean difference']:+z.3f} ({pooled['low']:+z.3f} to {pooled['high']:+z.3f}), {metrics.p_text(pooled['p'], name='p')}: "
-            f"**{'told apart' if clear else 'not told apart'}**. A new seed alone moved a mean by up to {largest:.3f}."
+            f"- **The order {'stays' if len(signs) == 1 else 'turns'} with the seed.** In the mean over the seeds, {pair} is "
+            f"{pooled['mean difference']:+z.3f} ({pooled['low']:+z.3f} to {pooled['high']:+z.3f}), {metrics.p_text(pooled['p'], name='p')}: "
+            f"**{'told apart' if clear else 'not told apart'}**. A new seed alone moved a network's mean by up to {largest:.3f}."
         )
     display(Markdown("\n".join(sentences)))
 
