@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from brainseg.cohort import find_cohort
+from brainseg.kept import kept_split
 from brainseg.prepare import Preprocessing, prepare
 from brainseg.recipe import Recipe
-from brainseg.runs import Run, find_kept, load_kept, train_or_load
+from brainseg.runs import Run, find_on_record, load_kept, train_or_load
 from brainseg.splits import make_split
 
 
@@ -66,7 +67,11 @@ def study_run(
         learning_rate=1e-3,
         seed=seed,
     )
-    if (kept := find_kept(recipe, prepared, split_by, fold)) is not None:
-        return load_kept(kept, prepared)
-    split = make_split(prepared.table, by=split_by, fold=fold, seed=seed)
-    return train_or_load(recipe, prepared, split)
+    known = find_on_record(recipe, prepared, split_by, fold)
+    if known is None:
+        return train_or_load(recipe, prepared, make_split(prepared.table, by=split_by, fold=fold, seed=seed))
+    if (known / "best.npz").is_file():
+        return load_kept(known, prepared)
+    # Its weights are not kept. It stands beside networks whose weights are, so it is trained on their sides: in a larger
+    # cohort, a new split would put test patients of the one into the training of the other.
+    return train_or_load(recipe, prepared, kept_split(known, prepared.table))

@@ -55,7 +55,7 @@ def read_run(folder: str | Path) -> dict:
         record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(
-            f"The record {folder / 'run.json'} is damaged ({error}). Remove the folder {folder} and train the run again."
+            f"The record {folder / 'run.json'} is damaged ({error}). Restore it where the project keeps it; otherwise remove the folder {folder} and train the run again."
         ) from error
     if "split_by" in record and not (folder / "best.npz").is_file():
         raise ValueError(f"{folder} is kept without its weights. Take another run, or train it again: book/reproduce.md says how.")

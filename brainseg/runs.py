@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from brainseg import losses, models
-from brainseg.kept import STUDY, kept_runs, kept_split, read_run
+from brainseg.kept import NEW, STUDY, kept_split, read_run, runs_on_record
 from brainseg.paths import build_folder, folder_atomically, write_atomically
 from brainseg.prepare import Prepared, Preprocessing, prepare
 from brainseg.provenance import code_digest, commit, processor
@@ -138,10 +138,11 @@ def load_network(folder: str | Path) -> tuple[keras.Model, Preprocessing, dict]:
     return model, preprocessing, record
 
 
-def find_kept(recipe: Recipe, prepared: Prepared, split_by: str, fold: int) -> Path | None:
-    """The kept run of this recipe, preprocessing and fold, where the cohort has patients for each part of its split."""
+def find_on_record(recipe: Recipe, prepared: Prepared, split_by: str, fold: int) -> Path | None:
+    """The run of the reference edition with this recipe, preprocessing and fold, where the cohort has patients for each part of
+    its split. Its weights may not be kept."""
     wanted = json.dumps([asdict(recipe), asdict(prepared.preprocessing), split_by, fold], sort_keys=True)
-    for folder in kept_runs():
+    for folder in runs_on_record():
         record = json.loads((folder / "run.json").read_text())
         is_same = [record["recipe"], record["preprocessing"], record["split_by"], record["fold"]]
         if json.dumps(is_same, sort_keys=True) == wanted:
@@ -163,7 +164,7 @@ def load_kept(folder: Path, prepared: Prepared) -> Run:
 def keep(run: Run, split_by: str, fold: int, weights: bool = True) -> Path:
     """Copy a run to the kept ones: weights in half precision, record, history and split.
 
-    Without weights it is a document of a training: its scores count, but no chapter finds or loads it.
+    Without weights it is a document of a training: its scores and its split count, but there is nothing to load.
 
     Returns
     -------
@@ -173,7 +174,7 @@ def keep(run: Run, split_by: str, fold: int, weights: bool = True) -> Path:
     folder = results_folder(STUDY) / f"{run.recipe.model}-by-{split_by}-fold{fold}"
     shutil.rmtree(folder, ignore_errors=True)
     keys = ["patient"] if split_by == "patient" else ["patient", "slice"]
-    split = run.prepared.table[keys].assign(part=run.split.to_numpy()).drop_duplicates()
+    split = run.prepared.table[keys].assign(part=run.split.to_numpy()).query("part != @NEW").drop_duplicates()
     with folder_atomically(folder) as part:
         if weights:
             save_weights(run.model, part / "best.npz", dtype="float16")

@@ -28,9 +28,8 @@ COLUMNS = ["patient", "institution", "tumour_px", "tp", "fp", "fn", "dice"]
 
 def run_again(root: str | Path, folder: Path, seed: int) -> Run:
     """The run that a folder of the reference edition describes, on the same slices and sides, with another seed."""
-    recipe = Recipe(**json.loads((folder / "run.json").read_text())["recipe"])
     prepared = prepare_for(folder, root)
-    return train_or_load(replace(recipe, seed=seed), prepared, kept_split(folder, prepared.table))
+    return train_or_load(_recipe(folder, seed), prepared, kept_split(folder, prepared.table))
 
 
 def compute(
@@ -59,13 +58,21 @@ def compute(
     Raises
     ------
     ValueError
-        For a network and fold that the reference edition does not have, and for the seed that it has already.
+        For an empty list, for a network and fold that the reference edition does not have, for the seed that it has already or one
+        below 0, and for a cohort that lacks patients of the reference edition.
     """
     start = time.perf_counter()
+    # Before anything is trained: what cannot be.
+    if not (seeds and models and folds):
+        raise ValueError("nothing to do: seeds, models and folds name at least one each")
     chosen = {(model, fold): _folder(model, fold) for model in models for fold in folds}
+    table = index_cohort(root)
     for folder in chosen.values():
-        if (seed := json.loads((folder / "run.json").read_text())["recipe"]["seed"]) in seeds:
-            raise ValueError(f"seed {seed} is that of {folder.name} itself: name others")
+        for seed in seeds:
+            if _recipe(folder, seed) == _recipe(folder):
+                raise ValueError(f"seed {seed} is that of {folder.name} itself: name others")
+        if lacking := set(pd.read_csv(folder / "split.csv")["patient"]) - set(table["patient"]):
+            raise ValueError(f"{root} lacks {len(lacking)} patients of {folder.name}, {min(lacking)} among them: name the whole cohort")
     reference = read_table(STUDY, "patients").query("part == 'test'").set_index(["run", "patient"])
     scored, described = [], []
     for seed in seeds:
@@ -76,9 +83,14 @@ def compute(
             scored.append(patients.assign(model=model, fold=fold, seed=seed).join(beside, on="patient"))
             kept = {key: run.record[key] for key in ("best_epoch", "validation_dice", "seconds", "processor")}
             described.append({"model": model, "fold": fold, "seed": seed, "weights": weights_digest(run.folder / "best.npz"), **kept})
-    table = pd.concat(scored, ignore_index=True)
-    record = {"runs": described, "seconds": round(time.perf_counter() - start, 1), **origin(index_cohort(root))}
-    return {"patients": table[["model", "fold", "seed", *COLUMNS, "reference_seed", "reference_dice"]]}, record
+    record = {"runs": described, "seconds": round(time.perf_counter() - start, 1), **origin(table)}
+    return {"patients": pd.concat(scored, ignore_index=True)[["model", "fold", "seed", *COLUMNS, "reference_seed", "reference_dice"]]}, record
+
+
+def _recipe(folder: Path, seed: int | None = None) -> Recipe:
+    """The recipe of a run of the reference edition, with another seed where one is given."""
+    recipe = Recipe(**json.loads((folder / "run.json").read_text())["recipe"])
+    return recipe if seed is None else replace(recipe, seed=seed)
 
 
 def _folder(model: str, fold: int) -> Path:

@@ -377,13 +377,13 @@ else:
     ))
     faintest = both_cohorts[both_cohorts.index.str.startswith("brightest tenth") & (quantile == "0")].iloc[0]
     sentence = (
-        f"How visible is the least visible tumour? Take the brightest tenth of its pixels on a smoothed FLAIR slice. "
+        f"How visible is the least visible tumour? Take the brightest tenth of its pixels on a smoothed FLAIR slice, and of a patient's slices the middle one. "
         f"In the real cohort it lies at least {faintest['real']:.1f} standard deviations above the surroundings, "
         f"in the phantom {faintest['phantom']:.1f}. "
     )
     if faintest["phantom"] < faintest["real"]:
         sentence += (
-            "**So the faintest simulated tumour is fainter than any that a reader drew**, and a network has little to find it by. "
+            "**So the faintest simulated tumour is fainter than any of the real ones, which a reader saw**, and a network has little to find it by. "
             "This was found after networks had been scored on the phantom. "
             "To mend it then would have been to raise a score by easing the test, so it stays, and such patients weigh on every mean over the phantom."
         )

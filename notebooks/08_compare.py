@@ -145,7 +145,8 @@ display(article.style.format("{:.3f}"))
 
 # %%
 known = runs["unet"].prepared
-test = runs["unet"].rows("test")  # the same for all three
+test = runs["unet"].rows("test")  # the same for all three:
+assert all((run.rows("test") == test).all() for run in runs.values())
 truth = known.truth(test)
 predicted = {name: evaluation.segment(run, test) for name, run in runs.items()}
 slices = {

@@ -405,8 +405,8 @@ else:
         outcome += " One training each: the order is of these networks, not of the architectures."
     else:
         outcome += (
-            f" Each was trained in {trainings.min()} folds{'' if trainings.nunique() == 1 else ' or more'}, once per fold, all with one seed. "
-            "The later folds were trained after fold 0 had told no pair apart: [chapter 13](13_reference.html) has the differences without it, and asks what another seed does."
+            f" Each was trained in {trainings.min()} folds{'' if trainings.nunique() == 1 else ' or more'}, and one training per fold counts. "
+            "Some networks of the later folds were trained after fold 0 was scored: [chapter 13](13_reference.html) has the differences without it, and asks what another seed does."
         )
     text = "\n".join([*lines, "", outcome])
 display(Markdown(text))

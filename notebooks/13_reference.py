@@ -52,7 +52,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from brainseg import evaluation, kept, metrics, models, published
+from brainseg import kept, metrics, models, published
 from brainseg.figures import results as figures
 from brainseg.figures import style
 from brainseg.recipe import Recipe
@@ -61,7 +61,6 @@ from brainseg.tables import has_tables, read_log, read_record, read_table
 
 style.use_theme()
 NAMES = style.MODEL_NAMES
-
 
 
 def read(name):
@@ -86,8 +85,7 @@ shown_models = [name for name in NAMES if name in set(honest["model"])]
 # {doc}`../reproduce` says how to train the rest again. The minutes are of shared processors, some twice as fast as others.
 
 # %% tags=["hide-input"]
-rows = []
-last_epoch = []
+rows, last_epoch, machines = [], [], set()
 for folder in kept.runs_on_record():
     run = json.loads((folder / "run.json").read_text())
     if run["split_by"] != "patient":
@@ -95,6 +93,7 @@ for folder in kept.runs_on_record():
     recipe, steps = Recipe(**run["recipe"]), run["preprocessing"]
     network = models.build_model(recipe.model, steps["image_size"], channels=recipe.channels, **recipe.options)
     last_epoch.append(run["best_epoch"] == recipe.epochs)
+    machines.add(f"{run['processor']}, Keras {run['versions']['keras']} on {run['versions']['backend']}")
     split = pd.read_csv(folder / "split.csv")
     counts = split.drop_duplicates(["patient", "part"])["part"].value_counts()
     rows.append(
@@ -118,7 +117,7 @@ display(
         f"**Slices:** {steps['image_size']} pixels, normalised by volume. "
         f"**Training:** {recipe.epochs} epochs of {recipe.slices_per_epoch} slices, batches of {recipe.batch_size}, "
         f"Adam from {recipe.learning_rate:g} down a cosine, seed {recipe.seed}. "
-        f"**Machine:** {run['processor']}, Keras {run['versions']['keras']} on {run['versions']['backend']}. "
+        f"**Machine:** {'; '.join(sorted(machines))}. "
         "**Command:** `python -m brainseg reference --data FOLDER`, for a row with `--models` and `--folds`. "
         f"\n\nOf {len(last_epoch)} networks, {sum(last_epoch)} did best in the last epoch. The steps shrink to zero at the end of a training of any "
         "length, so this does not tell whether a longer one would help."
@@ -185,7 +184,7 @@ if len(before):
     before = before.assign(model=before["run"].str.split("-").str[0], total=before["mean_dice"] * before["patients"])
     first = before.groupby("model")[["total", "patients"]].sum()
     sentences.append(
-        "\nThe aims were given with the task; no result stands behind them. The networks of the first training had "
+        "\nThe aims were set beforehand; no result stands behind them. The networks of the first training had "
         + ", ".join(
             f"{NAMES[name]} {first.loc[name, 'total'] / first.loc[name, 'patients']:.3f} over {first.loc[name, 'patients']:.0f} patients"
             for name in shown_models if name in first.index
@@ -228,7 +227,7 @@ if later:
     names = [NAMES[name] for name in shown_models if name != "unet" and by_model[name]["fold"].nunique() > 1]
     corrected = metrics.holm([added.p_value for _, _, added in later])
     display(Markdown(
-        f"The later folds of {' and '.join(names)} were trained after the scores of fold 0 were known, which told no pair apart. So here are "
+        f"The later folds of {' and '.join(names)} were trained after the scores of fold 0 were known. So here are "
         "the differences without fold 0, p corrected among themselves: "
         + "; ".join(
             f"{label} {added.estimate:+z.3f} ({added.low:+z.3f} to {added.high:+z.3f}) over {n} patients, {metrics.p_text(p, name='p')}"
@@ -247,11 +246,16 @@ for name, of in again.groupby("run"):
 # %% [markdown]
 # ## How much is luck?
 #
-# A training is one draw. A seed decides the starting weights, the order of the slices and how they are augmented. So U-Net and ResUNet, which the test above
-# has to tell apart, were trained again in every fold with another seed. Recipe, slices and splits are the same. What would be measured, and how, was
-# written down before these networks were scored; the scores of the first seed were known.
+# A training is one draw. A seed decides the starting weights, the order of the slices and how they are augmented. So U-Net and ResUNet
+# were trained again in every fold with another seed, by the same recipe on the same slices and splits. Most of the first networks had been trained before
+# the training loop was rewritten, with the same steps; a part of each difference is that, and the order of sums.
 #
 # The first rows set a network beside itself. The last ones set the two beside each other: with each seed, and in the mean over the seeds.
+# Mean, interval, median and p are of the differences in Dice; so many patients have two scores that lie 0.05 or more apart.
+#
+# What would be measured was written down before these networks were scored, when the scores of the first seed were known: a network beside itself, and
+# the two in the mean over the seeds. Those rows are tested, with p corrected by Holm; the rows of single seeds are not. An interval is over patients and takes
+# the trainings as they are. Two seeds are too few for an interval over seeds.
 
 # %% tags=["hide-input"]
 drawn = read_table("seeds", "patients") if has_tables("seeds") else None
@@ -269,40 +273,48 @@ else:
     of_seeds = sorted(by_seed.columns.get_level_values(1).unique())
 
     def set_beside(one, other):
-        both = pd.concat([one, other], axis=1).dropna()
-        gap = both.iloc[:, 0] - both.iloc[:, 1]
-        difference = metrics.paired_difference(both.iloc[:, 0], both.iloc[:, 1], seed=seed)
+        gap = (one - other).dropna()
+        difference = metrics.paired_difference(one[gap.index], other[gap.index], seed=seed)
         return {
-            "patients": len(gap), "mean difference": difference.estimate, "low": difference.low, "high": difference.high,
-            "median": gap.median(), "apart by 0.05 or more": int((gap.abs() >= 0.05).sum()), "p": difference.p_value,
+            "patients": len(gap), "mean": difference.estimate, "low": difference.low, "high": difference.high,
+            "median": gap.median(), "0.05 apart": int((gap.abs() >= 0.05).sum()), "p": difference.p_value,
         }  # fmt: skip
 
-    within = {
-        f"{NAMES[name]}, seed {other} minus {first_seed}": set_beside(by_seed[name, other], by_seed[name, first_seed])
-        for name in drawn_models for other in of_seeds if other != first_seed
-    }
-    between, pooled = {}, None
+    rows, sentences = {}, []
+    for name in drawn_models:
+        for other in of_seeds:
+            if other == first_seed:
+                continue
+            gap = (by_seed[name, other] - by_seed[name, first_seed]).dropna()
+            most = gap.abs().idxmax()
+            row = rows[f"{NAMES[name]}, seed {other} minus {first_seed}"] = set_beside(by_seed[name, other], by_seed[name, first_seed])
+            sentences.append(
+                f"- **{NAMES[name]}**, {row['patients']} patients: mean Dice {by_seed[name, first_seed].mean():.3f} with seed {first_seed}, "
+                f"{by_seed[name, other].mean():.3f} with seed {other}: {row['mean']:+z.3f} ({row['low']:+z.3f} to {row['high']:+z.3f}). "
+                f"One patient moved by {gap[most]:+z.3f}; without that one it would be {gap.drop(most).mean():+z.3f}."
+            )
+    tested, pooled = list(rows), "ResUNet minus U-Net, mean of seeds"
     if set(drawn_models) >= {"unet", "resunet"}:
-        pair = "ResUNet minus U-Net"
-        between = {f"{pair}, seed {one}": set_beside(by_seed["resunet", one], by_seed["unet", one]) for one in of_seeds}
-        pooled = set_beside(by_seed["resunet"].mean(axis=1), by_seed["unet"].mean(axis=1))
-        between[f"{pair}, mean of seeds"] = pooled
-    luck = pd.DataFrame.from_dict({**within, **between}, orient="index")
-    shown = luck.drop(columns=["low", "high"])
-    shown.insert(2, "95 % interval", [f"{low:+z.3f} to {high:+z.3f}" for low, high in zip(luck["low"], luck["high"], strict=True)])
-    display(shown.style.format("{:+z.3f}", subset=["mean difference", "median"]).format(metrics.p_text, subset="p"))
-
-    means = by_seed.mean()
-    sentences = [f"- **{NAMES[name]}**: mean Dice " + ", ".join(f"{means[name, one]:.3f} with seed {one}" for one in of_seeds) + "." for name in drawn_models]
-    if pooled:
-        signs = {np.sign(row["mean difference"]) for label, row in between.items() if "mean of" not in label}
-        clear = (pooled["low"] > 0 or pooled["high"] < 0) and pooled["p"] < metrics.LARGEST_P and pooled["patients"] >= metrics.FEWEST_PATIENTS
-        largest = max(abs(row["mean difference"]) for row in within.values())
+        ahead = {}
+        for one in of_seeds:
+            row = rows[f"ResUNet minus U-Net, seed {one}"] = set_beside(by_seed["resunet", one], by_seed["unet", one])
+            ahead[one] = "ResUNet" if row["mean"] > 0 else "U-Net"
+        rows[pooled] = set_beside(by_seed["resunet"].mean(axis=1), by_seed["unet"].mean(axis=1))
+        tested.append(pooled)
+    luck = pd.DataFrame.from_dict(rows, orient="index")
+    luck["p"] = pd.Series(metrics.holm(luck.loc[tested, "p"]), index=tested).reindex(luck.index)
+    if pooled in luck.index:
+        row = luck.loc[pooled]
+        clear = (row["low"] > 0 or row["high"] < 0) and row["p"] < metrics.LARGEST_P and row["patients"] >= metrics.FEWEST_PATIENTS
+        verdict = f"{'ResUNet' if row['mean'] > 0 else 'U-Net'} is clearly better" if clear else "not told apart"
+        chance = "" if clear or len(set(ahead.values())) > 1 else f" By chance, {len(of_seeds)} seeds agree once in {2 ** (len(of_seeds) - 1)} times."
         sentences.append(
-            f"- **The order {'stays' if len(signs) == 1 else 'turns'} with the seed.** In the mean over the seeds, {pair} is "
-            f"{pooled['mean difference']:+z.3f} ({pooled['low']:+z.3f} to {pooled['high']:+z.3f}), {metrics.p_text(pooled['p'], name='p')}: "
-            f"**{'told apart' if clear else 'not told apart'}**. A new seed alone moved a network's mean by up to {largest:.3f}."
+            f"- The higher mean has {', '.join(f'{name} with seed {one}' for one, name in ahead.items())}.{chance} In the mean over the seeds, ResUNet minus U-Net is "
+            f"{row['mean']:+z.3f} ({row['low']:+z.3f} to {row['high']:+z.3f}), {metrics.p_text(row['p'], name='p')}: **{verdict}**."
         )
+    shown = luck.drop(columns=["low", "high"])
+    shown.insert(2, "95 % interval", [f"{low:+z.3f}\u00a0to\u00a0{high:+z.3f}" for low, high in zip(luck["low"], luck["high"], strict=True)])
+    display(shown.style.format("{:+z.3f}", subset=["mean", "median"]).format(metrics.p_text, subset="p"))
     display(Markdown("\n".join(sentences)))
 
 # %% [markdown]
@@ -314,7 +326,7 @@ else:
 # **What does a new hospital cost?** The folds mix institutions, so the networks above have met the hospital of their test patients, unless it sent a single patient.
 # A network *without* an institution has not. It also learns from another number of patients and from other ones, so not all of a difference is the hospital.
 #
-# Each is compared with the kept U-Nets on the same patients. There is one training of each, so a difference is one of these networks.
+# Each is compared with the kept U-Nets on the same patients: mean, interval, median and p are of the differences, and p is corrected by Holm. There is one training of each, so a difference is one of these networks.
 # A few patients can make most of a mean, so the median of the differences stands beside it.
 # The pooled row was added after the single ones had been seen. It holds the same patients once more, so it is not tested.
 # The plain U-Net was trained in fold 0 first, which left the order open. The other folds were added after that was seen.
@@ -332,12 +344,12 @@ else:
 
 
     def against_kept(part):
-        """The Dice of a variant's patients, that of the same patients by the kept U-Nets, and the difference."""
+        """The Dice of a variant's patients, and how far it lies from that of the same patients by the kept U-Nets."""
         difference = metrics.paired_difference(part["dice"], part["kept"], seed=seed)
         return {
-            "patients": len(part), "Dice": part["dice"].mean(), "kept": part["kept"].mean(),
+            "patients": len(part), "Dice": part["dice"].mean(),
             "mean": difference.estimate, "low": difference.low, "high": difference.high, "median": (part["dice"] - part["kept"]).median(),
-            "lower on": int((part["dice"] < part["kept"]).sum()), "p corrected": difference.p_value,
+            "p corrected": difference.p_value,
         }  # fmt: skip
 
 
@@ -366,17 +378,15 @@ else:
     plain_folds = sorted(parts["plain"]["fold"].unique()) if "plain" in parts else []
     labels = {"plain": f"plain, fold{'s' if len(plain_folds) > 1 else ''} {', '.join(f'{fold:.0f}' for fold in plain_folds)}"}
     if len(left_out) > 1:
-        pooled = f"pooled, {', '.join(variant.removeprefix('without ') for variant in left_out)}"
         row = against_kept(tested[tested["variant"].isin(left_out)])
-        compared.loc[pooled] = pd.Series({**row, "trained on": trained[left_out].mean(), "p corrected": np.nan})
+        compared.loc["pooled"] = pd.Series({**row, "trained on": trained[left_out].mean(), "p corrected": np.nan})
 
-    shown = compared.rename(index=labels).drop(columns=["low", "high"])
-    interval = [f"{low:+z.3f} to {high:+z.3f}" for low, high in zip(compared["low"], compared["high"], strict=True)]
+    shown = compared.rename(index=lambda label: label.replace(" ", "\u00a0"), columns={"p corrected": "p"}).drop(columns=["low", "high"])
+    interval = [f"{low:+z.3f}\u00a0to\u00a0{high:+z.3f}" for low, high in zip(compared["low"], compared["high"], strict=True)]
     shown.insert(shown.columns.get_loc("mean") + 1, "95 % interval", interval)
-    shown = shown.rename(columns={"mean": "mean difference", "median": "median difference"})
     display(
-        shown.style.format("{:+z.3f}", subset=["mean difference", "median difference"]).format("{:.3f}", subset=["Dice", "kept"])
-        .format("{:.0f}", subset=["patients", "trained on", "lower on"]).format(metrics.p_text, subset="p corrected")
+        shown.style.format("{:+z.3f}", subset=["mean", "median"]).format("{:.3f}", subset="Dice")
+        .format("{:.0f}", subset=["patients", "trained on"]).format(metrics.p_text, subset="p")
     )
 
     sentences = [f"The kept U-Nets were trained on {kept_trained:.0f} patients each, on average.\n"]

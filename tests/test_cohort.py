@@ -476,7 +476,7 @@ def test_a_synthetic_cohort_with_a_hole_is_refused(tmp_path):
     assert len(index(root)) == 4
     shutil.rmtree(root / "PHANTOM_AA_0002_20000101")
     (problem,) = problems_of(root)
-    assert "lacks PHANTOM_AA_0002" in problem and "drawn again" in problem
+    assert "lacks PHANTOM_AA_0002" in problem and "draw the cohort again" in problem
 
 
 @pytest.mark.parametrize(

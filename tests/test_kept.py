@@ -1,6 +1,7 @@
 """Kept runs: weights in half precision, found by their parameters, with the split that they were trained on."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 keras = pytest.importorskip("keras")
 from brainseg import evaluation, kept, runs, tables  # noqa: E402
+from brainseg.chapters import study_run  # noqa: E402
 from brainseg.prepare import Preprocessing, prepare  # noqa: E402
 from brainseg.recipe import Recipe  # noqa: E402
 from brainseg.runs import load_network, train_or_load  # noqa: E402
@@ -35,10 +37,10 @@ def checkout(tmp_path, monkeypatch):
 
 
 def test_a_kept_run_is_found_and_predicts_as_before(run, checkout):
-    assert runs.find_kept(RECIPE, run.prepared, "patient", 1) is None
+    assert runs.find_on_record(RECIPE, run.prepared, "patient", 1) is None
     folder = runs.keep(run, "patient", 1)
     assert folder == checkout / "results" / "reference" / "unet-by-patient-fold1"
-    assert runs.find_kept(RECIPE, run.prepared, "patient", 1) == folder
+    assert runs.find_on_record(RECIPE, run.prepared, "patient", 1) == folder
     again = runs.load_kept(folder, run.prepared)
     assert again.split.tolist() == run.split.tolist()
     rows = run.rows("test")
@@ -49,11 +51,11 @@ def test_a_kept_run_is_found_and_predicts_as_before(run, checkout):
 
 def test_another_recipe_fold_or_size_is_not_this_run(run, checkout):
     runs.keep(run, "patient", 1)
-    assert runs.find_kept(replace(RECIPE, seed=1), run.prepared, "patient", 1) is None
-    assert runs.find_kept(RECIPE, run.prepared, "patient", 0) is None
-    assert runs.find_kept(RECIPE, run.prepared, "slice", 1) is None
+    assert runs.find_on_record(replace(RECIPE, seed=1), run.prepared, "patient", 1) is None
+    assert runs.find_on_record(RECIPE, run.prepared, "patient", 0) is None
+    assert runs.find_on_record(RECIPE, run.prepared, "slice", 1) is None
     other = prepare(run.prepared.root, Preprocessing(image_size=48))
-    assert runs.find_kept(RECIPE, other, "patient", 1) is None
+    assert runs.find_on_record(RECIPE, other, "patient", 1) is None
 
 
 def test_patients_that_the_split_does_not_name_are_new(run, checkout):
@@ -107,11 +109,11 @@ def test_the_tables_hold_one_row_per_test_patient_and_are_reproduced(run, checko
     assert not reference.reproduce(data)["same"].any()
 
 
-def test_a_run_without_weights_is_scored_and_documented_but_never_found(run, checkout):
+def test_a_run_without_weights_is_scored_and_documented(run, checkout):
     by_slice = replace_split(run, make_split(run.prepared.table, by="slice"))
     folder = runs.keep(by_slice, "slice", 0, weights=False)
     assert sorted(path.name for path in folder.iterdir()) == ["history.csv", "run.json", "split.csv"]
-    assert kept.kept_runs() == [] and runs.find_kept(RECIPE, run.prepared, "slice", 0) is None
+    assert kept.kept_runs() == [] and runs.find_on_record(RECIPE, run.prepared, "slice", 0) == folder
     by_slice = replace(by_slice, record=json.loads((folder / "run.json").read_text()))
     reference.score_reference(str(run.prepared.root), {folder.name: by_slice})
     assert set(tables.read_table("reference", "patients")["protocol"]) == {"article"}
@@ -120,6 +122,27 @@ def test_a_run_without_weights_is_scored_and_documented_but_never_found(run, che
     assert article.loc[("test", "all"), "Dice"] == pytest.approx(expected, abs=1e-5)
     with pytest.raises(StudyError, match="No reference runs"):
         reference.reproduce(str(run.prepared.root))
+
+
+def test_in_a_larger_cohort_a_run_without_weights_is_trained_on_the_sides_that_it_had(tiny_cohort, checkout, monkeypatch):
+    monkeypatch.setenv("BRAINSEG_BUILD", str(checkout / "build"))
+    settings = {"image_size": 32, "contrast": "none", "crop": "patient", "split_by": "patient", "fold": 1, "filters": 2, "epochs": 1}
+    first = study_run("unet", tiny_cohort, seed=0, slices_per_epoch=8, **settings)
+    sides = first.prepared.table["patient"].to_frame().assign(part=first.split).drop_duplicates().set_index("patient")["part"]
+    folder = runs.keep(first, "patient", 1, weights=False)
+    copy_patient(tiny_cohort, sides.index[0], "TEST_CC_0007_20000107")
+    again = study_run("unet", tiny_cohort, seed=0, slices_per_epoch=8, **settings)
+    then = again.prepared.table["patient"].to_frame().assign(part=again.split).drop_duplicates().set_index("patient")["part"]
+    assert then.to_dict() == {**sides, "TEST_CC_0007_20000107": "new"}
+    # Kept once more, the split still names the patients that the network was trained, validated and tested on, and no others.
+    before = (folder / "split.csv").read_text()
+    assert (runs.keep(again, "patient", 1, weights=False) / "split.csv").read_text() == before
+
+
+def copy_patient(root, patient, name):
+    (root / name).mkdir()
+    for path in (root / patient).iterdir():
+        shutil.copy(path, root / name / path.name.replace(patient, name))
 
 
 def test_only_scores_of_the_same_patients_stand_side_by_side(monkeypatch):

@@ -1,6 +1,7 @@
 """Other seeds: the same recipe, slices and sides, and the scores beside those of the reference edition."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -54,10 +55,18 @@ def test_each_patient_stands_beside_the_reference_edition(kept_run, tiny_cohort)
     assert [(run["model"], run["fold"], run["seed"]) for run in record["runs"]] == [("unet", 1, 5), ("unet", 1, 6)]
 
 
-def test_what_cannot_be_trained_is_refused_before_anything_is(kept_run, tiny_cohort):
-    with pytest.raises(ValueError, match="has no 'resunet' of fold 1"):
-        seeds.compute(tiny_cohort, folds=[1])
-    with pytest.raises(ValueError, match="has no 'unet' of fold 4"):
-        seeds.compute(tiny_cohort, models=["unet"], folds=[1, 4])
-    with pytest.raises(ValueError, match="seed 0 is that of unet-by-patient-fold1 itself"):
-        seeds.compute(tiny_cohort, seeds=[0], models=["unet"], folds=[1])
+def test_what_cannot_be_trained_is_refused_before_anything_is(kept_run, tiny_cohort, monkeypatch):
+    monkeypatch.setattr(seeds, "train_or_load", lambda *_: pytest.fail("something was trained"))
+    for message, settings in {
+        "nothing to do": {"seeds": []},
+        "has no 'resunet' of fold 1": {"models": ["unet", "resunet"], "folds": [1]},
+        "has no 'unet' of fold 4": {"models": ["unet"], "folds": [1, 4]},
+        "seed 0 is that of unet-by-patient-fold1 itself": {"seeds": [1, 0], "models": ["unet"], "folds": [1]},
+        "seed must be a whole number of at least 0, not -1": {"seeds": [1, -1], "models": ["unet"], "folds": [1]},
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            seeds.compute(tiny_cohort, **settings)
+    gone = kept_run.prepared.table["patient"].iloc[0]
+    shutil.rmtree(tiny_cohort / gone)
+    with pytest.raises(ValueError, match=f"lacks 1 patients of unet-by-patient-fold1, {gone} among them"):
+        seeds.compute(tiny_cohort, models=["unet"], folds=[1])

@@ -152,7 +152,7 @@ def read_patient(table: pd.DataFrame, patient: str) -> tuple[np.ndarray, np.ndar
 def read_patient_table(root: str | Path) -> pd.DataFrame:
     """``data.csv``, one row per case, indexed by case (``TCGA_CS_4941``); gaps are NaN.
 
-    The file may know patients without images here, and the other way round.
+    The file may know patients without images here, unless they are synthetic, and the other way round.
 
     Raises
     ------

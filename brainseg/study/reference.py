@@ -1,4 +1,4 @@
-"""The reference edition: the kept runs are trained, scored on their test patients once, and checked ever after.
+"""The reference edition: the kept runs are trained, scored on their test patients, and checked ever after where their weights are kept.
 
 The protocol is the profile ``reference``: its parameters are those of the chapters, so that the chapters
 find the kept runs by them. Everything that comes out lies in ``results/reference/``::
