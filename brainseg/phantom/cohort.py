@@ -21,7 +21,7 @@ def make_phantom(root: str | Path, patients: int = 24, seed: int = 0, workers: i
     ``root/<patient>/<patient>_<k>.tif`` are 256x256x3 uint8 (pre-contrast T1, FLAIR, post-contrast T1), ``_mask.tif``
     256x256 uint8 of 0 and 255, k counts from 1 upwards from the skull base; ``root/data.csv`` has Kaggle's columns.
     The folder appears only when it is whole. The same seed and number of patients give the same files, whatever
-    `workers` is. Sizes, contrasts and prevalence were set against the real cohort; see
+    `workers` is; another kind of processor may round a grey level here and there. Sizes, contrasts and prevalence were set against the real cohort; see
     ``benchmarks/calibrate_phantom.py``.
 
     Parameters
@@ -70,7 +70,7 @@ def make_phantom(root: str | Path, patients: int = 24, seed: int = 0, workers: i
         workers = min(os.cpu_count() or 1, (patients + 1) // 2)
     with folder_atomically(root) as folder:
         # Idle processes would keep a gigabyte for minutes, beside the networks that are trained next.
-        with parallel_config("loky", n_jobs=max(workers, 1), inner_max_num_threads=1, idle_worker_timeout=10):
+        with parallel_config("loky", n_jobs=max(workers, 1), idle_worker_timeout=10):
             # joblib hands the head's large arrays to the processes as one memory-mapped file.
             done = Parallel(return_as="generator_unordered")(delayed(_write_patient)(folder, plan, head) for plan in plans)
             for _ in tqdm(done, total=patients, desc="synthetic patients", unit="patient"):
@@ -102,8 +102,11 @@ def draw_patient(plan: PatientPlan, head: Head) -> tuple[np.ndarray, np.ndarray]
 
 def _write_patient(folder: Path, plan: PatientPlan, head: Head) -> None:
     import tifffile
+    from threadpoolctl import threadpool_limits
 
-    images, masks = draw_patient(plan, head)
+    # One thread in every process, in this one too: matrix products of two threads round otherwise, here and there by a grey level.
+    with threadpool_limits(1):
+        images, masks = draw_patient(plan, head)
     patient = folder / plan.name
     patient.mkdir()
     for number, (image, mask) in enumerate(zip(images, masks, strict=True), start=1):
