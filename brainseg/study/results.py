@@ -103,7 +103,7 @@ def _reference_section() -> str:
     record = read_record("reference")
     how = (
         f"**Real slices** ({record['cohort']['patients']} patients, {record['cohort']['slices']} slices of TCGA-LGG). Each patient counts "
-        "once per network, as one volume in the original frame, by a network that has never met the patient. "
+        "once per network: scored as one volume in the original frame, by a network that has never met the patient. "
         "Only rows with the same number of patients are of the same patients, and can be compared. "
         "How the networks were trained, and where they fail, is in the book's page of results.\n\n"
         "![Dice of every test patient, a row of dots per network, with the mean and its interval, "
