@@ -21,8 +21,8 @@ def make_phantom(root: str | Path, patients: int = 24, seed: int = 0, workers: i
     ``root/<patient>/<patient>_<k>.tif`` are 256x256x3 uint8 (pre-contrast T1, FLAIR, post-contrast T1), ``_mask.tif``
     256x256 uint8 of 0 and 255, k counts from 1 upwards from the skull base; ``root/data.csv`` has Kaggle's columns.
     The folder appears only when it is whole. The same seed and number of patients give the same files, whatever
-    `workers` is; another kind of processor may round a grey level here and there. Sizes, contrasts and prevalence were set against the real cohort; see
-    ``benchmarks/calibrate_phantom.py``.
+    `workers` is; another kind of processor may round a grey level here and there. Sizes, contrasts and prevalence were
+    set against the real cohort; see ``benchmarks/calibrate_phantom.py``.
 
     Parameters
     ----------
