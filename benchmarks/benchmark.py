@@ -52,7 +52,8 @@ print(json.dumps({"training": train, "prediction": 128 / (time.perf_counter() - 
 
 
 def unet_speed() -> dict:
-    """Slices per second of U-Net at 128 pixels, a process each: TensorFlow and Keras as they come, and as the study sets them."""
+    """Slices per second of U-Net at 128 pixels, a process each: TensorFlow and Keras as they come, and as the study
+    sets them."""
     speed = {}
     for setting in ("default", "tuned"):
         call = [sys.executable, "-c", TRAIN, setting, "unet"]
@@ -68,10 +69,12 @@ def cohort_steps(data: str) -> dict:
     A machine's speed drifts, so a ratio is taken within each turn, of steps that ran one after the other. The median of
     the turns is reported, and the lowest and the highest beside it.
     """
-    from brainseg.cohort import find_cohort, index_cohort
-    from brainseg.prepare import Preprocessing, prepare
+    from brainseg.cohort import index_cohort
+    from brainseg.data import get_cohort
+    from brainseg.images.prepared import prepare
+    from brainseg.images.preprocess import Preprocessing
 
-    root = find_cohort(data)
+    root = get_cohort(data)
     files = sorted(root.rglob("*.tif"))
 
     def read():
@@ -93,7 +96,9 @@ def cohort_steps(data: str) -> dict:
         "reading the bytes": lambda: _timed(read),
         "reading the images": lambda: _timed(decode),
         "prepare, as the study does": lambda: preparing(Preprocessing()),
-        "prepare, as the article does": lambda: preparing(Preprocessing(contrast="clahe", crop="slice", normalise="none")),
+        "prepare, as the article does": lambda: preparing(
+            Preprocessing(contrast="clahe", crop="slice", normalise="none")
+        ),
     }
     read()  # warms the file cache, so that all steps meet the same one
     turns = [{name: step() for name, step in steps.items()} for _ in range(REPEATS)]

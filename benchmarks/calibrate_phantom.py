@@ -17,15 +17,17 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from brainseg.cohort import FLAIR, POST, PRE, find_cohort, index_cohort, read_patient
-from brainseg.contrast import contrast_to_noise, separability, surrounding_ring
+from brainseg.cohort import FLAIR, POST, PRE, index_cohort, read_patient
+from brainseg.data import get_cohort
+from brainseg.images.visibility import contrast_to_noise, separability, surrounding_ring
 
 NEAR_BLACK_LEVEL = 40
 """A frame is nearly black when 99 % of its pixels are darker than this on FLAIR (of 255)."""
 
 BAND_PX = 12
 SMOOTHED_PX = 1.5
-"""Standard deviation of the smoothing before a tumour is asked whether it can be seen: an eye averages over the noise."""
+"""Standard deviation of the smoothing before a tumour is asked whether it can be seen: an eye averages over the
+noise."""
 
 BORDER_PX = (-6, -3, -1, 1, 3, 6)
 RESULT = Path(__file__).resolve().parent.parent / "results" / "phantom_calibration.csv"
@@ -91,7 +93,8 @@ def _measure_slice(image: np.ndarray, mask: np.ndarray) -> dict:
         "pre_ratio": float(np.median(image[..., PRE][mask])) / max(float(np.median(image[..., PRE][ring])), 1),
         "cnr": contrast_to_noise(flair, mask, ring),
         "separability": separability(flair, mask, ring),
-        "brightest_tenth": float(np.quantile(smooth[mask], 0.9) - smooth[ring].mean()) / max(float(smooth[ring].std()), 0.1),
+        "brightest_tenth": float(np.quantile(smooth[mask], 0.9) - smooth[ring].mean())
+        / max(float(smooth[ring].std()), 0.1),
         "texture": float(flair[mask].std()) / max(lesion_level, 1),
         "ring_texture": float(flair[ring].std()) / max(ring_level, 1),
         "raggedness": length**2 / (4 * np.pi * mask.sum()),
@@ -154,7 +157,11 @@ def measure_cohort(root: Path) -> pd.Series:
     for px in BORDER_PX:
         result[f"FLAIR {px:+d} px from the mask's border (lesion 1, ring 0)"] = slices[f"border_{px}"].median()
     quantiles("best Dice of a FLAIR threshold near the tumour", patients["threshold_dice"])
-    quantiles("brightest tenth of the lesion on FLAIR above its ring, SD of the ring", patients["brightest_tenth"], (0, 10, 50))
+    quantiles(
+        "brightest tenth of the lesion on FLAIR above its ring, SD of the ring",
+        patients["brightest_tenth"],
+        (0, 10, 50),
+    )
     return pd.Series(result)
 
 
@@ -168,9 +175,9 @@ def main() -> None:
     parser.add_argument("--real", type=Path, help="folder with the real cohort in Kaggle's layout")
     parser.add_argument("--phantom", default="phantom", help="the default cohort, phantom:N, or a folder")
     arguments = parser.parse_args()
-    columns = {"phantom": measure_cohort(find_cohort(arguments.phantom))}
+    columns = {"phantom": measure_cohort(get_cohort(arguments.phantom))}
     if arguments.real:
-        columns["real"] = measure_cohort(find_cohort(arguments.real))
+        columns["real"] = measure_cohort(get_cohort(arguments.real))
     table = pd.DataFrame(columns).rename_axis("measure").round(3)
     print(table.to_string())
     if arguments.real:

@@ -2,10 +2,30 @@
 
 Research and teaching only. Not for clinical use.
 
-The modules form a line, and each imports only from those before it::
+Each subject has a room. Imports go one way, from the top of this list down; a test holds them to it.
 
-    paths, cohort, download, phantom -> contrast -> crop -> prepare -> splits
-    -> metrics, losses -> models -> training -> evaluation -> predict -> figures -> study
+==============  ====================================================================================================
+paths           build and results folders, atomic writing, the environment variables
+provenance      digests of code, commit, processor, origin of a record
+metrics         counts of pixels, ratios of counts, distances between borders
+statistics      bootstrap, paired differences, corrections, ranks, and the one rule for "the data show it"
+splits          by patient, by slice, by institution
+results         tables and records under ``results/``, the log of looks at test patients, what others published
+cohort          one file, the folders, the table of slices; other people's images; the download
+phantom         the embedded synthetic cohort
+images          contrast, visibility, the crop and its inverse; one patient; a whole cohort on disk
+data            a cohort by its name
+networks        models, losses, recipe, training; runs, and what they say of themselves
+evaluation      from a run to masks, from masks to tables and summaries
+chapters        THE recipe of the study, and the run that a chapter's parameters describe
+experiments     plans, the engine that trains them, and a module for each question, with its findings
+figures         every picture of the book, as a function that returns a figure
+publishing      from the notebooks' sources to a published book
+__main__        the command line
+==============  ====================================================================================================
+
+What predicts needs Keras; what scores is NumPy and pandas. The state of the backend is set by commands and by
+`brainseg.networks.runs.train_or_load` alone, the theme of the figures by `brainseg.figures.style.use_theme`.
 """
 
 import os

@@ -21,9 +21,10 @@ DATA = ("cohorts", "prepared", "crops", "runs")
 
 def data(arguments: argparse.Namespace) -> None:
     """Find a cohort, download it where it is absent, check every file, and print what it holds."""
-    from brainseg.cohort import find_cohort, index_cohort
+    from brainseg.cohort import index_cohort
+    from brainseg.data import get_cohort
 
-    root = find_cohort(arguments.data)
+    root = get_cohort(arguments.data)
     table = index_cohort(root)
     print(
         f"{table['patient'].nunique()} patients, {len(table)} slices, {(table['tumour_px'] > 0).sum()} with tumour\n"
@@ -39,22 +40,19 @@ def phantom(arguments: argparse.Namespace) -> None:
 
 
 def prepare(arguments: argparse.Namespace) -> None:
-    """Write a cohort's enhanced and cropped images with their masks as TIFFs, as the article does.
+    """Write a cohort's enhanced and cropped images with their masks as TIFFs, as the article does."""
+    from brainseg.data import get_cohort
+    from brainseg.images.export import save_crops
 
-    Training needs no such folder: it prepares its arrays by itself.
-    """
-    from brainseg.cohort import find_cohort
-    from brainseg.crops import save_crops
-
-    root = find_cohort(arguments.data)
+    root = get_cohort(arguments.data)
     print(save_crops(root, arguments.folder, arguments.contrast, arguments.crop, arguments.margin_px))
 
 
 def book(arguments: argparse.Namespace) -> None:
     """Execute the notebooks that changed, build the book, and print where it is and its short table of results."""
-    from brainseg.study import make_book
+    from brainseg.publishing import make_book
 
-    page, results = make_book(arguments.profile, _parameters(arguments))
+    page, results = make_book(arguments.profile, _parameters(arguments), train=arguments.train)
     if results:
         print(f"\n{results}\n")
     print(f"The book: {page}")
@@ -62,15 +60,17 @@ def book(arguments: argparse.Namespace) -> None:
 
 def notebook(arguments: argparse.Namespace) -> None:
     """Execute one notebook and print where the executed copy is."""
-    from brainseg.study import make_notebook
+    from brainseg.publishing import make_notebook
 
-    print(make_notebook(arguments.name, arguments.profile, _parameters(arguments)))
+    print(make_notebook(arguments.name, arguments.profile, _parameters(arguments), train=arguments.train))
 
 
 def predict(arguments: argparse.Namespace) -> None:
     """Segment a folder of slices with a trained run: masks, overlays and a table. Not for clinical use."""
-    from brainseg.predict import predict_folder
+    from brainseg.evaluation.folder import predict_folder
+    from brainseg.networks.backend import configure_backend
 
+    configure_backend()
     table = predict_folder(arguments.slices, arguments.out, arguments.run, arguments.threshold)
     print(f"{len(table)} slices, tumour seen on {(table['predicted_px'] > 0).sum()}, written to {arguments.out}")
     if known := table.loc[table["seen_in_training"], "patient"].nunique():
@@ -79,7 +79,7 @@ def predict(arguments: argparse.Namespace) -> None:
 
 def experiment(arguments: argparse.Namespace) -> None:
     """Compute the tables of an experiment and keep them in results/. Trainings that were done are not repeated."""
-    from brainseg.experiments import run_experiment
+    from brainseg.experiments.engine import run_experiment
 
     print(f"written: {run_experiment(arguments.name, arguments.data, _settings(arguments.parameters))}")
 
@@ -89,18 +89,18 @@ def reference(arguments: argparse.Namespace) -> None:
 
     A run that is kept with its weights is left alone. An interrupted call goes on where it was.
     """
-    from brainseg.study import study_root
-    from brainseg.study.reference import train_reference
+    from brainseg.experiments.reference import train_reference
 
     print(
         "written:",
-        train_reference(study_root(), arguments.data, arguments.models, arguments.folds, arguments.protocol),
+        train_reference(arguments.data, arguments.models, arguments.folds, arguments.protocol),
     )
 
 
 def reproduce(arguments: argparse.Namespace) -> None:
     """Score the kept networks on a cohort again and compare with the kept tables; fails where one differs."""
-    from brainseg.study.reference import NEW, TOLERANCE, reproduce
+    from brainseg.experiments.reference import TOLERANCE, reproduce
+    from brainseg.networks.record import NEW
 
     table = reproduce(arguments.data)
     known, new = table[table["part"] != NEW], table[table["part"] == NEW]
@@ -120,23 +120,28 @@ def reproduce(arguments: argparse.Namespace) -> None:
 
 def readme(arguments: argparse.Namespace) -> None:
     """Keep an edition's results in results/ and write all kept results into the README."""
-    from brainseg.study import make_readme
+    from brainseg.publishing import make_readme
 
     print(f"written: {make_readme(arguments.profile, _parameters(arguments))} and README.md")
 
 
 def pair(arguments: argparse.Namespace) -> None:
-    """Write the paired .ipynb files from their .py sources."""
-    from brainseg.study import pair as pair_notebooks
-    from brainseg.study import study_root
+    """Write the paired .ipynb files from their .py sources, or with --check say which differ from them."""
+    from brainseg.publishing import pair as pair_notebooks
+    from brainseg.publishing import study_root
+    from brainseg.publishing.notebooks import unpaired
 
+    if arguments.check:
+        if problems := unpaired(study_root() / "notebooks"):
+            sys.exit("\n".join([*problems, "Run: python -m brainseg pair"]))
+        return
     for path in pair_notebooks(study_root() / "notebooks"):
         print(f"written: {path.name}")
 
 
 def student(arguments: argparse.Namespace) -> None:
     """Write the student edition: the notebooks without their solutions, with stubs and checks, and one zip of them."""
-    from brainseg.study import make_student
+    from brainseg.publishing import make_student
 
     print(f"written: {make_student(arguments.folder)}, and its notebooks beside it")
 
@@ -165,10 +170,11 @@ def clean(arguments: argparse.Namespace) -> None:
 
 
 def test(arguments: argparse.Namespace) -> None:
-    """Run the tests, two files at a time. What follows goes to pytest, as in: test -k crop; -n 0 runs them one by one."""
+    """Run the tests, two files at a time. What follows goes to pytest, as in: test -k crop; -n 0 runs them one by
+    one."""
     import pytest
 
-    from brainseg.study import study_root
+    from brainseg.publishing import study_root
 
     # A file's tests share what is dear to make, such as the book or a training, so a file stays with one worker. In the
     # order of their names, the longest, test_book.py, comes early, and the other worker has enough to do beside it.
@@ -226,7 +232,9 @@ def _commands() -> argparse.ArgumentParser:
     of_prepare.add_argument("--data", default="phantom", help=DATA_HELP)
     contrasts, crops = ("none", "he", "clahe"), ("none", "slice", "patient")
     of_prepare.add_argument("--contrast", choices=contrasts, default="clahe", help="applied to each channel")
-    of_prepare.add_argument("--crop", choices=crops, default="slice", help="a box per slice, as in the article, or per patient")
+    of_prepare.add_argument(
+        "--crop", choices=crops, default="slice", help="a box per slice, as in the article, or per patient"
+    )
     of_prepare.add_argument("--margin-px", type=int, default=0, help="pixels added on each side of the box")
 
     for command, summary in (
@@ -242,13 +250,20 @@ def _commands() -> argparse.ArgumentParser:
             "--profile",
             help="a file of notebooks/profiles: smoke, lesson, quick, full or reference; by default quick, and reference on TCGA-LGG",
         )
+        if command is not readme:
+            of_study.add_argument(
+                "--train", action="store_true", help="with profile reference: train networks that are no reference runs"
+            )
         of_study.add_argument(
             "-p", dest="parameters", metavar="NAME=VALUE", action="append", default=[],
             help="a parameter of the notebooks that goes before the profile's; may be repeated",
         )  # fmt: skip
 
     of_experiment = add(experiment, "compute the tables of an experiment")
-    of_experiment.add_argument("name", help="leakage, claims, shape, variants or seeds, of chapters 10 to 13; variants wants its -p: see book/reproduce.md")
+    of_experiment.add_argument(
+        "name",
+        help="leakage, claims, shape, variants or seeds, of chapters 10 to 13; variants wants its -p: see book/reproduce.md",
+    )
     of_experiment.add_argument("--data", default="kaggle", help=DATA_HELP)
     of_experiment.add_argument(
         "-p", dest="parameters", metavar="NAME=VALUE", action="append", default=[],
@@ -269,10 +284,18 @@ def _commands() -> argparse.ArgumentParser:
     of_predict = add(predict, "segment a folder of slices with a trained run")
     of_predict.add_argument("slices", type=Path, help="a folder with 256x256x3 TIFF slices in it or below")
     of_predict.add_argument("out", type=Path, help="the folder for masks and overlays")
-    of_predict.add_argument("--run", type=Path, required=True, help="a folder of a run: results/reference/unet-by-patient-fold0, or one of _build/runs")
+    of_predict.add_argument(
+        "--run",
+        type=Path,
+        required=True,
+        help="a folder of a run: results/reference/unet-by-patient-fold0, or one of _build/runs",
+    )
     of_predict.add_argument("--threshold", type=float, default=0.5, help="probability from which a pixel is tumour")
 
-    add(pair, "write the .ipynb files from their sources")
+    of_pair = add(pair, "write the .ipynb files from their sources")
+    of_pair.add_argument(
+        "--check", action="store_true", help="write nothing; fail where a pair is missing, differs or holds outputs"
+    )
     of_student = add(student, "write the notebooks without their solutions")
     of_student.add_argument("folder", nargs="?", type=Path, help="where to write; _build/student by default")
     of_clean = add(clean, "remove what was generated")

@@ -1,29 +1,39 @@
-"""The runs that the chapters share, described by the chapters' parameters."""
+"""The recipe of the study, and the run that a chapter's parameters describe."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from brainseg.cohort import find_cohort
-from brainseg.kept import kept_split
-from brainseg.prepare import Preprocessing, prepare
-from brainseg.recipe import Recipe
-from brainseg.runs import Run, find_on_record, load_kept, train_or_load
+from brainseg.data import get_cohort
+from brainseg.images.preprocess import Preprocessing
+from brainseg.networks.recipe import MODELS, Recipe
+from brainseg.networks.record import differences, find_reference, reference_runs
 from brainseg.splits import make_split
 
+if TYPE_CHECKING:
+    from brainseg.networks.runs import Run
 
-def study_options(model: str, filters: int) -> dict[str, int]:
-    """Options of a network in this study, chosen so that no network is starved (chapter 8 prints what each costs).
 
-    FCN-32 enlarges the slice, which gives its coarse grid more of the proportion that its paper has. ResUNet gets a
-    level more than in its paper, so that it sees as much of the head as U-Net does. `filters` is the width of all
-    three.
+def study_recipe(model: str = "unet", *, filters: int = 16, **settings) -> Recipe:
+    """THE recipe of this study for one of its networks.
+
+    The three networks get the same slices, steps and settings. Their options are chosen so that no network is starved
+    (chapter 8 prints what each costs): FCN-32 enlarges the slice, which gives its coarse grid more of the proportion
+    that its paper has. ResUNet gets a level more than in its paper, so that it sees as much of the head as U-Net does.
+
+    Parameters
+    ----------
+    model : str
+        A name of :data:`brainseg.networks.recipe.MODELS`.
+    filters : int
+        The width of all three.
+    **settings
+        Fields of :class:`Recipe` in which a training departs from the study's.
     """
-    return {
-        "fcn32": {"filters": filters, "enlarge": 2},
-        "unet": {"filters": filters},
-        "resunet": {"filters": filters, "depth": 4},
-    }[model]
+    extra = {"fcn32": {"enlarge": 2}, "unet": {}, "resunet": {"depth": 4}}[model]
+    return Recipe(model=model, options={"filters": filters, **extra}, **settings)
 
 
 def study_run(
@@ -40,38 +50,77 @@ def study_run(
     epochs: int,
     slices_per_epoch: int,
 ) -> Run:
-    """The run that a chapter's parameters describe: kept with the project, or trained if it has not been before.
+    """The run that a chapter's parameters describe: a reference run, or trained if it has not been before.
 
     Chapters 5 to 7 train these runs and chapters 8 and 9 load them, each by this one call, so that
-    equal parameters always mean equal weights. The three networks get the same slices, steps and
-    settings.
+    equal parameters always mean equal weights.
 
     Parameters
     ----------
     model : str
-        A name of :data:`brainseg.models.MODELS`.
+        A name of :data:`brainseg.networks.recipe.MODELS`.
     data : str or path
-        As :func:`brainseg.cohort.find_cohort`.
+        As :func:`brainseg.data.get_cohort`.
     seed, image_size, contrast, crop, split_by, fold, filters, epochs, slices_per_epoch
-        As in :class:`Recipe`, :class:`brainseg.preprocessing.Preprocessing` and
+        As in :class:`Recipe`, :class:`brainseg.images.preprocess.Preprocessing` and
         :func:`brainseg.splits.make_split`.
     """
-    prepared = prepare(find_cohort(data), Preprocessing(image_size=image_size, contrast=contrast, crop=crop))
-    recipe = Recipe(
-        model=model,
-        options=study_options(model, filters),
-        epochs=epochs,
-        slices_per_epoch=slices_per_epoch,
-        tumour_share=0.5,
-        drop_sequence=0.1,
-        learning_rate=1e-3,
-        seed=seed,
-    )
-    known = find_on_record(recipe, prepared, split_by, fold)
-    if known is None:
+    from brainseg.images.prepared import prepare
+    from brainseg.networks.backend import configure_backend
+    from brainseg.networks.runs import load_run, train_or_load
+
+    prepared = prepare(get_cohort(data), Preprocessing(image_size=image_size, contrast=contrast, crop=crop))
+    recipe = study_recipe(model, filters=filters, epochs=epochs, slices_per_epoch=slices_per_epoch, seed=seed)
+    record = find_reference(recipe, prepared.preprocessing, split_by, fold)
+    split = None if record is None else record.split(prepared.table)
+    if split is None or not {"train", "validation", "test"} <= set(split):  # the cohort is another one
         return train_or_load(recipe, prepared, make_split(prepared.table, by=split_by, fold=fold, seed=seed))
-    if (known / "best.npz").is_file():
-        return load_kept(known, prepared)
-    # Its weights are not kept. It stands beside networks whose weights are, so it is trained on their sides: in a larger
-    # cohort, a new split would put test patients of the one into the training of the other.
-    return train_or_load(recipe, prepared, kept_split(known, prepared.table))
+    if record.has_weights:
+        configure_backend()
+        return load_run(record, prepared, split)
+    # Its weights are not kept. It stands beside networks whose weights are, so it is trained on their sides: in a
+    # larger cohort, a new split would put test patients of the one into the training of the other.
+    return train_or_load(recipe, prepared, split)
+
+
+def require_reference(parameters: Mapping) -> None:
+    """Refuse a chapter's parameters where one of the three networks would have to be trained.
+
+    For a profile that promises to train nothing. A network that comes near a reference run without meeting it would
+    otherwise be trained for hours.
+
+    Parameters
+    ----------
+    parameters : mapping
+        As :func:`study_run` takes them; others are passed over.
+
+    Raises
+    ------
+    ValueError
+        The message says in what each network differs from the reference run of its fold.
+    """
+    names = ("filters", "epochs", "slices_per_epoch", "seed")
+    preprocessing = Preprocessing(**{name: parameters[name] for name in ("image_size", "contrast", "crop")})
+    problems = []
+    for model in MODELS:
+        recipe = study_recipe(model, **{name: parameters[name] for name in names})
+        split_by, fold = parameters["split_by"], parameters["fold"]
+        record = find_reference(recipe, preprocessing, split_by, fold)
+        if record is not None and record.has_weights:
+            continue
+        if record is not None:
+            problems.append(f"{record.name} is there without its weights")
+            continue
+        near = reference_runs(model, split_by, fold)
+        problems += [f"{run.name} differs in {_named(differences(run, recipe, preprocessing))}" for run in near]
+        problems += [] if near else [f"there is no {model} split by {split_by} in fold {fold}"]
+    if problems:
+        raise ValueError(
+            "These settings promise to train nothing, and some networks are no reference runs:\n  "
+            + "\n  ".join(problems)
+            + "\nGive the settings of the reference runs, or add --train to have the networks trained."
+        )
+
+
+def _named(differing: Mapping[str, tuple]) -> str:
+    return ", ".join(f"{name} ({theirs!r} there, {ours!r} here)" for name, (theirs, ours) in differing.items())

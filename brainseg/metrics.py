@@ -21,14 +21,17 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
+THRESHOLD = 0.5
+"""Probability from which on a pixel is called tumour, wherever nothing else is said."""
+
 DRAWS = 10_000
 
-# When a difference counts as shown: with fewer patients a bootstrap interval is too narrow for a verdict (chapter 8), and
-# the p value of Wilcoxon's signed-rank test, corrected where several are asked, must confirm it.
+# When a difference counts as shown: with fewer patients a bootstrap interval is too narrow for a verdict (chapter 8),
+# and the p value of Wilcoxon's signed-rank test, corrected where several are asked, must confirm it.
 FEWEST_PATIENTS = 10
 LARGEST_P = 0.05
-# Per arm: two trainings of one recipe differ, and with one or two there is no telling the arm from the luck of its training.
-# This rule came later than the others: after a page with one training per arm had called a claim confirmed.
+# Per arm: two trainings of one recipe differ, and with one or two there is no telling the arm from the luck of its
+# training. This rule came later than the others: after a page with one training per arm had called a claim confirmed.
 FEWEST_TRAININGS = 3
 
 
@@ -88,7 +91,7 @@ def soft_confusion(truth: np.ndarray, probability: np.ndarray, axis: int | tuple
     """Count without a threshold: the overlap of two values in 0..1 is the smaller of them.
 
     With masks of 0 and 1 these are the counts of `confusion`. The soft Dice of a probability map is
-    `dice(soft_confusion(...), empty=...)`; it is the unsmoothed form of `brainseg.losses`.
+    `dice(soft_confusion(...), empty=...)`; it is the unsmoothed form of `brainseg.networks.losses`.
 
     Raises
     ------
@@ -119,7 +122,9 @@ def pool(counts: Confusion, by: np.ndarray | None = None) -> Confusion:
         return Confusion(*(np.sum(count) for count in counts))
     labels, group = np.unique(np.asarray(by), return_inverse=True)
     if group.shape != np.shape(counts.tp):
-        raise ValueError(f"by has shape {group.shape} and the counts have {np.shape(counts.tp)}: give one label a slice")
+        raise ValueError(
+            f"by has shape {group.shape} and the counts have {np.shape(counts.tp)}: give one label a slice"
+        )
     summed = (np.bincount(group, weights=count, minlength=len(labels)) for count in counts)
     return Confusion(*(total.astype(np.asarray(count).dtype) for total, count in zip(summed, counts)))
 
@@ -285,7 +290,12 @@ def bootstrap_interval(
     from scipy import stats  # slow to import, and most callers need no interval
 
     result = stats.bootstrap(
-        (values,), statistic, method="percentile", confidence_level=level, n_resamples=draws, vectorized=True,
+        (values,),
+        statistic,
+        method="percentile",
+        confidence_level=level,
+        n_resamples=draws,
+        vectorized=True,
         rng=np.random.default_rng(seed),
     )
     return Interval(estimate, float(result.confidence_interval.low), float(result.confidence_interval.high))

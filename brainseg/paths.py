@@ -1,4 +1,5 @@
-"""Where generated things go, and how a file or folder is written so that it is whole or absent."""
+"""Where generated things go, how a file or folder is written so that it is whole or absent, and the environment
+variables."""
 
 from __future__ import annotations
 
@@ -8,6 +9,23 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+ENVIRONMENT = {
+    "BRAINSEG_BUILD": "the folder for everything generated; `_build` in the checkout without it",
+    "BRAINSEG_REPOSITORY": "the repository's web address, for launch buttons; git's remote `origin` without it",
+    "BRAINSEG_SITE": "the address where the book will be published, for its sitemap",
+    "BRAINSEG_DATA": "a folder with real slices, for the tests that need some; they are skipped without it",
+    "BRAINSEG_BROWSER": "`required` makes the tests of the pages fail, not skip, where there is no Chromium",
+}
+"""Every environment variable that the project reads, and what it is for."""
+
+
+def setting(name: str) -> str | None:
+    """The value of one of `ENVIRONMENT`, without spaces around it; None where it is not set."""
+    if name not in ENVIRONMENT:
+        raise KeyError(f"{name} is none of {', '.join(ENVIRONMENT)}")
+    value = os.environ.get(name)
+    return None if value is None else value.strip()
 
 
 def project_root() -> Path | None:
@@ -27,13 +45,15 @@ def build_folder() -> Path:
     ValueError
         Where ``BRAINSEG_BUILD`` names the home folder or one above it.
     """
-    named = os.environ.get("BRAINSEG_BUILD")
+    named = setting("BRAINSEG_BUILD")
     if named:
         folder = Path(named).expanduser().resolve()
         home = Path(os.path.expanduser("~"))  # stays "~" for a user without a home, where Path.home() fails
         if home.is_absolute() and home.resolve().is_relative_to(folder):
             # Folders such as src and html are emptied in it, and these may well be the user's own here.
-            raise ValueError(f"BRAINSEG_BUILD is {folder}, which holds your own files too. Name a folder for the build alone.")
+            raise ValueError(
+                f"BRAINSEG_BUILD is {folder}, which holds your own files too. Name a folder for the build alone."
+            )
         return folder
     root = project_root()
     return root / "_build" if root else Path.home() / ".cache" / "brainseg"

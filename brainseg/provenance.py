@@ -5,24 +5,42 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
+import pkgutil
 import platform
 import re
 import subprocess
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from brainseg.paths import project_root
 
+if TYPE_CHECKING:
+    import pandas as pd  # slow to load, and for one signature alone
 
-def code_digest(*paths: str | Path) -> str:
-    """Sixteen hexadecimal digits that change with the code of the files, and with their order.
+
+def code_digest(*modules: str) -> str:
+    """Sixteen hexadecimal digits that change with the code of the modules, and with their order.
 
     Comments, docstrings and layout do not count, so that a better explanation makes no result stale.
+
+    Parameters
+    ----------
+    *modules : str
+        Full names, such as ``"brainseg.images.crop"``.
     """
     digest = hashlib.sha256()
-    for path in paths:
-        tree = _WithoutText().visit(ast.parse(Path(path).read_text(encoding="utf-8")))
+    for module in modules:
+        tree = _WithoutText().visit(ast.parse(Path(find_spec(module).origin).read_text(encoding="utf-8")))
         digest.update(ast.unparse(tree).encode() + b"\0")
     return digest.hexdigest()[:16]
+
+
+def modules_of(package: str) -> list[str]:
+    """The full names of a package's modules, itself first, then sorted."""
+    inside = pkgutil.iter_modules(find_spec(package).submodule_search_locations)
+    return [package, *sorted(f"{package}.{module.name}" for module in inside)]
 
 
 class _WithoutText(ast.NodeTransformer):
@@ -43,7 +61,8 @@ def processor() -> str:
 
 
 def commit() -> str | None:
-    """The checkout's commit, with a mark where tracked files other than results differ from it; None outside a checkout."""
+    """The checkout's commit, with a mark where tracked files other than results differ from it; None outside a
+    checkout."""
     if (root := project_root()) is None:
         return None
     git = ["git", "-C", str(root)]
@@ -56,3 +75,42 @@ def commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return f"{name}-dirty" if changed else name
+
+
+def peak_memory_mib() -> float | None:
+    """Most memory that this process has held so far, in MiB; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if platform.system() == "Darwin" else 2**10)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and Keras, and the backend that Keras runs on."""
+    import keras  # slow to import, and only those who compute need it
+
+    return {"python": platform.python_version(), "keras": version("keras"), "backend": keras.backend.backend()}
+
+
+def origin(table: pd.DataFrame) -> dict:
+    """What every record says of where a result comes from: cohort, code, versions, processor.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`brainseg.cohort.index_cohort`.
+    """
+    return {
+        "cohort": {
+            "fingerprint": table.attrs["fingerprint"],
+            "patients": int(table["patient"].nunique()),
+            "slices": len(table),
+            "tumour_slices": int((table["tumour_px"] > 0).sum()),
+            "synthetic": bool(table["synthetic"].all()),
+        },
+        "commit": commit(),
+        "versions": versions(),
+        "processor": processor(),
+    }

@@ -1,4 +1,6 @@
-"""The tables that the project keeps under ``results/``: tidy CSV files and one record of what produced them.
+"""The tables that the project keeps under ``results/``, the log of looks at test patients, and what others published.
+
+Tables are tidy CSV files with one record of what produced them.
 
 A study, such as ``"leakage"``, is a folder ``results/leakage/`` with its tables and a ``record.json``. The
 record is written last, so a folder without one is unfinished and is not read.
@@ -7,17 +9,47 @@ record is written last, so a folder without one is unfinished and is not read.
 from __future__ import annotations
 
 import json
-import platform
 import time
 from pathlib import Path
 
 import pandas as pd
 
 from brainseg.paths import project_root, write_atomically
-from brainseg.provenance import commit, processor
+
+REFERENCE = "reference"
+"""The study of the reference edition: its tables, its runs, and the log of looks lie below ``results/reference/``."""
 
 DIGITS = 6
-LOG_COLUMNS = ["date", "run", "patients", "slices", "weights", "epochs", "validation_dice", "mean_dice", "commit", "why"]
+LOG_COLUMNS = [
+    "date",
+    "run",
+    "patients",
+    "slices",
+    "weights",
+    "epochs",
+    "validation_dice",
+    "mean_dice",
+    "commit",
+    "why",
+]
+
+
+# ---------------------------------------------------------------- what others published, and what was aimed at
+
+CROSS_VALIDATED = 0.836
+"""Mean Dice per volume, U-Net, 22-fold cross-validation by patient on all 110 patients; the median is 0.873.
+
+Buda, Saha and Mazurowski, project page: https://mateuszbuda.github.io/2017/12/01/brainseg.html
+"""
+
+TWO_READERS = (0.82, 0.86)
+"""Two people who draw lower-grade gliomas by hand agree to a Dice of 0.84 +- 0.02, as the same page quotes, without a source."""
+
+AIMS = {"fcn32": 0.74, "unet": 0.84, "resunet": 0.84}
+"""Mean Dice per volume that this study was asked to reach on patients never seen; no result of anybody."""
+
+
+# ---------------------------------------------------------------- tables and records
 
 
 def results_folder(study: str) -> Path:
@@ -34,9 +66,14 @@ def results_folder(study: str) -> Path:
     return root / "results" / study
 
 
+def has_results() -> bool:
+    """Whether there is a checkout, which holds the results; an installed package has none."""
+    return project_root() is not None
+
+
 def has_tables(study: str) -> bool:
     """Whether a study's tables are there, and whole."""
-    return project_root() is not None and (results_folder(study) / "record.json").is_file()
+    return has_results() and (results_folder(study) / "record.json").is_file()
 
 
 def of_which_cohort(record: dict, table: pd.DataFrame) -> str:
@@ -60,7 +97,7 @@ def write_tables(study: str, tables: dict[str, pd.DataFrame], record: dict) -> P
     tables : dict of DataFrame
         By name. Floats are kept to six digits.
     record : dict
-        Parameters, cohort, versions, seconds: what JSON can hold. :func:`origin` gives what every record needs.
+        Parameters, cohort, versions, seconds: what JSON can hold. `brainseg.provenance.origin` gives what every record needs.
 
     Returns
     -------
@@ -94,6 +131,12 @@ def read_table(study: str, name: str) -> pd.DataFrame:
     return pd.read_csv(results_folder(study) / f"{name}.csv")
 
 
+def read_tables(study: str) -> dict[str, pd.DataFrame]:
+    """All kept tables of a study by name, without those that describe its runs; errors as :func:`read_table`."""
+    names = sorted(path.stem for path in results_folder(study).glob("*.csv"))
+    return {name: read_table(study, name) for name in names}
+
+
 def read_record(study: str) -> dict:
     """What produced a study's tables."""
     return json.loads((results_folder(study) / "record.json").read_text(encoding="utf-8"))
@@ -101,7 +144,7 @@ def read_record(study: str) -> dict:
 
 def read_log() -> pd.DataFrame:
     """The log of looks at test patients, ``results/reference/test_log.csv``; no lines where there is none yet."""
-    path = results_folder("reference") / "test_log.csv"
+    path = results_folder(REFERENCE) / "test_log.csv"
     log = pd.read_csv(path) if path.is_file() else pd.DataFrame()
     return log.reindex(columns=LOG_COLUMNS).astype({"slices": "Int64", "epochs": "Int64"})
 
@@ -117,38 +160,10 @@ def log_test(**line) -> Path:
     **line
         Values of `LOG_COLUMNS`, without the date.
     """
-    path = results_folder("reference") / "test_log.csv"
+    path = results_folder(REFERENCE) / "test_log.csv"
     row = pd.DataFrame([{"date": time.strftime("%Y-%m-%d", time.gmtime()), **line}]).reindex(columns=LOG_COLUMNS)
     before = read_log()
     log = row if before.empty else pd.concat([before, row], ignore_index=True)
     with write_atomically(path) as part:
         log.astype({"slices": "Int64", "epochs": "Int64"}).to_csv(part, index=False, float_format=f"%.{DIGITS}g")
     return path
-
-
-def origin(table: pd.DataFrame) -> dict:
-    """What every record says of where a result comes from: cohort, code, versions, processor.
-
-    Parameters
-    ----------
-    table : DataFrame
-        From :func:`brainseg.cohort.index_cohort`.
-    """
-    import keras  # slow to import, and only those who compute need it
-
-    return {
-        "cohort": {
-            "fingerprint": table.attrs["fingerprint"],
-            "patients": int(table["patient"].nunique()),
-            "slices": len(table),
-            "tumour_slices": int((table["tumour_px"] > 0).sum()),
-            "synthetic": bool(table["synthetic"].all()),
-        },
-        "commit": commit(),
-        "versions": {
-            "python": platform.python_version(),
-            "keras": keras.__version__,
-            "backend": keras.backend.backend(),
-        },
-        "processor": processor(),
-    }

@@ -50,14 +50,14 @@ import pandas as pd
 import tifffile
 from IPython.display import Markdown, display
 
-from brainseg.cohort import (
-    find_cohort, index_cohort, read_image, read_mask, read_patient_table,
-)
-from brainseg.download import PUBLISHED, count
-from brainseg.figures import explore
+from brainseg.cohort import index_cohort, read_image, read_mask, read_patient_table
+from brainseg.cohort.kaggle import PUBLISHED, count
+from brainseg.data import get_cohort
+from brainseg.figures import explore, style
 from brainseg.paths import project_root
 
-root = find_cohort(data)
+style.use_theme()
+root = get_cohort(data)
 table = index_cohort(root)
 patients = table.groupby("patient")
 synthetic = table["synthetic"].any()
@@ -177,11 +177,17 @@ explore.three_sequences(image, mask)
 # %% tags=["hide-input"]
 rim = ~mask & (image.max(axis=-1) > 20)
 brighter = image[mask].mean(axis=0) / image[rim].mean(axis=0)
-words = [f"{ratio:.2f} on {sequence}" for ratio, sequence in zip(brighter, ("pre-contrast T1", "FLAIR", "post-contrast T1"), strict=True)]
-display(Markdown(
-    "Mean brightness inside the outline, divided by that of everything else that is not dark, skull and scalp included: "
-    + ", ".join(words) + "."
-))
+words = [
+    f"{ratio:.2f} on {sequence}"
+    for ratio, sequence in zip(brighter, ("pre-contrast T1", "FLAIR", "post-contrast T1"), strict=True)
+]
+display(
+    Markdown(
+        "Mean brightness inside the outline, divided by that of everything else that is not dark, skull and scalp included: "
+        + ", ".join(words)
+        + "."
+    )
+)
 
 # %% [markdown]
 # ## How many slices show a tumour?
@@ -193,11 +199,13 @@ explore.tumour_counts(table)
 
 # %% tags=["hide-input"]
 pixel_share = table["tumour_px"].sum() / (len(table) * 256 * 256)
-display(Markdown(
-    f"A program that always answers \"no tumour\" is right on **{1 - tumour_share:.0%}** of the slices, and on "
-    f"**{1 - pixel_share:.1%}** of the pixels: only {pixel_share:.1%} of all pixels are tumour. "
-    "So the share of right pixels is a useless score here."
-))
+display(
+    Markdown(
+        f'A program that always answers "no tumour" is right on **{1 - tumour_share:.0%}** of the slices, and on '
+        f"**{1 - pixel_share:.1%}** of the pixels: only {pixel_share:.1%} of all pixels are tumour. "
+        "So the share of right pixels is a useless score here."
+    )
+)
 
 # %% [markdown]
 # {doc}`The chapter on metrics <04_metrics>` looks for better scores.
@@ -212,12 +220,14 @@ explore.tumour_areas(table)
 # %% tags=["hide-input"]
 areas = table.loc[tumour, "tumour_px"]
 small, median = areas.quantile(0.1), areas.median()
-display(Markdown(
-    f"Areas run from {areas.min()} to {areas.max()} pixels. The median is **{median:.0f} pixels**, as much as a disc of "
-    f"{2 * np.sqrt(median / np.pi):.0f} pixels across, or {median / 65536:.1%} of the frame. A tenth of the tumour slices have "
-    f"less than {small:.0f} pixels, a disc of {2 * np.sqrt(small / np.pi):.0f} pixels across. "
-    "On those, a few wrong pixels along the edge cost a large part of the score."
-))
+display(
+    Markdown(
+        f"Areas run from {areas.min()} to {areas.max()} pixels. The median is **{median:.0f} pixels**, as much as a disc of "
+        f"{2 * np.sqrt(median / np.pi):.0f} pixels across, or {median / 65536:.1%} of the frame. A tenth of the tumour slices have "
+        f"less than {small:.0f} pixels, a disc of {2 * np.sqrt(small / np.pi):.0f} pixels across. "
+        "On those, a few wrong pixels along the edge cost a large part of the score."
+    )
+)
 
 # %% [markdown]
 # ## Where do tumours sit?
@@ -232,12 +242,14 @@ explore.tumour_places(table, share, head)
 # %% tags=["hide-input"]
 place = (patients.cumcount() + 0.5) / patients["slice"].transform("size")
 middle = place.between(0.25, 0.75)
-display(Markdown(
-    f"No pixel is tumour in more than **{share.max():.0%}** of the patients, and {(share > 0).mean():.0%} of the frame is "
-    f"tumour in at least one. Of the slices in the middle half of a stack, {tumour[middle].mean():.0%} show tumour, "
-    f"of the others {tumour[~middle].mean():.0%}. "
-    "A network can learn such habits of place without looking at the tissue. That helps on average, and fails the patient who is different."
-))
+display(
+    Markdown(
+        f"No pixel is tumour in more than **{share.max():.0%}** of the patients, and {(share > 0).mean():.0%} of the frame is "
+        f"tumour in at least one. Of the slices in the middle half of a stack, {tumour[middle].mean():.0%} show tumour, "
+        f"of the others {tumour[~middle].mean():.0%}. "
+        "A network can learn such habits of place without looking at the tissue. That helps on average, and fails the patient who is different."
+    )
+)
 
 # %% [markdown]
 # ## Patients, not slices
@@ -252,12 +264,18 @@ explore.slices_per_patient(table)
 sizes = patients.size()
 tumour_sizes = tumour.groupby(table["patient"]).sum()
 without = (tumour_sizes == 0).sum()
-display(Markdown(
-    f"A patient has {sizes.min()} to {sizes.max()} slices (median {sizes.median():.0f}), of which {tumour_sizes.min()} to "
-    f"{tumour_sizes.max()} with tumour. "
-    + (f"{without} patients have none. " if without else "**Every patient has a tumour**, so nothing here can measure detection. ")
-    + f"In a mean over slices, the largest patient weighs {sizes.max() / sizes.min():.1f} times the smallest."
-))
+display(
+    Markdown(
+        f"A patient has {sizes.min()} to {sizes.max()} slices (median {sizes.median():.0f}), of which {tumour_sizes.min()} to "
+        f"{tumour_sizes.max()} with tumour. "
+        + (
+            f"{without} patients have none. "
+            if without
+            else "**Every patient has a tumour**, so nothing here can measure detection. "
+        )
+        + f"In a mean over slices, the largest patient weighs {sizes.max() / sizes.min():.1f} times the smallest."
+    )
+)
 
 # %% [markdown]
 # ## Institutions
@@ -271,12 +289,14 @@ explore.institutions(table)
 # %% tags=["hide-input"]
 brightness = patients["mean_flair"].mean()
 largest = patients["institution"].first().value_counts(normalize=True)
-display(Markdown(
-    f"{len(largest)} institution{'s' if len(largest) > 1 else ''}, and the largest, {largest.index[0]}, gave "
-    f"**{largest.iloc[0]:.0%}** of the patients. The brightest patient's FLAIR is {brightness.max() / brightness.min():.1f} times "
-    "as bright as the darkest's. So a fixed threshold cannot find the tumour, and a network has to be told, or has to learn, "
-    "what \"bright\" means for each patient."
-))
+display(
+    Markdown(
+        f"{len(largest)} institution{'s' if len(largest) > 1 else ''}, and the largest, {largest.index[0]}, gave "
+        f"**{largest.iloc[0]:.0%}** of the patients. The brightest patient's FLAIR is {brightness.max() / brightness.min():.1f} times "
+        "as bright as the darkest's. So a fixed threshold cannot find the tumour, and a network has to be told, or has to learn, "
+        'what "bright" means for each patient.'
+    )
+)
 
 # %% [markdown]
 # ## Missing sequences
@@ -310,7 +330,9 @@ elif here != PUBLISHED and all(found[key] <= stated[key] for key in found):
 else:
     text = "**The pixels disagree with the README.** Trust the pixels, and look at the patients above."
 only_pre = found["pre-contrast T1 missing"] - both
-text += f" {both} patient{'s lack' if both != 1 else ' lacks'} both T1 sequences, {only_pre} only the one before contrast."
+text += (
+    f" {both} patient{'s lack' if both != 1 else ' lacks'} both T1 sequences, {only_pre} only the one before contrast."
+)
 display(Markdown(text))
 
 # %% mystnb={"figure": {"name": "fig-explore-missing", "caption": "The largest tumour slice of a patient with a missing sequence. The title of each panel says whether the channel is a copy."}, "image": {"alt": "Three grey pictures of one slice, each titled present or missing."}} tags=["hide-input"]
@@ -336,13 +358,18 @@ cases = set(table["case"])
 whole_rows = patient_table.notna().all(axis=1)
 column = "age_at_initial_pathologic"
 age = pd.to_numeric(patient_table[column], errors="coerce").dropna() if column in patient_table else []
-display(Markdown(
-    f"{len(patient_table)} rows. {int(whole_rows.sum())} have no gap. "
-    f"{len(cases & set(patient_table.index))} of the {len(cases)} patients with slices have a row, and "
-    f"{len(set(patient_table.index) - cases)} rows have no slices here. "
-    + (f"Ages run from {age.min():.0f} to {age.max():.0f} years, median {age.median():.0f}." if len(age)
-       else f"No age is given: the column `{column}` is missing or empty.")
-))
+display(
+    Markdown(
+        f"{len(patient_table)} rows. {int(whole_rows.sum())} have no gap. "
+        f"{len(cases & set(patient_table.index))} of the {len(cases)} patients with slices have a row, and "
+        f"{len(set(patient_table.index) - cases)} rows have no slices here. "
+        + (
+            f"Ages run from {age.min():.0f} to {age.max():.0f} years, median {age.median():.0f}."
+            if len(age)
+            else f"No age is given: the column `{column}` is missing or empty."
+        )
+    )
+)
 
 # %% [markdown]
 # ## How close is the embedded cohort?
@@ -350,6 +377,7 @@ display(Markdown(
 # The {term}`phantom` was set to resemble the real cohort by its images and masks ({term}`calibration of the phantom`).
 # It resembles it more in some things than in others. The project keeps the statistics of both in
 # `results/phantom_calibration.csv`; here are its shares and medians.
+
 
 # %% tags=["hide-input"]
 def readable(value):
@@ -371,10 +399,12 @@ else:
         word: [f"{name} ({readable(row['phantom'])} against {readable(row['real'])})" for name, row in part.iterrows()]
         for word, part in (("lower", off[off["phantom"] < off["real"]]), ("higher", off[off["phantom"] > off["real"]]))
     }
-    display(Markdown(
-        f"{len(central) - len(off)} of the {len(central)} values lie within a fifth of the real one. "
-        + " ".join(f"**The phantom is {word} in** {'; '.join(names)}." for word, names in misses.items() if names)
-    ))
+    display(
+        Markdown(
+            f"{len(central) - len(off)} of the {len(central)} values lie within a fifth of the real one. "
+            + " ".join(f"**The phantom is {word} in** {'; '.join(names)}." for word, names in misses.items() if names)
+        )
+    )
     faintest = both_cohorts[both_cohorts.index.str.startswith("brightest tenth") & (quantile == "0")].iloc[0]
     sentence = (
         f"How visible is the least visible tumour? Take the brightest tenth of its pixels on a smoothed FLAIR slice, and of a patient's slices the middle one. "
@@ -406,6 +436,7 @@ else:
 # **2. Compute.** Which patient has the largest share of slices with tumour? Complete the function, and use it on `table`.
 # Does the same patient have the largest single tumour area?
 
+
 # %% tags=["solution", "hide-cell"]
 def largest_share(table):
     """The patient with the largest share of slices with tumour.
@@ -429,13 +460,18 @@ print("largest area: ", patients["tumour_px"].max().idxmax())
 # %% tags=["check", "hide-cell"]
 slices_of_two = pd.DataFrame({"patient": list("aaaaabb"), "tumour_px": [9, 9, 9, 0, 0, 1, 1]})
 answer = largest_share(slices_of_two)
-assert answer is not None, "The function returns nothing yet. Which slices show tumour? What is their share within each patient?"
-assert answer == "b", f"Patient b has tumour on 2 of 2 slices, a on 3 of 5, and you found {answer!r}. Take the share, not the count and not the area."
+assert answer is not None, (
+    "The function returns nothing yet. Which slices show tumour? What is their share within each patient?"
+)
+assert answer == "b", (
+    f"Patient b has tumour on 2 of 2 slices, a on 3 of 5, and you found {answer!r}. Take the share, not the count and not the area."
+)
 print("Right.")
 
 # %% [markdown]
 # **3. Compute.** Two neighbouring slices look alike. How alike are their masks? Complete the function, then use it on one patient
 # in ten. What does the answer mean for a split by slice?
+
 
 # %% tags=["solution", "hide-cell"]
 def neighbour_dice(masks):
@@ -467,9 +503,15 @@ print(f"{len(alike)} pairs, mean Dice {np.mean(alike):.2f}, median {np.median(al
 # %% tags=["check", "hide-cell"]
 nothing, two, four = (np.arange(6) < size for size in (0, 2, 4))
 answer = neighbour_dice([nothing, two, four, nothing, nothing])
-assert answer is not None, "The function returns nothing yet. Pair the first mask with the second, the second with the third, and so on."
-assert len(answer) == 3, f"Five masks make four pairs. The last shows no tumour at all, so three values are left, not {len(answer)}."
-assert np.allclose(answer, [0, 4 / 6, 0]), f"Masks of 2 and 4 pixels that share 2 have a Dice of 4/6. You have {answer[1]:.3f} there."
+assert answer is not None, (
+    "The function returns nothing yet. Pair the first mask with the second, the second with the third, and so on."
+)
+assert len(answer) == 3, (
+    f"Five masks make four pairs. The last shows no tumour at all, so three values are left, not {len(answer)}."
+)
+assert np.allclose(answer, [0, 4 / 6, 0]), (
+    f"Masks of 2 and 4 pixels that share 2 have a Dice of 4/6. You have {answer[1]:.3f} there."
+)
 print("Right.")
 
 # %% [markdown]

@@ -55,24 +55,21 @@ import pandas as pd
 from IPython.display import Markdown, display
 from tqdm import tqdm
 
-from brainseg.cohort import (
-    FLAIR, find_cohort, index_cohort, read_image, read_mask, read_patient,
-)
-from brainseg.contrast import (
-    CONTRASTS, background_noise, clahe, contrast_to_noise, enhance,
-    entropy_bits, equalise, separability,
-)
-from brainseg.crop import head_silhouette
+from brainseg.cohort import FLAIR, index_cohort, read_image, read_mask, read_patient
+from brainseg.data import get_cohort
 from brainseg.figures import contrast as draw
-from brainseg.metrics import bootstrap_interval, paired_difference
-from brainseg.preprocessing import normalise_volume
-from brainseg.ring import ring_of_brain
+from brainseg.figures import style
+from brainseg.images.contrast import CONTRASTS, clahe, enhance, equalise
+from brainseg.images.crop import head_silhouette
+from brainseg.images.preprocess import normalise_volume
+from brainseg.images.visibility import background_noise, contrast_to_noise, entropy_bits, ring_of_brain, separability
+from brainseg.statistics import bootstrap_interval, paired_difference
 
-root = find_cohort(data)
+style.use_theme()
+root = get_cohort(data)
 table = index_cohort(root)
 tumour = table[table["tumour_px"] > 0]
-print(table["patient"].nunique(), "patients,", len(table), "slices,",
-      len(tumour), "of them with tumour")
+print(table["patient"].nunique(), "patients,", len(table), "slices,", len(tumour), "of them with tumour")
 
 # %% [markdown]
 # ## The darkest slices
@@ -93,19 +90,22 @@ draw.brightness(
 )
 
 # %% mystnb={"figure": {"name": "fig-contrast-darkest", "caption": "The darkest slices with tumour, one per patient, shown on the full scale from 0 to 255. Each title gives the mean and the 99.5th percentile of the grey levels."}, "image": {"alt": "Up to four slices in a row, from the darkest on."}} tags=["hide-input"]
-draw.row_of_slices(
-    planes, [f"mean {plane.mean():.1f}\n99.5 %: {np.percentile(plane, 99.5):.0f}" for plane in planes]
-)
+draw.row_of_slices(planes, [f"mean {plane.mean():.1f}\n99.5 %: {np.percentile(plane, 99.5):.0f}" for plane in planes])
 
 # %% tags=["hide-input"]
 dark = planes[0]
 levels = len(np.unique(dark))
-display(Markdown(
-    f"The darkest of them uses **{levels} of 256** grey levels, and 99.5 % of its pixels lie at or below "
-    f"{np.percentile(dark, 99.5):.0f}. "
-    + ("That is in the darker part of the scale. What we want to see is in the file: the numbers differ, the screen hardly shows it."
-       if np.percentile(dark, 99.5) < 100 else "So it is dim rather than black.")
-))
+display(
+    Markdown(
+        f"The darkest of them uses **{levels} of 256** grey levels, and 99.5 % of its pixels lie at or below "
+        f"{np.percentile(dark, 99.5):.0f}. "
+        + (
+            "That is in the darker part of the scale. What we want to see is in the file: the numbers differ, the screen hardly shows it."
+            if np.percentile(dark, 99.5) < 100
+            else "So it is dim rather than black."
+        )
+    )
+)
 
 # %% [markdown]
 # ## Histogram equalisation, by hand
@@ -152,14 +152,16 @@ head = head_silhouette(read_patient(table, darkest["patient"].iloc[0])[0])
 noise = {treatment: background_noise(enhance(dark, treatment), head) for treatment in CONTRASTS}
 bits = {treatment: entropy_bits(enhance(dark, treatment)) for treatment in CONTRASTS}
 loudest = max(noise, key=noise.get)
-display(Markdown(
-    "In this slice the grey levels of the air scatter by "
-    f"{noise['none']:.1f} as they are, {noise['he']:.1f} after HE and {noise['clahe']:.1f} after CLAHE "
-    f"(standard deviation): loudest {'without any treatment' if loudest == 'none' else 'after ' + draw.TREATMENT_NAMES[loudest]}. "
-    f"The entropy of the histogram is {bits['none']:.1f}, {bits['he']:.1f} and {bits['clahe']:.1f} bits. "
-    "One curve for the whole slice cannot raise the entropy, because it can only merge levels. CLAHE can, because it uses "
-    "another curve in each place. More bits are not more information: they come from the same pixels."
-))
+display(
+    Markdown(
+        "In this slice the grey levels of the air scatter by "
+        f"{noise['none']:.1f} as they are, {noise['he']:.1f} after HE and {noise['clahe']:.1f} after CLAHE "
+        f"(standard deviation): loudest {'without any treatment' if loudest == 'none' else 'after ' + draw.TREATMENT_NAMES[loudest]}. "
+        f"The entropy of the histogram is {bits['none']:.1f}, {bits['he']:.1f} and {bits['clahe']:.1f} bits. "
+        "One curve for the whole slice cannot raise the entropy, because it can only merge levels. CLAHE can, because it uses "
+        "another curve in each place. More bits are not more information: they come from the same pixels."
+    )
+)
 
 # %% [markdown]
 # ## Two settings, and what they do
@@ -186,7 +188,9 @@ draw.regions(image[..., FLAIR], mask, ring, air)
 
 # %% mystnb={"figure": {"name": "fig-contrast-grid", "caption": "CLAHE of the darkest slice with tumour. Columns: clip limit. Rows: number of tiles. Above each: contrast-to-noise ratio of the tumour, and standard deviation in the air."}, "image": {"alt": "Grid of twelve versions of one slice: four clip limits from left to right, three numbers of tiles from top to bottom."}} tags=["hide-input"]
 draw.clahe_grid(
-    dark, [1, 2, 4, 16], [2, 8, 16],
+    dark,
+    [1, 2, 4, 16],
+    [2, 8, 16],
     lambda plane: f"CNR {contrast_to_noise(plane, mask, ring):.2f}, air {background_noise(plane, head):.0f}",
 )
 
@@ -197,6 +201,7 @@ draw.clahe_grid(
 # it, although no lesion becomes easier to find by that {cite:p}`rodriguez2020gcnr`. So we also ask: **how often is a random tumour pixel brighter than a
 # random pixel of the ring?** This is the area under the {term}`ROC curve` {cite:p}`hanley1982`. It depends on the order of the grey levels alone. HE keeps the
 # order, so HE cannot raise it, except by rounding.
+
 
 # %%
 def measure_patient(patient):
@@ -210,7 +215,9 @@ def measure_patient(patient):
         for treatment in CONTRASTS:
             plane = enhance(image[..., FLAIR], treatment)
             yield {
-                "patient": patient, "slice": number, "treatment": treatment,
+                "patient": patient,
+                "slice": number,
+                "treatment": treatment,
                 "cnr": contrast_to_noise(plane, mask, ring),
                 "separability": separability(plane, mask, ring),
                 "air": background_noise(plane, head),
@@ -219,11 +226,7 @@ def measure_patient(patient):
 
 patients = tumour["patient"].unique()
 measured = pd.DataFrame(
-    [
-        row
-        for patient in tqdm(patients, desc="measuring", leave=False)
-        for row in measure_patient(patient)
-    ]
+    [row for patient in tqdm(patients, desc="measuring", leave=False) for row in measure_patient(patient)]
 )
 
 # %% [markdown]
@@ -238,10 +241,9 @@ LABELS = {
 }
 by_patient = measured.groupby(["patient", "treatment"])[list(LABELS)].mean().unstack()
 by_patient = by_patient.reindex(columns=CONTRASTS, level=1).dropna()
-intervals = pd.DataFrame({
-    key: bootstrap_interval(values.to_numpy(), seed=seed)._asdict()
-    for key, values in by_patient.items()
-}).T
+intervals = pd.DataFrame(
+    {key: bootstrap_interval(values.to_numpy(), seed=seed)._asdict() for key, values in by_patient.items()}
+).T
 
 # %% mystnb={"figure": {"name": "fig-contrast-measures", "caption": "Each patient is a thin line; dots are means over patients with their 95 % bootstrap intervals. Left: contrast-to-noise ratio of the tumour, more is better. Middle: share of pairs in which the tumour pixel is the brighter one; 0.5 is chance. Right: standard deviation in the air, less is better."}, "image": {"alt": "Three panels of thin grey lines with three large dots each, for no treatment, HE and CLAHE."}} tags=["hide-input"]
 draw.paired_measures(by_patient, intervals, LABELS)
@@ -255,16 +257,22 @@ differences = {
     for first, second in (("clahe", "he"), ("he", "none"), ("clahe", "none"))
 }
 rows = {
-    (LABELS[measure], f"{draw.TREATMENT_NAMES[first]} minus {draw.TREATMENT_NAMES[second]}"):
-        f"{difference.estimate:+.3f}  [{difference.low:+.3f}, {difference.high:+.3f}]"
+    (
+        LABELS[measure],
+        f"{draw.TREATMENT_NAMES[first]} minus {draw.TREATMENT_NAMES[second]}",
+    ): f"{difference.estimate:+.3f}  [{difference.low:+.3f}, {difference.high:+.3f}]"
     for (measure, first, second), difference in differences.items()
 }
-display(pd.Series(rows).unstack().loc[list(LABELS.values())].rename_axis("mean paired difference [95 % interval]", axis=1))
+display(
+    pd.Series(rows).unstack().loc[list(LABELS.values())].rename_axis("mean paired difference [95 % interval]", axis=1)
+)
 left_out = measured.loc[measured["treatment"] == "none", "cnr"].isna().sum()
-display(Markdown(
-    f"{len(by_patient)} patients, {len(measured) // len(CONTRASTS) - left_out} slices with tumour. "
-    f"{left_out} more slices could not be measured: no brain is left for a ring."
-))
+display(
+    Markdown(
+        f"{len(by_patient)} patients, {len(measured) // len(CONTRASTS) - left_out} slices with tumour. "
+        f"{left_out} more slices could not be measured: no brain is left for a ring."
+    )
+)
 
 # %% [markdown]
 # ## The verdict
@@ -273,6 +281,7 @@ display(Markdown(
 # measures say so. The ratio alone would not do, because a curve can bend it. No curve can raise the chance that tumour outshines ring. The
 # next cell applies the rule and writes the verdict on the article's conclusion. The table above holds nine intervals of 95 % each, and nothing is corrected for reading several. About one in
 # twenty such intervals misses the true value by chance, so a difference whose interval ends close to zero is a hint at most.
+
 
 # %% tags=["hide-input"]
 def compared(measure, first, second, more, less, alike):
@@ -295,16 +304,25 @@ verdict = (
     else "is **not shown**"
 )  # fmt: skip
 against_none = compared("cnr", "clahe", "none", "above", "below", "not clearly different from")
-order = compared("separability", "clahe", "none", "**more often** than before", "**less often** than before", "**not clearly more or less often** than before")
-display(Markdown(
-    f"- **CLAHE against HE.** The contrast-to-noise ratio of CLAHE is {cnr_he} that of HE, and its air is {air_he}. A tumour pixel outshines "
-    f"a pixel of the ring {order_he} than after HE. The article's conclusion, that CLAHE is the better of the two, {verdict} in this run.\n"
-    f"- **CLAHE against doing nothing.** The contrast-to-noise ratio after CLAHE is **{against_none}** that of the untouched slices. "
-    f"A tumour pixel outshines a pixel of the ring {order}.\n"
-    f"- **HE against doing nothing.** Its curve keeps the order of grey levels: the chance that tumour outshines ring changes by "
-    f"{differences['separability', 'he', 'none'].estimate:+.4f}. "
-    f"What is left of a change comes from grey levels that it merges."
-))
+order = compared(
+    "separability",
+    "clahe",
+    "none",
+    "**more often** than before",
+    "**less often** than before",
+    "**not clearly more or less often** than before",
+)
+display(
+    Markdown(
+        f"- **CLAHE against HE.** The contrast-to-noise ratio of CLAHE is {cnr_he} that of HE, and its air is {air_he}. A tumour pixel outshines "
+        f"a pixel of the ring {order_he} than after HE. The article's conclusion, that CLAHE is the better of the two, {verdict} in this run.\n"
+        f"- **CLAHE against doing nothing.** The contrast-to-noise ratio after CLAHE is **{against_none}** that of the untouched slices. "
+        f"A tumour pixel outshines a pixel of the ring {order}.\n"
+        f"- **HE against doing nothing.** Its curve keeps the order of grey levels: the chance that tumour outshines ring changes by "
+        f"{differences['separability', 'he', 'none'].estimate:+.4f}. "
+        f"What is left of a change comes from grey levels that it merges."
+    )
+)
 
 # %% [markdown]
 # The second point matters for what follows. The article says that better contrast will greatly improve the networks. But a
@@ -355,6 +373,7 @@ print("correlation with HE:", np.corrcoef(unclipped.ravel(), equalise(dark).rave
 # **2. Compute.** Raise the grey levels to a power, which is called gamma correction. Complete the function. Then measure `dark` as it is and
 # with a power of 0.5. Which of the three measures can change, and which cannot?
 
+
 # %% tags=["solution", "hide-cell"]
 def gamma_corrected(plane, power):
     """Grey levels raised to a power; black stays black, and white stays white.
@@ -382,7 +401,9 @@ for name, plane in {"as it is": dark, "power 0.5": gamma_corrected(dark, 0.5)}.i
 
 # %% tags=["check", "hide-cell"]
 answer = gamma_corrected(np.array([[0, 64, 255]], np.uint8), 0.5)
-assert answer is not None, "The function returns nothing yet. Bring the levels to 0..1, raise them to the power, and go back to 0..255."
+assert answer is not None, (
+    "The function returns nothing yet. Bring the levels to 0..1, raise them to the power, and go back to 0..255."
+)
 assert answer.dtype == np.uint8, f"Return whole grey levels, as uint8 and not {answer.dtype}. Round before you convert."
 assert answer.tolist() == [[0, 128, 255]], (
     f"With a power of 0.5 the levels 0, 64, 255 become 0, 128, 255, and not {answer.tolist()[0]}: the root of 64/255 is 0.501, "

@@ -55,24 +55,31 @@ import pandas as pd
 from IPython.display import Markdown, display
 from tqdm import tqdm
 
-from brainseg.cohort import (
-    FLAIR, find_cohort, index_cohort, read_image, read_mask, read_patient,
-)
-from brainseg.contrast import clahe
-from brainseg.crop import (
-    CANNY_THRESHOLDS, MARGIN_PX, Box, crop_and_resize, crop_stages,
-    head_silhouette, restore, slice_box, square_box,
-)
-from brainseg.crops import save_crops
+from brainseg.cohort import FLAIR, index_cohort, read_image, read_mask, read_patient
+from brainseg.data import get_cohort
 from brainseg.figures import crop as draw
+from brainseg.figures import style
+from brainseg.images.contrast import clahe
+from brainseg.images.crop import (
+    CANNY_THRESHOLDS,
+    MARGIN_PX,
+    Box,
+    crop_and_resize,
+    crop_stages,
+    head_silhouette,
+    restore,
+    slice_box,
+    square_box,
+)
+from brainseg.images.export import save_crops
 from brainseg.paths import build_folder
 from brainseg.splits import split_by_patient
 
-root = find_cohort(data)
+style.use_theme()
+root = get_cohort(data)
 table = index_cohort(root)
 patients = table["patient"].unique()
-print(len(patients), "patients,", len(table), "slices,",
-      (table["tumour_px"] > 0).sum(), "with tumour")
+print(len(patients), "patients,", len(table), "slices,", (table["tumour_px"] > 0).sum(), "with tumour")
 
 # %% [markdown]
 # ## The five steps
@@ -148,17 +155,19 @@ def article_boxes(patient):
             box = stages.box
             inside = mask[box.top : box.bottom, box.left : box.right]
             yield {
-                "row": row, "patient": patient, "canny": canny, **box._asdict(),
-                "found": stages.found, "lost_px": int(mask.sum() - inside.sum()),
+                "row": row,
+                "patient": patient,
+                "canny": canny,
+                **box._asdict(),
+                "found": stages.found,
+                "lost_px": int(mask.sum() - inside.sum()),
                 "kept": box.area_px / mask.size,
             }
 
 
-article = pd.DataFrame([
-    one
-    for patient in tqdm(patients, desc="cropping", leave=False)
-    for one in article_boxes(patient)
-])
+article = pd.DataFrame(
+    [one for patient in tqdm(patients, desc="cropping", leave=False) for one in article_boxes(patient)]
+)
 
 # %% tags=["hide-input"]
 by_canny = article.groupby("canny").agg(
@@ -173,13 +182,18 @@ display(shown.style.hide(axis="index").format({"mean share kept": "{:.1%}"}))
 ours_for_article = by_canny.loc[[CANNY_THRESHOLDS]].iloc[0]
 losing = by_canny[by_canny["tumour_px_lost"] > 0]
 pixels = int(table["tumour_px"].sum())
-display(Markdown(
-    f"With our thresholds {CANNY_THRESHOLDS} the article's procedure loses **{int(ours_for_article['tumour_px_lost'])} of {pixels:,} tumour pixels**, "
-    f"and {int(ours_for_article['slices_without_contour'])} slices have no contour. "
-    + (f"{len(losing)} of the {len(by_canny)} pairs of thresholds lose tumour, in {int(losing['slices_with_loss'].min())} to {int(losing['slices_with_loss'].max())} slices. "
-       "Whether the procedure is safe hangs on two numbers that the article does not give." if len(losing) else
-       "None of the pairs loses any. On these slices the procedure is safer than it looks.")
-))
+display(
+    Markdown(
+        f"With our thresholds {CANNY_THRESHOLDS} the article's procedure loses **{int(ours_for_article['tumour_px_lost'])} of {pixels:,} tumour pixels**, "
+        f"and {int(ours_for_article['slices_without_contour'])} slices have no contour. "
+        + (
+            f"{len(losing)} of the {len(by_canny)} pairs of thresholds lose tumour, in {int(losing['slices_with_loss'].min())} to {int(losing['slices_with_loss'].max())} slices. "
+            "Whether the procedure is safe hangs on two numbers that the article does not give."
+            if len(losing)
+            else "None of the pairs loses any. On these slices the procedure is safer than it looks."
+        )
+    )
+)
 
 # %% mystnb={"figure": {"name": "fig-crop-worst", "caption": "The slices on which the article's box is at its worst, over all four pairs of thresholds: those that lose the most tumour, or, where none is left to lose, the tightest boxes around a slice with tumour. Lost tumour is filled in orange. The grey levels are stretched for display."}, "image": {"alt": "Up to six slices with a yellow box and the tumour outlined in blue; tumour outside the box is orange."}} tags=["hide-input"]
 with_tumour = article[article["row"].map(table["tumour_px"]) > 0]
@@ -214,15 +228,16 @@ for patient in tqdm(patients, desc="finding heads", leave=False):
     images, masks_of[patient] = read_patient(table, patient)
     silhouettes[patient] = head_silhouette(images)
 
-ours = {
-    patient: square_box(silhouette, MARGIN_PX)
-    for patient, silhouette in silhouettes.items()
-}
+ours = {patient: square_box(silhouette, MARGIN_PX) for patient, silhouette in silhouettes.items()}
 
 # %% mystnb={"figure": {"name": "fig-crop-neighbours", "caption": "Neighbouring slices of the patient whose article box jumps most between two slices with tumour. Upper row: as they are. Middle: each in the article's box, resized to a square. Lower: all in one square box."}, "image": {"alt": "Three rows of the same slices: in the whole frame, each in its own box, and all in one square box."}} tags=["hide-input"]
 default = article[article["canny"] == CANNY_THRESHOLDS].set_index("row")
 span = default["bottom"] - default["top"]
-within = (default["patient"] == default["patient"].shift(-1)) & default["found"] & default["found"].shift(-1, fill_value=False)
+within = (
+    (default["patient"] == default["patient"].shift(-1))
+    & default["found"]
+    & default["found"].shift(-1, fill_value=False)
+)
 jump = (np.log(span.shift(-1) / span)).abs().where(within)
 lesion = table["tumour_px"] > 0
 with_lesion = jump[lesion & lesion.shift(-1, fill_value=False)]
@@ -234,8 +249,14 @@ planes = [for_display(table.loc[row, "image_path"]).astype(np.float32) for row i
 draw.neighbours(
     planes,
     {
-        "slice": [crop_and_resize(plane, Box(*default.loc[row, list(Box._fields)]), 128) for plane, row in zip(planes, rows, strict=True)],
-        "patient": [crop_and_resize(plane, ours[table.loc[row, "patient"]], 128) for plane, row in zip(planes, rows, strict=True)],
+        "slice": [
+            crop_and_resize(plane, Box(*default.loc[row, list(Box._fields)]), 128)
+            for plane, row in zip(planes, rows, strict=True)
+        ],
+        "patient": [
+            crop_and_resize(plane, ours[table.loc[row, "patient"]], 128)
+            for plane, row in zip(planes, rows, strict=True)
+        ],
     },
     [f"slice {table.loc[row, 'slice']}" for row in rows],
 )
@@ -243,10 +264,12 @@ draw.neighbours(
 # %% tags=["hide-input"]
 shape = (default["bottom"] - default["top"]) / (default["right"] - default["left"])
 low, high = shape[default["found"]].quantile([0.05, 0.95])
-display(Markdown(
-    f"The article's boxes are not square: nine in ten are between {low:.2f} and {high:.2f} times as high as wide. From one slice to the next the box changes its height "
-    f"by {np.expm1(jump.median()):.1%} in the median, and by more than 10 % in {np.mean(jump.dropna() > np.log(1.1)):.0%} of the steps."
-))
+display(
+    Markdown(
+        f"The article's boxes are not square: nine in ten are between {low:.2f} and {high:.2f} times as high as wide. From one slice to the next the box changes its height "
+        f"by {np.expm1(jump.median()):.1%} in the median, and by more than 10 % in {np.mean(jump.dropna() > np.log(1.1)):.0%} of the steps."
+    )
+)
 
 # %% [markdown]
 # ## Choosing the margin
@@ -271,8 +294,7 @@ def lost_px(patient, box):
 
 
 sweep_boxes = {
-    margin: {patient: square_box(silhouettes[patient], margin) for patient in training}
-    for margin in range(-40, 17, 4)
+    margin: {patient: square_box(silhouettes[patient], margin) for patient in training} for margin in range(-40, 17, 4)
 }
 sweep = pd.DataFrame.from_dict(
     {
@@ -284,11 +306,7 @@ sweep = pd.DataFrame.from_dict(
     },
     orient="index",
 )
-safe = [
-    margin
-    for margin in sweep.index
-    if margin >= 0 and sweep.loc[margin - RESERVE_PX, "lost_px"] == 0
-]
+safe = [margin for margin in sweep.index if margin >= 0 and sweep.loc[margin - RESERVE_PX, "lost_px"] == 0]
 
 # %% mystnb={"figure": {"name": "fig-crop-margin", "caption": "Tumour pixels lost on the training patients, and share of the frame kept, for one square box per patient with different margins."}, "image": {"alt": "Two curves over the margin in pixels: tumour pixels lost, and the share of the frame that is kept."}} tags=["hide-input"]
 draw.margin_sweep(sweep, MARGIN_PX)
@@ -298,9 +316,7 @@ kept_ours = np.array([ours[patient].area_px for patient in table["patient"]]) / 
 lost_ours = pd.Series({patient: lost_px(patient, ours[patient]) for patient in patients})
 no_head = [patient for patient, silhouette in silhouettes.items() if not silhouette.any()]
 if not safe:
-    against_rule = (
-        f"**Take care: the package's default of {MARGIN_PX} px is less than the rule asks for**, and the chapters that follow use the default."
-    )
+    against_rule = f"**Take care: the package's default of {MARGIN_PX} px is less than the rule asks for**, and the chapters that follow use the default."
 elif safe[0] > MARGIN_PX:
     against_rule = (
         f"**Take care: the package's default of {MARGIN_PX} px is {safe[0] - MARGIN_PX} px less**, and the chapters that follow use the default. "
@@ -310,17 +326,29 @@ elif safe[0] == MARGIN_PX:
     against_rule = "This is the package's default."
 else:
     against_rule = f"The package's default of {MARGIN_PX} px is wider, and stays."
-display(Markdown(
-    f"On the {len(training)} training patients the rule asks for **{f'{safe[0]} px' if safe else 'more than was tried'}**. "
-    + against_rule
-    + f" With the default, on all {len(patients)} patients, "
-    + (f"**{int(lost_ours.sum())} of {pixels:,} tumour pixels are lost**, on {int((lost_ours > 0).sum())} patients. " if lost_ours.sum()
-       else f"**none of the {pixels:,} tumour pixels is lost**. ")
-    + f"The box keeps {kept_ours.mean():.0%} of the frame on average; the article's box keeps {default['kept'].mean():.0%}. "
-    + (f"No head is found in {len(no_head)} patients; they stay whole. " if len(no_head) else "A head is found in every patient. ")
-    + ("Safety has its price: the box must hold the largest slice of a head, and it must be square."
-       if kept_ours.mean() > default["kept"].mean() else "The safer box is also the tighter one here.")
-))
+display(
+    Markdown(
+        f"On the {len(training)} training patients the rule asks for **{f'{safe[0]} px' if safe else 'more than was tried'}**. "
+        + against_rule
+        + f" With the default, on all {len(patients)} patients, "
+        + (
+            f"**{int(lost_ours.sum())} of {pixels:,} tumour pixels are lost**, on {int((lost_ours > 0).sum())} patients. "
+            if lost_ours.sum()
+            else f"**none of the {pixels:,} tumour pixels is lost**. "
+        )
+        + f"The box keeps {kept_ours.mean():.0%} of the frame on average; the article's box keeps {default['kept'].mean():.0%}. "
+        + (
+            f"No head is found in {len(no_head)} patients; they stay whole. "
+            if len(no_head)
+            else "A head is found in every patient. "
+        )
+        + (
+            "Safety has its price: the box must hold the largest slice of a head, and it must be square."
+            if kept_ours.mean() > default["kept"].mean()
+            else "The safer box is also the tighter one here."
+        )
+    )
+)
 
 # %% mystnb={"figure": {"name": "fig-crop-kept", "caption": "Share of the frame that is kept, over all slices. Dashed: the mean. A bar at 100 % is what stays whole, or nearly."}, "image": {"alt": "Two histograms of the share kept, for the article's box per slice and for our box per patient."}} tags=["hide-input"]
 draw.kept_shares({"slice": default["kept"].to_numpy(), "patient": kept_ours})
@@ -356,16 +384,17 @@ truths = [read_mask(path) for path in chosen["mask_path"]]
 scores = {}
 for crop, of_crop in boxes.items():
     for size in SIZES:
-        backs = [
-            round_trip(truth, box, size)
-            for truth, box in zip(truths, of_crop, strict=True)
-        ]
-        counts = pd.DataFrame(
-            [
-                (2 * (truth & back).sum(), truth.sum() + back.sum())
-                for truth, back in zip(truths, backs, strict=True)
-            ]
-        ).groupby(chosen["patient"].to_numpy()).sum()
+        backs = [round_trip(truth, box, size) for truth, box in zip(truths, of_crop, strict=True)]
+        counts = (
+            pd.DataFrame(
+                [
+                    (2 * (truth & back).sum(), truth.sum() + back.sum())
+                    for truth, back in zip(truths, backs, strict=True)
+                ]
+            )
+            .groupby(chosen["patient"].to_numpy())
+            .sum()
+        )
         scores[crop, size] = (counts[0] / counts[1]).mean()
 scores = pd.Series(scores).unstack(0)[list(boxes)]
 
@@ -375,11 +404,13 @@ draw.round_trip(scores)
 # %% tags=["hide-input"]
 display(scores.rename(columns=draw.CROP_NAMES).rename_axis("image size").style.format("{:.4f}"))
 gain = scores.loc[128, "patient"] - scores.loc[128, "none"]
-display(Markdown(
-    f"At 128 pixels a perfect answer, put back, scores a mean Dice of **{scores.loc[128, 'patient']:.3f}** in the patient's box, {scores.loc[128, 'slice']:.3f} in the article's "
-    f"and {scores.loc[128, 'none']:.3f} in the whole frame ({chosen['patient'].nunique()} patients). Our crop {'gains' if gain > 0 else 'costs'} {abs(gain):.4f} against no crop. "
-    "A result close to these numbers would leave nothing to learn at this size."
-))
+display(
+    Markdown(
+        f"At 128 pixels a perfect answer, put back, scores a mean Dice of **{scores.loc[128, 'patient']:.3f}** in the patient's box, {scores.loc[128, 'slice']:.3f} in the article's "
+        f"and {scores.loc[128, 'none']:.3f} in the whole frame ({chosen['patient'].nunique()} patients). Our crop {'gains' if gain > 0 else 'costs'} {abs(gain):.4f} against no crop. "
+        "A result close to these numbers would leave nothing to learn at this size."
+    )
+)
 
 # %% [markdown]
 # ## Saving the crops
@@ -390,9 +421,7 @@ display(Markdown(
 
 # %%
 folder = build_folder() / "crops" / table.attrs["fingerprint"]
-boxes_csv = save_crops(
-    root, folder, contrast="clahe", crop="slice", margin_px=0, patients=list(patients[:2])
-)
+boxes_csv = save_crops(root, folder, contrast="clahe", crop="slice", margin_px=0, patients=list(patients[:2]))
 saved = pd.read_csv(boxes_csv)
 print(f"{len(saved)} images and as many masks of {saved['patient'].nunique()} patients")
 saved.head()
@@ -409,6 +438,7 @@ saved.head()
 #
 # **1. Compute.** How wide a margin would a box have needed? Complete the function. Then find out how wide it would have to be for the article's boxes in
 # `default`, so that no slice of this cohort loses tumour.
+
 
 # %% tags=["solution", "hide-cell"]
 def needed_margin_px(mask, box):
@@ -440,13 +470,17 @@ print(f"A margin of {max(needed)} px; {np.mean(np.array(needed) > 0):.1%} of the
 
 # %% tags=["check", "hide-cell"]
 box, drawn = Box(4, 8, 4, 8), np.zeros((12, 12), bool)
-assert needed_margin_px(drawn, box) == 0, "An empty mask needs no margin: return 0, before you look for its first and last row."
+assert needed_margin_px(drawn, box) == 0, (
+    "An empty mask needs no margin: return 0, before you look for its first and last row."
+)
 drawn[4:8, 4:8] = True
 assert needed_margin_px(drawn, box) == 0, "Rows 4 to 7 lie inside a box from 4 to 8: no margin is needed."
 drawn[8, 5] = True
 assert needed_margin_px(drawn, box) == 1, "A box from 4 to 8 ends with row 7. Tumour in row 8 needs one pixel more."
 drawn[5, 1] = True
-assert needed_margin_px(drawn, box) == 3, "Tumour in column 1 lies three pixels before a box that starts at column 4. Take the worst of all four sides."
+assert needed_margin_px(drawn, box) == 3, (
+    "Tumour in column 1 lies three pixels before a box that starts at column 4. Take the worst of all four sides."
+)
 print("Right.")
 
 # %% [markdown]
@@ -462,7 +496,10 @@ for one in images:
     bare = cv2.boundingRect(max(found, key=cv2.contourArea)) if found else (0, 0, *one.shape[1::-1])
     box = slice_box(one)
     # Dilation adds one pixel on each side; more than that is another contour.
-    changed += max(abs(bare[0] - box.left), abs(bare[1] - box.top)) > 2 or max(abs(bare[2] - box.width), abs(bare[3] - box.height)) > 4
+    changed += (
+        max(abs(bare[0] - box.left), abs(bare[1] - box.top)) > 2
+        or max(abs(bare[2] - box.width), abs(bare[3] - box.height)) > 4
+    )
 print(f"{changed} of {len(images)} boxes change by more than the dilation's own pixel")
 
 # %% [markdown]

@@ -55,19 +55,31 @@ import pandas as pd
 from IPython.display import Markdown, display
 from scipy import ndimage
 
-from brainseg.cohort import FLAIR, find_cohort, index_cohort, read_mask, read_patient
+from brainseg.cohort import FLAIR, index_cohort, read_mask, read_patient
+from brainseg.data import get_cohort
 from brainseg.figures import metrics as draw
+from brainseg.figures import style
 from brainseg.metrics import (
-    accuracy, bootstrap_interval, confusion, dice, hd95_px, iou, nsd, pool,
-    pool_batches, recall, smoothed_dice, specificity,
+    accuracy,
+    confusion,
+    dice,
+    hd95_px,
+    iou,
+    nsd,
+    pool,
+    pool_batches,
+    recall,
+    smoothed_dice,
+    specificity,
 )
 from brainseg.splits import split_by_patient
+from brainseg.statistics import bootstrap_interval
 
-root = find_cohort(data)
+style.use_theme()
+root = get_cohort(data)
 table = index_cohort(root)
 test = table[split_by_patient(table, fold=fold, seed=seed) == "test"]
-print(test["patient"].nunique(), "test patients,", len(test), "slices,",
-      (test["tumour_px"] > 0).sum(), "with tumour")
+print(test["patient"].nunique(), "test patients,", len(test), "slices,", (test["tumour_px"] > 0).sum(), "with tumour")
 
 # %% [markdown]
 # ## Count the pixels
@@ -79,6 +91,7 @@ print(test["patient"].nunique(), "test patients,", len(test), "slices,",
 #
 # {term}`IoU` {cite:p}`jaccard1912` is the overlap's share of the union. {term}`Dice` {cite:p}`dice1945` is twice the overlap divided by
 # the sum of both areas. Neither counts TN, so neither is flattered by a large background.
+
 
 # %%
 def drawn(rows):
@@ -125,6 +138,7 @@ draw.dice_against_iou({name: iou(confusion(truth, p), empty=np.nan) for name, p 
 # The article names two forms of the {term}`loss`: $1 - d$, with a
 # range of 0 to 1, and $-d$, with a range of -1 to 0.
 
+
 # %%
 def soft_dice(truth, probability, smooth=1.0):
     overlap = np.minimum(truth, probability).sum()  # the product, for a truth of 0 or 1
@@ -138,6 +152,7 @@ for name, probability in examples.items():
     d = soft_dice(truth, probability)
     print(f"{name:10} d = {d:.3f}   1 - d = {1 - d:.3f}   -d = {-d:.3f}")
 
+
 def slope(loss, step=1e-6):
     """How fast the loss changes with the probability of one pixel."""
     change = np.zeros((4, 4))
@@ -150,7 +165,7 @@ print(f"slope of -d:    {slope(lambda p: -soft_dice(truth, p)):.6f}")
 
 # %% [markdown]
 # The two forms differ by 1 and by nothing else. Their slopes are equal, so a network learns the same from both
-# ({numref}`fig-metrics-forms`). `brainseg.losses` holds both, and its tests compare the gradients. This book trains
+# ({numref}`fig-metrics-forms`). `brainseg.networks.losses` holds both, and its tests compare the gradients. This book trains
 # with $1 - d$ plus cross-entropy. A loss between 0 and 1 is easier to read next to another.
 
 # %% mystnb={"figure": {"name": "fig-metrics-forms", "caption": "The two forms of the Dice loss: parallel lines, one apart."}, "image": {"alt": "Two parallel falling lines over the Dice coefficient, one from one to zero, the other from zero to minus one."}} tags=["hide-input"]
@@ -169,10 +184,12 @@ draw.smoothing_on_empty((1, 100, 1000), marked_px=small_px)
 
 # %% tags=["hide-input"]
 missed = ", ".join(f"{s / (small_px + s):.2f} with s = {s}" for s in (1, 100, 1000))
-display(Markdown(
-    f"One tumour slice in ten shows at most {small_px} pixels of tumour. Missing all of {small_px} pixels scores {missed}. "
-    "The score without smoothing is 0. A smoothed coefficient is a fine thing to train with, and a poor thing to report."
-))
+display(
+    Markdown(
+        f"One tumour slice in ten shows at most {small_px} pixels of tumour. Missing all of {small_px} pixels scores {missed}. "
+        "The score without smoothing is 0. A smoothed coefficient is a fine thing to train with, and a poor thing to report."
+    )
+)
 
 # %% [markdown]
 # The scores that this book reports have no smoothing. In `brainseg.metrics` each ratio asks what 0/0 shall be, by `empty=`: NaN leaves the slice out, 1
@@ -209,9 +226,7 @@ predictions = {
     "one pixel too small": ndimage.binary_erosion(truth, cross),
     "three pixels to the right": np.roll(truth, 3, axis=2),
     "areas below 300 px missed": truth & (areas[:, None, None] >= 300),
-    "Otsu on FLAIR": np.concatenate(
-        [bright_on_flair(images[..., FLAIR]) for images, _ in volumes]
-    ),
+    "Otsu on FLAIR": np.concatenate([bright_on_flair(images[..., FLAIR]) for images, _ in volumes]),
 }
 
 # %%
@@ -238,13 +253,15 @@ draw.conventions(scores)
 spread = scores.max(axis=1) - scores.min(axis=1)
 widest = spread.idxmax()
 tumour, empty_one = "mean of tumour slices", "mean of slices, empty = 1"
-display(Markdown(
-    f"The way of averaging moves a score by up to {spread.max():.2f} (*{widest}*: from {scores.loc[widest].min():.2f}, "
-    f"{scores.loc[widest].idxmin()}, to {scores.loc[widest].max():.2f}, {scores.loc[widest].idxmax()}). "
-    f"*Three pixels to the right* reads {scores.loc['three pixels to the right', tumour]:.3f} on tumour slices and "
-    f"{scores.loc['three pixels to the right', empty_one]:.3f} when the {np.mean(~has_tumour):.0%} of slices without tumour "
-    "join in with a score of 1."
-))
+display(
+    Markdown(
+        f"The way of averaging moves a score by up to {spread.max():.2f} (*{widest}*: from {scores.loc[widest].min():.2f}, "
+        f"{scores.loc[widest].idxmin()}, to {scores.loc[widest].max():.2f}, {scores.loc[widest].idxmax()}). "
+        f"*Three pixels to the right* reads {scores.loc['three pixels to the right', tumour]:.3f} on tumour slices and "
+        f"{scores.loc['three pixels to the right', empty_one]:.3f} when the {np.mean(~has_tumour):.0%} of slices without tumour "
+        "join in with a score of 1."
+    )
+)
 
 # %% [markdown]
 # - **Per batch** is what Keras shows during training. It depends on the batch size and, when slices are shuffled, on chance.
@@ -282,12 +299,14 @@ draw.baselines(fooled)
 
 # %% tags=["hide-input"]
 nothing = fooled["nothing"]
-display(Markdown(
-    f"A prediction without a single tumour pixel has an accuracy of {nothing['pixel accuracy']:.3f}, and a mean slice IoU of "
-    f"{nothing['slice IoU, empty = 1']:.3f}: that is the share of slices without tumour, and nothing else. It finds no tumour. "
-    f"Its Dice of volumes is {nothing['Dice of volumes']:.0f}. A mean IoU over all slices, when near "
-    "1, owes part of its height to this share."
-))
+display(
+    Markdown(
+        f"A prediction without a single tumour pixel has an accuracy of {nothing['pixel accuracy']:.3f}, and a mean slice IoU of "
+        f"{nothing['slice IoU, empty = 1']:.3f}: that is the share of slices without tumour, and nothing else. It finds no tumour. "
+        f"Its Dice of volumes is {nothing['Dice of volumes']:.0f}. A mean IoU over all slices, when near "
+        "1, owes part of its height to this share."
+    )
+)
 
 # %% [markdown]
 # ## The price of one pixel
@@ -299,20 +318,26 @@ display(Markdown(
 # %% mystnb={"figure": {"name": "fig-metrics-one-pixel", "caption": "Dice of every tumour mask of the cohort against itself, one pixel larger or smaller all around. The joined marks are medians of equal steps in area."}, "image": {"alt": "Two clouds of points, one for masks a pixel larger and one for masks a pixel smaller: Dice against the tumour's area, with the medians joined by lines."}} tags=["hide-input"]
 tumour_rows = table[table["tumour_px"] > 0]
 masks = np.stack([read_mask(path) for path in tumour_rows["mask_path"]])
-one_off = {"one pixel larger": confusion(masks, ndimage.binary_dilation(masks, cross), axis=(1, 2)),
-           "one pixel smaller": confusion(masks, ndimage.binary_erosion(masks, cross), axis=(1, 2))}
-draw.one_pixel(tumour_rows["tumour_px"].to_numpy(), {name: dice(slices, empty=np.nan) for name, slices in one_off.items()})
+one_off = {
+    "one pixel larger": confusion(masks, ndimage.binary_dilation(masks, cross), axis=(1, 2)),
+    "one pixel smaller": confusion(masks, ndimage.binary_erosion(masks, cross), axis=(1, 2)),
+}
+draw.one_pixel(
+    tumour_rows["tumour_px"].to_numpy(), {name: dice(slices, empty=np.nan) for name, slices in one_off.items()}
+)
 
 # %% tags=["hide-input"]
 cost = {name: 1 - dice(pool(slices, by=tumour_rows["patient"]), empty=np.nan) for name, slices in one_off.items()}
 larger = dice(one_off["one pixel larger"], empty=np.nan)
-display(Markdown(
-    f"Over {len(cost['one pixel larger'])} patients, a mask that is one pixel too large loses "
-    f"{100 * cost['one pixel larger'].mean():.1f} points of volume Dice on average, one that is a pixel too small "
-    f"{100 * cost['one pixel smaller'].mean():.1f}. On single slices the loss is {100 * (1 - larger.mean()):.1f} points on "
-    f"average, and {100 * (1 - np.median(larger[tumour_rows['tumour_px'] <= small_px])):.0f} in the middle of the smallest tenth. "
-    "A model that differs from another by less than this may differ by a habit of drawing."
-))
+display(
+    Markdown(
+        f"Over {len(cost['one pixel larger'])} patients, a mask that is one pixel too large loses "
+        f"{100 * cost['one pixel larger'].mean():.1f} points of volume Dice on average, one that is a pixel too small "
+        f"{100 * cost['one pixel smaller'].mean():.1f}. On single slices the loss is {100 * (1 - larger.mean()):.1f} points on "
+        f"average, and {100 * (1 - np.median(larger[tumour_rows['tumour_px'] <= small_px])):.0f} in the middle of the smallest tenth. "
+        "A model that differs from another by less than this may differ by a habit of drawing."
+    )
+)
 
 # %% [markdown]
 # ## Dice is blind to where the error lies
@@ -340,7 +365,7 @@ patch.flat[distance.argsort(axis=None)[: np.sum(rim & ~mask)]] = True
 errors = {"a rim of one pixel": rim, "a patch elsewhere": mask | patch}
 notes = {
     name: f"Dice {dice(confusion(mask, p), empty=np.nan):.3f}\n"
-          f"HD95 {hd95_px(mask, p):.1f} px, NSD {nsd(mask, p, tolerance_px=2):.2f}"
+    f"HD95 {hd95_px(mask, p):.1f} px, NSD {nsd(mask, p, tolerance_px=2):.2f}"
     for name, p in errors.items()
 }
 draw.same_dice(image, mask, errors, notes)
@@ -387,6 +412,7 @@ display(Markdown(text))
 #             ....                   ....
 #             ....                   ....
 
+
 # %% tags=["solution", "hide-cell"]
 def counted_by_hand():
     """TP, FP and FN of the two drawings above.
@@ -414,6 +440,7 @@ print("Right.")
 # %% [markdown]
 # **2. Compute.** One Dice per patient. Complete the function without `pool`, then score *Otsu on FLAIR*, and compare the mean with the table above.
 
+
 # %% tags=["solution", "hide-cell"]
 def volume_dice(truth, prediction, patients):
     """Dice of every patient, all slices of a patient taken as one volume.
@@ -440,17 +467,26 @@ def volume_dice(truth, prediction, patients):
 of_otsu = volume_dice(truth, predictions["Otsu on FLAIR"], patients)
 print(f"mean of volumes {np.mean(list(of_otsu.values())):.3f}")
 
+
 # %% tags=["check", "hide-cell"]
 def rows_of_ten(*sizes):
     return np.stack([[np.arange(10) < size] for size in sizes])
 
 
 answer = volume_dice(rows_of_ten(8, 0, 2, 4), rows_of_ten(8, 0, 0, 2), ["a", "b", "a", "b"])
-assert answer is not None, "The function returns nothing yet. For each patient: count the overlap and the two areas over all of its slices."
+assert answer is not None, (
+    "The function returns nothing yet. For each patient: count the overlap and the two areas over all of its slices."
+)
 assert set(answer) == {"a", "b"}, f"Two patients, a and b, make two values. You have {sorted(answer)}."
-assert not np.isclose(answer["a"], 0.5), "0.5 is the mean of the two slices of patient a. Add the pixels of the slices first, and divide once."
-assert np.isclose(answer["a"], 16 / 18), f"Patient a has 10 pixels of tumour, 8 of them found and none invented: 16/18, and not {answer['a']:.3f}."
-assert np.isclose(answer["b"], 4 / 6), f"Patient b has 4 pixels of tumour, 2 of them found, and an empty slice, which adds nothing: 4/6, and not {answer['b']:.3f}."
+assert not np.isclose(answer["a"], 0.5), (
+    "0.5 is the mean of the two slices of patient a. Add the pixels of the slices first, and divide once."
+)
+assert np.isclose(answer["a"], 16 / 18), (
+    f"Patient a has 10 pixels of tumour, 8 of them found and none invented: 16/18, and not {answer['a']:.3f}."
+)
+assert np.isclose(answer["b"], 4 / 6), (
+    f"Patient b has 4 pixels of tumour, 2 of them found, and an empty slice, which adds nothing: 4/6, and not {answer['b']:.3f}."
+)
 print("Right.")
 
 # %% [markdown]
@@ -460,8 +496,10 @@ print("Right.")
 # %% tags=["solution", "hide-cell"]
 order = np.random.default_rng(seed).permutation(len(truth))
 for size in (1, 4, 16, 64):
-    means = [smoothed_dice(pool_batches(confusion(t, np.zeros_like(t), axis=(1, 2)), size), smooth=1).mean()
-             for t in (truth, truth[order])]
+    means = [
+        smoothed_dice(pool_batches(confusion(t, np.zeros_like(t), axis=(1, 2)), size), smooth=1).mean()
+        for t in (truth, truth[order])
+    ]
     print(f"batches of {size:2}: in order {means[0]:.3f}, shuffled {means[1]:.3f}")
 print("A batch without tumour scores 1. Small batches and sorted slices make such batches; large shuffled ones do not.")
 

@@ -59,13 +59,17 @@ import pandas as pd
 from IPython.display import Markdown, display
 from keras import layers
 
-from brainseg import evaluation, metrics, models
-from brainseg.chapters import study_options, study_run
-from brainseg.cohort import find_cohort, read_image
+from brainseg import metrics
+from brainseg.chapters import study_recipe, study_run
+from brainseg.cohort import read_image
+from brainseg.data import get_cohort
+from brainseg.evaluation import predict
 from brainseg.figures import style
 from brainseg.figures import training as figures
+from brainseg.images.prepared import prepare
+from brainseg.images.preprocess import Preprocessing
+from brainseg.networks import layers, models
 from brainseg.paths import project_root
-from brainseg.prepare import Preprocessing, prepare
 from brainseg.splits import make_split
 
 style.use_theme()
@@ -150,9 +154,7 @@ print(f"scores: {score.shape[1]} × {score.shape[2]} cells")
 # The blobs overlap and add up. At the start of the training they interpolate bilinearly. Then they are learned.
 
 # %%
-enlarged = layers.Conv2DTranspose(
-    1, 64, strides=32, padding="same", kernel_initializer=models.Bilinear()
-)(score)
+enlarged = layers.Conv2DTranspose(1, 64, strides=32, padding="same", kernel_initializer=layers.Bilinear())(score)
 tumour = layers.Activation("sigmoid")(enlarged)
 print(f"output: {tumour.shape[1]} × {tumour.shape[2]} pixels")
 
@@ -175,7 +177,7 @@ print(f"output: {tumour.shape[1]} × {tumour.shape[2]} pixels")
 # The sentence below the figure says what is left.
 
 # %% mystnb={"figure": {"name": "fig-fcn32-network", "caption": "FCN-32 from left to right. A block is a layer: as high as its maps, as wide as it has channels (both on a logarithmic scale). Numbers are the side of the maps in pixels."}, "image": {"alt": "A row of coloured blocks that get lower from left to right; the last one jumps back to full height."}} tags=["hide-input"]
-model = models.fcn32(image_size, **study_options("fcn32", filters))
+model = models.fcn32(image_size, **study_recipe("fcn32", filters=filters).options)
 figures.network(model)
 
 # %% tags=["hide-input"]
@@ -192,7 +194,7 @@ display(
 
 # %% tags=["hide-input"]
 work = {
-    name: models.multiply_adds(models.build_model(name, image_size, **study_options(name, filters)))
+    name: models.multiply_adds(models.build_model(name, image_size, **study_recipe(name, filters=filters).options))
     for name in ("fcn32", "unet", "resunet")
 }
 display(
@@ -219,9 +221,7 @@ display(
 # A cell of 16 is the network above, which enlarges them first.
 
 # %%
-prepared = prepare(
-    find_cohort(data), Preprocessing(image_size=image_size, contrast=contrast, crop=crop)
-)
+prepared = prepare(get_cohort(data), Preprocessing(image_size=image_size, contrast=contrast, crop=crop))
 split = make_split(prepared.table, by=split_by, fold=fold, seed=seed)
 
 
@@ -251,7 +251,7 @@ figures.bars(
 )  # fmt: skip
 
 # %% tags=["hide-input"]
-cell = 32 // study_options("fcn32", filters)["enlarge"]
+cell = 32 // study_recipe("fcn32", filters=filters).options["enlarge"]
 display(
     Markdown(
         f"Slices of {image_size} pixels give our FCN-32 a grid of {image_size // cell} by {image_size // cell} cells. "
@@ -282,18 +282,18 @@ run = study_run(
 )  # fmt: skip
 
 # %% mystnb={"figure": {"name": "fig-fcn32-curves", "caption": "Training of FCN-32: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss on the left, the validation Dice on the right."}} tags=["hide-input"]
-figures.learning_curves(run.history, run.record["best_epoch"], style.COLOURS["fcn32"])
+figures.learning_curves(run.history, run.record.best_epoch, style.COLOURS["fcn32"])
 
 # %% tags=["hide-input"]
-memory = run.record["peak_memory_mib"]
+memory = run.record.peak_memory_mib
 display(
     Markdown(
-        f"The training took **{run.record['seconds'] / 60:.1f} minutes** on {run.record['processor']} "
+        f"The training took **{run.record.seconds / 60:.1f} minutes** on {run.record.processor} "
         f"and {'an unknown amount' if memory is None else f'at most {memory / 1024:.1f} GiB'} "
         "of memory. "
-        f"The best epoch was {run.record['best_epoch']} of {run.recipe.epochs}, "
-        f"with a mean validation Dice of {run.record['validation_dice']:.3f} "
-        f"(validation patients: {len(run.record['patients']['validation'])}). "
+        f"The best epoch was {run.record.best_epoch} of {run.recipe.epochs}, "
+        f"with a mean validation Dice of {run.record.validation_dice:.3f} "
+        f"(validation patients: {len(run.record.patients['validation'])}). "
         "It is taken on the slices as the network sees them, and no piece of a prediction is dropped. "
         "The epoch was chosen by this very number, so it is too good to be reported. "
         "[Chapter 8](08_compare.html) scores patients that no epoch was chosen by, in the original frame."
@@ -315,7 +315,7 @@ if len(rows):
 figures.predictions(
     [read_image(path) for path in run.prepared.table["image_path"].iloc[rows]],
     run.prepared.truth(rows),
-    evaluation.segment(run, rows),
+    predict.predict_masks(run, rows),
     [f"{px:,} px tumour" for px in tumour_px[rows]],
 )
 
@@ -323,7 +323,7 @@ figures.predictions(
 # Look for the blobs of the votes in the outlines. Compare the smallest tumour with the size of a cell.
 
 # %% tags=["hide-input"]
-reached = run.record["validation_dice"]
+reached = run.record.validation_dice
 if (tumour_px[run.rows("validation")] > 0).any():
     average = kept_dice("validation", cell)
     gap = round(reached, 2) - round(average, 2)
@@ -351,6 +351,7 @@ if (tumour_px[run.rows("validation")] > 0).any():
 #
 # **2. Count.** How many weights has the transposed convolution that enlarges the votes? Complete the function. Why does the number not depend on `filters`?
 
+
 # %% tags=["solution", "hide-cell"]
 def enlargement_weights(cell):
     """Weights of the learned enlargement: one map of votes in, one map out, and a bias.
@@ -372,8 +373,12 @@ enlargement_weights(cell)
 
 # %% tags=["check", "hide-cell"]
 answer = enlargement_weights(2)
-assert answer is not None, "The function returns nothing yet. How many pixels has the blob of one cell? Each is a weight, and the bias is one more."
-assert answer == 17, f"Cells of 2 pixels write blobs of 4 by 4 pixels: 16 weights and a bias, 17 in all, and not {answer}."
+assert answer is not None, (
+    "The function returns nothing yet. How many pixels has the blob of one cell? Each is a weight, and the bias is one more."
+)
+assert answer == 17, (
+    f"Cells of 2 pixels write blobs of 4 by 4 pixels: 16 weights and a bias, 17 in all, and not {answer}."
+)
 assert enlargement_weights(32) == 4097, "The blob is twice as wide as a cell and twice as high, for every cell size."
 print("Right.")
 

@@ -56,13 +56,14 @@ import pandas as pd
 from IPython.display import Markdown, display
 from keras import layers
 
-from brainseg import evaluation, models
-from brainseg.batches import SliceBatches, load_batch
 from brainseg.chapters import study_run
 from brainseg.cohort import read_image
+from brainseg.evaluation import predict
 from brainseg.figures import style
 from brainseg.figures import training as figures
-from brainseg.training import validation_dice
+from brainseg.networks import models
+from brainseg.networks.batches import SliceBatches, load_batch
+from brainseg.networks.training import validation_dice
 
 style.use_theme()
 
@@ -136,7 +137,7 @@ for name, x in {"up to level 2": up_2, "up to level 1": up_1, "tumour": tumour}.
 # A {term}`transposed convolution` spreads each number over a patch of pixels, where a convolution sums a patch into one.
 # Its {term}`stride` is the step from one patch to the next: a stride of 2 doubles the grid.
 #
-# The network of this study is the same with four levels and more channels: `brainseg.models.unet`.
+# The network of this study is the same with four levels and more channels: `brainseg.networks.models.unet`.
 # {numref}`fig-unet-network` draws it.
 
 # %% mystnb={"figure": {"name": "fig-unet-network", "caption": "U-Net from left to right. A block is a layer: as high as its maps, as wide as it has channels (both on a logarithmic scale). Numbers are the side of the maps in pixels."}, "image": {"alt": "A row of coloured blocks that get lower towards the middle and higher again, in the shape of a U."}} tags=["hide-input"]
@@ -194,11 +195,15 @@ display(
 
 # %% tags=["hide-input"]
 table = run.prepared.table.assign(part=run.split, tumour=run.prepared.table["tumour_px"] > 0)
-parts = table.groupby("part").agg(
-    patients=("patient", "nunique"),
-    slices=("patient", "size"),
-    tumour_slices=("tumour", "sum"),
-).rename(columns={"tumour_slices": "tumour slices"})
+parts = (
+    table.groupby("part")
+    .agg(
+        patients=("patient", "nunique"),
+        slices=("patient", "size"),
+        tumour_slices=("tumour", "sum"),
+    )
+    .rename(columns={"tumour_slices": "tumour slices"})
+)
 display(parts.loc[["train", "validation", "test"]])
 
 # %% [markdown]
@@ -215,18 +220,18 @@ display(parts.loc[["train", "validation", "test"]])
 # The weights of the best epoch are kept. {numref}`fig-unet-curves` marks it.
 
 # %% mystnb={"figure": {"name": "fig-unet-curves", "caption": "Training of U-Net: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss on the left, the validation Dice on the right."}} tags=["hide-input"]
-figures.learning_curves(run.history, run.record["best_epoch"], style.COLOURS["unet"])
+figures.learning_curves(run.history, run.record.best_epoch, style.COLOURS["unet"])
 
 # %% tags=["hide-input"]
-memory = run.record["peak_memory_mib"]
+memory = run.record.peak_memory_mib
 display(
     Markdown(
-        f"The training took **{run.record['seconds'] / 60:.1f} minutes** on {run.record['processor']} "
+        f"The training took **{run.record.seconds / 60:.1f} minutes** on {run.record.processor} "
         f"and {'an unknown amount' if memory is None else f'at most {memory / 1024:.1f} GiB'} "
         "of memory. "
-        f"The best epoch was {run.record['best_epoch']} of {run.recipe.epochs}, "
-        f"with a mean validation Dice of {run.record['validation_dice']:.3f} "
-        f"(validation patients: {len(run.record['patients']['validation'])}). "
+        f"The best epoch was {run.record.best_epoch} of {run.recipe.epochs}, "
+        f"with a mean validation Dice of {run.record.validation_dice:.3f} "
+        f"(validation patients: {len(run.record.patients['validation'])}). "
         "It is taken on the slices as the network sees them, and no piece of a prediction is dropped. "
         "The epoch was chosen by this very number, so it is too good to be reported. "
         "[Chapter 8](08_compare.html) scores patients that no epoch was chosen by, in the original frame."
@@ -248,7 +253,7 @@ if len(rows):
 figures.predictions(
     [read_image(path) for path in run.prepared.table["image_path"].iloc[rows]],
     run.prepared.truth(rows),
-    evaluation.segment(run, rows),
+    predict.predict_masks(run, rows),
     [f"{px:,} px tumour" for px in tumour_px[rows]],
 )
 
@@ -306,6 +311,7 @@ display(
 #
 # **2. Count.** How many weights has a convolution? Complete the function. Then use it on the first convolution of level 2, at a width of 16 and without bias, and check with `model.layers`.
 
+
 # %% tags=["solution", "hide-cell"]
 def convolution_weights(side, channels_in, channels_out, bias=False):
     """Weights of a convolution with a square kernel.
@@ -333,10 +339,16 @@ convolution_weights(3, 16, 32)
 
 # %% tags=["check", "hide-cell"]
 answer = convolution_weights(1, 8, 1)
-assert answer is not None, "The function returns nothing yet. Each pair of an incoming and an outgoing channel has a kernel of its own."
+assert answer is not None, (
+    "The function returns nothing yet. Each pair of an incoming and an outgoing channel has a kernel of its own."
+)
 assert answer == 8, f"A kernel of one pixel from 8 channels to 1 has 8 weights, and not {answer}."
-assert convolution_weights(3, 2, 5) == 90, "A kernel of 3 by 3 pixels has 9 weights. From 2 to 5 channels there are 10 such kernels."
-assert convolution_weights(1, 8, 1, bias=True) == 9, "A bias is one more weight for every outgoing channel, not for every kernel."
+assert convolution_weights(3, 2, 5) == 90, (
+    "A kernel of 3 by 3 pixels has 9 weights. From 2 to 5 channels there are 10 such kernels."
+)
+assert convolution_weights(1, 8, 1, bias=True) == 9, (
+    "A bias is one more weight for every outgoing channel, not for every kernel."
+)
 print("Right.")
 
 # %% [markdown]
@@ -355,6 +367,6 @@ print("Right.")
 # **3.** Half the filters are about a quarter of the weights, because a kernel joins channels to channels. The time shrinks less, because small layers leave a processor idle. `epochs = 2` and
 # `slices_per_epoch = 80` both leave half of the steps, so expect a higher loss at the end of both.
 #
-# **4.** Copy `brainseg.models.unet`, leave the concatenation of level 1 out, and train it with the same recipe. A network that never had the bridge can learn to do
+# **4.** Copy `brainseg.networks.models.unet`, leave the concatenation of level 1 out, and train it with the same recipe. A network that never had the bridge can learn to do
 # without it. Cutting the bridge of a trained one breaks what it relies on, so the loss after a cut shows reliance, and not what a bridge is worth.
 # :::

@@ -56,12 +56,13 @@ import pandas as pd
 from IPython.display import Markdown, display
 from keras import layers
 
-from brainseg import evaluation, models
-from brainseg.batches import load_batch
-from brainseg.chapters import study_options, study_run
+from brainseg.chapters import study_recipe, study_run
 from brainseg.cohort import read_image
+from brainseg.evaluation import predict
 from brainseg.figures import style
 from brainseg.figures import training as figures
+from brainseg.networks import models
+from brainseg.networks.batches import load_batch
 
 style.use_theme()
 
@@ -125,7 +126,7 @@ print("largest change of the signal:", float(change.max()))
 # ## The whole network
 
 # %% mystnb={"figure": {"name": "fig-resunet-network", "caption": "ResUNet from left to right. A block is a layer: as high as its maps, as wide as it has channels (both on a logarithmic scale). Numbers are the side of the maps in pixels."}, "image": {"alt": "A row of coloured blocks that get lower towards the middle and higher again; grey blocks mark where shortcuts are added."}} tags=["hide-input"]
-model = models.resunet(image_size, **study_options("resunet", filters))
+model = models.resunet(image_size, **study_recipe("resunet", filters=filters).options)
 figures.network(model)
 
 # %% [markdown]
@@ -158,18 +159,18 @@ run = study_run(
 )  # fmt: skip
 
 # %% mystnb={"figure": {"name": "fig-resunet-curves", "caption": "Training of ResUNet: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss on the left, the validation Dice on the right."}} tags=["hide-input"]
-figures.learning_curves(run.history, run.record["best_epoch"], style.COLOURS["resunet"])
+figures.learning_curves(run.history, run.record.best_epoch, style.COLOURS["resunet"])
 
 # %% tags=["hide-input"]
-memory = run.record["peak_memory_mib"]
+memory = run.record.peak_memory_mib
 display(
     Markdown(
-        f"The training took **{run.record['seconds'] / 60:.1f} minutes** on {run.record['processor']} "
+        f"The training took **{run.record.seconds / 60:.1f} minutes** on {run.record.processor} "
         f"and {'an unknown amount' if memory is None else f'at most {memory / 1024:.1f} GiB'} "
         "of memory. "
-        f"The best epoch was {run.record['best_epoch']} of {run.recipe.epochs}, "
-        f"with a mean validation Dice of {run.record['validation_dice']:.3f} "
-        f"(validation patients: {len(run.record['patients']['validation'])}). "
+        f"The best epoch was {run.record.best_epoch} of {run.recipe.epochs}, "
+        f"with a mean validation Dice of {run.record.validation_dice:.3f} "
+        f"(validation patients: {len(run.record.patients['validation'])}). "
         "It is taken on the slices as the network sees them, and no piece of a prediction is dropped. "
         "The epoch was chosen by this very number, so it is too good to be reported. "
         "[Chapter 8](08_compare.html) scores patients that no epoch was chosen by, in the original frame."
@@ -191,7 +192,7 @@ if len(rows):
 figures.predictions(
     [read_image(path) for path in run.prepared.table["image_path"].iloc[rows]],
     run.prepared.truth(rows),
-    evaluation.segment(run, rows),
+    predict.predict_masks(run, rows),
     [f"{px:,} px tumour" for px in tumour_px[rows]],
 )
 
@@ -236,6 +237,7 @@ display(
 #
 # **2. Compute.** How far does a stack of convolutions see? Complete the function. Then compare `models.receptive_field` for a depth of 3 and of 4.
 
+
 # %% tags=["solution", "hide-cell"]
 def field_of_stack(convolutions):
     """Receptive field of a stack of convolutions: how many pixels of a row one output pixel depends on.
@@ -264,10 +266,14 @@ reach
 
 # %% tags=["check", "hide-cell"]
 answer = field_of_stack([(3, 1)])
-assert answer is not None, "The function returns nothing yet. Start from one pixel, and go through the convolutions one by one."
+assert answer is not None, (
+    "The function returns nothing yet. Start from one pixel, and go through the convolutions one by one."
+)
 assert answer == 3, f"One convolution of 3 pixels sees 3 pixels, and not {answer}."
 assert field_of_stack([(3, 1), (3, 1)]) == 5, "A second convolution of 3 pixels adds one pixel on either side: 5."
-assert field_of_stack([(3, 2), (3, 1)]) == 7, "After a stride of 2, a neighbour lies two pixels of the input away, so the second convolution adds 4: 7."
+assert field_of_stack([(3, 2), (3, 1)]) == 7, (
+    "After a stride of 2, a neighbour lies two pixels of the input away, so the second convolution adds 4: 7."
+)
 assert field_of_stack([(3, 1), (3, 2)]) == 5, "A stride counts for the convolutions that follow it, not for its own: 5."
 print("Right.")
 
@@ -279,7 +285,7 @@ print("Right.")
 # **4. Try.** Train with `depth = 3`, the paper's, by `Recipe(model="resunet", options={"filters": 16, "depth": 3})`.
 # Which tumours would you expect to suffer?
 #
-# **5. Open.** Take the shortcuts out of `brainseg.models.resunet` and train again. How do the first epochs differ?
+# **5. Open.** Take the shortcuts out of `brainseg.networks.models.resunet` and train again. How do the first epochs differ?
 
 # %% [markdown] tags=["solution"]
 # :::{dropdown} Answers in words

@@ -58,15 +58,17 @@ import pandas as pd
 from IPython.display import Markdown, display
 from myst_nb import glue
 
-from brainseg import evaluation, metrics, models
+from brainseg import statistics
 from brainseg.chapters import study_run
-from brainseg.cohort import FLAIR, find_cohort, read_image, read_patient
-from brainseg.contrast import separability
+from brainseg.cohort import FLAIR, read_image, read_patient
+from brainseg.data import get_cohort
+from brainseg.evaluation import predict, scores
+from brainseg.evaluation.scores import summarise
 from brainseg.figures import results as figures
 from brainseg.figures import style
-from brainseg.prepare import prepare
-from brainseg.ring import ring_of_brain
-from brainseg.summaries import summarise
+from brainseg.images.prepared import prepare
+from brainseg.images.visibility import ring_of_brain, separability
+from brainseg.networks import models
 
 style.use_theme()
 NAMES = style.MODEL_NAMES
@@ -104,8 +106,8 @@ costs = pd.DataFrame(
         NAMES[name]: {
             "parameters (thousands)": run.model.count_params() / 1e3,
             "multiply-adds per slice (millions)": models.multiply_adds(run.model) / 1e6,
-            "training (minutes)": run.record["seconds"] / 60,
-            "best epoch": run.record["best_epoch"],
+            "training (minutes)": run.record.seconds / 60,
+            "best epoch": run.record.best_epoch,
         }
         for name, run in runs.items()
     }
@@ -126,7 +128,7 @@ display(Markdown(f"In multiply-adds, the dearest network costs {work.max() / wor
 rows = {}
 for name, run in runs.items():
     for part in ["train", "validation", "test"]:
-        rows[NAMES[name], part] = evaluation.article_scores(run, run.rows(part))
+        rows[NAMES[name], part] = predict.article_scores(run, run.rows(part))
 article = pd.DataFrame(rows).T
 
 # %% tags=["hide-input"]
@@ -148,12 +150,9 @@ known = runs["unet"].prepared
 test = runs["unet"].rows("test")  # the same for all three:
 assert all((run.rows("test") == test).all() for run in runs.values())
 truth = known.truth(test)
-predicted = {name: evaluation.segment(run, test) for name, run in runs.items()}
-slices = {
-    name: evaluation.score_slices(marked, truth, known.table.iloc[test])
-    for name, marked in predicted.items()
-}
-patients = {name: evaluation.score_patients(table) for name, table in slices.items()}
+predicted = {name: predict.predict_masks(run, test) for name, run in runs.items()}
+slices = {name: scores.score_slices(marked, truth, known.table.iloc[test]) for name, marked in predicted.items()}
+patients = {name: scores.score_patients(table) for name, table in slices.items()}
 summaries = {name: summarise(table, seed=seed) for name, table in patients.items()}
 
 honest = pd.DataFrame(summaries).T.rename(index=NAMES)
@@ -173,6 +172,7 @@ figures.patient_dice(patients, summaries)
 #
 # With few patients even this interval is too narrow. How much too narrow can be simulated:
 # draw as many normal numbers as there are test patients, make the interval, see whether it holds the true mean, and repeat.
+
 
 # %%
 def coverage(n, samples=2000, draws=2000):
@@ -209,14 +209,14 @@ display(
 fresh_patients, fresh_summaries = {}, {}
 if known.table["synthetic"].all():
     draw = f"phantom:{known.table['patient'].nunique()}:{1000 + seed}"
-    cohort = prepare(find_cohort(draw), known.preprocessing)
+    cohort = prepare(get_cohort(draw), known.preprocessing)
     if cohort.fingerprint == known.fingerprint:
         raise ValueError(f"data is {draw} itself, none fresh: choose another seed")
     everyone = pd.Series("test", index=cohort.table.index)
     for name, run in runs.items():
         on_fresh = replace(run, prepared=cohort, split=everyone)
-        on_slices = evaluation.evaluate(on_fresh, "test")
-        fresh_patients[name] = evaluation.score_patients(on_slices)
+        on_slices = predict.evaluate(on_fresh, "test")
+        fresh_patients[name] = scores.score_patients(on_slices)
         fresh_summaries[name] = summarise(fresh_patients[name], seed=seed)
 
 # %% tags=["hide-input"]
@@ -247,7 +247,9 @@ else:
         )
     )
 tables = {"test patients": honest, "fresh patients": fresh} if fresh_summaries else {"test patients": honest}
-together = pd.concat({on: table.reset_index(names="model") for on, table in tables.items()}, names=["on"]).reset_index("on")
+together = pd.concat({on: table.reset_index(names="model") for on, table in tables.items()}, names=["on"]).reset_index(
+    "on"
+)
 glue("results", together.round(4).to_dict("list"), display=False)
 
 # %% [markdown]
@@ -281,17 +283,24 @@ stands_out = pd.Series(stands_out).dropna()
 figures.dice_against(stands_out, scored, "how often the tumour is brighter")
 
 # %% tags=["hide-input"]
-if len(stands_out) >= metrics.FEWEST_PATIENTS:
+if len(stands_out) >= statistics.FEWEST_PATIENTS:
     faint = stands_out.index.isin(stands_out.nsmallest(len(stands_out) // 4).index)
     scores = pd.DataFrame({name: table["dice"] for name, table in scored.items()}).loc[stands_out.index]
-    means = "; ".join(f"{NAMES[name]} {scores.loc[faint, name].mean():.2f} against {scores.loc[~faint, name].mean():.2f}" for name in scores)
+    means = "; ".join(
+        f"{NAMES[name]} {scores.loc[faint, name].mean():.2f} against {scores.loc[~faint, name].mean():.2f}"
+        for name in scores
+    )
     rank = stands_out.corr(scores["unet"], method="spearman")
     display(
         Markdown(
             f"The {faint.sum()} patients with the faintest tumours against the {(~faint).sum()} others, mean Dice: {means}. "
             f"Over all {len(faint)} patients, the rank correlation between U-Net's Dice and how far the tumour stands out is {rank:+.2f}. "
             "Faint tumours may differ in other ways too, and with few patients all of this is luck in part: a candidate, and no proof."
-            + (" How the faintest simulated tumours compare with the faintest real ones is in [chapter 1](01_explore.html)." if fresh_patients else "")
+            + (
+                " How the faintest simulated tumours compare with the faintest real ones is in [chapter 1](01_explore.html)."
+                if fresh_patients
+                else ""
+            )
         )
     )
 else:
@@ -316,21 +325,23 @@ else:
 rows = {}
 for first, second in combinations(reversed(runs), 2):
     one, other = patients[first]["dice"], patients[second]["dice"]
-    difference = metrics.paired_difference(one, other, seed=seed)
+    difference = statistics.paired_difference(one, other, seed=seed)
     rows[f"{NAMES[first]} minus {NAMES[second]}"] = {
         "mean": difference.estimate, "low": difference.low, "high": difference.high,
         "p": difference.p_value, "better on": int((one > other).sum()),
     }  # fmt: skip
 differences = pd.DataFrame.from_dict(rows, orient="index")
-differences.insert(4, "p corrected", metrics.holm(differences["p"]))
+differences.insert(4, "p corrected", statistics.holm(differences["p"]))
 excludes_zero = (differences["low"] > 0) | (differences["high"] < 0)
-significant = excludes_zero & (differences["p corrected"] < metrics.LARGEST_P)
-differences["clear"] = significant & (n_test >= metrics.FEWEST_PATIENTS)
+significant = excludes_zero & (differences["p corrected"] < statistics.LARGEST_P)
+differences["clear"] = significant & (n_test >= statistics.FEWEST_PATIENTS)
 
 # %% tags=["hide-input"]
 shown = differences.drop(columns="clear").rename(columns={"low": "95 % bootstrap interval from", "high": "to"})
 display(
-    shown.style.format("{:+.3f}", subset=shown.columns[:3], na_rep="-").format(metrics.p_text, subset=["p", "p corrected"])
+    shown.style.format("{:+.3f}", subset=shown.columns[:3], na_rep="-").format(
+        statistics.p_text, subset=["p", "p corrected"]
+    )
 )
 
 # %% mystnb={"figure": {"name": "fig-compare-paired", "caption": "Differences in per-volume Dice on the same test patients: mean and 95 % bootstrap interval. An interval that crosses the dashed line leaves the order open. One that does not is not enough by itself."}, "image": {"alt": "Three horizontal intervals, one for each pair of networks, around a dashed vertical line at zero."}} tags=["hide-input"]
@@ -342,15 +353,15 @@ figures.paired_differences(differences)
 # %% tags=["hide-input"]
 sentences = []
 for label, row in differences.iterrows():
-    if n_test < metrics.FEWEST_PATIENTS:
+    if n_test < statistics.FEWEST_PATIENTS:
         verdict = ""
     else:
         verdict = ": the order is clear" if row["clear"] else ": the order stays open"
     sentences.append(
-        f"- **{label}**: {row['mean']:+.3f}, {metrics.p_text(row['p corrected'], name='corrected p')}, "
+        f"- **{label}**: {row['mean']:+.3f}, {statistics.p_text(row['p corrected'], name='corrected p')}, "
         f"better on {row['better on']} of {n_test}{verdict}."
     )
-if n_test < metrics.FEWEST_PATIENTS:
+if n_test < statistics.FEWEST_PATIENTS:
     sentences.append(f"\nTest patients: {n_test}. That is **too few to order networks**, so no order is called clear.")
 best = max(summaries, key=lambda name: summaries[name]["mean"])
 of_resunet = differences[differences.index.str.startswith(NAMES["resunet"])]
@@ -388,9 +399,7 @@ figures.side_by_side(
 )
 
 # %% tags=["hide-input"]
-gap = {
-    NAMES[n]: article.loc[(NAMES[n], "test"), "Dice"] - summaries[n]["mean"] for n in runs
-}
+gap = {NAMES[n]: article.loc[(NAMES[n], "test"), "Dice"] - summaries[n]["mean"] for n in runs}
 widest = max(gap, key=lambda name: abs(gap[name]))
 display(
     Markdown(
@@ -412,6 +421,7 @@ display(
 # **1. Recall.** Why would a bootstrap over slices give an interval that is too narrow?
 #
 # **2. Compute.** Which test patient is hardest for all three networks? Complete the function, and use it on the `patients` tables.
+
 
 # %% tags=["solution", "hide-cell"]
 def hardest_patient(scores):
@@ -437,8 +447,12 @@ by_patient.loc[hardest_patient(by_patient)]
 # %% tags=["check", "hide-cell"]
 drawn_scores = pd.DataFrame({"one": [0.0, 0.5, 0.9], "other": [0.8, 0.4, 0.1]}, index=["a", "b", "c"])
 answer = hardest_patient(drawn_scores)
-assert answer is not None, "The function returns nothing yet. What is the best score of each patient? Who has the lowest of these?"
-assert answer != "a", "One network fails on patient a, and the other does well. Look at the best score of each patient, not at the worst or the mean."
+assert answer is not None, (
+    "The function returns nothing yet. What is the best score of each patient? Who has the lowest of these?"
+)
+assert answer != "a", (
+    "One network fails on patient a, and the other does well. Look at the best score of each patient, not at the worst or the mean."
+)
 assert answer == "b", f"The best scores of a, b and c are 0.8, 0.5 and 0.9. So b is the hardest, and not {answer!r}."
 print("Right.")
 

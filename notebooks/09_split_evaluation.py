@@ -54,13 +54,14 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from brainseg import evaluation, metrics
+from brainseg import metrics, statistics
 from brainseg.chapters import study_run
 from brainseg.cohort import POST, PRE, read_image
+from brainseg.evaluation import predict, scores
+from brainseg.evaluation.scores import summarise_by_size, summarise_empty
 from brainseg.figures import results as figures
 from brainseg.figures import style, viewer
 from brainseg.figures import training as panels
-from brainseg.summaries import summarise_by_size, summarise_empty
 
 style.use_theme()
 NAMES = style.MODEL_NAMES
@@ -109,7 +110,7 @@ groups = {
     "without tumour": test[~with_tumour],
 }
 groups = {name: rows for name, rows in groups.items() if len(rows)}
-article = {name: evaluation.article_scores(run, rows) for name, rows in groups.items()}
+article = {name: predict.article_scores(run, rows) for name, rows in groups.items()}
 article = pd.DataFrame(article).T
 article.insert(0, "slices", [len(rows) for rows in groups.values()])
 
@@ -141,7 +142,7 @@ else:
 # %%
 truth = run.prepared.truth(test)
 nothing = np.zeros_like(truth)
-predicted = {name: evaluation.segment(r, test) for name, r in runs.items()}
+predicted = {name: predict.predict_masks(r, test) for name, r in runs.items()}
 counts = {
     "ResUNet": metrics.confusion(truth, predicted["resunet"], axis=(1, 2)),
     "never any tumour": metrics.confusion(truth, nothing, axis=(1, 2)),
@@ -216,7 +217,7 @@ else:
 # %%
 slices = pd.concat(
     [
-        evaluation.score_slices(marked, truth, run.prepared.table.iloc[test]).assign(model=name)
+        scores.score_slices(marked, truth, run.prepared.table.iloc[test]).assign(model=name)
         for name, marked in predicted.items()
     ]
 )
@@ -248,25 +249,22 @@ display(
 by_patient = tumour.groupby(["model", "patient"], sort=False)["dice"].mean()
 intervals = {}
 for name, values in by_patient.groupby("model", sort=False):
-    interval = metrics.bootstrap_interval(values, seed=seed)
+    interval = statistics.bootstrap_interval(values, seed=seed)
     intervals[NAMES[name]] = {"patients": len(values), **interval._asdict()}
 
 # %% tags=["hide-input"]
-shown = pd.DataFrame.from_dict(
-    intervals, orient="index", columns=["patients", "estimate", "low", "high"]
-).rename(columns={"estimate": "mean", "low": "95 % bootstrap interval from", "high": "to"})
+shown = pd.DataFrame.from_dict(intervals, orient="index", columns=["patients", "estimate", "low", "high"]).rename(
+    columns={"estimate": "mean", "low": "95 % bootstrap interval from", "high": "to"}
+)
 display(shown.style.format("{:.2f}", subset=shown.columns[1:], na_rep="-"))
 
 # %% mystnb={"figure": {"name": "fig-split-size", "caption": "Dice of each tumour slice against the size of its tumour, on a logarithmic scale."}, "image": {"alt": "A cloud of dots for each network. One dot is one tumour slice."}} tags=["hide-input"]
 figures.dice_against_size(slices)
 
 # %% tags=["hide-input"]
-sizes = pd.concat(
-    {
-        NAMES[name]: summarise_by_size(part)
-        for name, part in slices.groupby("model", sort=False)
-    }
-).rename(columns=HEADINGS)
+sizes = pd.concat({NAMES[name]: summarise_by_size(part) for name, part in slices.groupby("model", sort=False)}).rename(
+    columns=HEADINGS
+)
 ratios = ["mean Dice", "median Dice", "10th percentile"]
 display(sizes.style.format("{:.2f}", subset=ratios, na_rep="-"))
 
@@ -283,12 +281,7 @@ display(sizes.style.format("{:.2f}", subset=ratios, na_rep="-"))
 figures.false_alarms(slices)
 
 # %% tags=["hide-input"]
-empty = pd.DataFrame(
-    {
-        NAMES[name]: summarise_empty(part)
-        for name, part in slices.groupby("model", sort=False)
-    }
-).T
+empty = pd.DataFrame({NAMES[name]: summarise_empty(part) for name, part in slices.groupby("model", sort=False)}).T
 display(
     empty.style.format(
         {
@@ -323,18 +316,25 @@ panels.predictions(
 # In the book you can scroll through both in the [viewer](../viewer), with the outlines of all three networks.
 
 # %% tags=["hide-input"]
-by_dice = evaluation.score_patients(slices[slices["model"] == "resunet"])["dice"].dropna().sort_values()
-picked = {
-    patient: f"{which} of {len(by_dice)} test patients by ResUNet"
-    for which, patient in (("median", by_dice.index[len(by_dice) // 2]), ("worst", by_dice.index[0]))
-} if len(by_dice) else {}
+by_dice = scores.score_patients(slices[slices["model"] == "resunet"])["dice"].dropna().sort_values()
+picked = (
+    {
+        patient: f"{which} of {len(by_dice)} test patients by ResUNet"
+        for which, patient in (("median", by_dice.index[len(by_dice) // 2]), ("worst", by_dice.index[0]))
+    }
+    if len(by_dice)
+    else {}
+)
 whole = []
 for patient, title in picked.items():
     of_patient = (run.prepared.table["patient"] == patient).to_numpy()[test]
     part = run.prepared.table.iloc[test[of_patient]]
     whole.append(
         viewer.viewer_patient(
-            patient, title, np.stack([read_image(path) for path in part["image_path"]]), truth[of_patient],
+            patient,
+            title,
+            np.stack([read_image(path) for path in part["image_path"]]),
+            truth[of_patient],
             {name: marked[of_patient] for name, marked in predicted.items()},
             missing=[channel for channel, name in ((PRE, "missing_pre"), (POST, "missing_post")) if part[name].any()],
         )
@@ -353,6 +353,7 @@ display(viewer.viewer_output(whole), raw=True)
 # **1. Recall.** What is the Dice of an empty prediction on an empty slice, and who decides?
 #
 # **2. Compute.** How many tumour slices in a row does a network miss? Complete the function. Then find the longest gap of ResUNet in one test patient.
+
 
 # %% tags=["solution", "hide-cell"]
 def longest_gap(missed):
@@ -380,7 +381,9 @@ all_missed.groupby(of_resunet["patient"]).agg(lambda of_patient: longest_gap(of_
 
 # %% tags=["check", "hide-cell"]
 answer = longest_gap([True, False, True, True, False, True])
-assert answer is not None, "The function returns nothing yet. Count up while slices are missed, and start again at 0 where one is not."
+assert answer is not None, (
+    "The function returns nothing yet. Count up while slices are missed, and start again at 0 where one is not."
+)
 assert answer != 4, "4 is the number of all missed slices. Start again at 0 where a slice was not missed."
 assert answer == 2, f"The longest stretch of missed slices has 2 of them, and not {answer}."
 assert longest_gap([False, True, True, True]) == 3, "A stretch may last until the end of the list."

@@ -57,16 +57,18 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from brainseg import leakage, metrics
-from brainseg.cohort import find_cohort, index_cohort, read_image, read_mask
+from brainseg import metrics, statistics
+from brainseg.cohort import index_cohort, read_image, read_mask
+from brainseg.data import get_cohort
+from brainseg.experiments import leakage
+from brainseg.experiments.engine import get_tables
 from brainseg.figures import leakage as figures
 from brainseg.figures import style
+from brainseg.results import of_which_cohort, read_record, read_table
 from brainseg.splits import split_by_slice
-from brainseg.kept import kept_for
-from brainseg.tables import of_which_cohort, read_record, read_table
 
 style.use_theme()
-root = find_cohort(data)
+root = get_cohort(data)
 table = index_cohort(root)
 
 # %% [markdown]
@@ -99,10 +101,8 @@ figures.copied(read_image(source["image_path"]), masks[0], read_image(largest["i
 # {numref}`fig-leakage-copied` shows one copy. Now all test slices, scored like a network: in the original {term}`frame`, tumour slices alone, and the test slices of a patient together as one {term}`volume`.
 
 # %%
-copies = leakage.score_copies(
-    table, np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
-)
-per_patient = leakage.score_patients(copies.assign(arm="copy", seed=0))
+copies = leakage.score_copies(table, np.flatnonzero(split == "train"), np.flatnonzero(split == "test"))
+per_patient = leakage.score_probes(copies.assign(arm="copy", seed=0))
 
 # %% tags=["hide-input"]
 by_gap = copies.groupby("distance").agg(
@@ -110,7 +110,11 @@ by_gap = copies.groupby("distance").agg(
 )
 by_gap["share of the test slices"] = by_gap["slices"] / len(copies)
 shown = by_gap.rename(columns=lambda c: c.replace("_", " ")).rename_axis("distance to the source")
-display(shown.rename(columns={"mean dice": "mean Dice"}).style.format({"mean Dice": "{:.2f}", "share of the test slices": "{:.0%}"}, na_rep="-"))
+display(
+    shown.rename(columns={"mean dice": "mean Dice"}).style.format(
+        {"mean Dice": "{:.2f}", "share of the test slices": "{:.0%}"}, na_rep="-"
+    )
+)
 volumes = per_patient["volume_dice"].dropna()
 display(
     Markdown(
@@ -163,7 +167,7 @@ display(
 # Test slices drawn one by one would nearly all have $d = 1$. So each probe's volume is cut into alternating blocks of 1, 3, 5 or 9 slices, tested and leaked in turn: the middle of a long block is far from the leak.
 
 # %%
-kept = not recompute and kept_for("leakage", table)
+kept = not recompute and get_tables("leakage", table)
 if kept:
     record = read_record("leakage")
     tables = {name: read_table("leakage", name) for name in ("design", "slices", "patients")}
@@ -229,7 +233,7 @@ shown = pd.DataFrame.from_dict(rows, orient="index")
 signed = ["leaky minus honest", "95 % interval from", "to"]
 display(
     shown.style.format("{:.3f}", subset=["copy", "honest", "leaky"], na_rep="-")
-    .format("{:+.3f}", subset=signed, na_rep="-").format(metrics.p_text, subset="p")
+    .format("{:+.3f}", subset=signed, na_rep="-").format(statistics.p_text, subset="p")
 )  # fmt: skip
 
 # %% tags=["hide-input"]
@@ -271,18 +275,21 @@ if far > near:
         f"Over the same distances the copied mask goes from {copy[near]:.2f} to {copy[far]:.2f}. "
     )
     fall = leakage.near_minus_far(slices, seed=seed)
-    if gap.loc[far, "patients"] < metrics.FEWEST_PATIENTS:
+    if gap.loc[far, "patients"] < statistics.FEWEST_PATIENTS:
         sentence += (
             f"The farthest point is too thin for a verdict (slices: {gap.loc[far, 'slices']}, "
             f"patients: {gap.loc[far, 'patients']})."
         )
     else:
-        sentence += f"Near minus far is {fall.estimate:+.3f} (95 % interval {fall.low:+.3f} to {fall.high:+.3f}, patients drawn). " + (
-            "The gap is larger near the leak, as remembered neighbours would make it."
-            if fall.low > 0
-            else "The gap is smaller near the leak, so remembered neighbours do not explain it."
-            if fall.high < 0
-            else "The interval includes 0, so this study cannot tell whether the gap is larger near the leak."
+        sentence += (
+            f"Near minus far is {fall.estimate:+.3f} (95 % interval {fall.low:+.3f} to {fall.high:+.3f}, patients drawn). "
+            + (
+                "The gap is larger near the leak, as remembered neighbours would make it."
+                if fall.low > 0
+                else "The gap is smaller near the leak, so remembered neighbours do not explain it."
+                if fall.high < 0
+                else "The interval includes 0, so this study cannot tell whether the gap is larger near the leak."
+            )
         )
 display(Markdown(sentence))
 
@@ -307,7 +314,11 @@ leak = leakage.worth(patients, seed=seed)
 display(
     Markdown(
         f"What its own leak may be worth, the interval says: anything from {signed(leak.low)} to {signed(leak.high)} in mean Dice of tumour slices. "
-        + (f"From {leak.patients} patients it is too narrow, and it" if leak.patients < metrics.FEWEST_PATIENTS else "It")
+        + (
+            f"From {leak.patients} patients it is too narrow, and it"
+            if leak.patients < statistics.FEWEST_PATIENTS
+            else "It"
+        )
         + " does not hold the luck of a training. A stronger leak may be worth more."
         if leak.patients > 1
         else "What its own leak may be worth, a single patient does not say: there is no interval."
@@ -330,6 +341,7 @@ display(
 # **1. Recall.** Why does the honest arm get other slices in the place of the leaked ones?
 #
 # **2. Compute.** On how many probe patients did the leaky arm do better? How often would a fair coin do at least as well? Complete the function, and use it on `leakage.paired(patients)`.
+
 
 # %% tags=["solution", "hide-cell"]
 def coin_chance(better, compared):
@@ -355,9 +367,13 @@ f"better on {ahead} of {len(by_arm)}; a coin does as well with probability {coin
 
 # %% tags=["check", "hide-cell"]
 answer = coin_chance(2, 2)
-assert answer is not None, "The function returns nothing yet. `comb(n, k)` counts the ways to get k heads in n tosses, of 2 ** n ways in all."
+assert answer is not None, (
+    "The function returns nothing yet. `comb(n, k)` counts the ways to get k heads in n tosses, of 2 ** n ways in all."
+)
 assert answer == 0.25, f"Two heads in two tosses come up with a probability of 0.25, and not {answer}."
-assert coin_chance(1, 2) == 0.75, "At least one head in two tosses: one head (0.5) or two (0.25). Add all counts from `better` up."
+assert coin_chance(1, 2) == 0.75, (
+    "At least one head in two tosses: one head (0.5) or two (0.25). Add all counts from `better` up."
+)
 assert coin_chance(0, 3) == 1, "At least 0 heads in three tosses is certain."
 print("Right.")
 

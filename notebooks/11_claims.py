@@ -66,15 +66,18 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from brainseg import association, claims, conventions, evaluation, metrics, tables
+from brainseg import results, statistics
 from brainseg.chapters import study_run
-from brainseg.cohort import find_cohort, index_cohort, read_patient
-from brainseg.crop import crop_and_resize
+from brainseg.cohort import index_cohort, read_patient
+from brainseg.data import get_cohort
+from brainseg.evaluation import conventions, predict, scores
+from brainseg.experiments import claims
+from brainseg.experiments.engine import get_tables
 from brainseg.figures import claims as draw
 from brainseg.figures import results, style
 from brainseg.figures.training import message
-from brainseg.kept import kept_for
-from brainseg.prepare import boxes_and_images
+from brainseg.images.crop import crop_and_resize
+from brainseg.images.preprocess import boxes_and_images
 from brainseg.splits import split_by_patient
 
 style.use_theme()
@@ -93,9 +96,9 @@ style.use_theme()
 # The patient crop is ours, from [chapter 3](03_crop).
 
 # %%
-root = find_cohort(data)
+root = get_cohort(data)
 table = index_cohort(root)
-kept = not recompute and kept_for("claims", table)
+kept = not recompute and get_tables("claims", table)
 
 # %% mystnb={"figure": {"name": "fig-claims-arms", "caption": "What the network sees in each arm: FLAIR of one training slice, with the tumour's outline. It is the largest tumour slice of the darkest training patient."}, "image": {"alt": "Six squares with the same slice: as it is, after histogram equalisation, after CLAHE, cropped to the slice's box, cropped to the patient's box, and after CLAHE cropped to the slice's box."}} tags=["hide-input"]
 training = table[(split_by_patient(table, fold=fold, seed=seed) == "train")]
@@ -126,14 +129,19 @@ draw.arms_of_a_slice(seen, outlined)
 
 # %%
 if kept:
-    patients = tables.read_table("claims", "patients")
-    scored = tables.read_table("claims", "conventions")
-    record = tables.read_record("claims")
+    patients = results.read_table("claims", "patients")
+    scored = results.read_table("claims", "conventions")
+    record = results.read_record("claims")
 else:
     made, record = claims.compute(
-        root, fold=fold, seed=seed,
-        image_size=arms_image_size, filters=arms_filters, epochs=arms_epochs,
-        slices_per_epoch=arms_slices_per_epoch, seeds=arms_seeds,
+        root,
+        fold=fold,
+        seed=seed,
+        image_size=arms_image_size,
+        filters=arms_filters,
+        epochs=arms_epochs,
+        slices_per_epoch=arms_slices_per_epoch,
+        seeds=arms_seeds,
     )
     patients, scored = made["patients"], made["conventions"]
 
@@ -144,17 +152,23 @@ where = (
     if kept
     else "The networks were **trained for this page**, or found where an earlier run left them"
 )
-small = "" if kept else (
-    "These are small networks and short trainings, so that the page is made in minutes: they show the method. "
-    "The experiment itself is `python -m brainseg experiment claims --data FOLDER`. "
+small = (
+    ""
+    if kept
+    else (
+        "These are small networks and short trainings, so that the page is made in minutes: they show the method. "
+        "The experiment itself is `python -m brainseg experiment claims --data FOLDER`. "
+    )
 )
-display(Markdown(
-    f"{where}. Cohort: {cohort['patients']} patients, {cohort['slices']} slices.{tables.of_which_cohort(record, table)} "
-    f"Patients: {parts.get('train', 0)} for training, {parts.get('validation', 0)} for validation, {parts.get('test', 0)} for the test "
-    f"(fold {record['fold']}). Each arm: {n_seeds} training{'s' if n_seeds > 1 else ''} of {record['epochs']} epochs with "
-    f"{record['slices_per_epoch']} slices of {record['image_size']} pixels, {record['filters']} filters. "
-    f"Together {record['training_seconds'] / 60:.0f} minutes on {record['processor']}. {small}"
-))
+display(
+    Markdown(
+        f"{where}. Cohort: {cohort['patients']} patients, {cohort['slices']} slices.{results.of_which_cohort(record, table)} "
+        f"Patients: {parts.get('train', 0)} for training, {parts.get('validation', 0)} for validation, {parts.get('test', 0)} for the test "
+        f"(fold {record['fold']}). Each arm: {n_seeds} training{'s' if n_seeds > 1 else ''} of {record['epochs']} epochs with "
+        f"{record['slices_per_epoch']} slices of {record['image_size']} pixels, {record['filters']} filters. "
+        f"Together {record['training_seconds'] / 60:.0f} minutes on {record['processor']}. {small}"
+    )
+)
 
 # %% mystnb={"figure": {"name": "fig-claims-effects", "caption": "Each arm against neither contrast nor crop, on the same test patients. The coloured row is the primary contrast. To the right of zero is better than doing nothing."}, "image": {"alt": "Five rows, one per arm. In each, a dot per patient, and below a diamond with an interval, around a line at zero. A dashed line marks where a great improvement begins."}} tags=["hide-input"]
 scores = claims.mean_over_seeds(patients)
@@ -175,6 +189,7 @@ draw.effects(comparisons, differences, claims.PRIMARY, claims.GREAT)
 #
 # $$\tilde p_{(i)} = \min\Bigl(1,\; \max_{j \le i}\, (m - j + 1)\, p_{(j)}\Bigr)$$
 
+
 # %%
 def holm_sorted(p_values):
     p = np.sort(p_values)
@@ -185,7 +200,7 @@ def holm_sorted(p_values):
 others = comparisons.drop(claims.PRIMARY)
 corrected = holm_sorted(others["p"])
 assert np.allclose(corrected, np.sort(others["p_corrected"]))  # the package's, in its own order
-[metrics.p_text(p) for p in corrected]
+[statistics.p_text(p) for p in corrected]
 
 # %% tags=["hide-input"]
 lost = patients.groupby("arm")[["lost_px", "tumour_px"]].sum()
@@ -195,20 +210,24 @@ shown = comparisons[["mean", "low", "high", "p", "p_corrected", "better_on"]].as
 shown.columns = ["mean difference", "95 % interval from", "to", "p", "p corrected", "better on", "tumour cut off"]
 display(
     shown.style.format("{:+.3f}", subset=shown.columns[:3], na_rep="-")
-    .format(metrics.p_text, subset=["p", "p corrected"])
+    .format(statistics.p_text, subset=["p", "p corrected"])
     .format("{:.1%}", subset=["tumour cut off"], na_rep="-")
 )
 
 # %% tags=["hide-input"]
 if n_seeds > 1:
     spread = claims.seed_means(patients)
-    view = spread.rename(columns={"mean": "mean Dice", "smallest": "training with the smallest mean", "largest": "with the largest"})
+    view = spread.rename(
+        columns={"mean": "mean Dice", "smallest": "training with the smallest mean", "largest": "with the largest"}
+    )
     display(view.style.format("{:.3f}", subset=view.columns[1:]))
     widest = (spread["largest"] - spread["smallest"]).idxmax()
-    display(Markdown(
-        f"Trainings of one arm differ by their seed alone. Their means lie up to **{spread.loc[widest, 'largest'] - spread.loc[widest, 'smallest']:.3f}** apart "
-        f"({widest}). The intervals above draw patients and do not hold this spread."
-    ))
+    display(
+        Markdown(
+            f"Trainings of one arm differ by their seed alone. Their means lie up to **{spread.loc[widest, 'largest'] - spread.loc[widest, 'smallest']:.3f}** apart "
+            f"({widest}). The intervals above draw patients and do not hold this spread."
+        )
+    )
 
 # %% tags=["hide-input"]
 main = comparisons.loc[claims.PRIMARY]
@@ -220,7 +239,11 @@ def said(row):
 
 
 def difference_of(row):
-    interval = f"95 % interval {row['low']:+.3f} to {row['high']:+.3f}, {metrics.p_text(row['p'], name='p')}" if n > 1 else "one patient, no interval"
+    interval = (
+        f"95 % interval {row['low']:+.3f} to {row['high']:+.3f}, {statistics.p_text(row['p'], name='p')}"
+        if n > 1
+        else "one patient, no interval"
+    )
     return f"**{row['mean']:+.3f}** ({interval}), better on {int(row['better_on'])} of {n} patients"
 
 
@@ -233,7 +256,7 @@ of_pipeline = (
     "This is the verdict on the article's pipeline, contrast and crop together."
 )
 of_contrast = (
-    f"**Contrast alone**: CLAHE against neither changes Dice by {difference_of(alone)}; corrected, {metrics.p_text(alone['p_corrected'], name='p')}: **{said(alone)}**. "
+    f"**Contrast alone**: CLAHE against neither changes Dice by {difference_of(alone)}; corrected, {statistics.p_text(alone['p_corrected'], name='p')}: **{said(alone)}**. "
     f"Where both arms are cropped, CLAHE changes it by {difference_of(within)}: {of_within}. "
     "This second comparison was not planned, and its p value is not corrected, so take it as a hint."
 )
@@ -268,17 +291,23 @@ gain = differences["CLAHE"]
 draw.by_brightness(brightness.to_numpy(), gain.to_numpy())
 
 # %% tags=["hide-input"]
-if n >= metrics.FEWEST_PATIENTS:
-    ranks = association.rank_correlation(brightness.to_numpy(), gain.to_numpy(), seed=seed)
+if n >= statistics.FEWEST_PATIENTS:
+    ranks = statistics.rank_correlation(brightness.to_numpy(), gain.to_numpy(), seed=seed)
     half = brightness <= brightness.median()
-    display(Markdown(
-        f"The darker half of the test patients changes by {gain[half].mean():+.3f} on average, the brighter half by {gain[~half].mean():+.3f}. "
-        f"The rank correlation of brightness and gain is {ranks.estimate:+.2f} (95 % interval {ranks.low:+.2f} to {ranks.high:+.2f}): "
-        + ("dark patients gain more, as the article argues." if ranks.high < 0
-           else "bright patients gain more, against the article's argument." if ranks.low > 0
-           else "the interval includes 0, so this page cannot tell whether dark patients gain more.")
-        + " This was not among the planned comparisons, so take it as a hint."
-    ))
+    display(
+        Markdown(
+            f"The darker half of the test patients changes by {gain[half].mean():+.3f} on average, the brighter half by {gain[~half].mean():+.3f}. "
+            f"The rank correlation of brightness and gain is {ranks.estimate:+.2f} (95 % interval {ranks.low:+.2f} to {ranks.high:+.2f}): "
+            + (
+                "dark patients gain more, as the article argues."
+                if ranks.high < 0
+                else "bright patients gain more, against the article's argument."
+                if ranks.low > 0
+                else "the interval includes 0, so this page cannot tell whether dark patients gain more."
+            )
+            + " This was not among the planned comparisons, so take it as a hint."
+        )
+    )
 else:
     display(Markdown(f"With {n} test patient{'s' if n > 1 else ''}, no pattern can be told from chance."))
 
@@ -298,7 +327,9 @@ else:
 # %% mystnb={"figure": {"name": "fig-claims-baselines", "caption": "One network and four predictions that know nothing, by convention, on the same test slices. Below the line are the conventions that this book reports."}, "image": {"alt": "A table of shaded cells: twelve conventions down, five predictions across, a score in each cell."}} tags=["hide-input"]
 in_frame = scored[scored["convention"].isin(conventions.CONVENTIONS)]
 by_predictor = in_frame.pivot(index="convention", columns="predictor", values="score")
-by_predictor = by_predictor.reindex(index=list(conventions.CONVENTIONS), columns=list(dict.fromkeys(in_frame["predictor"])))
+by_predictor = by_predictor.reindex(
+    index=list(conventions.CONVENTIONS), columns=list(dict.fromkeys(in_frame["predictor"]))
+)
 draw.conventions(by_predictor, conventions.HONEST)
 
 # %% tags=["hide-input"]
@@ -307,18 +338,26 @@ nothing, unet = wild["nothing"], by_predictor["U-Net"]
 per_slice, per_tumour_slice = "Dice per slice, empty counts as 1", "Dice per tumour slice"
 lift = unet[per_slice] - unet[per_tumour_slice]
 beaten = [name for name in wild.index if nothing[name] >= unet[name]]
-display(Markdown(
-    f"Finding *nothing* scores {nothing.max():.2f} by *{nothing.idxmax()}*, {nothing[per_slice]:.2f} by *{per_slice}*, "
-    f"and {by_predictor.loc['Dice per volume', 'nothing']:.2f} per volume. "
-    + (f"It is at least as good as the network by {len(beaten)} of these {len(wild)} conventions: *{'*, *'.join(beaten)}*. " if beaten
-       else f"The network beats it by all {len(wild)} of these conventions, but by as little as {(unet[wild.index] - nothing).min():.3f}. ")
-    + f"\n\nThe network scores {unet[per_slice]:.2f} per slice when empty slices join in, and {unet[per_tumour_slice]:.2f} on tumour slices: "
-    f"a difference of **{lift:+.2f}**. "
-    + ("So the empty slices **do lift** such a score, and the article's conclusion does not hold for it." if lift > 0.005
-       else "So the empty slices do not lift this score, and the article's conclusion holds for it, "
-            "with a network that sees tumour where there is none.")
-    + " By the article's own convention, as we read it, it can come out the other way ([chapter 9](09_split_evaluation.html)): the rule decides."
-))
+display(
+    Markdown(
+        f"Finding *nothing* scores {nothing.max():.2f} by *{nothing.idxmax()}*, {nothing[per_slice]:.2f} by *{per_slice}*, "
+        f"and {by_predictor.loc['Dice per volume', 'nothing']:.2f} per volume. "
+        + (
+            f"It is at least as good as the network by {len(beaten)} of these {len(wild)} conventions: *{'*, *'.join(beaten)}*. "
+            if beaten
+            else f"The network beats it by all {len(wild)} of these conventions, but by as little as {(unet[wild.index] - nothing).min():.3f}. "
+        )
+        + f"\n\nThe network scores {unet[per_slice]:.2f} per slice when empty slices join in, and {unet[per_tumour_slice]:.2f} on tumour slices: "
+        f"a difference of **{lift:+.2f}**. "
+        + (
+            "So the empty slices **do lift** such a score, and the article's conclusion does not hold for it."
+            if lift > 0.005
+            else "So the empty slices do not lift this score, and the article's conclusion holds for it, "
+            "with a network that sees tumour where there is none."
+        )
+        + " By the article's own convention, as we read it, it can come out the other way ([chapter 9](09_split_evaluation.html)): the rule decides."
+    )
+)
 
 # %% [markdown]
 # The article checked the right thing, tumour slices apart. But it did not ask what a score of the *empty* slices is made of.
@@ -336,11 +375,13 @@ draw.inflation(bars, conventions.HONEST)
 # %% tags=["hide-input"]
 reported = bars["Dice per volume"]
 above = int((bars > reported).sum())
-display(Markdown(
-    f"One set of masks reads anything from **{bars.min():.2f}** (*{bars.idxmin()}*) to **{bars.max():.2f}** (*{bars.idxmax()}*). "
-    f"This book reports {reported:.2f}, *Dice per volume*: {above} of the other {len(bars) - 1} conventions would read higher. "
-    "So two scores can be compared only if both say how they were made."
-))
+display(
+    Markdown(
+        f"One set of masks reads anything from **{bars.min():.2f}** (*{bars.idxmin()}*) to **{bars.max():.2f}** (*{bars.idxmax()}*). "
+        f"This book reports {reported:.2f}, *Dice per volume*: {above} of the other {len(bars) - 1} conventions would read higher. "
+        "So two scores can be compared only if both say how they were made."
+    )
+)
 
 # %% [markdown]
 # ## Claim 3: "ResUNet performs best"
@@ -352,9 +393,9 @@ display(Markdown(
 
 # %%
 NAMES = style.MODEL_NAMES
-if not recompute and kept_for("reference", table):
-    source, note = "`results/reference`", tables.of_which_cohort(tables.read_record("reference"), table)
-    reference = tables.read_table("reference", "patients")
+if not recompute and get_tables("reference", table):
+    source, note = "`results/reference`", results.of_which_cohort(results.read_record("reference"), table)
+    reference = results.read_table("reference", "patients")
     reference = reference[(reference["protocol"] == "honest") & (reference["part"] == "test")]
     networks = reference.pivot_table(index="patient", columns="model", values="dice")
     networks = networks.reindex(columns=list(NAMES)).dropna()
@@ -364,16 +405,25 @@ else:
     dice, trainings = {}, pd.Series(1, index=list(NAMES))
     for name in NAMES:
         run = study_run(
-            name, data, seed=seed, image_size=image_size, contrast=contrast, crop=crop,
-            split_by="patient", fold=fold, filters=filters, epochs=epochs, slices_per_epoch=slices_per_epoch,
+            name,
+            data,
+            seed=seed,
+            image_size=image_size,
+            contrast=contrast,
+            crop=crop,
+            split_by="patient",
+            fold=fold,
+            filters=filters,
+            epochs=epochs,
+            slices_per_epoch=slices_per_epoch,
         )
-        dice[name] = evaluation.score_patients(evaluation.evaluate(run, "test"))["dice"]
+        dice[name] = scores.score_patients(predict.evaluate(run, "test"))["dice"]
     networks = pd.DataFrame(dice).dropna()
 
 # %% mystnb={"figure": {"name": "fig-claims-networks", "caption": "Differences in per-volume Dice on the same test patients: mean and 95 % bootstrap interval over patients."}, "image": {"alt": "Three horizontal intervals, one for each pair of networks, around a dashed vertical line at zero."}} tags=["hide-input"]
 if len(networks):
     pairs = claims.compare(networks, [("resunet", "unet"), ("resunet", "fcn32"), ("unet", "fcn32")], seed=seed)
-    pairs["p_corrected"] = metrics.holm(pairs["p"])
+    pairs["p_corrected"] = statistics.holm(pairs["p"])
     pairs.index = [f"{NAMES[one]} minus {NAMES[other]}" for one, other in zip(pairs["first"], pairs["second"])]
     figure = results.paired_differences(pairs)
 else:
@@ -387,11 +437,13 @@ else:
     count = len(networks)
     lines = [f"From {source}, {count} test patient{'s' if count > 1 else ''}.{note}", ""]
     for label, row in pairs.iterrows():
-        lines.append(f"- **{label}**: {row['mean']:+.3f}, corrected {metrics.p_text(row['p_corrected'], name='p')}, better on {row['better_on']} of {count}.")
+        lines.append(
+            f"- **{label}**: {row['mean']:+.3f}, corrected {statistics.p_text(row['p_corrected'], name='p')}, better on {row['better_on']} of {count}."
+        )
     of_resunet = pairs[pairs["first"] == "resunet"]
-    significant = (of_resunet["p_corrected"] < metrics.LARGEST_P) & (count >= metrics.FEWEST_PATIENTS)
+    significant = (of_resunet["p_corrected"] < statistics.LARGEST_P) & (count >= statistics.FEWEST_PATIENTS)
     better, worse = significant & (of_resunet["low"] > 0), significant & (of_resunet["high"] < 0)
-    if count < metrics.FEWEST_PATIENTS:
+    if count < statistics.FEWEST_PATIENTS:
         outcome = "That is too few patients to order networks: the claim is **neither confirmed nor refuted here**."
     elif better.all():
         outcome = "ResUNet is better than both others: the claim **holds here**."
@@ -425,6 +477,7 @@ display(Markdown(text))
 #
 # **2. Compute.** Let the score of *nothing* be the zero of the scale. Complete the function, and use it on U-Net by every convention. Which convention leaves the network least?
 
+
 # %% tags=["solution", "hide-cell"]
 def above_nothing(score, nothing):
     """What is left of a score if a prediction that finds nothing is the zero of the scale.
@@ -447,7 +500,9 @@ pd.Series(left).dropna().sort_values().round(3)
 
 # %% tags=["check", "hide-cell"]
 answer = above_nothing(0.9, 0.8)
-assert answer is not None, "The function returns nothing yet. How far is it from the score of nothing to the best score? How much of this way was made?"
+assert answer is not None, (
+    "The function returns nothing yet. How far is it from the score of nothing to the best score? How much of this way was made?"
+)
 assert np.isclose(answer, 0.5), f"From 0.8 to 1 it is 0.2, and 0.9 is half of the way: 0.5, and not {answer:.3f}."
 assert np.isclose(above_nothing(0.7, 0.8), -0.5), "Below the score of nothing the result is negative."
 assert np.isnan(above_nothing(1.0, 1.0)), "Where nothing scores 1 already, there is no way to go: return np.nan."

@@ -60,21 +60,24 @@ import pandas as pd
 from IPython.display import Markdown, display
 from scipy import stats
 
-from brainseg import association, metrics, shape, shape_study
+from brainseg import statistics
 from brainseg.chapters import study_run
-from brainseg.cohort import find_cohort, index_cohort, read_patient, read_patient_table
+from brainseg.cohort import index_cohort, read_patient, read_patient_table
+from brainseg.data import get_cohort
+from brainseg.experiments.engine import get_tables
+from brainseg.experiments.shape_genomics import association, features, study
+from brainseg.experiments.shape_genomics.study import CODES, HONEST, LEAKY, MANUAL, TARGET
 from brainseg.figures import shape as figures
 from brainseg.figures import style
-from brainseg.kept import kept_for, kept_networks
-from brainseg.shape_study import CODES, HONEST, LEAKY, MANUAL, TARGET
-from brainseg.tables import of_which_cohort, read_log, read_record, read_table
+from brainseg.networks.record import reference_digests
+from brainseg.results import of_which_cohort, read_log, read_record, read_table
 
 style.use_theme()
-root = find_cohort(data)
+root = get_cohort(data)
 table = index_cohort(root)
 clinical = read_patient_table(root)
 synthetic = bool(table["synthetic"].all())
-NAMES = list(shape.FEATURES)
+NAMES = list(features.FEATURES)
 
 # %% [markdown]
 # ## What a molecular subtype is
@@ -102,7 +105,12 @@ columns = pd.DataFrame(
     {
         "patients": clinical.notna().sum(),
         "gaps": clinical.isna().sum(),
-        "codes": [", ".join(f"{float(v):g}" for v in sorted(c.dropna().unique())) if c.nunique() < 8 else f"{c.nunique()} values" for _, c in clinical.items()],
+        "codes": [
+            ", ".join(f"{float(v):g}" for v in sorted(c.dropna().unique()))
+            if c.nunique() < 8
+            else f"{c.nunique()} values"
+            for _, c in clinical.items()
+        ],
     }
 )
 columns = columns.rename(columns={"gaps": f"gaps (of {len(clinical)})"})
@@ -112,9 +120,11 @@ display(columns)
 # %% tags=["hide-input"]
 with_images = clinical.reindex(table["case"].unique())
 codes_here = [name for name in CODES if name in clinical]
-counted = pd.DataFrame(
-    {name: with_images[name].value_counts() for name in codes_here}
-).T.rename_axis(None).rename(columns=lambda c: f"code {c:g}")
+counted = (
+    pd.DataFrame({name: with_images[name].value_counts() for name in codes_here})
+    .T.rename_axis(None)
+    .rename(columns=lambda c: f"code {c:g}")
+)
 counted["missing"] = with_images[codes_here].isna().sum()
 display(counted.rename(columns={"missing": f"missing (of {len(with_images)})"}).style.format("{:.0f}", na_rep=""))
 deaths = with_images["death01"] if "death01" in with_images else pd.Series(dtype=float)
@@ -146,9 +156,9 @@ sizes = table.groupby("patient")["tumour_px"].sum().sort_values()
 patient = sizes.index[-len(sizes) // 4]
 images, mask = read_patient(table, patient)
 
-part, _ = shape.largest_part(mask)
-number = shape.largest_slice(part)
-outline = shape.radii(part[number])
+part, _ = features.largest_part(mask)
+number = features.largest_slice(part)
+outline = features.radii(part[number])
 
 angles = np.arctan2(*(outline.points - outline.centre).T)
 distances = np.hypot(*(outline.points - outline.centre).T)
@@ -156,7 +166,7 @@ distances = distances / distances.mean()
 cake = np.minimum((angles + np.pi) // (2 * np.pi / 10), 9)
 asd = np.mean([distances[cake == piece].std() for piece in np.unique(cake)])
 
-assert np.isclose(asd, shape.angular_standard_deviation(outline))
+assert np.isclose(asd, features.angular_standard_deviation(outline))
 print(f"ASD = {asd:.3f}")
 
 # %% mystnb={"figure": {"name": "fig-shape-asd", "caption": "Angular standard deviation. Left: the outline in ten angles from the centroid. Right: the distance of each pixel of the outline, with mean and standard deviation in each angle."}, "image": {"alt": "Left, a slice with a tumour outline cut into ten coloured parts. Right, ten clusters of dots with a shaded band each."}} tags=["hide-input"]
@@ -183,8 +193,8 @@ drawn = {
 }
 measured = {}
 for name, drawing in drawn.items():
-    r = shape.radii(drawing)
-    measured[name] = {"asd": shape.angular_standard_deviation(r), "mf": shape.margin_fluctuation(r)}
+    r = features.radii(drawing)
+    measured[name] = {"asd": features.angular_standard_deviation(r), "mf": features.margin_fluctuation(r)}
 
 # %% mystnb={"figure": {"name": "fig-shape-drawn", "caption": "Four drawn shapes and what their outlines measure."}, "image": {"alt": "A disc, an ellipse, a star with five soft arms, and a disc with a ragged rim, each with two numbers."}} tags=["hide-input"]
 figures.silhouettes(drawn, measured)
@@ -203,7 +213,7 @@ display(
 # holds the tumour. What share of it does the tumour fill? An ellipsoid fills all, a ragged or bent tumour little.
 
 # %%
-ellipsoid = shape.enclosing_ellipsoid(shape.corners(part))
+ellipsoid = features.enclosing_ellipsoid(features.corners(part))
 bevr = part.sum() / ellipsoid.volume
 print(f"{part.sum()} of {ellipsoid.volume:.0f} voxels: BEVR = {bevr:.3f}")
 
@@ -216,7 +226,7 @@ figures.ellipsoid_slices(images, part, ellipsoid)
 
 # %%
 stretched = np.repeat(part, 4, axis=0)  # four times as thick
-print(f"as it is: {bevr:.6f}, stretched: {shape.bounding_ellipsoid_volume_ratio(stretched):.6f}")
+print(f"as it is: {bevr:.6f}, stretched: {features.bounding_ellipsoid_volume_ratio(stretched):.6f}")
 
 # %% [markdown]
 # That holds for the *true* smallest ellipsoid, which we compute {cite:p}`khachiyan1996rounding,todd2007khachiyan`, and not for every shortcut:
@@ -234,7 +244,7 @@ def ball(slices):
     return heights**2 + (rows / 20.2) ** 2 + (across / 20.2) ** 2 <= 1
 
 
-balls = [shape.bounding_ellipsoid_volume_ratio(ball(n)) for n in cuts]
+balls = [features.bounding_ellipsoid_volume_ratio(ball(n)) for n in cuts]
 
 # %% mystnb={"figure": {"name": "fig-shape-slices", "caption": "BEVR of the same ball, 40 pixels across, in a growing number of slices. With ever more slices and ever finer pixels it would reach 1."}, "image": {"alt": "A line that rises from left to right towards a dashed line at 1."}} tags=["hide-input"]
 figures.ratio_by_slices(cuts, balls)
@@ -248,7 +258,7 @@ figures.ratio_by_slices(cuts, balls)
 # Now all patients, by each source of masks that there is. A prediction counts only if the network had the patient, or the slice, on its test side.
 
 # %%
-kept = not recompute and kept_for("shape", table)
+kept = not recompute and get_tables("shape", table)
 if kept:
     features = read_table("shape", "features")
 else:
@@ -257,9 +267,9 @@ else:
         split_by="patient", fold=fold, filters=filters, epochs=epochs,
         slices_per_epoch=slices_per_epoch,
     )  # fmt: skip
-    sources = {MANUAL: shape_study.manual(table), "chapter 6": shape_study.predicted([run])}
-    features = shape.features_table(sources, progress=False)
-results = shape_study.analyse(features, clinical, seed)
+    sources = {MANUAL: study.manual(table), "chapter 6": study.predicted([run])}
+    features = features.features_table(sources, progress=False)
+results = study.analyse(features, clinical, seed)
 others = [source for source in features["source"].unique() if source != MANUAL]
 
 # %% tags=["hide-input"]
@@ -276,8 +286,16 @@ summary = features.groupby("source", sort=False).agg(
     **{name: (name, "median") for name in NAMES},
 ).rename_axis(None)  # fmt: skip
 shown = summary.rename(columns=lambda c: f"median {c.upper()}" if c in NAMES else c.replace("_", " "))
-display(shown.style.format("{:.3f}", subset=shown.columns[4:], na_rep="-").format("{:.0%}", subset=["smallest share measured"], na_rep="-"))
-text = "Sources here: " + "; ".join(f"**{name}**, {EXPLAINED.get(name, 'given by the caller')}" for name in summary.index) + ". "
+display(
+    shown.style.format("{:.3f}", subset=shown.columns[4:], na_rep="-").format(
+        "{:.0%}", subset=["smallest share measured"], na_rep="-"
+    )
+)
+text = (
+    "Sources here: "
+    + "; ".join(f"**{name}**, {EXPLAINED.get(name, 'given by the caller')}" for name in summary.index)
+    + ". "
+)
 absent = [name for name in (HONEST, LEAKY) if name not in others]
 if absent:
     text += (
@@ -289,7 +307,7 @@ if kept:
         f"Read from the results that the project keeps: {record['cohort']['patients']} patients, seed {record['seed']}, "
         f"computed in {record['seconds']:.0f} s on {record['processor']}." + of_which_cohort(record, table)
     )
-    if record["networks"] != kept_networks(record["model"]):
+    if record["networks"] != reference_digests(record["model"]):
         log = read_log()
         epochs = log.loc[log["weights"].isin(record["networks"].values()), "epochs"]
         text += (
@@ -307,7 +325,7 @@ display(Markdown(text))
 
 # %% mystnb={"figure": {"name": "fig-shape-clusters", "caption": "One dot per patient: the three features by RNASeq cluster, manual masks. Bars are medians."}, "image": {"alt": "Three panels with columns of dots, one column per code, and a bar at each median."}} tags=["hide-input"]
 drawn_by_hand = features[features["source"] == MANUAL].reset_index(drop=True)
-codes = shape_study.codes_of(drawn_by_hand, clinical)
+codes = study.codes_of(drawn_by_hand, clinical)
 figures.by_cluster(drawn_by_hand, codes["RNASeqCluster"])
 
 # %% [markdown]
@@ -326,13 +344,21 @@ by_hand = results["associations"].query("source == @MANUAL")
 strongest = by_hand[by_hand["test"] == "kruskal"].sort_values("p_value").head(6)
 
 
-readable = partial(metrics.p_text, digits=4)  # as many as the paper's smallest bound has
+readable = partial(statistics.p_text, digits=4)  # as many as the paper's smallest bound has
 
 
 def shown_tests(tests):
-    view = tests.assign(pair=tests["feature"].str.upper() + " and " + tests["code"].map(CODES)).set_index("pair").rename_axis(None)
-    view = view[["patients", "missing", "groups", "p_value", "bonferroni", "holm", "fdr", "effect"]].rename(columns={"p_value": "p value", "fdr": "FDR"})
-    return view.style.format(readable, subset=["p value", "bonferroni", "holm", "FDR"]).format("{:.2f}", subset=["effect"], na_rep="-")
+    view = (
+        tests.assign(pair=tests["feature"].str.upper() + " and " + tests["code"].map(CODES))
+        .set_index("pair")
+        .rename_axis(None)
+    )
+    view = view[["patients", "missing", "groups", "p_value", "bonferroni", "holm", "fdr", "effect"]].rename(
+        columns={"p_value": "p value", "fdr": "FDR"}
+    )
+    return view.style.format(readable, subset=["p value", "bonferroni", "holm", "FDR"]).format(
+        "{:.2f}", subset=["effect"], na_rep="-"
+    )
 
 
 display(shown_tests(strongest))
@@ -406,7 +432,10 @@ if not synthetic:
         )
     )
     by_rank = beside[beside["test"] == "kruskal"]
-    missed = {source: list(part.loc[~(part["p_value"] < 0.05), "pair"]) for source, part in by_rank.groupby("source", sort=False)}
+    missed = {
+        source: list(part.loc[~(part["p_value"] < 0.05), "pair"])
+        for source, part in by_rank.groupby("source", sort=False)
+    }
     counts = [
         f"**{source}** masks {len(part) - len(missed[source])} of {len(part)} ({part['patients'].max()} patients"
         + (f"; not {', '.join(missed[source])})" if missed[source] else ")")
@@ -445,7 +474,15 @@ figures.bland_altman(features, others, results["agreement"])
 agreement = results["agreement"]
 if len(agreement):
     view = agreement.assign(feature=agreement["feature"].str.upper()).set_index(["source", "feature"])
-    view = view.rename(columns={"icc": "ICC", "icc_low": "95 % interval from", "icc_high": "to", "low": "limit from", "high": "limit to"})
+    view = view.rename(
+        columns={
+            "icc": "ICC",
+            "icc_low": "95 % interval from",
+            "icc_high": "to",
+            "low": "limit from",
+            "high": "limit to",
+        }
+    )
     display(view.style.format("{:.3f}", subset=view.columns[1:], na_rep="-"))
     sentences = []
     for source, of_source in agreement.dropna(subset="icc").groupby("source", sort=False):
@@ -453,17 +490,30 @@ if len(agreement):
         sentences.append(
             f"- **{source}**: the weakest agreement is that of **{worst['feature'].upper()}**, an ICC of {worst['icc']:.2f} "
             f"(95 % interval {worst['icc_low']:.2f} to {worst['icc_high']:.2f}, {worst['patients']} patients)."
-            + (" With so few patients the interval is too narrow, and the ICC may be far from its true value." if worst["patients"] < 30 else "")
+            + (
+                " With so few patients the interval is too narrow, and the ICC may be far from its true value."
+                if worst["patients"] < 30
+                else ""
+            )
             + (
                 f" Predicted masks have less of it, by {-worst['bias']:.3f} on average. The network answers on fewer pixels than the frame has, and "
                 "enlarging smooths an outline; it may also draw smoothly by itself. Which of the two it is was not measured."
-                if worst["feature"] == "mf" and worst["bias"] < -(worst["high"] - worst["low"]) / 2 / np.sqrt(worst["patients"])
+                if worst["feature"] == "mf"
+                and worst["bias"] < -(worst["high"] - worst["low"]) / 2 / np.sqrt(worst["patients"])
                 else ""
             )
         )
-    display(Markdown("\n".join([*sentences, "", "No Dice tells this: two masks can share most of their pixels and differ in shape."])))
+    display(
+        Markdown(
+            "\n".join(
+                [*sentences, "", "No Dice tells this: two masks can share most of their pixels and differ in shape."]
+            )
+        )
+    )
 else:
-    display(Markdown("**Fewer than two patients have a second mask here**, so this question stays open in this edition."))
+    display(
+        Markdown("**Fewer than two patients have a second mask here**, so this question stays open in this edition.")
+    )
 
 # %% [markdown]
 # Second, **does the link have the same strength?** Draw patients with replacement, take the effect size by both sources on the same draw, and
@@ -478,12 +528,26 @@ of_rna = effects[effects["code"] == TARGET[0]]
 if len(of_rna):
     view = of_rna.assign(feature=of_rna["feature"].str.upper()).set_index(["source", "feature"])
     view = view[["patients", "manual", "effect", "difference", "low", "high", "manual_p", "p_value"]]
-    view.columns = ["patients", "manual masks", "predicted masks", "difference", "95 % interval from", "to", "p, manual", "p, predicted"]
+    view.columns = [
+        "patients",
+        "manual masks",
+        "predicted masks",
+        "difference",
+        "95 % interval from",
+        "to",
+        "p, manual",
+        "p, predicted",
+    ]
     display(
-        view.style.format("{:.2f}", subset=view.columns[1:3]).format("{:+.2f}", subset=view.columns[3:6]).format(readable, subset=view.columns[6:])
+        view.style.format("{:.2f}", subset=view.columns[1:3])
+        .format("{:+.2f}", subset=view.columns[3:6])
+        .format(readable, subset=view.columns[6:])
     )
     apart = effects[(effects["low"] > 0) | (effects["high"] < 0)]
-    named = [f"{row.feature.upper()} and {CODES[row.code]} ({row.source}, {row.difference:+.2f})" for row in apart.itertuples()]
+    named = [
+        f"{row.feature.upper()} and {CODES[row.code]} ({row.source}, {row.difference:+.2f})"
+        for row in apart.itertuples()
+    ]
     display(
         Markdown(
             f"The table has the effect sizes for RNASeq. Of all **{len(effects)}** intervals of the figure, **{len(apart)}** "
@@ -507,7 +571,10 @@ FEWEST = 20  # patients; with fewer, a link that is there is easily missed with 
 
 
 def links(rows):
-    return ", ".join(f"{row.feature.upper()} ({readable(row.manual_p, name='p')} by manual, {readable(row.p_value, name='p')} by predicted masks)" for row in rows.itertuples())
+    return ", ".join(
+        f"{row.feature.upper()} ({readable(row.manual_p, name='p')} by manual, {readable(row.p_value, name='p')} by predicted masks)"
+        for row in rows.itertuples()
+    )
 
 
 lines = []
@@ -529,8 +596,15 @@ for source, of_source in of_rna.groupby("source", sort=False):
         )
     lines.append(f"- **{source}**: {verdict}")
 if LEAKY in others:
-    lines.append(f"\nThe networks of *{LEAKY}* have seen other slices of the patient, so only masks of *{HONEST}* answer for a new patient.")
-display(Markdown("\n".join(lines) or "Without predicted masks of patients who have an RNASeq code, the question stays open in this edition."))
+    lines.append(
+        f"\nThe networks of *{LEAKY}* have seen other slices of the patient, so only masks of *{HONEST}* answer for a new patient."
+    )
+display(
+    Markdown(
+        "\n".join(lines)
+        or "Without predicted masks of patients who have an RNASeq code, the question stays open in this edition."
+    )
+)
 
 # %% [markdown]
 # Do networks that know the patient look better than they should? The next cell compares the two divisions into folds where both are there: agreement with the manual masks, and the
@@ -540,19 +614,31 @@ display(Markdown("\n".join(lines) or "Without predicted masks of patients who ha
 leak = results["leak"]
 MEASURES = {"icc": "ICC with manual masks", "effect": "effect size, RNASeq"}
 if len(leak):
-    view = leak.assign(what=leak["measure"].map(MEASURES), feature=leak["feature"].str.upper()).set_index(["what", "feature"]).sort_index()
+    view = (
+        leak.assign(what=leak["measure"].map(MEASURES), feature=leak["feature"].str.upper())
+        .set_index(["what", "feature"])
+        .sort_index()
+    )
     view = view[["patients", "honest", "leaky", "difference", "low", "high"]]
     view.columns = ["patients", HONEST, LEAKY, "difference", "95 % interval from", "to"]
-    display(view.style.format("{:.2f}", subset=view.columns[1:3], na_rep="-").format("{:+.2f}", subset=view.columns[3:], na_rep="-"))
+    display(
+        view.style.format("{:.2f}", subset=view.columns[1:3], na_rep="-").format(
+            "{:+.2f}", subset=view.columns[3:], na_rep="-"
+        )
+    )
 
     def named(rows):
-        return ", ".join(f"{row.feature.upper()} ({MEASURES[row.measure]}, {row.difference:+.2f})" for row in rows.itertuples())
+        return ", ".join(
+            f"{row.feature.upper()} ({MEASURES[row.measure]}, {row.difference:+.2f})" for row in rows.itertuples()
+        )
 
     better, worse = leak[leak["low"] > 0], leak[leak["high"] < 0]
     if leak["patients"].max() < FEWEST:
         text = "There are too few patients to tell."
     elif len(better):
-        text = f"Networks that know the patient **look better** by {len(better)} of {len(leak)} measures: {named(better)}."
+        text = (
+            f"Networks that know the patient **look better** by {len(better)} of {len(leak)} measures: {named(better)}."
+        )
     else:
         text = f"By none of {len(leak)} measures do networks that know the patient look better, as far as the intervals tell. **That they do was not shown here.**"
     if len(worse) and leak["patients"].max() >= FEWEST:
@@ -560,7 +646,13 @@ if len(leak):
     display(Markdown(text + " The intervals are not corrected for their number."))
 else:
     absent = " and ".join(f"*{name}*" for name in (HONEST, LEAKY) if name not in others)
-    display(Markdown(f"Masks {absent} are missing here, so this question stays open in this edition." if absent else "Too few patients have all masks."))
+    display(
+        Markdown(
+            f"Masks {absent} are missing here, so this question stays open in this edition."
+            if absent
+            else "Too few patients have all masks."
+        )
+    )
 
 # %% [markdown]
 # ## One cluster told from the rest
@@ -584,7 +676,11 @@ if len(told):
         Markdown(
             f"With manual masks, {best['score'].upper()} alone has an AUC of **{best['auc']:.2f}** ({best['low']:.2f} to {best['high']:.2f}), with {best['positive']} patients of code {TARGET[1]} among {best['patients']}. "
             f"All three together have **{joint['auc']:.2f}** ({joint['low']:.2f} to {joint['high']:.2f}): "
-            + ("more than the best of them alone, by chance or not." if joint["auc"] > best["auc"] else "no more than the best of them alone, which was picked after looking.")
+            + (
+                "more than the best of them alone, by chance or not."
+                if joint["auc"] > best["auc"]
+                else "no more than the best of them alone, which was picked after looking."
+            )
         )
     )
 else:
@@ -606,9 +702,14 @@ pairs = {
 display(pd.Series(pairs).unstack().rename_axis(None).style.format("{:+.2f}"))
 institution = measured_by_hand["patient"].str.split("_").str[1]
 known = codes["RNASeqCluster"].reindex(measured_by_hand.index)
-by_place = association.associations(
-    measured_by_hand[["slices", "bevr"]], pd.DataFrame({"institution": pd.factorize(institution)[0]}, index=measured_by_hand.index)
-).query("test == 'kruskal'").set_index("feature")
+by_place = (
+    association.associations(
+        measured_by_hand[["slices", "bevr"]],
+        pd.DataFrame({"institution": pd.factorize(institution)[0]}, index=measured_by_hand.index),
+    )
+    .query("test == 'kruskal'")
+    .set_index("feature")
+)
 of_slices = association.associations(measured_by_hand[["slices"]], known.to_frame()).query("test == 'kruskal'").iloc[0]
 text = "The table has rank correlations of the features with size. "
 if by_place["effect"].notna().all():
@@ -642,6 +743,7 @@ display(Markdown(text))
 #
 # **2. Compute.** How likely is a finding where nothing is to be found? Complete the function, and use it for as many pairs as this chapter tests.
 
+
 # %% tags=["solution", "hide-cell"]
 def chance_of_any(tests, level=0.05):
     """Probability that at least one of several tests falls below the level although nothing is there.
@@ -666,10 +768,16 @@ print(f"{pairs} independent tests would give a finding by chance with a probabil
 
 # %% tags=["check", "hide-cell"]
 answer = chance_of_any(1, 0.2)
-assert answer is not None, "The function returns nothing yet. How likely is it that one test finds nothing? And that all of them find nothing?"
+assert answer is not None, (
+    "The function returns nothing yet. How likely is it that one test finds nothing? And that all of them find nothing?"
+)
 assert np.isclose(answer, 0.2), f"A single test at 0.2 is wrong with a probability of 0.2, and not {answer:.3f}."
-assert not np.isclose(chance_of_any(2, 0.5), 1), "With two coins, heads at least once is not certain. Adding the levels counts double findings twice."
-assert np.isclose(chance_of_any(2, 0.5), 0.75), f"Two tests at 0.5 both stay silent with a probability of 0.25, so 0.75, and not {chance_of_any(2, 0.5):.3f}."
+assert not np.isclose(chance_of_any(2, 0.5), 1), (
+    "With two coins, heads at least once is not certain. Adding the levels counts double findings twice."
+)
+assert np.isclose(chance_of_any(2, 0.5), 0.75), (
+    f"Two tests at 0.5 both stay silent with a probability of 0.25, so 0.75, and not {chance_of_any(2, 0.5):.3f}."
+)
 print("Right.")
 
 # %% [markdown]
@@ -681,8 +789,10 @@ from scipy import ndimage
 
 for degrees in (0, 90, 18):
     turned = ndimage.rotate(part[number].astype(float), degrees, order=1) > 0.5
-    r = shape.radii(turned)
-    print(f"{degrees:2d} degrees: ASD {shape.angular_standard_deviation(r):.4f}, MF {shape.margin_fluctuation(r):.4f}")
+    r = features.radii(turned)
+    print(
+        f"{degrees:2d} degrees: ASD {features.angular_standard_deviation(r):.4f}, MF {features.margin_fluctuation(r):.4f}"
+    )
 
 # %% [markdown]
 # **4. Predict.** Smooth the manual masks with a small opening. What happens to Dice, MF and BEVR?
@@ -691,8 +801,10 @@ for degrees in (0, 90, 18):
 opened = np.stack([ndimage.binary_opening(s, iterations=3) for s in mask])
 if opened.any():
     dice = 2 * (opened & mask).sum() / (opened.sum() + mask.sum())
-    before, after = shape.shape_features(mask), shape.shape_features(opened)
-    print(f"Dice {dice:.3f}; MF {before['mf']:.4f} to {after['mf']:.4f}; BEVR {before['bevr']:.3f} to {after['bevr']:.3f}")
+    before, after = features.shape_features(mask), features.shape_features(opened)
+    print(
+        f"Dice {dice:.3f}; MF {before['mf']:.4f} to {after['mf']:.4f}; BEVR {before['bevr']:.3f} to {after['bevr']:.3f}"
+    )
 
 # %% [markdown]
 # **5. Open.** Which test patients would you need to learn whether shape tells R2 in another hospital?

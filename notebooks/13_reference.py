@@ -52,12 +52,14 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from brainseg import kept, metrics, models, published
+from brainseg import results, statistics
+from brainseg.evaluation import headline
+from brainseg.evaluation.scores import summarise, summarise_by_size, summarise_empty
 from brainseg.figures import results as figures
 from brainseg.figures import style
-from brainseg.recipe import Recipe
-from brainseg.summaries import summarise, summarise_by_size, summarise_empty
-from brainseg.tables import has_tables, read_log, read_record, read_table
+from brainseg.networks import models, record
+from brainseg.networks.recipe import Recipe
+from brainseg.results import has_tables, read_log, read_record, read_table
 
 style.use_theme()
 NAMES = style.MODEL_NAMES
@@ -65,7 +67,9 @@ NAMES = style.MODEL_NAMES
 
 def read(name):
     """A table of the reference edition, its networks in the order of the chapters."""
-    return read_table("reference", name).sort_values("model", key=lambda column: column.map(list(NAMES).index), kind="stable")
+    return read_table("reference", name).sort_values(
+        "model", key=lambda column: column.map(list(NAMES).index), kind="stable"
+    )
 
 
 patients, slices = read("patients"), read("slices")
@@ -86,7 +90,7 @@ shown_models = [name for name in NAMES if name in set(honest["model"])]
 
 # %% tags=["hide-input"]
 rows, last_epoch, machines = [], [], set()
-for folder in kept.runs_on_record():
+for folder in record.reference_runs():
     run = json.loads((folder / "run.json").read_text())
     if run["split_by"] != "patient":
         continue
@@ -100,10 +104,12 @@ for folder in kept.runs_on_record():
         {
             "network": NAMES[recipe.model],
             "fold": run["fold"],
-            "patients: training, validation, test": ", ".join(str(counts[part]) for part in ("train", "validation", "test")),
+            "patients: training, validation, test": ", ".join(
+                str(counts[part]) for part in ("train", "validation", "test")
+            ),
             "best epoch": run["best_epoch"],
             "minutes": f"{run['seconds'] / 60:.0f}",
-            "weights": "kept" if folder in kept.kept_runs() else "not kept",
+            "weights": "kept" if folder in record.reference_runs() else "not kept",
             "parameters (thousands)": f"{network.count_params() / 1e3:,.0f}",
             "GFLOPs per look (two per slice)": f"{2 * models.multiply_adds(network) / 1e9:.2f}",
         }
@@ -135,7 +141,7 @@ display(
 # {numref}`fig-reference-headline` shows every patient whom a network was tested on, beside what others have published.
 
 # %% mystnb={"figure": {"name": "fig-reference-headline", "caption": "Per-volume Dice of patients whom the network has never met. A small dot is a patient, the large one is the mean, the bar its 95 % bootstrap interval over patients, which leaves out that another training gives another network. Only rows with the same number of patients are of the same patients. The dashed line is the published mean of a 22-fold cross-validation on all 110 patients, with other folds; the grey band is the agreement of two human readers, as the same page quotes it without a source."}, "image": {"alt": "Rows of dots between 0 and 1, each with a large dot and a bar for its mean, a dashed line and a narrow grey band."}} tags=["hide-input"]
-lines = kept.headline(seed)
+lines = headline.headline(seed)
 figures.headline(lines)
 
 # %% tags=["hide-input"]
@@ -149,7 +155,7 @@ by_model = {name: honest[honest["model"] == name].set_index("patient") for name 
 summaries = {name: summarise(table, seed=seed) for name, table in by_model.items()}
 sentences = []
 for name in shown_models:
-    summary, aim = summaries[name], published.AIMS[name]
+    summary, aim = summaries[name], results.AIMS[name]
     reached = "reached" if summary["mean"] >= aim else "missed"
     inside = ", though the interval holds it" if reached == "missed" and summary["high"] >= aim else ""
     inside = ", though the interval reaches below it" if reached == "reached" and summary["low"] < aim else inside
@@ -171,11 +177,13 @@ if chose.any():
         f"{by_model[widest].loc[chose, 'dice'].mean():.3f}, on **the {(~chose).sum()} others {by_model[widest].loc[~chose, 'dice'].mean():.3f}**. "
         "These are different patients, so the gap is not the size of the bias."
     )
-against = "above" if summaries[widest]["low"] > published.CROSS_VALIDATED else (
-    "below" if summaries[widest]["high"] < published.CROSS_VALIDATED else "not told apart from"
+against = (
+    "above"
+    if summaries[widest]["low"] > results.CROSS_VALIDATED
+    else ("below" if summaries[widest]["high"] < results.CROSS_VALIDATED else "not told apart from")
 )
 sentences.append(
-    f"\nThe published mean of {published.CROSS_VALIDATED} comes from larger slices whose skull was stripped, more training patients and other folds, "
+    f"\nThe published mean of {results.CROSS_VALIDATED} comes from larger slices whose skull was stripped, more training patients and other folds, "
     f"and has an error of its own. {NAMES[widest]}'s mean here is **{against}** it, by our interval: unpaired, and no more than a hint."
 )
 before = log[log["weights"].notna() & log["run"].str.contains("-by-patient-") & (log["epochs"] < recipe.epochs)]
@@ -206,31 +214,41 @@ later = []
 pairs = list(combinations(reversed(shown_models), 2))
 for first, second in pairs:
     both = wide[[first, second]].dropna()
-    difference = metrics.paired_difference(both[first], both[second], seed=seed)
+    difference = statistics.paired_difference(both[first], both[second], seed=seed)
     excludes_zero = difference.low > 0 or difference.high < 0
     rows[f"{NAMES[first]} minus {NAMES[second]}"] = {
         "patients": len(both), "median": (both[first] - both[second]).median(),
         "mean": difference.estimate, "low": difference.low, "high": difference.high,
-        "p corrected": difference.p_value, "clear": excludes_zero and len(both) >= metrics.FEWEST_PATIENTS,
+        "p corrected": difference.p_value, "clear": excludes_zero and len(both) >= statistics.FEWEST_PATIENTS,
     }  # fmt: skip
     after = both[both.index.get_level_values("fold") != 0]
     if 0 < len(after) < len(both):
-        added = metrics.paired_difference(after[first], after[second], seed=seed)
+        added = statistics.paired_difference(after[first], after[second], seed=seed)
         later.append((f"{NAMES[first]} minus {NAMES[second]}", len(after), added))
 differences = pd.DataFrame.from_dict(rows, orient="index")
 if len(differences):
-    differences["p corrected"] = metrics.holm(differences["p corrected"])
-    differences["clear"] &= differences["p corrected"] < metrics.LARGEST_P
+    differences["p corrected"] = statistics.holm(differences["p corrected"])
+    differences["clear"] &= differences["p corrected"] < statistics.LARGEST_P
     shown = differences.replace({"clear": {True: "yes", False: "no"}})
-    display(shown.style.format({"median": "{:+z.3f}", "mean": "{:+z.3f}", "low": "{:+z.3f}", "high": "{:+z.3f}", "p corrected": metrics.p_text}))
+    display(
+        shown.style.format(
+            {
+                "median": "{:+z.3f}",
+                "mean": "{:+z.3f}",
+                "low": "{:+z.3f}",
+                "high": "{:+z.3f}",
+                "p corrected": statistics.p_text,
+            }
+        )
+    )
 if later:
     names = [NAMES[name] for name in shown_models if name != "unet" and by_model[name]["fold"].nunique() > 1]
-    corrected = metrics.holm([added.p_value for _, _, added in later])
+    corrected = statistics.holm([added.p_value for _, _, added in later])
     display(Markdown(
         f"The later folds of {' and '.join(names)} were trained after the scores of fold 0 were known. So here are "
         "the differences without fold 0, p corrected among themselves: "
         + "; ".join(
-            f"{label} {added.estimate:+z.3f} ({added.low:+z.3f} to {added.high:+z.3f}) over {n} patients, {metrics.p_text(p, name='p')}"
+            f"{label} {added.estimate:+z.3f} ({added.low:+z.3f} to {added.high:+z.3f}) over {n} patients, {statistics.p_text(p, name='p')}"
             for (label, n, added), p in zip(later, corrected, strict=True)
         ) + "."
     ))  # fmt: skip
@@ -238,10 +256,12 @@ again = log[log["weights"].notna() & log["run"].str.contains("-by-patient-") & (
 for name, of in again.groupby("run"):
     if len(of) > 1:
         model, fold = name.split("-by-patient-fold")
-        display(Markdown(
-            f"{NAMES[model]} in fold {fold} was trained {'twice' if len(of) == 2 else f'{len(of)} times'} by the same recipe and seed. Sums of floats depend on the machine and on their order, and training "
-            f"makes much of little: the mean Dice over {of['patients'].iloc[0]} patients was {' and '.join(f'{mean:.3f}' for mean in of['mean_dice'])}. The last one counts."
-        ))
+        display(
+            Markdown(
+                f"{NAMES[model]} in fold {fold} was trained {'twice' if len(of) == 2 else f'{len(of)} times'} by the same recipe and seed. Sums of floats depend on the machine and on their order, and training "
+                f"makes much of little: the mean Dice over {of['patients'].iloc[0]} patients was {' and '.join(f'{mean:.3f}' for mean in of['mean_dice'])}. The last one counts."
+            )
+        )
 
 # %% [markdown]
 # ## How much is luck?
@@ -262,19 +282,27 @@ drawn = read_table("seeds", "patients") if has_tables("seeds") else None
 now = pd.concat({name: table["dice"] for name, table in by_model.items()}, names=["model"])
 if drawn is None:
     display(Markdown("Not computed yet: the page on rerunning has the command."))
-elif not np.allclose(drawn["reference_dice"], now.reindex(pd.MultiIndex.from_frame(drawn[["model", "patient"]])), equal_nan=True):
-    display(Markdown("Networks have been replaced since this was computed, so there is nothing to compare with: the page on rerunning has the command."))
+elif not np.allclose(
+    drawn["reference_dice"], now.reindex(pd.MultiIndex.from_frame(drawn[["model", "patient"]])), equal_nan=True
+):
+    display(
+        Markdown(
+            "Networks have been replaced since this was computed, so there is nothing to compare with: the page on rerunning has the command."
+        )
+    )
 else:
     first_seed = drawn["reference_seed"].iloc[0]
     by_seed = drawn.pivot(index=["fold", "patient"], columns=["model", "seed"], values="dice").join(
-        drawn.drop_duplicates(["model", "patient"]).pivot(index=["fold", "patient"], columns=["model", "reference_seed"], values="reference_dice")
+        drawn.drop_duplicates(["model", "patient"]).pivot(
+            index=["fold", "patient"], columns=["model", "reference_seed"], values="reference_dice"
+        )
     )
     drawn_models = [name for name in NAMES if name in by_seed]
     of_seeds = sorted(by_seed.columns.get_level_values(1).unique())
 
     def set_beside(one, other):
         gap = (one - other).dropna()
-        difference = metrics.paired_difference(one[gap.index], other[gap.index], seed=seed)
+        difference = statistics.paired_difference(one[gap.index], other[gap.index], seed=seed)
         return {
             "patients": len(gap), "mean": difference.estimate, "low": difference.low, "high": difference.high,
             "median": gap.median(), "0.05 apart": int((gap.abs() >= 0.05).sum()), "p": difference.p_value,
@@ -287,7 +315,9 @@ else:
                 continue
             gap = (by_seed[name, other] - by_seed[name, first_seed]).dropna()
             most = gap.abs().idxmax()
-            row = rows[f"{NAMES[name]}, seed {other} minus {first_seed}"] = set_beside(by_seed[name, other], by_seed[name, first_seed])
+            row = rows[f"{NAMES[name]}, seed {other} minus {first_seed}"] = set_beside(
+                by_seed[name, other], by_seed[name, first_seed]
+            )
             sentences.append(
                 f"- **{NAMES[name]}**, {row['patients']} patients: mean Dice {by_seed[name, first_seed].mean():.3f} with seed {first_seed}, "
                 f"{by_seed[name, other].mean():.3f} with seed {other}: {row['mean']:+z.3f} ({row['low']:+z.3f} to {row['high']:+z.3f}). "
@@ -302,19 +332,31 @@ else:
         rows[pooled] = set_beside(by_seed["resunet"].mean(axis=1), by_seed["unet"].mean(axis=1))
         tested.append(pooled)
     luck = pd.DataFrame.from_dict(rows, orient="index")
-    luck["p"] = pd.Series(metrics.holm(luck.loc[tested, "p"]), index=tested).reindex(luck.index)
+    luck["p"] = pd.Series(statistics.holm(luck.loc[tested, "p"]), index=tested).reindex(luck.index)
     if pooled in luck.index:
         row = luck.loc[pooled]
-        clear = (row["low"] > 0 or row["high"] < 0) and row["p"] < metrics.LARGEST_P and row["patients"] >= metrics.FEWEST_PATIENTS
+        clear = (
+            (row["low"] > 0 or row["high"] < 0)
+            and row["p"] < statistics.LARGEST_P
+            and row["patients"] >= statistics.FEWEST_PATIENTS
+        )
         verdict = f"{'ResUNet' if row['mean'] > 0 else 'U-Net'} is clearly better" if clear else "not told apart"
-        chance = "" if clear or len(set(ahead.values())) > 1 else f" By chance, {len(of_seeds)} seeds agree once in {2 ** (len(of_seeds) - 1)} times."
+        chance = (
+            ""
+            if clear or len(set(ahead.values())) > 1
+            else f" By chance, {len(of_seeds)} seeds agree once in {2 ** (len(of_seeds) - 1)} times."
+        )
         sentences.append(
             f"- The higher mean has {', '.join(f'{name} with seed {one}' for one, name in ahead.items())}.{chance} In the mean over the seeds, ResUNet minus U-Net is "
-            f"{row['mean']:+z.3f} ({row['low']:+z.3f} to {row['high']:+z.3f}), {metrics.p_text(row['p'], name='p')}: **{verdict}**."
+            f"{row['mean']:+z.3f} ({row['low']:+z.3f} to {row['high']:+z.3f}), {statistics.p_text(row['p'], name='p')}: **{verdict}**."
         )
     shown = luck.drop(columns=["low", "high"])
-    shown.insert(2, "95 % interval", [f"{low:+z.3f}\u00a0to\u00a0{high:+z.3f}" for low, high in zip(luck["low"], luck["high"], strict=True)])
-    display(shown.style.format("{:+z.3f}", subset=["mean", "median"]).format(metrics.p_text, subset="p"))
+    shown.insert(
+        2,
+        "95 % interval",
+        [f"{low:+z.3f}\u00a0to\u00a0{high:+z.3f}" for low, high in zip(luck["low"], luck["high"], strict=True)],
+    )
+    display(shown.style.format("{:+z.3f}", subset=["mean", "median"]).format(statistics.p_text, subset="p"))
     display(Markdown("\n".join(sentences)))
 
 # %% [markdown]
@@ -334,59 +376,81 @@ else:
 # %% tags=["hide-input"]
 if not has_tables("variants"):
     display(Markdown("Not computed yet: the page on rerunning has the command."))
-elif read_record("variants")["networks"] != kept.kept_networks("unet"):
-    display(Markdown("The kept U-Nets have been replaced since this was computed, so there is nothing to compare with: the page on rerunning has the command."))
+elif read_record("variants")["networks"] != record.reference_digests("unet"):
+    display(
+        Markdown(
+            "The kept U-Nets have been replaced since this was computed, so there is nothing to compare with: the page on rerunning has the command."
+        )
+    )
 else:
-    trained = pd.DataFrame([{"variant": run["variant"], **run["patients"]} for run in read_record("variants")["runs"]]).groupby("variant")["train"].mean()
-    kept_trained = np.mean([len(json.loads((folder / "run.json").read_text())["patients"]["train"]) for folder in kept.kept_by_patient("unet")])
-    tested = read_table("variants", "patients").join(by_model["unet"][["fold", "dice"]].rename(columns={"dice": "kept"}), on="patient")
+    trained = (
+        pd.DataFrame([{"variant": run["variant"], **run["patients"]} for run in read_record("variants")["runs"]])
+        .groupby("variant")["train"]
+        .mean()
+    )
+    kept_trained = np.mean(
+        [
+            len(json.loads((folder / "run.json").read_text())["patients"]["train"])
+            for folder in record.reference_runs("unet")
+        ]
+    )
+    tested = read_table("variants", "patients").join(
+        by_model["unet"][["fold", "dice"]].rename(columns={"dice": "kept"}), on="patient"
+    )
     tested = tested.dropna(subset=["dice", "kept"])
-
 
     def against_kept(part):
         """The Dice of a variant's patients, and how far it lies from that of the same patients by the kept U-Nets."""
-        difference = metrics.paired_difference(part["dice"], part["kept"], seed=seed)
+        difference = statistics.paired_difference(part["dice"], part["kept"], seed=seed)
         return {
             "patients": len(part), "Dice": part["dice"].mean(),
             "mean": difference.estimate, "low": difference.low, "high": difference.high, "median": (part["dice"] - part["kept"]).median(),
             "p corrected": difference.p_value,
         }  # fmt: skip
 
-
     def verdict(row):
-        if row["patients"] < metrics.FEWEST_PATIENTS:
+        if row["patients"] < statistics.FEWEST_PATIENTS:
             return "too few patients for a verdict"
-        if (row["low"] > 0 or row["high"] < 0) and row["p corrected"] < metrics.LARGEST_P:
+        if (row["low"] > 0 or row["high"] < 0) and row["p corrected"] < statistics.LARGEST_P:
             return f"clearly {'below' if row['mean'] < 0 else 'above'} the kept U-Nets"
         return "not told apart from the kept U-Nets"
-
 
     def written(row):
         return f"{row['mean']:+z.3f} ({row['low']:+z.3f} to {row['high']:+z.3f})"
 
-
     def of_median(row):
         apart = row["median"] < row["low"] or row["median"] > row["high"]
-        return f" The median, {row['median']:+z.3f}, lies outside this interval: a few patients pull the mean." if apart else ""
-
+        return (
+            f" The median, {row['median']:+z.3f}, lies outside this interval: a few patients pull the mean."
+            if apart
+            else ""
+        )
 
     parts = dict(list(tested.groupby("variant", sort=False)))
     compared = pd.DataFrame.from_dict({variant: against_kept(part) for variant, part in parts.items()}, orient="index")
-    compared["p corrected"] = metrics.holm(compared["p corrected"])
+    compared["p corrected"] = statistics.holm(compared["p corrected"])
     compared.insert(1, "trained on", trained[compared.index])
     left_out = [variant for variant in parts if variant != "plain"]
     plain_folds = sorted(parts["plain"]["fold"].unique()) if "plain" in parts else []
-    labels = {"plain": f"plain, fold{'s' if len(plain_folds) > 1 else ''} {', '.join(f'{fold:.0f}' for fold in plain_folds)}"}
+    labels = {
+        "plain": f"plain, fold{'s' if len(plain_folds) > 1 else ''} {', '.join(f'{fold:.0f}' for fold in plain_folds)}"
+    }
     if len(left_out) > 1:
         row = against_kept(tested[tested["variant"].isin(left_out)])
         compared.loc["pooled"] = pd.Series({**row, "trained on": trained[left_out].mean(), "p corrected": np.nan})
 
-    shown = compared.rename(index=lambda label: label.replace(" ", "\u00a0"), columns={"p corrected": "p"}).drop(columns=["low", "high"])
-    interval = [f"{low:+z.3f}\u00a0to\u00a0{high:+z.3f}" for low, high in zip(compared["low"], compared["high"], strict=True)]
+    shown = compared.rename(index=lambda label: label.replace(" ", "\u00a0"), columns={"p corrected": "p"}).drop(
+        columns=["low", "high"]
+    )
+    interval = [
+        f"{low:+z.3f}\u00a0to\u00a0{high:+z.3f}" for low, high in zip(compared["low"], compared["high"], strict=True)
+    ]
     shown.insert(shown.columns.get_loc("mean") + 1, "95 % interval", interval)
     display(
-        shown.style.format("{:+z.3f}", subset=["mean", "median"]).format("{:.3f}", subset="Dice")
-        .format("{:.0f}", subset=["patients", "trained on"]).format(metrics.p_text, subset="p")
+        shown.style.format("{:+z.3f}", subset=["mean", "median"])
+        .format("{:.3f}", subset="Dice")
+        .format("{:.0f}", subset=["patients", "trained on"])
+        .format(statistics.p_text, subset="p")
     )
 
     sentences = [f"The kept U-Nets were trained on {kept_trained:.0f} patients each, on average.\n"]
@@ -395,7 +459,9 @@ else:
         sentences.append(f"- **{label[0].upper()}{label[1:]}**, {written(row)}: {verdict(row)}.{of_median(row)}")
         if variant == "plain" and plain_folds[0] == 0 and len(plain_folds) > 1:
             later = against_kept(parts["plain"].query("fold > 0"))
-            sentences.append(f"- Plain without fold 0, which was seen first, {written(later)}: {later['patients']} patients, not tested.{of_median(later)}")
+            sentences.append(
+                f"- Plain without fold 0, which was seen first, {written(later)}: {later['patients']} patients, not tested.{of_median(later)}"
+            )
     if not plain_folds:
         sentences.append("- The first question is **open**: no plain U-Net has been trained yet.")
     if not left_out:
@@ -439,11 +505,16 @@ for name in shown_models:
 
 def mean_with_interval(dice):
     """As in "0.80 (0.76 to 0.84)"; with few patients there is no interval to be trusted."""
-    mean = metrics.bootstrap_interval(dice.to_numpy(), seed=seed)
-    return f"{mean.estimate:.2f}" + (f" ({mean.low:.2f} to {mean.high:.2f})" if len(dice) >= metrics.FEWEST_PATIENTS else "")
+    mean = statistics.bootstrap_interval(dice.to_numpy(), seed=seed)
+    return f"{mean.estimate:.2f}" + (
+        f" ({mean.low:.2f} to {mean.high:.2f})" if len(dice) >= statistics.FEWEST_PATIENTS else ""
+    )
 
 
-rows = {key: {"patients": str(len(part)), "mean Dice": mean_with_interval(part["dice"].dropna())} for key, part in groups.items()}
+rows = {
+    key: {"patients": str(len(part)), "mean Dice": mean_with_interval(part["dice"].dropna())}
+    for key, part in groups.items()
+}
 shown = pd.DataFrame.from_dict(rows, orient="index")
 shown.index = pd.MultiIndex.from_tuples(shown.index, names=["group", "network"])
 shown = shown.unstack("network").swaplevel(axis=1).rename_axis(index=None, columns=(None, None))
@@ -545,13 +616,19 @@ if article is not None:
         f"in the original frame, and {summaries[name]['mean']:.3f} per volume where the patients are new (honest protocol)."
         for name in whole.index if name in summaries
     ]  # fmt: skip
-    epochs = {of: log.loc[log["run"].isin(set(part["run"])), "epochs"] for of, part in (("article", leaky), ("honest", honest))}
+    epochs = {
+        of: log.loc[log["run"].isin(set(part["run"])), "epochs"]
+        for of, part in (("article", leaky), ("honest", honest))
+    }
     shorter = epochs["article"].max() != epochs["honest"].max()
     iou = article[article["group"] == "all"].pivot(index="model", columns="part", values="IoU")
     display(
         Markdown(
             "The article reports an IoU near 1. By this protocol the test IoU is "
-            + ", ".join(f"{iou.loc[name, 'test']:.2f} ({NAMES[name]}; {iou.loc[name, 'train']:.2f} on training slices)" for name in iou.index)
+            + ", ".join(
+                f"{iou.loc[name, 'test']:.2f} ({NAMES[name]}; {iou.loc[name, 'train']:.2f} on training slices)"
+                for name in iou.index
+            )
             + f". So it was **{'reached' if iou['test'].max() > 0.95 else 'not reached'}** here, and its text does not say enough to tell why."
         )
     )
@@ -572,11 +649,22 @@ if article is not None:
 
 # %% tags=["hide-input"]
 shown = log.drop(columns=["weights", "slices"])
-shown["run"] = shown["run"].replace({rf"\b{name}\b": of for name, of in NAMES.items()}, regex=True).str.replace("-by-patient-fold", ", fold ").str.replace("-by-slice-fold", ", by slice, fold ")
-shown["commit"] = shown["commit"].str.replace(r"^([0-9a-f]{7})[0-9a-f]*", r"\1", regex=True).str.replace("-dirty", " and changes")
+shown["run"] = (
+    shown["run"]
+    .replace({rf"\b{name}\b": of for name, of in NAMES.items()}, regex=True)
+    .str.replace("-by-patient-fold", ", fold ")
+    .str.replace("-by-slice-fold", ", by slice, fold ")
+)
+shown["commit"] = (
+    shown["commit"].str.replace(r"^([0-9a-f]{7})[0-9a-f]*", r"\1", regex=True).str.replace("-dirty", " and changes")
+)
 shown["date"] = shown["date"].str.replace("-", "\u2011")  # hyphens at which no line breaks
 shown = shown.rename(columns={"validation_dice": "validation Dice", "mean_dice": "mean Dice"})
-display(shown.style.hide(axis="index").format(na_rep="-").format("{:.3f}", subset=["validation Dice", "mean Dice"], na_rep="-"))
+display(
+    shown.style.hide(axis="index")
+    .format(na_rep="-")
+    .format("{:.3f}", subset=["validation Dice", "mean Dice"], na_rep="-")
+)
 
 # %% [markdown]
 # ## Take-away
@@ -590,6 +678,7 @@ display(shown.style.hide(axis="index").format(na_rep="-").format("{:.3f}", subse
 # **1. Recall.** Why is hardly any fold untouched, although no network was trained on the patients that it is scored on?
 #
 # **2. Compute.** In how many patients does U-Net find less than half of the tumour's pixels? Complete the function, and use it on `by_model["unet"]`.
+
 
 # %% tags=["solution", "hide-cell"]
 def poorly_found(patients):
@@ -614,7 +703,9 @@ f"{poorly_found(by_model['unet'])} of {len(by_model['unet'])}"
 three_patients = pd.DataFrame({"tumour_px": [100, 100, 100], "tp": [49, 50, 80], "fp": [0, 100, 300]})
 answer = poorly_found(three_patients)
 assert answer is not None, "The function returns nothing yet. Which share of each patient's tumour was found?"
-assert answer == 1, f"Of 100 pixels each, 49, 50 and 80 were found. Only the first is less than half: 1, and not {answer}. False alarms do not count here."
+assert answer == 1, (
+    f"Of 100 pixels each, 49, 50 and 80 were found. Only the first is less than half: 1, and not {answer}. False alarms do not count here."
+)
 print("Right.")
 
 # %% [markdown]

@@ -1,4 +1,4 @@
-"""What every test gets: a build folder of its own, and tiny cohorts in Kaggle's layout."""
+"""What every test gets: a build folder of its own, and a tiny cohort."""
 
 from __future__ import annotations
 
@@ -8,20 +8,8 @@ from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-import numpy as np
 import pytest
-import tifffile
-
-PATIENTS = (
-    "TEST_AA_0001_20000101",
-    "TEST_AA_0002_20000102",
-    "TEST_AA_0003_20000103",
-    "TEST_BB_0004_20000104",
-    "TEST_BB_0005_20000105",
-    "TEST_BB_0006_20000106",
-)
-SLICES = 5
-TUMOUR_SLICES = (2, 3)  # of each patient; the last patient has no post-contrast T1
+from helpers import write_cohort
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,44 +20,6 @@ def build_folder_of_tests(tmp_path_factory):
     patch.setenv("BRAINSEG_BUILD", str(folder))
     yield folder
     patch.undo()
-
-
-def ellipse(centre: tuple[float, float], radii: tuple[float, float]) -> np.ndarray:
-    """A filled ellipse in the frame of 256 x 256, True inside; centre and radii as (row, column)."""
-    rows, columns = np.mgrid[:256, :256]
-    return ((rows - centre[0]) / radii[0]) ** 2 + ((columns - centre[1]) / radii[1]) ** 2 <= 1
-
-
-def write_slice(folder: Path, number: int, image: np.ndarray, mask: np.ndarray) -> None:
-    """One image and its mask under the names of Kaggle's layout; the folder is named after the patient."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tifffile.imwrite(folder / f"{folder.name}_{number}.tif", image, photometric="rgb")
-    tifffile.imwrite(folder / f"{folder.name}_{number}_mask.tif", mask.astype(np.uint8) * 255, photometric="minisblack")
-
-
-def write_cohort(root: Path, patients=PATIENTS, slices: int = SLICES) -> Path:
-    """Heads as ellipses with a bright rim for the scalp, tumours as blobs that are bright on FLAIR."""
-    for position, patient in enumerate(patients):
-        rng = np.random.default_rng(position)
-        centre = rng.uniform(110, 146, 2)
-        for number in range(1, slices + 1):
-            scalp = ellipse(centre, (95 - 4 * number, 75 - 4 * number))
-            brain = ellipse(centre, (87 - 4 * number, 67 - 4 * number))
-            blob = ellipse(centre + (0, 25), (8 + position + number, 10))
-            mask = blob & brain if number in TUMOUR_SLICES else np.zeros_like(blob)
-            levels = np.zeros((256, 256, 3))
-            levels[scalp] = (180, 150, 190)
-            levels[brain] = (90, 70, 100)
-            levels[mask] = (70, 170, 110)
-            noise = rng.normal(0, 4, levels.shape) * scalp[..., None]
-            image = np.clip(levels + noise, 0, 255).astype(np.uint8)
-            if patient == patients[-1]:
-                image[..., 2] = image[..., 1]
-            write_slice(root / patient, number, image, mask)
-    rows = [f"{patient.rpartition('_')[0]},{1 + position % 3},2,50" for position, patient in enumerate(patients)]
-    text = "\n".join(["Patient,RNASeqCluster,neoplasm_histologic_grade,age_at_initial_pathologic", *rows, ""])
-    (root / "data.csv").write_text(text)
-    return root
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +40,6 @@ def real_cohort() -> Path:
     folder = os.environ.get("BRAINSEG_DATA")
     if not folder:
         pytest.skip("BRAINSEG_DATA names no folder with real slices")
-    from brainseg.cohort import find_cohort
+    from brainseg.data import get_cohort
 
-    return find_cohort(folder)
+    return get_cohort(folder)

@@ -14,8 +14,8 @@ import pytest
 from packaging.requirements import Requirement
 from test_requirements import PINNED, ROOT, imported, normal
 
-from brainseg.study import pair
-from brainseg.study.notebooks import find_notebooks, read_source, unpaired, with_address
+from brainseg.publishing import pair
+from brainseg.publishing.notebooks import find_notebooks, read_source, unpaired, with_address
 
 SOURCES = {name: read_source(path) for name, path in find_notebooks(ROOT / "notebooks").items()}
 WITHOUT_NETWORKS = [name for name in SOURCES if name < "05"]
@@ -43,7 +43,14 @@ def test_the_first_cell_installs_the_package_where_it_is_missing(name, monkeypat
     exec(install_cell(name, "https://example.org/someone/study").source, {})
     (command,) = ran
     extra = "" if name in WITHOUT_NETWORKS else "[networks]"
-    assert command == [sys.executable, "-m", "pip", "install", "--quiet", f"brainseg{extra} @ git+https://example.org/someone/study"]
+    assert command == [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        f"brainseg{extra} @ git+https://example.org/someone/study",
+    ]
     assert "restart the kernel" in capsys.readouterr().out
 
 
@@ -52,12 +59,16 @@ def test_chapters_1_to_4_import_no_networks():
     for name in WITHOUT_NETWORKS:
         for cell in SOURCES[name].cells:
             if cell.cell_type == "code":
-                lines += [ast.unparse(n) for n in ast.parse(cell.source).body if isinstance(n, ast.Import | ast.ImportFrom)]
+                lines += [
+                    ast.unparse(n) for n in ast.parse(cell.source).body if isinstance(n, ast.Import | ast.ImportFrom)
+                ]
     assert len(WITHOUT_NETWORKS) == 4 and any("brainseg.metrics" in line for line in lines)
     blocked = 'import sys\nsys.modules["tensorflow"] = sys.modules["keras"] = None\n'
     done = subprocess.run([sys.executable, "-c", blocked + "\n".join(lines)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    done = subprocess.run([sys.executable, "-c", blocked + "import brainseg.models"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", blocked + "import brainseg.networks.models"], capture_output=True, text=True
+    )
     assert "ModuleNotFoundError" in done.stderr, "the block does not block"
 
 
@@ -73,11 +84,15 @@ def test_the_package_declares_what_it_and_the_notebooks_import():
 
 def test_the_bounds_hold_the_pins():
     for requirement in (*CORE, *NETWORKS):
-        assert requirement.specifier.contains(PINNED[requirement.name]), f"{requirement} is not what requirements.txt pins"
+        assert requirement.specifier.contains(PINNED[requirement.name]), (
+            f"{requirement} is not what requirements.txt pins"
+        )
 
 
 def test_binder_takes_the_pins():
-    lines = [line for line in (ROOT / "binder" / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
+    lines = [
+        line for line in (ROOT / "binder" / "requirements.txt").read_text().splitlines() if not line.startswith("#")
+    ]
     assert lines[:2] == ["-c ../requirements.txt", "-e ."]
     names = {}
     for line in lines[2:]:
@@ -89,7 +104,9 @@ def test_binder_takes_the_pins():
 
 def test_a_pair_knows_the_address_and_is_a_pair_still(tmp_path, monkeypatch):
     monkeypatch.setenv("BRAINSEG_REPOSITORY", "https://example.org/someone/study")
-    (tmp_path / "01_explore.py").write_text((ROOT / "notebooks" / "01_explore.py").read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "01_explore.py").write_text(
+        (ROOT / "notebooks" / "01_explore.py").read_text(encoding="utf-8"), encoding="utf-8"
+    )
     (written,) = pair(tmp_path)
     assert re.search(r'repository = \\"https://example.org/someone/study\\"', written.read_text(encoding="utf-8"))
     assert unpaired(tmp_path) == [] and pair(tmp_path) == []

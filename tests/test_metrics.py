@@ -5,10 +5,25 @@ import pytest
 from scipy import stats
 
 from brainseg.metrics import (
-    Confusion, accuracy, boundary, bootstrap_interval, confusion, dice, hd95_px, iou, nsd, paired_difference, pool,
-    pool_batches, precision, recall, smoothed_dice, smoothed_iou, soft_confusion, specificity, surface_distances,
-    holm, p_text,
+    Confusion,
+    accuracy,
+    boundary,
+    confusion,
+    dice,
+    hd95_px,
+    iou,
+    nsd,
+    pool,
+    pool_batches,
+    precision,
+    recall,
+    smoothed_dice,
+    smoothed_iou,
+    soft_confusion,
+    specificity,
+    surface_distances,
 )
+from brainseg.statistics import bootstrap_interval, holm, p_text, paired_difference
 
 
 def drawn(text):
@@ -173,7 +188,8 @@ def test_borders_match_brute_force(seed):
     def border(mask):
         padded = np.pad(mask, 1)
         return [
-            (i, j) for i, j in zip(*np.nonzero(mask))
+            (i, j)
+            for i, j in zip(*np.nonzero(mask))
             if not all(padded[i + 1 + di, j + 1 + dj] for di, dj in ((0, 1), (1, 0), (0, -1), (-1, 0)))
         ]
 
@@ -316,6 +332,13 @@ def test_holm(p_values, corrected):
 
 
 def test_a_p_value_is_never_printed_as_zero():
-    assert [p_text(p) for p in (0, 0.00099, 0.001, 0.0123, 1, np.nan)] == ["< 0.001", "< 0.001", "0.001", "0.012", "1.000", "-"]
+    assert [p_text(p) for p in (0, 0.00099, 0.001, 0.0123, 1, np.nan)] == [
+        "< 0.001",
+        "< 0.001",
+        "0.001",
+        "0.012",
+        "1.000",
+        "-",
+    ]
     assert [p_text(p, digits=4) for p in (4e-5, 0.0002)] == ["< 0.0001", "0.0002"]
     assert [p_text(p, name="p") for p in (0.012, 0)] == ["p = 0.012", "p < 0.001"]

@@ -43,7 +43,9 @@ def test_words_and_layout_do_not_count(digest, old, new):
     assert digest(CODE) == digest(CODE.replace(old, new))
 
 
-@pytest.mark.parametrize("old, new", [("3", "4"), ("side * side", "side + side"), ("area", "extent"), ("side=SIZE", "side=3")])
+@pytest.mark.parametrize(
+    "old, new", [("3", "4"), ("side * side", "side + side"), ("area", "extent"), ("side=SIZE", "side=3")]
+)
 def test_code_counts(digest, old, new):
     assert digest(CODE) != digest(CODE.replace(old, new))
 
@@ -64,7 +66,11 @@ def test_the_processor_has_a_name_and_a_number_of_cores():
 
 def test_a_commit_is_marked_where_code_differs_but_not_where_results_do(tmp_path, monkeypatch):
     def git(*arguments):
-        subprocess.run(["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", *arguments], check=True, capture_output=True)
+        subprocess.run(
+            ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", *arguments],
+            check=True,
+            capture_output=True,
+        )
 
     for name in ("code.py", "results/table.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

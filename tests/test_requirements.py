@@ -42,4 +42,4 @@ def test_every_import_is_declared(folder):
 
 
 def test_every_requirement_is_pinned_to_what_is_installed():
-    assert PINNED == {name: version(name) for name in PINNED}
+    assert {name: version(name) for name in PINNED} == PINNED

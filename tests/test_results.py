@@ -3,7 +3,8 @@ import json
 import pandas as pd
 import pytest
 
-from brainseg import kept, tables
+from brainseg import provenance, results
+from brainseg.experiments import engine
 
 
 @pytest.fixture
@@ -14,56 +15,56 @@ def root(tmp_path, monkeypatch):
 
 def test_what_is_written_is_read(root):
     table = pd.DataFrame({"patient": ["a", "b"], "dice": [0.5, 1 / 3]})
-    folder = tables.write_tables("demo", {"patients": table}, {"seed": 3})
+    folder = results.write_tables("demo", {"patients": table}, {"seed": 3})
     assert folder == root / "results" / "demo"
-    assert tables.has_tables("demo")
-    pd.testing.assert_frame_equal(tables.read_table("demo", "patients"), table, rtol=1e-5)
-    assert tables.read_record("demo") == {"seed": 3}
+    assert results.has_tables("demo")
+    pd.testing.assert_frame_equal(results.read_table("demo", "patients"), table, rtol=1e-5)
+    assert results.read_record("demo") == {"seed": 3}
 
 
 def test_a_folder_without_a_record_is_unfinished(root):
-    tables.write_tables("demo", {"patients": pd.DataFrame({"dice": [1.0]})}, {})
+    results.write_tables("demo", {"patients": pd.DataFrame({"dice": [1.0]})}, {})
     (root / "results" / "demo" / "record.json").unlink()
-    assert not tables.has_tables("demo")
+    assert not results.has_tables("demo")
     with pytest.raises(FileNotFoundError, match="no finished results"):
-        tables.read_table("demo", "patients")
+        results.read_table("demo", "patients")
 
 
 def test_an_interrupted_rewrite_leaves_no_record(root):
-    tables.write_tables("demo", {"patients": pd.DataFrame({"dice": [1.0]})}, {})
+    results.write_tables("demo", {"patients": pd.DataFrame({"dice": [1.0]})}, {})
 
     class Broken(pd.DataFrame):
         def to_csv(self, *args, **kwargs):
             raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        tables.write_tables("demo", {"patients": Broken()}, {})
-    assert not tables.has_tables("demo")
+        results.write_tables("demo", {"patients": Broken()}, {})
+    assert not results.has_tables("demo")
 
 
 def test_without_a_checkout_there_are_no_results(monkeypatch):
     monkeypatch.setattr(tables, "project_root", lambda: None)
-    assert not tables.has_tables("demo")
+    assert not results.has_tables("demo")
     with pytest.raises(FileNotFoundError, match="clone"):
-        tables.results_folder("demo")
+        results.results_folder("demo")
 
 
 def test_the_origin_names_cohort_commit_and_processor():
     table = pd.DataFrame({"patient": ["a", "a"], "tumour_px": [0, 5], "synthetic": [True, True]})
     table.attrs["fingerprint"] = "abc"
-    record = tables.origin(table)
+    record = provenance.origin(table)
     assert record["cohort"] == {"fingerprint": "abc", "patients": 1, "slices": 2, "tumour_slices": 1, "synthetic": True}
     assert record["processor"] and set(record["versions"]) == {"python", "keras", "backend"}
     json.dumps(record)
 
 
 def test_every_look_at_test_patients_is_a_line_more(root):
-    assert tables.read_log().empty
-    tables.log_test(run="one", patients=18, commit="abc", why="an experiment")
-    tables.log_test(run="two", patients=18, slices=659, epochs=12, mean_dice=0.5, why="a network")
+    assert results.read_log().empty
+    results.log_test(run="one", patients=18, commit="abc", why="an experiment")
+    results.log_test(run="two", patients=18, slices=659, epochs=12, mean_dice=0.5, why="a network")
     log = pd.read_csv(root / "results" / "reference" / "test_log.csv")
     assert log["run"].tolist() == ["one", "two"] and log["patients"].tolist() == [18, 18]
-    assert list(log) == tables.LOG_COLUMNS
+    assert list(log) == results.LOG_COLUMNS
     assert pd.isna(log["slices"].iloc[0]) and log["slices"].iloc[1] == 659
     assert ",659,,12,," in (root / "results" / "reference" / "test_log.csv").read_text()
 
@@ -75,20 +76,20 @@ def cohort(patients: str, fingerprint: str) -> pd.DataFrame:
 
 
 def test_kept_tables_speak_for_their_cohort_and_for_patients_whom_the_kept_networks_know(root, monkeypatch):
-    monkeypatch.setattr("brainseg.kept.kept_patients", lambda: set("abc"))
-    assert not kept.kept_for("demo", cohort("abc", "first"))  # nothing is kept yet
+    monkeypatch.setattr("brainseg.networks.record.reference_patients", lambda: set("abc"))
+    assert not engine.get_tables("demo", cohort("abc", "first"))  # nothing is kept yet
     record = {"cohort": {"fingerprint": "first", "patients": 3}}
-    tables.write_tables("demo", {}, record)
-    assert kept.kept_for("demo", cohort("xyz", "first"))  # the fingerprint decides
-    assert kept.kept_for("demo", cohort("ab", "other"))
-    assert kept.kept_for("demo", cohort("abx", "other"))  # the whole data set, of which the networks know a part
-    assert not kept.kept_for("demo", cohort("xyz", "other"))
-    assert tables.of_which_cohort(record, cohort("abc", "first")) == ""
-    said = tables.of_which_cohort(record, cohort("ab", "other"))
+    results.write_tables("demo", {}, record)
+    assert engine.get_tables("demo", cohort("xyz", "first"))  # the fingerprint decides
+    assert engine.get_tables("demo", cohort("ab", "other"))
+    assert engine.get_tables("demo", cohort("abx", "other"))  # the whole data set, of which the networks know a part
+    assert not engine.get_tables("demo", cohort("xyz", "other"))
+    assert results.of_which_cohort(record, cohort("abc", "first")) == ""
+    said = results.of_which_cohort(record, cohort("ab", "other"))
     assert "another cohort**, of 2 patients and 2 slices" in said and "the 3 patients" in said
 
 
 def test_where_no_network_is_kept_another_cohort_reads_nothing(root, monkeypatch):
-    monkeypatch.setattr("brainseg.kept.kept_patients", set)
-    tables.write_tables("demo", {}, {"cohort": {"fingerprint": "first", "patients": 3}})
-    assert not kept.kept_for("demo", cohort("a", "other"))
+    monkeypatch.setattr("brainseg.networks.record.reference_patients", set)
+    results.write_tables("demo", {}, {"cohort": {"fingerprint": "first", "patients": 3}})
+    assert not engine.get_tables("demo", cohort("a", "other"))

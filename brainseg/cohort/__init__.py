@@ -9,10 +9,12 @@ The layout is that of the Kaggle data set ``mateuszbuda/lgg-mri-segmentation``::
 A folder's name is project, institution, patient number and date. The first three fields are the
 case, which is the key of ``data.csv``. The phantom cohort uses the same layout and names.
 
-The steps, each a module: `find` (where the cohort is), `read` (one file), `index` (all files, and the table).
+The steps, each a module: `find` (where the cohort is), `read` (one file), `index` (all files, and the table). Beside
+them
+`convert` (a cohort of other images) and `kaggle` (the download).
 """
 
-from brainseg.cohort.find import find_cohort, is_synthetic
+from brainseg.cohort.find import find_folder, is_synthetic
 from brainseg.cohort.index import index_cohort
 from brainseg.cohort.read import (
     FLAIR,
@@ -34,7 +36,7 @@ __all__ = [
     "PRE",
     "SEQUENCES",
     "CohortError",
-    "find_cohort",
+    "find_folder",
     "index_cohort",
     "is_synthetic",
     "read_image",

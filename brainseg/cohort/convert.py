@@ -66,7 +66,9 @@ def convert_pairs(pairs: pd.DataFrame, root: str | Path, project: str = "MYSET")
 
 
 def _problems_of_names(pairs: pd.DataFrame, root: Path, project: str) -> list[str]:
-    problems = [f"The table has no column {name!r}. Add it." for name in ("patient", "flair", "mask") if name not in pairs]
+    problems = [
+        f"The table has no column {name!r}. Add it." for name in ("patient", "flair", "mask") if name not in pairs
+    ]
     if not len(pairs):
         problems.append("The table has no rows. Check the folder and the pattern that it was made from.")
     if not re.fullmatch("[A-Z]+", project) or f"{project}_" == SYNTHETIC_PROJECT:

@@ -96,9 +96,13 @@ def _list_files(root: Path) -> tuple[list[tuple[str, int]], list, list[str]]:
     else:
         cases = {name.rpartition("_")[0] for name in patients}
         if not named & cases:
-            problems.append(f"{root / 'data.csv'} names none of the patients beside it. Copy the one that belongs to them.")
+            problems.append(
+                f"{root / 'data.csv'} names none of the patients beside it. Copy the one that belongs to them."
+            )
         elif synthetic and named - cases:
-            problems.append(f"{root} lacks {min(named - cases)}, a synthetic patient of its data.csv. Copy it back, take its row out, or draw the cohort again.")
+            problems.append(
+                f"{root} lacks {min(named - cases)}, a synthetic patient of its data.csv. Copy it back, take its row out, or draw the cohort again."
+            )
     return slices, sizes, problems
 
 

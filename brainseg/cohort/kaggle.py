@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from brainseg.cohort import CohortError, find_cohort, index_cohort
+from brainseg.cohort.find import find_folder
+from brainseg.cohort.index import index_cohort
+from brainseg.cohort.read import CohortError
 
 HANDLE = "mateuszbuda/lgg-mri-segmentation/versions/2"
 PAGE = "https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation"
@@ -55,7 +57,7 @@ def download_kaggle() -> Path:
     except Exception as error:  # kagglehub's errors share no base class: refusals, checksums, archives, a full disk
         reason = f"{type(error).__name__}: {error}"
         raise CohortError(f"The download of {HANDLE} failed ({reason}). Try again. {by_hand}") from error
-    root = find_cohort(folder)
+    root = find_folder(folder)
     found = count(index_cohort(root))
     if found != PUBLISHED:
         again = f"Remove the folder {folder} and download again."

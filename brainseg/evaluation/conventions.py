@@ -13,11 +13,12 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from brainseg import evaluation, metrics
-from brainseg.batches import predict_images
+from brainseg import metrics
 from brainseg.cohort import FLAIR, read_patient
-from brainseg.metrics import Confusion
-from brainseg.runs import Run
+from brainseg.evaluation.predict import article_scores, predict_probabilities
+from brainseg.metrics import THRESHOLD, Confusion
+from brainseg.networks.forward import predict_images
+from brainseg.networks.runs import Run
 
 BATCH_SIZE = 16
 
@@ -43,7 +44,7 @@ def count(truth: np.ndarray, probability: np.ndarray, patients: np.ndarray, seed
     seed : int
         Of the order in which slices fall into batches: a random split leaves them shuffled.
     """
-    slices = metrics.confusion(truth, probability >= evaluation.THRESHOLD, axis=(1, 2))
+    slices = metrics.confusion(truth, probability >= THRESHOLD, axis=(1, 2))
     order = np.random.default_rng(seed).permutation(len(truth))
     batches = [
         metrics.soft_confusion(truth[rows], probability[rows])
@@ -81,7 +82,8 @@ CONVENTIONS: dict[str, Callable[[Counts], float]] = {
 """Ways to score that are found in papers, notebooks and libraries. A batch has `BATCH_SIZE` slices."""
 
 HONEST = ("Dice per tumour slice", "Dice per volume")
-"""Those that this book reports. No empty slice, background or smoothing lifts them, and no large tumour outvotes the rest."""
+"""Those that this book reports. No empty slice, background or smoothing lifts them, and no large tumour outvotes the
+rest."""
 
 CROPPED_VOLUME, CROPPED_BATCH = "Dice per volume, in the cropped frame", "soft Dice per batch, in the cropped frame"
 
@@ -132,21 +134,20 @@ def score_conventions(run: Run, seed: int = 0) -> pd.DataFrame:
         U-Net is also scored in the frame that it was trained in, where what the crop cut off is forgotten.
     """
     rows = run.rows("test")
-    everyone = run.prepared.table["patient"].to_numpy()
-    truth, patients = run.prepared.truth(rows), everyone[rows]
-    predictions = {"U-Net": evaluation.predict(run, rows, both_ways=False), **trivial_predictions(run)}
+    truth, patients = run.prepared.truth(rows), run.prepared.table["patient"].to_numpy()[rows]
+    predictions = {"U-Net": predict_probabilities(run, rows, both_ways=False), **trivial_predictions(run)}
     scores = []
     for predictor, probability in predictions.items():
         counts = count(truth, probability, patients, seed)
         scores += [(predictor, name, name in HONEST, float(score(counts))) for name, score in CONVENTIONS.items()]
     cropped = metrics.confusion(
-        run.prepared.masks[rows] >= 128,
-        predict_images(run.model, run.prepared.images, everyone, rows) >= evaluation.THRESHOLD,
+        run.prepared.tumour(rows),
+        predict_images(run.model, run.prepared.images, rows) >= THRESHOLD,
         axis=(1, 2),
     )
     in_cropped_frame = {
         CROPPED_VOLUME: _mean_where_tumour(metrics.pool(cropped, by=patients)),
-        CROPPED_BATCH: evaluation.article_scores(run, rows)["Dice"],
+        CROPPED_BATCH: article_scores(run, rows)["Dice"],
     }
     scores += [("U-Net", name, False, float(score)) for name, score in in_cropped_frame.items()]
     return pd.DataFrame(scores, columns=["predictor", "convention", "honest", "score"])

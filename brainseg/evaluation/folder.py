@@ -12,15 +12,19 @@ from tqdm import tqdm
 
 from brainseg.cohort import FLAIR, CohortError, read_image
 from brainseg.cohort.find import PATIENT
-from brainseg.crop import restore
-from brainseg.kept import read_run
+from brainseg.evaluation.scores import drop_small_pieces
+from brainseg.images.crop import restore
+from brainseg.images.preprocess import boxes_and_images, crop_and_resize_all
+from brainseg.metrics import THRESHOLD
+from brainseg.networks.record import RunRecord
 from brainseg.paths import write_atomically
-from brainseg.preprocessing import boxes_and_images, crop_and_resize_all
 
 OUTLINE_BGR = (0, 159, 230)  # the orange of predictions in all figures, as OpenCV orders colours
 
 
-def predict_folder(slices: str | Path, out: str | Path, run_folder: str | Path, threshold: float = 0.5) -> pd.DataFrame:
+def predict_folder(
+    slices: str | Path, out: str | Path, run_folder: str | Path, threshold: float = THRESHOLD
+) -> pd.DataFrame:
     """Segment every slice below a folder with the network of one run.
 
     Slices of one folder count as one patient, as in Kaggle's layout, because intensities are
@@ -38,7 +42,7 @@ def predict_folder(slices: str | Path, out: str | Path, run_folder: str | Path, 
         Of a trained run, with ``run.json`` and ``best.npz``.
     threshold : float
         A pixel whose probability is at or above it is called tumour. Small pieces are dropped, as in the reported
-        scores: see :func:`brainseg.evaluation.drop_small_pieces`.
+        scores: see :func:`brainseg.evaluation.predict.scores.drop_small_pieces`.
 
     Returns
     -------
@@ -59,14 +63,14 @@ def predict_folder(slices: str | Path, out: str | Path, run_folder: str | Path, 
     slices, out = Path(slices), Path(out)
     if not 0 < threshold < 1:
         raise ValueError(f"threshold must lie between 0 and 1, not {threshold}")
-    read_run(run_folder)
+    record = RunRecord.read(run_folder)
     images = _read_all(slices)
     # Only now, because both bring Keras: wrong input is refused at once, and without a word of TensorFlow's.
-    from brainseg.evaluation import drop_small_pieces, predict_both_ways
-    from brainseg.runs import load_network
+    from brainseg.networks.forward import predict_both_ways
+    from brainseg.networks.runs import load_network
 
-    model, preprocessing, record = load_network(run_folder)
-    seen = {_case(patient) for part in record["patients"].values() for patient in part}
+    model, preprocessing = load_network(record), record.preprocessing
+    seen = {_case(patient) for patient in record.has_met()}
     size = preprocessing.image_size
     (out / "predictions.csv").unlink(missing_ok=True)
     rows = []
@@ -76,7 +80,7 @@ def predict_folder(slices: str | Path, out: str | Path, run_folder: str | Path, 
         inputs = crop_and_resize_all(enhanced, boxes, size)
         patient = (slices / folder).resolve().name
         (out / folder).mkdir(parents=True, exist_ok=True)
-        probabilities = predict_both_ways(model, inputs, np.zeros(len(inputs)))
+        probabilities = predict_both_ways(model, inputs)
         probabilities = np.stack([restore(small, box) for small, box in zip(probabilities, boxes, strict=True)])
         masks = drop_small_pieces(probabilities >= threshold)
         for path, image, probability, mask in zip(named, stack, probabilities, masks, strict=True):

@@ -1,30 +1,119 @@
-"""Experiments: each is computed by one call and kept as tables below ``results/``.
+"""The engine: it trains what an experiment plans, has it scored, and keeps the tables below ``results/``.
 
-An experiment is a module with a function ``compute(root, *, ...) -> (tables, record)``. Its keyword arguments are
-what the command line sets with ``-p NAME=VALUE``; their defaults are those of the real cohort. Trainings inside it
-are runs of :func:`brainseg.runs.train_or_load`, so an interrupted experiment goes on where it was stopped.
+An experiment is a module with four names.
+
+- ``Settings``: a frozen dataclass. Its fields are what the command line sets with ``-p NAME=VALUE``, and its defaults
+are
+  those of the real cohort.
+- ``plan(cohort, settings)``: the trainings that it needs, a list of :class:`brainseg.experiments.engine.plan.Training`.
+- ``score(cohort, settings, runs)``: tidy tables by name, from the trained runs.
+- ``findings(...)``: what a page says of the tables, as dataclasses with numbers, intervals and a verdict.
+
+`cohort` is the table of :func:`brainseg.cohort.index_cohort`, which knows its folder. A training that was done is not
+repeated, so an interrupted experiment goes on where it was stopped.
 """
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, fields
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple
 
-from brainseg.cohort import find_cohort, is_synthetic
-from brainseg.tables import has_tables, log_test, read_record, write_tables
+import pandas as pd
+
+from brainseg.cohort import index_cohort
+from brainseg.data import get_cohort
+from brainseg.experiments.plan import Training
+from brainseg.networks.record import reference_patients
+from brainseg.provenance import origin
+from brainseg.results import has_tables, log_test, read_record, read_tables, write_tables
+
+if TYPE_CHECKING:
+    from brainseg.networks.runs import Run
 
 EXPERIMENTS = {
-    "claims": "brainseg.claims",
-    "leakage": "brainseg.leakage",
-    "seeds": "brainseg.seeds",
-    "shape": "brainseg.shape_study",
-    "variants": "brainseg.variants",
+    "claims": "brainseg.experiments.engine.claims",
+    "leakage": "brainseg.experiments.engine.leakage",
+    "seeds": "brainseg.experiments.engine.seeds",
+    "shape": "brainseg.experiments.engine.shape_genomics.study",
+    "variants": "brainseg.experiments.engine.variants",
 }
 """Name of an experiment, and of its folder below ``results``, -> its module."""
 
 
-def run_experiment(name: str, data: str | Path, settings: dict | None = None) -> Path:
+class Tables(NamedTuple):
+    """The tables of an experiment by name, what produced them, and whether they were read instead of computed."""
+
+    tables: dict[str, pd.DataFrame]
+    record: dict
+    read: bool
+
+
+def train_plan(plan: Iterable[Training], cohort: pd.DataFrame) -> Iterator[tuple[Training, Run]]:
+    """Each training of a plan with its run, trained where it has not been; one at a time, so that one is in memory."""
+    from brainseg.images.prepared import prepare
+    from brainseg.networks.runs import train_or_load
+
+    for training in plan:
+        prepared = prepare(cohort.attrs["root"], training.preprocessing)
+        yield training, train_or_load(training.recipe, prepared, training.split)
+
+
+def compute(experiment: ModuleType, cohort: pd.DataFrame, settings) -> tuple[dict[str, pd.DataFrame], dict]:
+    """Train what an experiment needs and is not there, and score it.
+
+    Returns
+    -------
+    tables : dict of DataFrame
+        What the experiment's ``score`` gives.
+    record : dict
+        ``settings``; ``runs``, for each its labels, the digest of its weights, patients of each side and
+        :meth:`brainseg.networks.record.RunRecord.summary`; ``seconds`` of training; `brainseg.provenance.origin`.
+    """
+    runs: list[dict] = []
+
+    def noted() -> Iterator[tuple[Training, Run]]:
+        for training, run in train_plan(experiment.plan(cohort, settings), cohort):
+            patients = cohort["patient"].groupby(training.split.to_numpy()).nunique()
+            sides = {part: int(patients.get(part, 0)) for part in ("train", "validation", "test")}
+            runs.append({**training.labels, "weights": run.record.digest(), "patients": sides, **run.record.summary()})
+            yield training, run
+
+    tables = experiment.score(cohort, settings, noted())
+    seconds = round(sum(run["seconds"] for run in runs), 1)
+    return tables, {"settings": asdict(settings), "runs": runs, "seconds": seconds, **origin(cohort)}
+
+
+def get_tables(name: str, cohort: pd.DataFrame, settings: Mapping | None = None, recompute: bool = False) -> Tables:
+    """The tables of an experiment that may speak for a cohort: read where they are there, computed otherwise.
+
+    Kept tables speak for the cohort that they were made of, and for one that shares patients with the reference runs: a
+    part of the data set, or all of it. Anybody else's patients get results of their own.
+
+    Parameters
+    ----------
+    name : str
+        A name of :data:`EXPERIMENTS`.
+    cohort : DataFrame
+        From :func:`brainseg.cohort.index_cohort`.
+    settings : mapping, optional
+        What is computed, if anything is, with settings other than the experiment's own.
+    recompute : bool
+        Compute them in any case.
+    """
+    if not recompute and has_tables(name):
+        record = read_record(name)
+        same = record["cohort"]["fingerprint"] == cohort.attrs["fingerprint"]
+        if same or cohort["patient"].isin(reference_patients()).any():
+            return Tables(read_tables(name), record, read=True)
+    experiment = _module(name)
+    return Tables(*compute(experiment, cohort, _settings(name, experiment, settings or {})), read=False)
+
+
+def run_experiment(name: str, data: str | Path, settings: Mapping | None = None) -> Path:
     """Compute an experiment and keep its tables.
 
     Parameters
@@ -32,9 +121,9 @@ def run_experiment(name: str, data: str | Path, settings: dict | None = None) ->
     name : str
         A name of :data:`EXPERIMENTS`.
     data : str or path
-        As :func:`brainseg.cohort.find_cohort`.
-    settings : dict, optional
-        Keyword arguments of the experiment's ``compute`` that differ from its defaults.
+        As :func:`brainseg.data.get_cohort`.
+    settings : mapping, optional
+        Fields of the experiment's ``Settings`` that differ from the defaults.
 
     Returns
     -------
@@ -44,26 +133,17 @@ def run_experiment(name: str, data: str | Path, settings: dict | None = None) ->
     Raises
     ------
     ValueError
-        For a name or a setting that is not known; the message lists those that are. For one value where a list belongs, and
-        for a list that names one twice. Also where results of real patients would be replaced by synthetic ones.
+        For a name or a setting that is not known; the message lists those that are. For one value where a list belongs,
+        and for a list that names one twice. Also where results of real patients would be replaced by synthetic ones.
     """
-    if name not in EXPERIMENTS:
-        raise ValueError(f"unknown experiment {name!r}: choose one of {', '.join(EXPERIMENTS)}")
-    compute = import_module(EXPERIMENTS[name]).compute
-    known = {key: value.default for key, value in inspect.signature(compute).parameters.items() if value.kind is value.KEYWORD_ONLY}
-    settings = settings or {}
-    if unknown := settings.keys() - set(known):
-        raise ValueError(f"{name} has no setting {', '.join(sorted(unknown))}: choose from {', '.join(known)}")
-    for key, value in settings.items():
-        if isinstance(known[key], tuple):
-            if not isinstance(value, (list, tuple)):
-                raise ValueError(f"{key} is a list, as in -p {key}=[{value}], and not {value!r}")
-            if len(set(value)) < len(value):
-                raise ValueError(f"{key} names one twice: {', '.join(map(str, value))}")
-    root = find_cohort(data)
-    if is_synthetic(root) and has_tables(name) and not read_record(name)["cohort"]["synthetic"]:
-        raise ValueError(f"results/{name} holds results of real patients, and these are synthetic. Move that folder away first.")
-    tables, record = compute(root, **settings)
+    experiment = _module(name)
+    chosen = _settings(name, experiment, settings or {})
+    cohort = index_cohort(get_cohort(data))
+    if cohort["synthetic"].any() and has_tables(name) and not read_record(name)["cohort"]["synthetic"]:
+        raise ValueError(
+            f"results/{name} holds results of real patients, and these are synthetic. Move that folder away first."
+        )
+    tables, record = compute(experiment, cohort, chosen)
     folder = write_tables(name, tables, record)
     if not record["cohort"]["synthetic"]:
         # Another table may hold the whole cohort, as the design of an experiment does.
@@ -75,3 +155,26 @@ def run_experiment(name: str, data: str | Path, settings: dict | None = None) ->
             why="test patients scored by networks of the experiment",
         )
     return folder
+
+
+def _module(name: str) -> ModuleType:
+    if name not in EXPERIMENTS:
+        raise ValueError(f"unknown experiment {name!r}: choose one of {', '.join(EXPERIMENTS)}")
+    return import_module(EXPERIMENTS[name])
+
+
+def _settings(name: str, experiment: ModuleType, given: Mapping):
+    """The experiment's settings with the given values, which are checked by the types of the defaults."""
+    defaults = {field.name: getattr(experiment.Settings(), field.name) for field in fields(experiment.Settings)}
+    if unknown := given.keys() - defaults.keys():
+        raise ValueError(f"{name} has no setting {', '.join(sorted(unknown))}: choose from {', '.join(defaults)}")
+    values = {}
+    for key, value in given.items():
+        if isinstance(defaults[key], tuple):
+            if not isinstance(value, (list, tuple)):
+                raise ValueError(f"{key} is a list, as in -p {key}=[{value}], and not {value!r}")
+            if len(set(value)) < len(value):
+                raise ValueError(f"{key} names one twice: {', '.join(map(str, value))}")
+            value = tuple(value)
+        values[key] = value
+    return experiment.Settings(**values)

@@ -7,21 +7,28 @@ The trained comparison has one fixed set of test slices, of some *probe* patient
 gets *stand-ins* for them: as many slices, with and without tumour, of as many other patients. Size, steps, recipe
 and validation patients are the same, and so is the scoring. What is left is the leak.
 
-Only :func:`compute` needs Keras.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from brainseg import metrics
-from brainseg.cohort import index_cohort, read_mask
+from brainseg import statistics
+from brainseg.chapters import study_recipe
+from brainseg.cohort import read_mask
+from brainseg.evaluation.scores import score_patients, score_slices
+from brainseg.experiments.plan import Training
+from brainseg.images.preprocess import Preprocessing
 from brainseg.splits import split_by_patient
+
+if TYPE_CHECKING:
+    from brainseg.networks.runs import Run
 
 BLOCKS = (1, 3, 5, 9)
 """Lengths of the blocks of neighbouring slices, in slices. Test slices inside a long block are far from training."""
@@ -31,6 +38,8 @@ TRAINS = {"leaky": ("common", "leaked"), "honest": ("common", "stand-in")}
 
 SCORES = ("slice_dice", "volume_dice")
 """What is compared: the mean Dice of tumour slices, named beforehand, and that of the test slices as one volume."""
+
+LEARNING_RATE = 2e-3  # twice the study's: these trainings are short
 
 FARTHEST = 5  # slices; what lies farther is counted with it
 
@@ -79,28 +88,13 @@ def read_masks(table: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
     return np.stack([read_mask(path) for path in table["mask_path"].iloc[rows]])
 
 
-def score_slices(table: pd.DataFrame, rows: np.ndarray, truth: np.ndarray, prediction: np.ndarray) -> pd.DataFrame:
-    """Count and score predictions in the original frame, one row a slice.
-
-    Returns
-    -------
-    DataFrame
-        ``patient, slice, tumour_px, tp, fp, fn`` (pixels) and ``dice``: 0 for a missed tumour, NaN on a slice
-        without tumour.
-    """
-    counts = metrics.confusion(truth, prediction, axis=(1, 2))
-    scores = table.iloc[rows][["patient", "slice", "tumour_px"]].reset_index(drop=True)
-    scores = scores.assign(tp=counts.tp, fp=counts.fp, fn=counts.fn)
-    scores["dice"] = np.where(truth.any((1, 2)), metrics.dice(counts, empty=np.nan), np.nan)
-    return scores
-
-
 def score_copies(table: pd.DataFrame, sources: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
-    """Copy to each target the mask of its nearest source, and score it: :func:`score_slices` with ``distance``."""
+    """Copy to each target the mask of its nearest source, and score it:
+    :func:`brainseg.evaluation.predict.scores.score_slices` with ``distance`` in slices."""
     rows, distance = nearest_source(table, sources, targets)
-    scores = score_slices(table, targets, read_masks(table, targets), read_masks(table, rows))
-    scores.insert(2, "distance", distance)
-    return scores
+    masks, truth = read_masks(table, rows), read_masks(table, targets)
+    scores = score_slices(masks, truth, table.iloc[targets], borders=False)
+    return scores.assign(distance=distance)
 
 
 def copies_by_distance(table: pd.DataFrame, distances: Sequence[int] = range(1, 11)) -> pd.DataFrame:
@@ -235,88 +229,87 @@ def arm_sizes(roles: pd.DataFrame) -> pd.DataFrame:
 # ---------------------------------------------------------------- training, and the tables
 
 
-def compute(
-    root: str | Path,
-    *,
-    image_size: int = 96,
-    contrast: str = "none",
-    crop: str = "patient",
-    filters: int = 16,
-    epochs: int = 10,
-    slices_per_epoch: int = 480,
-    seeds: int = 3,
-    fold: int = 0,
-    seed: int = 0,
-) -> tuple[dict[str, pd.DataFrame], dict]:
-    """Train the leaky and the honest U-Net with several seeds, and score both, and the copy, on the test slices.
+@dataclass(frozen=True)
+class Settings:
+    """What both arms have in common.
 
-    Parameters
+    Attributes
     ----------
-    root : str or path
-        From :func:`brainseg.cohort.find_cohort`.
     image_size, contrast, crop
-        As in :class:`brainseg.preprocessing.Preprocessing`.
+        As in :class:`brainseg.images.preprocess.Preprocessing`.
     filters, epochs, slices_per_epoch
-        As in :class:`brainseg.recipe.Recipe`.
+        As in :class:`brainseg.networks.recipe.Recipe`.
     seeds : int
         How many networks an arm has: seeds 0, 1, ... of weights, order and augmentation.
     fold, seed
         As in :func:`design`.
+    """
+
+    image_size: int = 96
+    contrast: str = "none"
+    crop: str = "patient"
+    filters: int = 16
+    epochs: int = 10
+    slices_per_epoch: int = 480
+    seeds: int = 3
+    fold: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise ValueError(f"seeds is {self.seeds}: at least one network an arm is needed")
+
+
+def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
+    """The leaky and the honest U-Net, with each seed."""
+    roles = design(cohort, settings.fold, settings.seed)
+    preprocessing = Preprocessing(image_size=settings.image_size, contrast=settings.contrast, crop=settings.crop)
+    trainings = []
+    for seed, arm in itertools.product(range(settings.seeds), TRAINS):
+        recipe = study_recipe(
+            filters=settings.filters, epochs=settings.epochs, slices_per_epoch=settings.slices_per_epoch,
+            learning_rate=LEARNING_RATE, seed=seed,
+        )  # fmt: skip
+        trainings.append(Training(recipe, preprocessing, arm_split(roles, arm), {"arm": arm, "seed": seed}))
+    return trainings
+
+
+def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Training, Run]]) -> dict[str, pd.DataFrame]:
+    """Score the networks, and the copy, on the test slices.
 
     Returns
     -------
-    tables : dict of DataFrame
-        ``design``; ``slices``: arm ("leaky", "honest", "copy"), seed (NaN for the copy), and
-        :func:`score_slices` with ``distance``; ``patients``: :func:`score_patients`.
-    record : dict
-        Settings, one entry a run, seconds of training, and :func:`brainseg.tables.origin`.
+    dict of DataFrame
+        ``design``; ``slices``: arm ("leaky", "honest", "copy"), seed (NaN for the copy), ``distance`` to the leak in
+        slices, and counts and Dice of each test slice; ``patients``: :func:`score_probes`.
     """
-    settings = {key: value for key, value in locals().items() if key != "root"}
-    if seeds < 1:
-        raise ValueError(f"seeds is {seeds}: at least one network an arm is needed")
-    from brainseg import evaluation  # with Keras, which those who only read the tables do not need
-    from brainseg.prepare import Preprocessing, prepare
-    from brainseg.recipe import Recipe
-    from brainseg.runs import train_or_load
-    from brainseg.tables import origin
+    from brainseg.evaluation.predict import evaluate_bare
 
-    prepared = prepare(root, Preprocessing(image_size=image_size, contrast=contrast, crop=crop))
-    table = index_cohort(root)
-    roles = design(table, fold, seed)
+    roles = design(cohort, settings.fold, settings.seed)
     tested = np.flatnonzero(roles["role"] == "test")
-    truth, distance = prepared.truth(tested), roles["distance"].to_numpy()[tested].astype(int)
-    copies = score_copies(table, np.flatnonzero(roles["role"] == "leaked"), tested)
-    scores, runs = [copies.assign(arm="copy", seed=np.nan)], []
-    for number, arm in itertools.product(range(seeds), TRAINS):
-        recipe = Recipe(
-            model="unet", options={"filters": filters}, epochs=epochs, slices_per_epoch=slices_per_epoch,
-            tumour_share=0.5, drop_sequence=0.1, seed=number,
-        )  # fmt: skip
-        run = train_or_load(recipe, prepared, arm_split(roles, arm))
-        # Pixel by pixel, as for the copy: `evaluation.segment` would look at the leaked slices as well. And once, as
-        # a slice is: what a network remembers of its neighbour, it remembers that way round.
-        marked = evaluation.predict(run, tested, both_ways=False) >= evaluation.THRESHOLD
-        found = score_slices(table, tested, truth, marked)
-        scores.append(found.assign(arm=arm, seed=number, distance=distance))
-        kept = ("best_epoch", "validation_dice", "seconds", "training_slices", "processor")
-        runs.append({"arm": arm, "seed": number, "run": run.folder.name, **{key: run.record[key] for key in kept}})
+    copies = score_copies(cohort, np.flatnonzero(roles["role"] == "leaked"), tested)
+    scores = [copies.assign(arm="copy", seed=np.nan)]
+    for training, run in runs:
+        # Pixel by pixel, as for the copy: to drop small pieces, one would have to look at the leaked slices as well.
+        # And once, as a slice is: what a network remembers of its neighbour, it remembers that way round.
+        found = evaluate_bare(run)
+        scores.append(found.assign(**training.labels, distance=roles["distance"].to_numpy()[tested].astype(int)))
     slices = pd.concat(scores, ignore_index=True)
+    patients = score_probes(slices)
     slices = slices[["arm", "seed", "patient", "slice", "distance", "tumour_px", "tp", "fp", "fn", "dice"]]
-    record = {
-        "settings": settings,
-        "model": "unet",
-        "seconds": sum(run["seconds"] for run in runs),
-        "runs": runs,
-        **origin(table),
-    }
-    return {"design": roles, "slices": slices, "patients": score_patients(slices)}, record
+    return {"design": roles, "slices": slices, "patients": patients}
 
 
 # ---------------------------------------------------------------- from slices to a conclusion
 
 
-def score_patients(slices: pd.DataFrame) -> pd.DataFrame:
+def score_probes(slices: pd.DataFrame) -> pd.DataFrame:
     """One row an arm, seed and patient, over the patient's test slices.
+
+    Parameters
+    ----------
+    slices : DataFrame
+        With ``arm, seed`` and the columns of :func:`brainseg.evaluation.predict.scores.score_slices`.
 
     Returns
     -------
@@ -325,13 +318,9 @@ def score_patients(slices: pd.DataFrame) -> pd.DataFrame:
         tumour slices, NaN without one) and ``volume_dice`` (counts added, then divided; NaN where there is
         neither tumour nor a prediction).
     """
-    marked = slices.assign(slices=1, tumour_slices=(slices["tumour_px"] > 0).astype(int))
-    groups = marked.groupby(["arm", "seed", "patient"], dropna=False)
-    patients = groups[["slices", "tumour_slices", "tumour_px", "tp", "fp", "fn"]].sum()
-    patients["slice_dice"] = groups["dice"].mean()
-    counts = metrics.Confusion(patients["tp"], patients["fp"], patients["fn"], 0)
-    patients["volume_dice"] = metrics.dice(counts, empty=np.nan)
-    return patients.reset_index()
+    patients = score_patients(slices, by=("arm", "seed")).rename(columns={"dice": "volume_dice"}).reset_index()
+    counted = ["slices", "tumour_slices", "tumour_px", "tp", "fp", "fn"]
+    return patients[["arm", "seed", "patient", *counted, "slice_dice", "volume_dice"]]
 
 
 def paired(patients: pd.DataFrame, score: str = "slice_dice") -> pd.DataFrame:
@@ -342,10 +331,10 @@ def paired(patients: pd.DataFrame, score: str = "slice_dice") -> pd.DataFrame:
     return patients.pivot_table(index="patient", columns="arm", values=score, aggfunc="mean").dropna()
 
 
-def worth(patients: pd.DataFrame, score: str = "slice_dice", seed: int = 0) -> metrics.Difference:
+def worth(patients: pd.DataFrame, score: str = "slice_dice", seed: int = 0) -> statistics.Difference:
     """What the leak is worth: leaky minus honest, paired by patient, with a bootstrap interval over patients."""
     by_arm = paired(patients, score)
-    return metrics.paired_difference(by_arm["leaky"], by_arm["honest"], seed=seed)
+    return statistics.paired_difference(by_arm["leaky"], by_arm["honest"], seed=seed)
 
 
 def by_distance(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -> pd.DataFrame:
@@ -363,7 +352,7 @@ def by_distance(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -
     for distance, of in _by_arm(slices, farthest).groupby("distance"):
         means = of.groupby("patient").mean()
         for arm in means:
-            interval = metrics.bootstrap_interval(means[arm].to_numpy(), seed=seed)
+            interval = statistics.bootstrap_interval(means[arm].to_numpy(), seed=seed)
             dice, low, high = interval
             rows.append(
                 {"arm": arm, "distance": int(distance), "patients": len(means), "slices": len(of),
@@ -372,11 +361,11 @@ def by_distance(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -
     return pd.DataFrame(rows)
 
 
-def near_minus_far(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -> metrics.Interval:
+def near_minus_far(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -> statistics.Interval:
     """How much larger the gap between the arms is next to the leak than far from it, with a bootstrap interval over patients.
 
-    The gaps are those of :func:`by_distance` at its smallest and its largest distance. A patient may have slices at one of the two
-    only. A draw takes patients, and so keeps what a patient has. Draws with nobody on one side are left out.
+    The gaps are those of :func:`by_distance` at its smallest and its largest distance. A patient may have slices at one
+    of the two only. A draw takes patients, and so keeps what a patient has. Draws with nobody on one side are left out.
 
     Returns
     -------
@@ -385,20 +374,23 @@ def near_minus_far(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0
     """
     gaps = _by_arm(slices, farthest).groupby(["patient", "distance"])["gap"].mean().unstack()
     if gaps.shape[1] < 2:
-        return metrics.Interval(np.nan, np.nan, np.nan)
+        return statistics.Interval(np.nan, np.nan, np.nan)
     ends = gaps.iloc[:, [0, -1]].to_numpy()
     estimate = float(np.subtract(*np.nanmean(ends, axis=0)))
     if len(ends) == 1:
-        return metrics.Interval(estimate, np.nan, np.nan)
-    weights = np.random.default_rng(seed).multinomial(len(ends), np.full(len(ends), 1 / len(ends)), size=metrics.DRAWS)
+        return statistics.Interval(estimate, np.nan, np.nan)
+    weights = np.random.default_rng(seed).multinomial(
+        len(ends), np.full(len(ends), 1 / len(ends)), size=statistics.DRAWS
+    )
     sums, counts = weights @ np.nan_to_num(ends), weights @ np.isfinite(ends)
     means = sums[(counts > 0).all(axis=1)] / counts[(counts > 0).all(axis=1)]
     low, high = np.percentile(means[:, 0] - means[:, 1], [2.5, 97.5])
-    return metrics.Interval(estimate, float(low), float(high))
+    return statistics.Interval(estimate, float(low), float(high))
 
 
 def _by_arm(slices: pd.DataFrame, farthest: int) -> pd.DataFrame:
-    """Dice of each tumour slice (row) in each arm (column), the seeds averaged, with the gap between leaky and honest."""
+    """Dice of each tumour slice (row) in each arm (column), the seeds averaged, with the gap between leaky and
+    honest."""
     tumour = slices[slices["tumour_px"] > 0]
     tumour = tumour.assign(distance=tumour["distance"].clip(upper=farthest))
     by_arm = tumour.pivot_table(index=["patient", "slice", "distance"], columns="arm", values="dice")
@@ -408,20 +400,22 @@ def _by_arm(slices: pd.DataFrame, farthest: int) -> pd.DataFrame:
 def conclusion(patients: pd.DataFrame, score: str = "slice_dice", seed: int = 0) -> str:
     """The result in one sentence, whichever way it came out."""
     by_arm, leak = paired(patients, score), worth(patients, score, seed)
-    heads, these = (f"{leak.patients} patients", "these patients") if leak.patients > 1 else ("one patient", "this patient")
+    heads, these = (
+        (f"{leak.patients} patients", "these patients") if leak.patients > 1 else ("one patient", "this patient")
+    )
     said = (
         f"On the same test slices of {heads}, networks that had trained on other slices of {these} reached a mean "
         f"Dice of {by_arm['leaky'].mean():.3f}, and networks that had not reached {by_arm['honest'].mean():.3f}"
     )
     if leak.patients == 1:
         return f"{said}: a difference of {leak.estimate:+.3f}, and a single patient gives no interval."
-    p_value = metrics.p_text(leak.p_value, name="p")
+    p_value = statistics.p_text(leak.p_value, name="p")
     result = f"{leak.estimate:+.3f} (95 % interval {leak.low:+.3f} to {leak.high:+.3f}, {p_value})"
-    if leak.patients < metrics.FEWEST_PATIENTS:
+    if leak.patients < statistics.FEWEST_PATIENTS:
         return f"{said}: a difference of {result}, from too few patients for a verdict."
-    if leak.low <= 0 <= leak.high or leak.p_value >= metrics.LARGEST_P:
+    if leak.low <= 0 <= leak.high or leak.p_value >= statistics.LARGEST_P:
         return f"{said}: a difference of {result}, so this comparison does not show that the leak is worth anything."
-    if patients.loc[patients["arm"] == "leaky", "seed"].nunique() < metrics.FEWEST_TRAININGS:
+    if patients.loc[patients["arm"] == "leaky", "seed"].nunique() < statistics.FEWEST_TRAININGS:
         return f"{said}: a difference of {result}, from too few trainings for a verdict."
     if leak.estimate > 0:
         return f"{said}: the leak is worth {result}, a gain that no new patient would see."

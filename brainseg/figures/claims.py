@@ -54,7 +54,16 @@ def effects(comparisons: pd.DataFrame, differences: pd.DataFrame, primary: str, 
         error = [[effect["mean"] - effect["low"]], [effect["high"] - effect["mean"]]]
         ax.errorbar(effect["mean"], row + 0.1, xerr=error, fmt="D", color=colour, capsize=5, markersize=7, linewidth=2)
         plate = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # keeps the upright lines off the number
-        ax.text(effect["mean"], row + 0.2, f"{effect['mean']:+.3f}", ha="center", va="top", fontsize=11, color=colour, bbox=plate)
+        ax.text(
+            effect["mean"],
+            row + 0.2,
+            f"{effect['mean']:+.3f}",
+            ha="center",
+            va="top",
+            fontsize=11,
+            color=colour,
+            bbox=plate,
+        )
     ax.axvline(0, color="black", linewidth=1)
     ax.axvline(great, color=OKABE_ITO["bluish green"], linestyle="--", linewidth=1.5)
     ax.set_yticks(range(len(comparisons)), list(comparisons.index))

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from brainseg.contrast import clahe
 from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice, slice_grid
+from brainseg.images.contrast import clahe
 
 TREATMENT_NAMES = {"none": "as it is", "he": "HE", "clahe": "CLAHE"}
 TREATMENT_COLOURS = {"none": "#595959", "he": OKABE_ITO["orange"], "clahe": OKABE_ITO["blue"]}
@@ -58,7 +58,14 @@ def _histogram(ax: Axes, plane: np.ndarray, colour: str) -> None:
     The scale is that of square roots, so that the few bright levels stay visible beside the air.
     """
     shares = np.bincount(plane.ravel(), minlength=256) / plane.size
-    ax.bar(np.arange(0, 256, 4), np.sqrt(shares.reshape(-1, 4).sum(axis=1)), width=4, align="edge", color=colour, linewidth=0)
+    ax.bar(
+        np.arange(0, 256, 4),
+        np.sqrt(shares.reshape(-1, 4).sum(axis=1)),
+        width=4,
+        align="edge",
+        color=colour,
+        linewidth=0,
+    )
     ax.plot(np.arange(256), np.sqrt(np.cumsum(shares)), color="black", linewidth=1.5)
     ticks = np.array([0, 0.01, 0.1, 0.4, 1])
     ax.set_yticks(np.sqrt(ticks), [f"{tick:.0%}" for tick in ticks])
@@ -127,8 +134,15 @@ def paired_measures(patients: pd.DataFrame, intervals: pd.DataFrame, labels: dic
         spread = np.nan_to_num(np.abs(means[["low", "high"]].sub(means["estimate"], axis=0).to_numpy().T))
         for place, treatment in zip(places, treatments, strict=True):
             ax.errorbar(
-                place, means["estimate"].iloc[place], spread[:, [place]], fmt="o", markersize=9, capsize=6,
-                linewidth=2.5, color=TREATMENT_COLOURS[treatment], zorder=3,
+                place,
+                means["estimate"].iloc[place],
+                spread[:, [place]],
+                fmt="o",
+                markersize=9,
+                capsize=6,
+                linewidth=2.5,
+                color=TREATMENT_COLOURS[treatment],
+                zorder=3,
             )
         ax.set_xticks(places, [TREATMENT_NAMES[treatment] for treatment in treatments])
         ax.set(title=textwrap.fill(label, 18), xlim=(-0.4, len(treatments) - 0.6))

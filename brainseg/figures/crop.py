@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from brainseg.crop import Box, CropStages
 from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice, slice_grid
+from brainseg.images.crop import Box, CropStages
 
 CROP_NAMES = {"none": "whole frame", "slice": "one box per slice (article)", "patient": "one box per patient (ours)"}
 CROP_COLOURS = {"none": "#595959", "slice": OKABE_ITO["orange"], "patient": OKABE_ITO["blue"]}
@@ -22,7 +22,8 @@ def draw_box(ax: Axes, box: Box, colour: str = COLOURS["box"], style: str = "-")
 
 
 def five_steps(stages: CropStages, vmax: float | None = None) -> Figure:
-    """The article's five steps on one slice, in six panels: the last two are the contour with its extreme points, and the crop."""
+    """The article's five steps on one slice, in six panels: the last two are the contour with its extreme points, and
+    the crop."""
     figure, axes = slice_grid(2, 3, captions=0.3)
     panels = axes.ravel()
     show_slice(panels[0], stages.image, "1  load", vmax=vmax)
@@ -123,7 +124,15 @@ def round_trip(scores: pd.DataFrame) -> Figure:
     """
     figure, ax = new_figure(height=4)
     for (crop, values), marker in zip(scores.items(), "osD", strict=False):
-        ax.plot(scores.index, values, marker + "-", color=CROP_COLOURS[crop], linewidth=2, markersize=7, label=CROP_NAMES[crop])
+        ax.plot(
+            scores.index,
+            values,
+            marker + "-",
+            color=CROP_COLOURS[crop],
+            linewidth=2,
+            markersize=7,
+            label=CROP_NAMES[crop],
+        )
     ax.set(xlabel="image size (px)", ylabel="Dice after the round trip", xticks=list(scores.index), ylim=(None, 1.002))
     ax.legend(loc="lower right")
     return figure

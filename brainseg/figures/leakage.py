@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from brainseg.experiments.leakage import FARTHEST
 from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice
-from brainseg.leakage import FARTHEST
 
 ARM_COLOURS = {"copy": COLOURS["no tumour"], "honest": OKABE_ITO["blue"], "leaky": OKABE_ITO["vermillion"]}
 ARM_NAMES = {"copy": "copied mask, no network", "honest": "honest network", "leaky": "leaky network"}
@@ -42,7 +42,7 @@ def copies(by_distance: pd.DataFrame) -> Figure:
     Parameters
     ----------
     by_distance : DataFrame
-        From `brainseg.leakage.copies_by_distance`.
+        From `brainseg.experiments.leakage.copies_by_distance`.
     """
     figure, ax = new_figure(height=4.2)
     for _, patient in by_distance.groupby("patient"):
@@ -67,7 +67,7 @@ def blocks(design: pd.DataFrame, most: int = 8) -> Figure:
     Parameters
     ----------
     design : DataFrame
-        From `brainseg.leakage.design`.
+        From `brainseg.experiments.leakage.design`.
     most : int
         So many patients are drawn; the first ones.
     """
@@ -99,7 +99,7 @@ def arms(by_arm: pd.DataFrame, score: str) -> Figure:
     Parameters
     ----------
     by_arm : DataFrame
-        From `brainseg.leakage.paired`: one row per patient, one column per arm.
+        From `brainseg.experiments.leakage.paired`: one row per patient, one column per arm.
     score : str
         What the axis says.
     """
@@ -133,7 +133,7 @@ def distances(by_distance: pd.DataFrame) -> Figure:
     Parameters
     ----------
     by_distance : DataFrame
-        From `brainseg.leakage.by_distance`.
+        From `brainseg.experiments.leakage.by_distance`.
     """
     figure, (left, right) = new_figure(1, 2, height=4.4, width_ratios=(1.25, 1))
     for arm, name in ARM_NAMES.items():
@@ -145,7 +145,9 @@ def distances(by_distance: pd.DataFrame) -> Figure:
     right.errorbar(gap["distance"], gap["dice"], yerr=error, fmt="D", color="black", capsize=5)
     right.axhline(0, color=COLOURS["no tumour"], linestyle="--", linewidth=1.2)
     farthest = gap["distance"].max()
-    labels = [f"{distance}{'+' if distance == FARTHEST else ''}\n{n}" for distance, n in zip(gap["distance"], gap["slices"])]
+    labels = [
+        f"{distance}{'+' if distance == FARTHEST else ''}\n{n}" for distance, n in zip(gap["distance"], gap["slices"])
+    ]
     for ax in (left, right):
         ax.set_xticks(gap["distance"], labels)
         ax.set(xlabel="slices to the leaked one;\nbelow: tumour slices", xlim=(0.5, farthest + 0.5))

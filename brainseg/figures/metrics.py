@@ -49,7 +49,9 @@ def dice_against_iou(points: dict[str, float]) -> Figure:
     """The curve Dice = 2 IoU / (1 + IoU), with named IoU values on it and the gap between the two shaded."""
     figure, ax = new_figure(height=4.2)
     x = np.linspace(0, 1, 201)
-    ax.fill_between(x, x, 2 * x / (1 + x), color=COLOURS["prediction"], alpha=0.25, linewidth=0, label="Dice is larger by this")
+    ax.fill_between(
+        x, x, 2 * x / (1 + x), color=COLOURS["prediction"], alpha=0.25, linewidth=0, label="Dice is larger by this"
+    )
     ax.plot(x, 2 * x / (1 + x), color=OKABE_ITO["blue"], linewidth=2.5, label="Dice = 2 IoU / (1 + IoU)")
     ax.plot(x, x, color="#595959", linestyle="--", label="equal")
     for name, value in points.items():
@@ -93,8 +95,11 @@ def smoothing_on_empty(smooths: tuple[float, ...], marked_px: int) -> Figure:
     ax.text(marked_px * shift, 1.03, f"a tumour of {marked_px} pixels, all missed", ha=side, va="bottom")
     ax.set_xscale("symlog", linthresh=1)
     ax.set(
-        xlabel="pixels that are wrong, where the other mask is empty", ylabel="smoothed Dice",
-        xlim=(0, wrong_px[-1]), ylim=(0, 1.15), yticks=np.linspace(0, 1, 6),
+        xlabel="pixels that are wrong, where the other mask is empty",
+        ylabel="smoothed Dice",
+        xlim=(0, wrong_px[-1]),
+        ylim=(0, 1.15),
+        yticks=np.linspace(0, 1, 6),
     )
     ticks = [0, 1, 10, 100, 1000]
     ax.set_xticks(ticks, [f"{tick}" for tick in ticks])
@@ -113,7 +118,9 @@ def conventions(scores: pd.DataFrame) -> Figure:
     # A step down from mark to mark, so that equal scores do not hide each other.
     steps = np.linspace(0.3, -0.3, scores.shape[1])
     for (name, column), marker, colour, step in zip(scores.items(), MARKERS, OKABE_ITO.values(), steps):
-        ax.plot(column, rows + step, marker, color=colour, markersize=10, markeredgecolor="black", label=name, clip_on=False)
+        ax.plot(
+            column, rows + step, marker, color=colour, markersize=10, markeredgecolor="black", label=name, clip_on=False
+        )
     ax.set_yticks(rows, scores.index)
     ax.set(xlabel="Dice", xlim=(0, 1), ylim=(-0.6, len(scores) - 0.4))
     ax.grid(axis="y", visible=False)
@@ -134,7 +141,13 @@ def baselines(scores: pd.DataFrame) -> Figure:
         ax.barh(rows, column, color=colours, height=0.7)
         for row, value in zip(rows, column):
             inside = value > 0.7
-            ax.text(value - 0.03 if inside else value + 0.03, row, f"{value:.3f}", va="center", ha="right" if inside else "left")
+            ax.text(
+                value - 0.03 if inside else value + 0.03,
+                row,
+                f"{value:.3f}",
+                va="center",
+                ha="right" if inside else "left",
+            )
         ax.set(title=name, xlim=(0, 1.02), xticks=[0, 0.5, 1], xlabel="score")
         ax.set_yticks(rows, scores.index)
         ax.grid(axis="y", visible=False)
@@ -149,7 +162,9 @@ def one_pixel(area_px: np.ndarray, scores: dict[str, np.ndarray]) -> Figure:
         ax.plot(area_px, values, marker, color=colour, markersize=4, alpha=0.3, markeredgewidth=0)
         bins = pd.Series(values).groupby(np.digitize(area_px, edges)).median()
         centres = pd.Series(area_px).groupby(np.digitize(area_px, edges)).median()
-        ax.plot(centres, bins, marker + "-", color=colour, markeredgecolor="black", markersize=8, linewidth=2, label=name)
+        ax.plot(
+            centres, bins, marker + "-", color=colour, markeredgecolor="black", markersize=8, linewidth=2, label=name
+        )
     ax.set_xscale("log")
     ax.set(xlabel="tumour area on the slice, pixels", ylabel="Dice", ylim=(0, 1.02))
     ticks = [tick for tick in (1, 10, 100, 1000, 10000) if area_px.min() <= tick <= area_px.max()]
@@ -158,7 +173,9 @@ def one_pixel(area_px: np.ndarray, scores: dict[str, np.ndarray]) -> Figure:
     return figure
 
 
-def same_dice(image: np.ndarray, truth: np.ndarray, predictions: dict[str, np.ndarray], notes: dict[str, str]) -> Figure:
+def same_dice(
+    image: np.ndarray, truth: np.ndarray, predictions: dict[str, np.ndarray], notes: dict[str, str]
+) -> Figure:
     """The same slice for each prediction, with both outlines, enlarged around all masks.
 
     `notes` holds the scores written under each name.

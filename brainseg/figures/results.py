@@ -12,12 +12,20 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from brainseg.cohort import FLAIR
+from brainseg.evaluation.headline import Line
 from brainseg.figures.style import (
-    COLOURS, MODEL_NAMES, new_figure, outline, outline_legend, show_slice, slice_grid, white, zoom_to_head,
-)  # fmt: skip
+    COLOURS,
+    MODEL_NAMES,
+    new_figure,
+    outline,
+    outline_legend,
+    show_slice,
+    slice_grid,
+    white,
+    zoom_to_head,
+)
 from brainseg.figures.training import message
-from brainseg.kept import Line
-from brainseg.published import CROSS_VALIDATED, TWO_READERS
+from brainseg.results import CROSS_VALIDATED, TWO_READERS
 
 
 def patient_dice(
@@ -29,7 +37,7 @@ def patient_dice(
     Parameters
     ----------
     patients : mapping of model name to DataFrame with ``dice``
-    summaries : mapping of model name to a summary of `brainseg.summaries.summarise`
+    summaries : mapping of model name to a summary of `brainseg.evaluation.scores.summarise`
     """
     figure, ax = new_figure(height=4.6)
     rng = np.random.default_rng(0)
@@ -73,7 +81,9 @@ def paired_differences(differences: pd.DataFrame) -> Figure:
 
 
 def side_by_side(
-    images: Sequence[np.ndarray], truths: Sequence[np.ndarray], predictions: Mapping[str, Sequence[np.ndarray]],
+    images: Sequence[np.ndarray],
+    truths: Sequence[np.ndarray],
+    predictions: Mapping[str, Sequence[np.ndarray]],
     titles: Sequence[str],
 ) -> Figure:
     """One row per slice: the input, then the outlines of truth and prediction for each model.
@@ -106,7 +116,15 @@ def dice_against_size(slices: pd.DataFrame) -> Figure:
         return message("There is no slice with tumour to show.")
     figure, ax = new_figure(height=4.2)
     for name, table in tumour.groupby("model", sort=False):
-        ax.scatter(table["tumour_px"], table["dice"], s=14, alpha=0.45, linewidths=0, color=COLOURS[name], label=MODEL_NAMES[name])
+        ax.scatter(
+            table["tumour_px"],
+            table["dice"],
+            s=14,
+            alpha=0.45,
+            linewidths=0,
+            color=COLOURS[name],
+            label=MODEL_NAMES[name],
+        )
     ax.set(xscale="log", ylim=(-0.03, 1.03), xlabel="tumour in the slice, pixels", ylabel="Dice of the slice")
     for handle in figure.legend(loc="outside lower center", ncols=3).legend_handles:
         handle.set_alpha(1)
@@ -125,7 +143,15 @@ def dice_against(values: pd.Series, patients: Mapping[str, pd.DataFrame], label:
     """
     figure, ax = new_figure(height=4.2)
     for name, table in patients.items():
-        ax.scatter(values, table["dice"].reindex(values.index), s=32, alpha=0.6, linewidths=0, color=COLOURS[name], label=MODEL_NAMES[name])
+        ax.scatter(
+            values,
+            table["dice"].reindex(values.index),
+            s=32,
+            alpha=0.6,
+            linewidths=0,
+            color=COLOURS[name],
+            label=MODEL_NAMES[name],
+        )
     ax.set(ylim=(-0.03, 1.03), xlabel=label, ylabel="Dice of a patient's volume")
     for handle in figure.legend(loc="outside lower center", ncols=3).legend_handles:
         handle.set_alpha(1)
@@ -142,7 +168,9 @@ def false_alarms(slices: pd.DataFrame) -> Figure:
     share = empty.assign(alarm=empty["fp"] > 0).groupby("model")["alarm"].mean().reindex(names)
     left.bar([MODEL_NAMES[n] for n in names], share, color=[COLOURS[n] for n in names], width=0.6)
     for position, value in enumerate(share):
-        left.annotate(f"{value:.1%}", (position, value), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=10)
+        left.annotate(
+            f"{value:.1%}", (position, value), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=10
+        )
     left.set(ylim=(0, max(1.25 * share.max(), 0.02)), ylabel="empty slices with a false alarm")
     left.yaxis.set_major_formatter(PercentFormatter(1))
     left.grid(axis="x", visible=False)
@@ -178,7 +206,7 @@ def headline(lines: Sequence[Line]) -> Figure:
 
     Parameters
     ----------
-    lines : sequence of brainseg.kept.Line
+    lines : sequence of brainseg.evaluation.headline.Line
         One row each, from the top. The intervals of one patient, whose ends are NaN, are not drawn.
     """
     figure, ax = new_figure(height=1.6 + 0.62 * len(lines))
@@ -190,10 +218,16 @@ def headline(lines: Sequence[Line]) -> Figure:
     for row, (name, patients, summary) in enumerate(lines):
         colour, dice = COLOURS[name], patients["dice"].dropna()
         ax.scatter(dice, row + rng.uniform(-0.2, 0.2, len(dice)), s=18, alpha=0.35, color=colour, linewidths=0)
-        ax.plot([summary["low"], summary["high"]], [row, row], color=colour, linewidth=7, alpha=0.45, solid_capstyle="round")
+        ax.plot(
+            [summary["low"], summary["high"]], [row, row], color=colour, linewidth=7, alpha=0.45, solid_capstyle="round"
+        )
         ax.plot(summary["mean"], row, "o", color=colour, markersize=13, markeredgecolor="white", markeredgewidth=1.5)
-        ax.text(summary["mean"], row + 0.25, f"{summary['mean']:.2f}", ha="center", va="top", fontsize=13, weight="bold")
-    labels = [f"{MODEL_NAMES[name]}, {_folds(patients)}\n{summary['patients']} patients" for name, patients, summary in lines]
+        ax.text(
+            summary["mean"], row + 0.25, f"{summary['mean']:.2f}", ha="center", va="top", fontsize=13, weight="bold"
+        )
+    labels = [
+        f"{MODEL_NAMES[name]}, {_folds(patients)}\n{summary['patients']} patients" for name, patients, summary in lines
+    ]
     ax.set_yticks(range(len(lines)), labels, fontsize=12)
     ax.set(xlim=(-0.02, 1), ylim=(len(lines) - 0.35, -0.95), xlabel="Dice per patient, mean and 95 % interval")
     ax.grid(axis="y", visible=False)

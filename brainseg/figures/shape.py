@@ -13,10 +13,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from brainseg.cohort import FLAIR
-from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice, slice_grid, white
+from brainseg.experiments.shape_genomics.features import BINS, FEATURES, Ellipsoid, Radii, bin_of, smoothed
+from brainseg.figures.style import (
+    COLOURS,
+    OKABE_ITO,
+    new_figure,
+    outline,
+    outline_legend,
+    show_slice,
+    slice_grid,
+    white,
+)
 from brainseg.figures.training import message
-from brainseg.metrics import p_text
-from brainseg.shape import BINS, FEATURES, Ellipsoid, Radii, bin_of, smoothed
+from brainseg.statistics import p_text
 
 #: A feature as an axis names it.
 LABELS = {
@@ -50,7 +59,9 @@ def angular_bins(image: np.ndarray, outlined: Radii) -> Figure:
         right.scatter(degrees, outlined.distances[here], s=8, color=colour)
         mean, spread = outlined.distances[here].mean(), outlined.distances[here].std()
         start = -180 + 360 / BINS * number
-        right.fill_between([start, start + 360 / BINS], mean - spread, mean + spread, color=colour, alpha=0.25, linewidth=0)
+        right.fill_between(
+            [start, start + 360 / BINS], mean - spread, mean + spread, color=colour, alpha=0.25, linewidth=0
+        )
     reach = 1.25 * np.ptp(outlined.points, axis=0).max()
     for angle in np.linspace(-np.pi, np.pi, BINS, endpoint=False):
         end = outlined.centre + reach * np.array([np.sin(angle), np.cos(angle)])
@@ -68,7 +79,15 @@ def margin_profile(image: np.ndarray, outlined: Radii) -> Figure:
     left.plot(closed[:, 1], closed[:, 0], color=COLOURS["truth"], linewidth=2)
     right.plot(outlined.distances, color=COLOURS["truth"], linewidth=1.8, label="outline")
     right.plot(smooth, color="black", linewidth=1.2, label="smoothed")
-    right.fill_between(np.arange(len(smooth)), outlined.distances, smooth, color=COLOURS["tumour"], alpha=0.6, linewidth=0, label="difference")
+    right.fill_between(
+        np.arange(len(smooth)),
+        outlined.distances,
+        smooth,
+        color=COLOURS["tumour"],
+        alpha=0.6,
+        linewidth=0,
+        label="difference",
+    )
     right.set(xlabel="along the outline, pixels", ylabel="distance from centroid / mean")
     figure.legend(loc="outside lower center", ncols=3)
     return figure
@@ -122,9 +141,17 @@ def by_cluster(features: pd.DataFrame, codes: pd.Series) -> Figure:
     figure, axes = new_figure(1, 3, height=4.0)
     order = sorted(known["code"].unique())
     for ax, feature in zip(axes, FEATURES, strict=True):
-        sns.stripplot(known, x="code", y=feature, order=order, color=COLOURS["truth"], size=5, alpha=0.8, jitter=0.18, ax=ax)
+        sns.stripplot(
+            known, x="code", y=feature, order=order, color=COLOURS["truth"], size=5, alpha=0.8, jitter=0.18, ax=ax
+        )
         for position, code in enumerate(order):
-            ax.hlines(known.loc[known["code"] == code, feature].median(), position - 0.33, position + 0.33, color="black", linewidth=2.5)
+            ax.hlines(
+                known.loc[known["code"] == code, feature].median(),
+                position - 0.33,
+                position + 0.33,
+                color="black",
+                linewidth=2.5,
+            )
         ax.set(title=LABELS[feature], xlabel=f"code in {codes.name}", ylabel="")
         ax.title.set_fontsize(12)
         ax.xaxis.label.set_fontsize(11)
@@ -134,12 +161,12 @@ def by_cluster(features: pd.DataFrame, codes: pd.Series) -> Figure:
 
 
 def heat_map(associations: pd.DataFrame, names: Mapping[str, str], column: str = "holm") -> Figure:
-    """p values of all pairs by both tests: dark where small; a star where the corrected value is below 0.05.
+    """P values of all pairs by both tests: dark where small; a star where the corrected value is below 0.05.
 
     Parameters
     ----------
     associations : DataFrame
-        From `brainseg.association.associations`, of one source.
+        From `brainseg.experiments.shape_genomics.association.associations`, of one source.
     names : mapping of code column to what it measures
     column : str
         The corrected p value that decides on the star.
@@ -182,13 +209,15 @@ def shuffles(p_values: np.ndarray, smallest: float) -> Figure:
     return figure
 
 
-def bland_altman(features: pd.DataFrame, sources: Sequence[str], agreement: pd.DataFrame, manual: str = "manual") -> Figure:
+def bland_altman(
+    features: pd.DataFrame, sources: Sequence[str], agreement: pd.DataFrame, manual: str = "manual"
+) -> Figure:
     """Difference against mean of two sources on the same patients, a row per source and a panel per feature, with bias and limits.
 
     Parameters
     ----------
     features : DataFrame
-        From `brainseg.shape.features_table`.
+        From `brainseg.experiments.shape_genomics.features.features_table`.
     sources : sequence of str
         Each is compared with `manual`; those that are not in `agreement` are left out.
     agreement : DataFrame
@@ -202,7 +231,9 @@ def bland_altman(features: pd.DataFrame, sources: Sequence[str], agreement: pd.D
         first, second = (features[features["source"] == name].set_index("patient") for name in (manual, source))
         for ax, feature in zip(row, FEATURES, strict=True):
             pairs = pd.concat([first[feature], second[feature]], axis=1, keys=["one", "other"], join="inner").dropna()
-            ax.scatter(pairs.mean(axis=1), pairs["other"] - pairs["one"], s=22, color=COLOURS["unet"], alpha=0.7, linewidths=0)
+            ax.scatter(
+                pairs.mean(axis=1), pairs["other"] - pairs["one"], s=22, color=COLOURS["unet"], alpha=0.7, linewidths=0
+            )
             known = agreement[(agreement["source"] == source) & (agreement["feature"] == feature)]
             for found in known.itertuples():
                 ax.axhline(found.bias, color="black")
@@ -231,7 +262,11 @@ def effect_differences(effects: pd.DataFrame, names: Mapping[str, str]) -> Figur
     figure, axes = new_figure(1, len(FEATURES), height=1.8 + 0.5 * len(codes), sharex=True, sharey=True)
     for ax, feature in zip(axes, FEATURES, strict=True):
         for number, source in enumerate(sources):
-            part = effects[(effects["source"] == source) & (effects["feature"] == feature)].set_index("code").reindex(codes)
+            part = (
+                effects[(effects["source"] == source) & (effects["feature"] == feature)]
+                .set_index("code")
+                .reindex(codes)
+            )
             rows = np.arange(len(codes)) + 0.22 * (number - (len(sources) - 1) / 2)
             # A bootstrap interval need not hold the estimate, so it is drawn as a line of its own.
             ax.hlines(rows, part["low"], part["high"], color=_SOURCES[1 + number], linewidth=2.5)
@@ -258,7 +293,10 @@ def aucs(discrimination: pd.DataFrame) -> Figure:
         ax.hlines(rows, part["low"], part["high"], color=_SOURCES[number], linewidth=2.5)
         ax.plot(part["auc"], rows, "D", color=_SOURCES[number], label=source)
     ax.axvline(0.5, color="black", linestyle="--", linewidth=1.2)
-    ax.set_yticks(range(len(scores)), [f"{name.upper()} alone" if name in FEATURES else f"{name}, cross-validated" for name in scores])
+    ax.set_yticks(
+        range(len(scores)),
+        [f"{name.upper()} alone" if name in FEATURES else f"{name}, cross-validated" for name in scores],
+    )
     ax.set(xlim=(0.2, 1.02), ylim=(len(scores) - 0.5, -0.5), xlabel="area under the ROC curve; 0.5 is chance")
     ax.grid(axis="y", visible=False)
     figure.legend(loc="outside lower center", ncols=len(sources))

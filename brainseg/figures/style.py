@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from brainseg.cohort import FLAIR
-from brainseg.crop import head_silhouette, square_box
+from brainseg.images.crop import head_silhouette, square_box
 
 OKABE_ITO = {
     "orange": "#E69F00",

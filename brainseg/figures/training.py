@@ -1,4 +1,5 @@
-"""Figures of the three training chapters: a network drawn layer by layer, its learning curves, its first predictions."""
+"""Figures of the three training chapters: a network drawn layer by layer, its learning curves, its first
+predictions."""
 
 from __future__ import annotations
 
@@ -12,8 +13,16 @@ from matplotlib.ticker import MaxNLocator
 
 from brainseg.cohort import FLAIR
 from brainseg.figures.style import (
-    COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice, slice_grid, white, zoom_to_head,
-)  # fmt: skip
+    COLOURS,
+    OKABE_ITO,
+    new_figure,
+    outline,
+    outline_legend,
+    show_slice,
+    slice_grid,
+    white,
+    zoom_to_head,
+)
 
 _BLOCKS = {
     "Conv2D": ("convolution", OKABE_ITO["sky blue"]),
@@ -87,8 +96,12 @@ def learning_curves(history: pd.DataFrame, best_epoch: int, colour: str = COLOUR
     # Low down, where no curve of a training that learnt anything comes.
     late = best_epoch > history["epoch"].max() / 2
     right.annotate(
-        f"kept: epoch {best_epoch}, {best:.3f}", (best_epoch, 0.04), xytext=(-6 if late else 6, 0), textcoords="offset points",
-        ha="right" if late else "left", fontsize=10,
+        f"kept: epoch {best_epoch}, {best:.3f}",
+        (best_epoch, 0.04),
+        xytext=(-6 if late else 6, 0),
+        textcoords="offset points",
+        ha="right" if late else "left",
+        fontsize=10,
     )
     for ax in (left, right):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -36,7 +36,11 @@ def viewer_output(patients: Sequence[dict]) -> dict:
 
 
 def viewer_patient(
-    name: str, title: str, images: np.ndarray, truth: np.ndarray, predictions: Mapping[str, np.ndarray],
+    name: str,
+    title: str,
+    images: np.ndarray,
+    truth: np.ndarray,
+    predictions: Mapping[str, np.ndarray],
     missing: Sequence[int] = (),
 ) -> dict:
     """One patient for the viewer, as JSON can hold it.
@@ -71,7 +75,9 @@ def viewer_patient(
             "dice": _number(metrics.dice(metrics.pool(counts), empty=np.nan)),
         }
     with_tumour = np.flatnonzero(truth.any(axis=(1, 2)))
-    pictured = with_tumour[np.linspace(0, len(with_tumour) - 1, 5).astype(int)[1:4]] if len(with_tumour) else with_tumour
+    pictured = (
+        with_tumour[np.linspace(0, len(with_tumour) - 1, 5).astype(int)[1:4]] if len(with_tumour) else with_tumour
+    )
     picture = side_by_side(
         images[pictured], truth[pictured], {model: masks[pictured] for model, masks in predictions.items()},
         [f"slice {number + 1}" for number in pictured],
@@ -80,7 +86,10 @@ def viewer_patient(
         "name": name,
         "title": title,
         "sequences": [
-            {"name": f"{sequence} (missing: a copy of FLAIR)" if channel in missing else sequence, "volume": nifti(images[..., channel])}
+            {
+                "name": f"{sequence} (missing: a copy of FLAIR)" if channel in missing else sequence,
+                "volume": nifti(images[..., channel]),
+            }
             for channel, sequence in enumerate(SEQUENCES)
         ],
         "truth": {"outline": nifti(outlines(truth)), "px": truth.sum(axis=(1, 2)).tolist()},

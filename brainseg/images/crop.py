@@ -20,7 +20,8 @@ CANNY_THRESHOLDS = (50, 150)
 
 MARGIN_PX = 4
 """Pixels added on each side of a patient's box. First chosen after looking at 88 real patients, later test patients
-included; the box never uses a mask, so this number is all that could leak. The crop chapter checks it on training patients."""
+included; the box never uses a mask, so this number is all that could leak. The crop chapter checks it on training
+patients."""
 
 SMALLEST_HEAD = 0.05
 """A silhouette under this share of the frame is taken for noise, not for a head."""

@@ -1,6 +1,6 @@
 """The article's files: a cohort's cropped images and masks as TIFFs.
 
-The networks of this study do not read them; `brainseg.prepare` makes their arrays.
+The networks of this study do not read them; `brainseg.images.prepared` makes their arrays.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import pandas as pd
 import tifffile
 
 from brainseg.cohort import index_cohort, read_patient
-from brainseg.crop import crop as cut
+from brainseg.images.crop import crop as cut
+from brainseg.images.prepared import for_each_patient
+from brainseg.images.preprocess import Preprocessing, box_table, boxes_and_images
 from brainseg.paths import folder_atomically
-from brainseg.prepare import for_each_patient
-from brainseg.preprocessing import Preprocessing, box_table, boxes_and_images
 
 
 def save_crops(
@@ -32,7 +32,7 @@ def save_crops(
     """Write the cropped images and masks as TIFFs in Kaggle's layout, as the article does.
 
     Nothing is resized. ``boxes.csv`` says where each crop comes from, so that
-    `brainseg.crop.restore` can put it back. The folder appears when all of it is written.
+    `brainseg.images.crop.restore` can put it back. The folder appears when all of it is written.
 
     Parameters
     ----------
@@ -93,7 +93,9 @@ def _check_place(folder: Path, root: Path) -> None:
     """Refuse a folder where files would be lost that these crops did not write."""
     new = "Name a new folder outside the cohort."
     if folder.is_relative_to(root):
-        raise ValueError(f"{folder} lies in the cohort {root}: the crops would overwrite or mingle with its slices. {new}")
+        raise ValueError(
+            f"{folder} lies in the cohort {root}: the crops would overwrite or mingle with its slices. {new}"
+        )
     if not folder.exists():
         return
     if not folder.is_dir():

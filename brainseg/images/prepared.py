@@ -1,6 +1,6 @@
 """Prepare: a whole cohort as arrays on disk, ready for a network, with the way back.
 
-What is done to each patient is in `brainseg.preprocessing`. The result is a folder under
+What is done to each patient is in `brainseg.images.preprocess`. The result is a folder under
 ``_build/prepared/``::
 
     images.npy     uint8 (N, S, S, 3)
@@ -27,9 +27,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from brainseg.cohort import FRAME, index_cohort, read_mask, read_patient
-from brainseg.crop import Box, restore
+from brainseg.images.crop import Box, restore
+from brainseg.images.preprocess import BOX_COLUMNS, Preprocessing, box_table, boxes_and_images, crop_and_resize_all
 from brainseg.paths import build_folder, folder_atomically, write_atomically
-from brainseg.preprocessing import BOX_COLUMNS, Preprocessing, box_table, boxes_and_images, crop_and_resize_all
+
+HALF = 128
+"""Of 255: a prepared pixel from here on is counted as tumour."""
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -94,6 +98,10 @@ class Prepared:
             out[:] = restore(prediction, self.box(row), FRAME)
         return restored
 
+    def tumour(self, rows: np.ndarray) -> np.ndarray:
+        """The masks of `rows` in the prepared frame: bool (n, S, S), true where at least half of a pixel is tumour."""
+        return self.masks[rows] >= HALF
+
     def truth(self, rows) -> np.ndarray:
         """The masks of `rows` as they are on disk, in the original frame: bool (n, 256, 256)."""
         paths = self.table["mask_path"].to_numpy()[self._rows(rows)]
@@ -132,7 +140,7 @@ def prepare(root: str | Path, preprocessing: Preprocessing, workers: int | None 
         Where the disk is full. What is whole stays, and the next call goes on from there.
     """
     table = index_cohort(root)
-    fingerprint = f"{table.attrs['fingerprint']}-{preprocessing.digest}"
+    fingerprint = prepared_fingerprint(table, preprocessing)
     folder = build_folder() / "prepared" / fingerprint
     manifest = folder / "manifest.json"
     if not manifest.is_file():
@@ -147,6 +155,12 @@ def prepare(root: str | Path, preprocessing: Preprocessing, workers: int | None 
         root=Path(root),
         folder=folder,
     )
+
+
+def prepared_fingerprint(table: pd.DataFrame, preprocessing: Preprocessing) -> str:
+    """What the arrays of a cohort's table will be known by, prepared or not: of the slices, the settings and the
+    code."""
+    return f"{table.attrs['fingerprint']}-{preprocessing.digest}"
 
 
 def _load(folder: Path, table: pd.DataFrame, size: int) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:

@@ -10,16 +10,15 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 
 from brainseg.cohort import FRAME
-from brainseg.contrast import CONTRASTS, enhance
-from brainseg.crop import MARGIN_PX, Box, crop_and_resize, crop_stages, head_silhouette, square_box
-from brainseg.crop import crop as cut
+from brainseg.images.contrast import CONTRASTS, enhance
+from brainseg.images.crop import MARGIN_PX, Box, crop_and_resize, crop_stages, head_silhouette, square_box
+from brainseg.images.crop import crop as cut
 from brainseg.provenance import code_digest
 
 CROPS = ("none", "slice", "patient")
@@ -91,8 +90,7 @@ class Preprocessing:
 @functools.cache
 def _steps() -> str:
     """The code that prepared arrays depend on, as a digest."""
-    here = Path(__file__)
-    return code_digest(*(here.with_name(f"{name}.py") for name in ("contrast", "crop", "preprocessing", "prepare")))
+    return code_digest(*(f"brainseg.images.{name}" for name in ("contrast", "crop", "preprocess", "prepared")))
 
 
 def normalise_volume(images: np.ndarray, head: np.ndarray) -> np.ndarray:
@@ -163,5 +161,7 @@ def box_table(slices: pd.DataFrame, boxes: Sequence[Box], masks: np.ndarray) -> 
     table = pd.DataFrame(boxes, columns=BOX_COLUMNS).astype(int)
     table.insert(0, "slice", slices["slice"].to_numpy())
     table.insert(0, "patient", slices["patient"].to_numpy())
-    table["lost_px"] = [np.count_nonzero(mask) - np.count_nonzero(cut(mask, box)) for mask, box in zip(masks, boxes, strict=True)]
+    table["lost_px"] = [
+        np.count_nonzero(mask) - np.count_nonzero(cut(mask, box)) for mask, box in zip(masks, boxes, strict=True)
+    ]
     return table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from brainseg.cohort import FLAIR, POST, PRE, SEQUENCES
+from brainseg.cohort import FLAIR, POST, PRE
 
 # How far a head may be moved. Wider than patients differ after cropping, narrow enough to stay a head.
 ROTATION_DEGREES = 15.0
@@ -24,8 +24,7 @@ def augment(
 
     Parameters
     ----------
-    image : ndarray, float32 (size, size, 3 * slices) in [0, 1]
-        One slice, or several that are seen together; the three sequences of one after those of the other.
+    image : ndarray, float32 (size, size, 3) in [0, 1]
     mask : ndarray, float32 (size, size) in [0, 1]
     rng : numpy.random.Generator
     drop_sequence : float
@@ -39,15 +38,14 @@ def augment(
     rows, columns = _geometry(mask.shape[0], rng)
     image = cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     mask = cv2.remap(mask, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    slices = image.shape[-1] // len(SEQUENCES)
     gamma = np.exp(rng.uniform(-0.3, 0.3, 3)).astype(np.float32)
     gain = np.exp(rng.uniform(-0.2, 0.2, 3)).astype(np.float32)
-    image = np.clip(np.power(image, np.tile(gamma, slices)) * np.tile(gain, slices), 0, 1)
+    image = np.clip(np.power(image, gamma) * gain, 0, 1)
     image += rng.standard_normal(image.shape, dtype=np.float32) * np.float32(rng.uniform(0, 0.03))
     image = np.clip(image, 0, 1)
     for sequence in (PRE, POST):
         if rng.random() < drop_sequence:
-            image[..., sequence :: len(SEQUENCES)] = image[..., FLAIR :: len(SEQUENCES)]
+            image[..., sequence] = image[..., FLAIR]
     return image, mask
 
 

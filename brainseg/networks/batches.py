@@ -1,16 +1,15 @@
-"""Prepared slices on their way into a network, and probabilities on their way out."""
+"""Prepared slices on their way into a network: drawn by seed, augmented, a batch at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import keras
 import numpy as np
 
-from brainseg.augmentation import augment
-from brainseg.prepare import Prepared
-from brainseg.recipe import Recipe
+from brainseg.images.prepared import Prepared
+from brainseg.networks.augmentation import augment
+from brainseg.networks.recipe import Recipe
 
 
 class SliceBatches:
@@ -56,7 +55,7 @@ class SliceBatches:
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         size = self.recipe.batch_size
         rows = self.order[index * size : (index + 1) * size]
-        images, masks = load_batch(self.prepared, rows, self.recipe.neighbours)
+        images, masks = load_batch(self.prepared, rows)
         if self.recipe.augmentation:
             rng = np.random.default_rng([self.recipe.seed, self.epoch, index])
             for row in range(len(rows)):
@@ -72,70 +71,11 @@ def _draw(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate([rng.permutation(rows) for _ in range(rounds)])[:count]
 
 
-def load_batch(prepared: Prepared, rows: np.ndarray, neighbours: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Images (n, size, size, 3 * slices seen) and soft masks (n, size, size, 1), both float32 in [0, 1]."""
-    seen = slices_seen(prepared.table["patient"].to_numpy(), rows, neighbours)
-    return _side_by_side(prepared.images, seen), prepared.masks[rows, ..., None].astype(np.float32) / 255
+def load_batch(prepared: Prepared, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Images (n, size, size, 3) and soft masks (n, size, size, 1), both float32 in [0, 1]."""
+    return as_input(prepared.images[rows]), as_input(prepared.masks[rows, ..., None])
 
 
-def slices_seen(patients: np.ndarray, rows: np.ndarray, neighbours: int) -> np.ndarray:
-    """The rows that a network sees for each of `rows`, from the lowest slice to the highest.
-
-    Beyond the first and the last slice of a patient, that slice is repeated.
-
-    Parameters
-    ----------
-    patients : array of shape (N,)
-        The patient of every slice; slices of one patient stand together, in their order.
-    rows : int array of shape (n,)
-    neighbours : int
-
-    Returns
-    -------
-    int array of shape (n, 2 * neighbours + 1)
-    """
-    starts = np.flatnonzero(np.r_[True, patients[1:] != patients[:-1]])
-    ends = np.r_[starts[1:], len(patients)] - 1
-    patient = np.searchsorted(starts, rows, side="right") - 1
-    seen = np.asarray(rows)[:, None] + np.arange(-neighbours, neighbours + 1)
-    return np.clip(seen, starts[patient, None], ends[patient, None])
-
-
-def _side_by_side(images: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """The slices that are seen together as channels of one image, float32 in [0, 1]."""
-    return np.concatenate([images[rows] for rows in seen.T], axis=-1) / np.float32(255)
-
-
-def predict_images(
-    model: keras.Model, images: np.ndarray, patients: np.ndarray, rows: np.ndarray | None = None, batch_size: int = 32
-) -> np.ndarray:
-    """Probabilities of prepared slices, in the prepared (cropped and resized) frame.
-
-    How many neighbouring slices the network sees follows from its input.
-
-    Parameters
-    ----------
-    model : keras.Model
-    images : ndarray, uint8 (N, size, size, 3)
-        May be memory-mapped: a batch at a time is read.
-    patients : array of shape (N,)
-        The patient of every slice; slices of one patient stand together, in their order.
-    rows : int array of shape (n,), optional
-        The slices to predict; all by default.
-    batch_size : int
-
-    Returns
-    -------
-    ndarray, float32 (n, size, size) in [0, 1]
-    """
-    rows = np.arange(len(images)) if rows is None else np.asarray(rows)
-    channels = model.input_shape[-1]
-    seen = slices_seen(np.asarray(patients), rows, (channels // images.shape[-1] - 1) // 2)
-    probabilities = np.empty((len(rows), *images.shape[1:3]), np.float32)
-    # All batches get one shape, so that the graph is compiled once.
-    batch = np.zeros((batch_size, *images.shape[1:3], channels), np.float32)
-    for start in range(0, len(rows), batch_size):
-        part = _side_by_side(images, seen[start : start + batch_size])
-        batch[: len(part)] = part
-        probabilities[start : start + len(part)] = model.predict_on_batch(batch)[: len(part), ..., 0]
-    return probabilities
+def as_input(pixels: np.ndarray) -> np.ndarray:
+    """Prepared pixels, uint8, as a network takes them: float32 in [0, 1]."""
+    return pixels.astype(np.float32) / np.float32(255)

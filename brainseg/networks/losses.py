@@ -83,3 +83,7 @@ def _overlap_and_total(y_true, y_pred, batch):
     sums = ops.sum(ops.minimum(y_true, y_pred), axis=pixels), ops.sum(y_true + y_pred, axis=pixels)
     # One value for all samples keeps the shape (n,), which Keras averages and weighs as it does for any loss.
     return tuple(ops.ones_like(s) * ops.sum(s) for s in sums) if batch else sums
+
+
+BY_NAME = {"bce": bce, "dice": dice_loss, "bce_dice": bce_dice, "jaccard": jaccard_loss}
+"""The losses that a `brainseg.networks.recipe.Recipe` may name."""

@@ -1,4 +1,4 @@
-"""The three networks of the study: FCN-32, U-Net and ResUNet. Architecture only, in the public API of Keras 3, with one exception: see `Normalisation`.
+"""The three networks of the study: FCN-32, U-Net and ResUNet. Architecture only.
 
 Every network maps ``(batch, size, size, channels)`` float values in [0, 1] to ``(batch, size, size, 1)``
 float32 probabilities. Nothing here compiles, trains or knows about files, so the same definitions
@@ -13,59 +13,15 @@ import keras
 import numpy as np
 from keras import layers
 
-# A short training sees few batches. With Keras's default momentum of 0.99 the moving statistics
-# of batch normalisation would still remember their starting values when the training ends.
-_NORM_MOMENTUM = 0.9
-
-
-# About two pixels in a hundred are tumour. An output that starts around there, not around one half, saves
-# the first epochs (Lin et al. 2017, doi:10.1109/ICCV.2017.324, section 4.1).
-_PRIOR = keras.initializers.Constant(float(np.log(0.02 / 0.98)))
-
-
-@keras.saving.register_keras_serializable(package="brainseg")
-class Normalisation(layers.BatchNormalization):
-    """Batch normalisation (Ioffe and Szegedy 2015, arXiv:1502.03167), in one operation where TensorFlow has it.
-
-    Keras composes it of a dozen elementwise operations, which on a processor take about as long as the
-    convolutions. ``results/benchmark.json`` has what the fused operation and the settings of
-    :func:`brainseg.runs.configure_backend` are worth together. The fused operation wants channels in sixteens,
-    for which the vector units of processors are made; for others it is slower, so they go Keras's way. Weights
-    are the same either way, and outputs differ by rounding, moving variances by n/(n-1) for n values a channel.
-    """
-
-    def call(self, inputs, training=None, mask=None):
-        if keras.backend.backend() != "tensorflow" or inputs.shape[-1] % 16 or not self.trainable:
-            return super().call(inputs, training=training, mask=mask)
-        import tensorflow as tf
-
-        moving = [] if training else [self.moving_mean, self.moving_variance]
-        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs, self.gamma, self.beta, *moving, epsilon=self.epsilon, is_training=bool(training)
-        )
-        if training:
-            for kept, seen in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                kept.assign(kept * self.momentum + seen * (1 - self.momentum))
-        return outputs
-
-
-def _normalise(x):
-    return Normalisation(momentum=_NORM_MOMENTUM)(x)
-
-
-def _convolve(x, filters: int, size: int = 3, strides: int = 1):
-    """Convolution without bias (the normalisation that follows has one), normalisation, ReLU."""
-    x = layers.Conv2D(
-        filters, size, strides=strides, padding="same", use_bias=False, kernel_initializer="he_normal"
-    )(x)
-    return layers.Activation("relu")(_normalise(x))
-
-
-def _probability(x):
-    """One probability a pixel, in float32 whatever the precision of the layers before it."""
-    return layers.Conv2D(
-        1, 1, activation="sigmoid", bias_initializer=_PRIOR, dtype="float32", name="probability"
-    )(x)
+from brainseg.networks.layers import (
+    PRIOR,
+    Bilinear,
+    convolve,
+    plain_convolution,
+    pre_activated,
+    probability,
+    residual_unit,
+)
 
 
 def fcn32(image_size: int, filters: int = 16, channels: int = 3, enlarge: int = 1) -> keras.Model:
@@ -107,33 +63,20 @@ def fcn32(image_size: int, filters: int = 16, channels: int = 3, enlarge: int = 
     image = x = keras.Input((image_size, image_size, channels), name="image")
     if enlarge > 1:
         x = layers.UpSampling2D(enlarge, interpolation="bilinear", name="enlarge")(x)
-    for stage, (width, convolutions) in enumerate(
-        zip((1, 2, 4, 8, 8), (2, 2, 3, 3, 3), strict=True), start=1
-    ):
+    for stage, (width, convolutions) in enumerate(zip((1, 2, 4, 8, 8), (2, 2, 3, 3, 3), strict=True), start=1):
         for _ in range(convolutions):
-            x = _convolve(x, width * filters)
+            x = convolve(x, width * filters)
         x = layers.MaxPooling2D(2, name=f"pool{stage}")(x)
-    x = _convolve(x, 16 * filters)
+    x = convolve(x, 16 * filters)
     x = layers.Dropout(0.2)(x)
-    x = _convolve(x, 16 * filters, size=1)
+    x = convolve(x, 16 * filters, size=1)
     x = layers.Conv2D(1, 1, kernel_initializer="he_normal", name="score")(x)
     stride = 32 // enlarge
     x = layers.Conv2DTranspose(
-        1, 2 * stride, strides=stride, padding="same", kernel_initializer=Bilinear(), bias_initializer=_PRIOR,
+        1, 2 * stride, strides=stride, padding="same", kernel_initializer=Bilinear(), bias_initializer=PRIOR,
         dtype="float32", name="upsample",
     )(x)  # fmt: skip
     return keras.Model(image, layers.Activation("sigmoid", dtype="float32", name="probability")(x), name="fcn32")
-
-
-@keras.saving.register_keras_serializable(package="brainseg")
-class Bilinear(keras.initializers.Initializer):
-    """Kernel ``(height, width, out, in)`` that makes a transposed convolution interpolate bilinearly."""
-
-    def __call__(self, shape, dtype=None):
-        size = shape[0]
-        ramp = 1 - np.abs((np.arange(size) - (size - 1) / 2) / (size / 2))
-        kernel = np.outer(ramp, ramp)[:, :, None, None] / shape[3]
-        return keras.ops.convert_to_tensor(np.broadcast_to(kernel, shape), dtype=dtype)
 
 
 def unet(image_size: int, filters: int = 16, channels: int = 3, depth: int = 4) -> keras.Model:
@@ -164,16 +107,16 @@ def unet(image_size: int, filters: int = 16, channels: int = 3, depth: int = 4) 
     image = x = keras.Input((image_size, image_size, channels), name="image")
     bridges = []
     for level in range(depth):
-        x = _convolve(_convolve(x, filters * 2**level), filters * 2**level)
+        x = convolve(convolve(x, filters * 2**level), filters * 2**level)
         bridges.append(x)
         x = layers.MaxPooling2D(2, name=f"down{level + 1}")(x)
-    x = _convolve(_convolve(x, filters * 2**depth), filters * 2**depth)
+    x = convolve(convolve(x, filters * 2**depth), filters * 2**depth)
     for level in reversed(range(depth)):
         width = filters * 2**level
         x = layers.Conv2DTranspose(width, 2, strides=2, kernel_initializer="he_normal", name=f"up{level + 1}")(x)
         x = layers.Concatenate(name=f"bridge{level + 1}")([bridges[level], x])
-        x = _convolve(_convolve(x, width), width)
-    return keras.Model(image, _probability(x), name="unet")
+        x = convolve(convolve(x, width), width)
+    return keras.Model(image, probability(x), name="unet")
 
 
 def resunet(image_size: int, filters: int = 16, channels: int = 3, depth: int = 3) -> keras.Model:
@@ -204,34 +147,17 @@ def resunet(image_size: int, filters: int = 16, channels: int = 3, depth: int = 
     _check(image_size, 2**depth, filters=filters, channels=channels, depth=depth)
     image = keras.Input((image_size, image_size, channels), name="image")
     # The first unit meets the raw image, so it starts with a convolution, not an activation.
-    x = _pre_activated(_plain(image, filters), filters)
-    x = layers.Add(name="unit1")([x, _plain(image, filters, size=1)])
+    x = pre_activated(plain_convolution(image, filters), filters)
+    x = layers.Add(name="unit1")([x, plain_convolution(image, filters, size=1)])
     bridges = []
     for level in range(1, depth + 1):
         bridges.append(x)
-        x = _residual(x, filters * 2**level, strides=2, name=f"unit{level + 1}")
+        x = residual_unit(x, filters * 2**level, strides=2, name=f"unit{level + 1}")
     for level in reversed(range(depth)):
         x = layers.UpSampling2D(2, name=f"up{level + 1}")(x)
         x = layers.Concatenate(name=f"bridge{level + 1}")([bridges[level], x])
-        x = _residual(x, filters * 2**level, name=f"decode{level + 1}")
-    return keras.Model(image, _probability(x), name="resunet")
-
-
-def _plain(x, filters: int, size: int = 3, strides: int = 1):
-    return layers.Conv2D(filters, size, strides=strides, padding="same", kernel_initializer="he_normal")(x)
-
-
-def _pre_activated(x, filters: int, strides: int = 1):
-    return _plain(layers.Activation("relu")(_normalise(x)), filters, strides=strides)
-
-
-def _residual(x, filters: int, name: str, strides: int = 1):
-    """Full pre-activation residual unit (He et al. 2016, doi:10.1007/978-3-319-46493-0_38)."""
-    shortcut = x
-    if strides > 1 or x.shape[-1] != filters:
-        shortcut = _normalise(_plain(x, filters, size=1, strides=strides))
-    x = _pre_activated(_pre_activated(x, filters, strides=strides), filters)
-    return layers.Add(name=name)([x, shortcut])
+        x = residual_unit(x, filters * 2**level, name=f"decode{level + 1}")
+    return keras.Model(image, probability(x), name="resunet")
 
 
 MODELS: dict[str, Callable[..., keras.Model]] = {"fcn32": fcn32, "unet": unet, "resunet": resunet}

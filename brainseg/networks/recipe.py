@@ -1,29 +1,28 @@
-"""What decides the weights of a network, apart from the data: one frozen record."""
+"""What decides the weights of a network, apart from the data: one frozen record, read without Keras."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from brainseg import losses, models
-from brainseg.cohort import SEQUENCES
+MODELS = ("fcn32", "unet", "resunet")
+"""The networks of :mod:`brainseg.networks.models`, by name."""
 
-LOSSES = {
-    "bce": losses.bce,
-    "dice": losses.dice_loss,
-    "bce_dice": losses.bce_dice,
-    "jaccard": losses.jaccard_loss,
-}
+LOSSES = ("bce", "dice", "bce_dice", "jaccard")
+"""The losses of :mod:`brainseg.networks.losses` that a training may minimise, by name."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How one network is trained. Every field changes the weights, and so the identity of a run.
 
+    The defaults are the recipe of this study. An experiment that departs from it names the fields in which it does.
+
     Attributes
     ----------
     model : str
-        A name of :data:`brainseg.models.MODELS`.
-    options : dict
+        A name of :data:`MODELS`.
+    options : mapping
         Options of that model's function: ``filters``, ``depth``, ``enlarge``.
     epochs : int
     slices_per_epoch : int
@@ -38,36 +37,28 @@ class Recipe:
     augmentation : bool
     drop_sequence : float
         Probability of replacing a T1 sequence by FLAIR while training.
-    neighbours : int
-        Slices below and above each slice that the network sees with it; it still segments the one in the middle.
     seed : int
         Of the starting weights, the order of the slices and the augmentation.
     """
 
     model: str = "unet"
-    options: dict = field(default_factory=lambda: {"filters": 16})
-    epochs: int = 20
-    slices_per_epoch: int = 0
-    tumour_share: float = 0.0
+    options: Mapping[str, int] = field(default_factory=lambda: {"filters": 16})
+    epochs: int = 24
+    slices_per_epoch: int = 1024
+    tumour_share: float = 0.5
     batch_size: int = 16
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     loss: str = "bce_dice"
     augmentation: bool = True
-    drop_sequence: float = 0.0
-    neighbours: int = 0
+    drop_sequence: float = 0.1
     seed: int = 0
 
-    @property
-    def channels(self) -> int:
-        """Channels of the network's input: the sequences of all slices that it sees."""
-        return len(SEQUENCES) * (2 * self.neighbours + 1)
-
-    def __post_init__(self):
-        if self.model not in models.MODELS:
-            raise ValueError(f"unknown model {self.model!r}: choose one of {', '.join(models.MODELS)}")
+    def __post_init__(self) -> None:
+        if self.model not in MODELS:
+            raise ValueError(f"unknown model {self.model!r}: choose one of {', '.join(MODELS)}")
         if self.loss not in LOSSES:
             raise ValueError(f"unknown loss {self.loss!r}: choose one of {', '.join(LOSSES)}")
-        for name, least in (("epochs", 1), ("batch_size", 1), ("slices_per_epoch", 0), ("neighbours", 0), ("seed", 0)):
+        for name, least in (("epochs", 1), ("batch_size", 1), ("slices_per_epoch", 0), ("seed", 0)):
             value = getattr(self, name)
             if type(value) is not int or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, not {value}")

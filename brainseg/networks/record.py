@@ -1,148 +1,256 @@
-"""Kept runs: trained networks that lie in the project, under ``results/reference/``, so that nobody has to train them.
+"""What a finished run says of itself, and the reference runs: networks that the project keeps so that nobody has to train them.
 
-A kept run is a folder as :mod:`brainseg.runs` makes it, with its weights in half precision and with
-``split.csv``: which patients, or which slices, it was trained, validated and tested on. Here is what their files say
-without Keras, which takes seconds to load; :mod:`brainseg.runs` loads the networks themselves.
+A run is a folder as :mod:`brainseg.networks.runs` makes it. A reference run lies under ``results/reference/``. It has
+``split.csv`` as well, which says which patients, or which slices, it was trained, validated and tested on, and its
+weights in half precision. Some reference runs are documents only: history, record, split and scores, without weights.
+
+All of this is read without Keras, which takes seconds to load; :mod:`brainseg.networks.runs` loads the networks.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
-from brainseg.paths import build_folder, project_root
-from brainseg.summaries import summarise
-from brainseg.tables import has_tables, read_record, read_table, results_folder
-from brainseg.weights import weights_digest
+from brainseg.images.preprocess import Preprocessing
+from brainseg.networks.recipe import Recipe
+from brainseg.networks.weights import weights_digest
+from brainseg.paths import build_folder, write_atomically
+from brainseg.provenance import code_digest
+from brainseg.results import REFERENCE, has_results, results_folder
 
-STUDY = "reference"
+RECORD, WEIGHTS, HISTORY, SPLIT = "run.json", "best.npz", "history.csv", "split.csv"
+"""The files of a run."""
+
 NEW = "new"
-"""The part of a split that holds the patients whom a kept run's split does not name."""
+"""The part of a split that holds the patients whom a reference run's split does not name."""
 
 
-def kept_runs() -> list[Path]:
-    """The folders of all runs that are kept with weights; none where the package is installed without its checkout."""
-    if project_root() is None:
-        return []
-    return sorted(path.parent for path in results_folder(STUDY).glob("*/best.npz"))
+# The modules whose code changes weights. That of the preprocessing is part of the arrays' fingerprint.
+CODE = [
+    f"brainseg.networks.{name}"
+    for name in ("layers", "models", "losses", "augmentation", "batches", "recipe", "training")
+]
 
 
-def runs_on_record() -> list[Path]:
-    """The folders of all runs of the reference edition, those whose weights are not kept among them."""
-    if project_root() is None:
-        return []
-    return sorted(path.parent for path in results_folder(STUDY).glob("*/run.json"))
+@dataclass(frozen=True)
+class RunRecord:
+    """The record of one finished run, ``run.json``.
 
-
-def read_run(folder: str | Path) -> dict:
-    """The record of a finished run whose weights are there.
-
-    Raises
-    ------
-    ValueError
-        Where the folder holds no finished run, with the list of those that the project keeps and those in the build
-        folder; where the record is damaged; where the run is kept without its weights.
+    Attributes
+    ----------
+    folder : Path
+        Where the run lies; not part of the file.
+    recipe : Recipe
+    preprocessing : Preprocessing
+    prepared : str
+        Fingerprint of the prepared arrays.
+    patients : mapping
+        The names of the patients that it was trained on (``"train"``) and its best epoch was chosen on
+        (``"validation"``).
+    training_slices : int
+    best_epoch : int
+        From 1.
+    validation_dice : float
+        Of that epoch: mean over validation patients of the Dice of the volume, in the prepared frame.
+    seconds : float
+        Of training.
+    parameters : int
+        How many numbers the network learns or keeps.
+    versions : mapping
+        Of Python and Keras, and the backend.
+    processor : str
+    commit : str, optional
+    peak_memory_mib : float, optional
+    split_by : {"patient", "slice"}, optional
+        Of a reference run only, as is `fold`.
+    fold : int, optional
     """
-    folder = Path(folder)
-    if not (folder / "run.json").is_file():
-        known = [*kept_runs(), *sorted(path.parent for path in (build_folder() / "runs").glob("*/run.json"))]
-        listed = "\n  ".join(map(str, known)) or "none yet"
-        raise ValueError(f"{folder} holds no finished run. There are:\n  {listed}")
-    try:
-        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(
-            f"The record {folder / 'run.json'} is damaged ({error}). Restore it where the project keeps it; otherwise remove the folder {folder} and train the run again."
-        ) from error
-    if "split_by" in record and not (folder / "best.npz").is_file():
-        raise ValueError(f"{folder} is kept without its weights. Take another run, or train it again: book/reproduce.md says how.")
-    return record
+
+    folder: Path
+    recipe: Recipe
+    preprocessing: Preprocessing
+    prepared: str
+    patients: Mapping[str, list[str]]
+    training_slices: int
+    best_epoch: int
+    validation_dice: float
+    seconds: float
+    parameters: int
+    versions: Mapping[str, str]
+    processor: str
+    commit: str | None = None
+    peak_memory_mib: float | None = None
+    split_by: str | None = None
+    fold: int | None = None
+
+    @classmethod
+    def read(cls, folder: str | Path) -> RunRecord:
+        """Read the record of a finished run.
+
+        Raises
+        ------
+        ValueError
+            Where the folder holds no finished run, with the list of those that there are; where the record is damaged.
+        """
+        folder = Path(folder)
+        path = folder / RECORD
+        if not path.is_file():
+            known = [*(record.folder for record in reference_runs()), *_finished(build_folder() / "runs")]
+            listed = "\n  ".join(map(str, known)) or "none yet"
+            raise ValueError(f"{folder} holds no finished run. There are:\n  {listed}")
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            values["recipe"], values["preprocessing"] = (
+                Recipe(**values["recipe"]),
+                Preprocessing(**values["preprocessing"]),
+            )
+            return cls(folder=folder, **values)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(
+                f"The record {path} is damaged ({error}). Restore it where the project keeps it; otherwise remove the "
+                f"folder {folder} and train the run again."
+            ) from error
+
+    def write(self, folder: Path) -> None:
+        """Write the record to a folder, whole or not at all."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "folder"}
+        values |= {"recipe": asdict(self.recipe), "preprocessing": asdict(self.preprocessing)}
+        if self.split_by is None:  # no reference run
+            del values["split_by"], values["fold"]
+        with write_atomically(folder / RECORD) as part:
+            part.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+    @property
+    def name(self) -> str:
+        """Of the folder; of a reference run ``MODEL-by-SPLIT-foldN``."""
+        return self.folder.name
+
+    @property
+    def weights(self) -> Path:
+        """The file of the weights of the best epoch, which may not be there: see `has_weights`."""
+        return self.folder / WEIGHTS
+
+    @property
+    def has_weights(self) -> bool:
+        return self.weights.is_file()
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch: ``epoch, loss, validation_dice, learning_rate, seconds``."""
+        return pd.read_csv(self.folder / HISTORY)
+
+    def as_reference(self, split_by: str, fold: int) -> RunRecord:
+        """The same run, described as the reference run of a fold."""
+        return replace(self, split_by=split_by, fold=fold)
+
+    def digest(self) -> str:
+        """The digest of the weights; see :func:`brainseg.networks.weights.weights_digest`."""
+        return weights_digest(self.weights)
+
+    def has_met(self) -> set[str]:
+        """The patients that the run was trained on, or its best epoch chosen on."""
+        return {patient for part in ("train", "validation") for patient in self.patients[part]}
+
+    def sides(self) -> pd.DataFrame:
+        """Who stands where in a reference run: ``patient, part``, and ``slice`` where it was split by slice."""
+        return pd.read_csv(self.folder / SPLIT)
+
+    def split(self, table: pd.DataFrame) -> pd.Series:
+        """The split of a reference run for the slices of a cohort: "train", "validation", "test", or "new" for all others.
+
+        Returns
+        -------
+        Series
+            On the index of `table`.
+        """
+        sides = self.sides()
+        keys = [name for name in ("patient", "slice") if name in sides]
+        parts = table[keys].merge(sides, on=keys, how="left")["part"].fillna(NEW)
+        return pd.Series(parts.to_numpy(), index=table.index, name="split")
+
+    def summary(self) -> dict:
+        """What the record of an experiment says of a run: best epoch, its validation Dice, seconds, processor."""
+        return {key: getattr(self, key) for key in ("best_epoch", "validation_dice", "seconds", "processor")}
 
 
-def kept_split(folder: Path, table: pd.DataFrame) -> pd.Series:
-    """The split of a kept run for the slices of a cohort: "train", "validation", "test", or "new" for all others.
+def run_folder(recipe: Recipe, prepared: str, split: pd.Series, folder: str | Path | None = None) -> Path:
+    """Where a run lies, trained or not.
 
-    Returns
-    -------
-    Series
-        On the index of `table`.
-    """
-    known = pd.read_csv(folder / "split.csv")
-    keys = [name for name in ("patient", "slice") if name in known]
-    parts = table[keys].merge(known, on=keys, how="left")["part"].fillna(NEW)
-    return pd.Series(parts.to_numpy(), index=table.index, name="split")
-
-
-def kept_by_patient(model: str) -> list[Path]:
-    """The kept runs of one model that were split by patient."""
-    records = {folder: json.loads((folder / "run.json").read_text()) for folder in kept_runs()}
-    wanted = (model, "patient")
-    return [folder for folder, of in records.items() if (of["recipe"]["model"], of["split_by"]) == wanted]
-
-
-def kept_networks(model: str) -> dict[str, str]:
-    """The digest of the weights of each of :func:`kept_by_patient`, by its name: which edition a table stands beside."""
-    return {folder.name: weights_digest(folder / "best.npz") for folder in kept_by_patient(model)}
-
-
-def kept_patients() -> set[str]:
-    """The patients whom the kept runs know: those that their splits name."""
-    return {patient for folder in kept_runs() for patient in pd.read_csv(folder / "split.csv")["patient"]}
-
-
-def kept_for(study: str, table: pd.DataFrame) -> bool:
-    """Whether a study's kept tables may speak for a cohort.
-
-    They do where it is the cohort that they were made of, or where the kept networks know some of its patients, as for the
-    profile: a part of the data set, or all of it. Anybody else's patients get results of their own.
+    The name ends in twelve hexadecimal digits that change with recipe, arrays, split and code. Versions of libraries
+    and the processor are recorded in ``run.json`` but do not change them: they change weights by rounding only.
 
     Parameters
     ----------
-    study : str
-    table : DataFrame
-        From :func:`brainseg.cohort.index_cohort`.
+    recipe : Recipe
+    prepared : str
+        Fingerprint of the prepared arrays.
+    split : Series
+        Side of every slice.
+    folder : path, optional
+        Where runs are kept; ``runs`` in the build folder by default.
     """
-    if not has_tables(study):
-        return False
-    if read_record(study)["cohort"]["fingerprint"] == table.attrs["fingerprint"]:
-        return True
-    return bool(table["patient"].isin(kept_patients()).any())
+    parts = [json.dumps(asdict(recipe), sort_keys=True), prepared, ",".join(split), code_digest(*CODE)]
+    identity = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+    return Path(folder or build_folder() / "runs") / f"{recipe.model}-{identity}"
 
 
-class Line(NamedTuple):
-    """One line of the headline: a network, the patients that it is scored on here, and their summary."""
-
-    model: str
-    patients: pd.DataFrame
-    summary: dict[str, float]
+def _finished(folder: Path) -> list[Path]:
+    return sorted(path.parent for path in folder.glob(f"*/{RECORD}"))
 
 
-def headline(seed: int = 0) -> list[Line]:
-    """The reference edition's scores by network, so that only scores of the same patients stand side by side.
+def reference_runs(
+    model: str | None = None, split_by: str | None = None, fold: int | None = None, *, with_weights: bool = False
+) -> list[RunRecord]:
+    """The reference runs by name, those that fit what is given; none where the package is installed without its checkout.
 
-    Returns
-    -------
-    list of Line
-        First the networks that were tested on more patients than all of them share, each on all of its own; then
-        every network on the shared ones; the highest mean first in both. The summaries are those of
-        `brainseg.summaries.summarise`.
-
-    Raises
-    ------
-    FileNotFoundError
-        Where the reference edition has no tables.
+    Parameters
+    ----------
+    model, split_by, fold
+        Only runs of this network, split, fold.
+    with_weights : bool
+        Only runs whose weights are there.
     """
-    patients = read_table(STUDY, "patients")
-    patients = patients[(patients["protocol"] == "honest") & (patients["part"] == "test")]
-    by_model = {name: table.set_index("patient") for name, table in patients.groupby("model")}
-    shared = set.intersection(*(set(table.index) for table in by_model.values()))
+    if not has_results():
+        return []
+    wanted = {"split_by": split_by, "fold": fold}
+    records = map(RunRecord.read, _finished(results_folder(REFERENCE)))
+    return [
+        record
+        for record in records
+        if model in (None, record.recipe.model)
+        and all(value in (None, getattr(record, key)) for key, value in wanted.items())
+        and (record.has_weights or not with_weights)
+    ]
 
-    def lines(tables: dict[str, pd.DataFrame]) -> list[Line]:
-        of = [Line(name, table, summarise(table, seed=seed)) for name, table in tables.items() if len(table)]
-        return sorted(of, key=lambda one: -one.summary["mean"])
 
-    whole = {name: table for name, table in by_model.items() if len(table) > len(shared)}
-    return lines(whole) + lines({name: table[table.index.isin(shared)] for name, table in by_model.items()})
+def reference_patients() -> set[str]:
+    """The patients whom the reference runs with weights know: those that their splits name."""
+    return {patient for record in reference_runs(with_weights=True) for patient in record.sides()["patient"]}
+
+
+def reference_digests(model: str | None = None) -> dict[str, str]:
+    """The digest of the weights of each reference run by patient, of one model or of all: which edition a table stands
+    beside."""
+    return {record.name: record.digest() for record in reference_runs(model, "patient", with_weights=True)}
+
+
+def find_reference(recipe: Recipe, preprocessing: Preprocessing, split_by: str, fold: int) -> RunRecord | None:
+    """The reference run with this recipe, preprocessing and fold. Its weights may not be there."""
+    for record in reference_runs(recipe.model, split_by, fold):
+        if not differences(record, recipe, preprocessing):
+            return record
+    return None
+
+
+def differences(record: RunRecord, recipe: Recipe, preprocessing: Preprocessing) -> dict[str, tuple]:
+    """In what a recipe and a preprocessing differ from those that decided the weights of a run: name -> (run's,
+    given)."""
+    theirs = asdict(record.recipe) | asdict(record.preprocessing)
+    ours = asdict(recipe) | asdict(preprocessing)
+    return {name: (theirs[name], ours[name]) for name in ours if theirs[name] != ours[name]}

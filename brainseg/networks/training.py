@@ -1,7 +1,7 @@
 """Training one network, so that it can be interrupted and resumed.
 
-The loop is written out, not Keras's ``fit``, which builds an input pipeline of TensorFlow anew for every epoch: to take it
-down stopped some epochs for seconds, with all processor cores idle.
+The loop is written out, not Keras's ``fit``, which builds an input pipeline of TensorFlow anew for every epoch: to take
+it down stopped some epochs for seconds, with all processor cores idle.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from brainseg.batches import SliceBatches, predict_images
+from brainseg import metrics
+from brainseg.images.prepared import Prepared
+from brainseg.networks.batches import SliceBatches
+from brainseg.networks.forward import predict_images
+from brainseg.networks.losses import BY_NAME
+from brainseg.networks.recipe import Recipe
+from brainseg.networks.weights import save_weights
 from brainseg.paths import write_atomically
-from brainseg.prepare import Prepared
-from brainseg.recipe import LOSSES, Recipe
-from brainseg.weights import save_weights
 
 
-def train(
-    model: keras.Model, recipe: Recipe, prepared: Prepared, split: pd.Series, folder: Path
-) -> pd.DataFrame:
+def train(model: keras.Model, recipe: Recipe, prepared: Prepared, split: pd.Series, folder: Path) -> pd.DataFrame:
     """Train `model` in place and leave ``best.npz`` and ``history.csv`` in `folder`.
 
     An interrupted training that left its state in the same folder goes on after its last whole epoch.
@@ -40,7 +41,7 @@ def train(
     schedule = keras.optimizers.schedules.CosineDecay(
         recipe.learning_rate / 20, max(steps - warmup, 1), warmup_target=recipe.learning_rate, warmup_steps=warmup
     )
-    model.compile(keras.optimizers.Adam(schedule), loss=LOSSES[recipe.loss])
+    model.compile(keras.optimizers.Adam(schedule), loss=BY_NAME[recipe.loss])
     # Here and not in the first step, where TensorFlow would have to trace the whole step twice.
     model.optimizer.build(model.trainable_variables)
     history = _resume(model, folder)
@@ -65,7 +66,9 @@ def train(
             _keep_best(model, folder, history)
             highest = max(row["validation_dice"] for row in history)
             now = history[-1]
-            bar.set_postfix_str(f"loss {now['loss']:.3f}, validation Dice {now['validation_dice']:.3f}, best {highest:.3f}")
+            bar.set_postfix_str(
+                f"loss {now['loss']:.3f}, validation Dice {now['validation_dice']:.3f}, best {highest:.3f}"
+            )
     best = folder / _best_name(history)
     if best.exists():  # not so where an earlier call was stopped after this line
         best.replace(folder / "best.npz")
@@ -93,20 +96,15 @@ def _resume(model: keras.Model, folder: Path) -> list[dict]:
 
 
 def validation_dice(model: keras.Model, prepared: Prepared, rows: np.ndarray) -> float:
-    """Mean Dice of the patients among `rows`, each scored as one volume, in the prepared frame at 0.5.
+    """Mean Dice of the patients among `rows`, each scored as one volume, in the prepared frame.
 
     The training is steered by this number. It is not a reported result: those are computed in the
-    original frame by :mod:`brainseg.evaluation`.
+    original frame by :mod:`brainseg.evaluation.predict`. A patient without tumour and without a prediction counts as 1.
     """
-    patients = prepared.table["patient"].to_numpy()
-    prediction = predict_images(model, prepared.images, patients, rows) >= 0.5
-    truth, patients = prepared.masks[rows] >= 128, patients[rows]
-    scores = []
-    for patient in np.unique(patients):
-        of = patients == patient
-        total = truth[of].sum() + prediction[of].sum()
-        scores.append(2 * (truth[of] & prediction[of]).sum() / total if total else 1.0)
-    return float(np.mean(scores))
+    prediction = predict_images(model, prepared.images, rows) >= metrics.THRESHOLD
+    counts = metrics.confusion(prepared.tumour(rows), prediction, axis=(1, 2))
+    volumes = metrics.pool(counts, by=prepared.table["patient"].to_numpy()[rows])
+    return float(np.mean(metrics.dice(volumes, empty=1)))
 
 
 def _save_state(model: keras.Model, folder: Path, epoch: int) -> None:

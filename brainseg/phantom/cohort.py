@@ -56,10 +56,14 @@ def make_phantom(root: str | Path, patients: int = 24, seed: int = 0, workers: i
     plans, clinical = plan_cohort(patients, seed)
     if (root / "data.csv").is_file():
         if {path.name for path in root.iterdir() if path.is_dir()} != {plan.name for plan in plans}:
-            raise FileExistsError(f"{root} holds other patients than these {patients} of seed {seed}: remove it or choose another folder")
+            raise FileExistsError(
+                f"{root} holds other patients than these {patients} of seed {seed}: remove it or choose another folder"
+            )
         return root
     if root.exists():
-        raise FileExistsError(f"{root} exists, but is no cohort (it has no data.csv): remove it or choose another folder")
+        raise FileExistsError(
+            f"{root} exists, but is no cohort (it has no data.csv): remove it or choose another folder"
+        )
 
     # Imported late, because only the making of a cohort needs them.
     from joblib import Parallel, delayed, parallel_config
@@ -72,7 +76,9 @@ def make_phantom(root: str | Path, patients: int = 24, seed: int = 0, workers: i
         # Idle processes would keep a gigabyte for minutes, beside the networks that are trained next.
         with parallel_config("loky", n_jobs=max(workers, 1), idle_worker_timeout=10):
             # joblib hands the head's large arrays to the processes as one memory-mapped file.
-            done = Parallel(return_as="generator_unordered")(delayed(_write_patient)(folder, plan, head) for plan in plans)
+            done = Parallel(return_as="generator_unordered")(
+                delayed(_write_patient)(folder, plan, head) for plan in plans
+            )
             for _ in tqdm(done, total=patients, desc="synthetic patients", unit="patient"):
                 pass
         (folder / "NOTICE.txt").write_text(NOTICE, encoding="utf-8")
@@ -104,7 +110,8 @@ def _write_patient(folder: Path, plan: PatientPlan, head: Head) -> None:
     import tifffile
     from threadpoolctl import threadpool_limits
 
-    # One thread in every process, in this one too: matrix products of two threads round otherwise, here and there by a grey level.
+    # One thread in every process, in this one too: matrix products of two threads round otherwise, here and there by a
+    # grey level.
     with threadpool_limits(1):
         images, masks = draw_patient(plan, head)
     patient = folder / plan.name

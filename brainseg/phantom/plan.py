@@ -40,7 +40,7 @@ INSTITUTIONS = (
     Institution("XD", (20, 26), (0.92, 1.00), (26, 46), (0.010, 0.025), 0.70, 0.10),
 )
 # A cycle of twelve patients: two thirds of the cohort come from XB and XC, one patient in twelve from XD.
-_INSTITUTION_CYCLE = "XA XB XD XC XB XA XB XC XB XA XC XB".split()
+_INSTITUTION_CYCLE = ["XA", "XB", "XD", "XC", "XB", "XA", "XB", "XC", "XB", "XA", "XC", "XB"]
 # Which sequence is a copy of FLAIR: 3 patients in 24, so that even four patients hold one.
 _MISSING_CYCLE = {3: "post", 11: "pre", 18: "post"}
 
@@ -165,6 +165,7 @@ def _stratified_normal(count: int, rng: np.random.Generator) -> np.ndarray:
 
 def _clinical_row(case: str, cluster: int, location: int, side: int, age: int, rng: np.random.Generator) -> dict:
     """Codes in the ranges of the real table. Only cluster, location, side and age have to do with the images."""
+
     def code(highest: int) -> int:
         return int(rng.integers(1, highest + 1))
 

@@ -84,8 +84,8 @@ def annotate(density: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw the mask as a human would: the visible edge, about one pixel off in a smooth random way.
 
     Each slice is outlined on its own, as the real masks were: the border is displaced by a random field of about one
-    pixel's spread (0.9 that bends over ten pixels, 0.6 over four, times the reader's own slack, 0.6 to 1.8), the reader's
-    threshold moves a little from slice to slice, and specks below 20 pixels are dropped.
+    pixel's spread (0.9 that bends over ten pixels, 0.6 over four, times the reader's own slack, 0.6 to 1.8), the
+    reader's threshold moves a little from slice to slice, and specks below 20 pixels are dropped.
 
     Parameters
     ----------
@@ -101,13 +101,20 @@ def annotate(density: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     rows, columns = (np.flatnonzero((density > VISIBLE_DENSITY / 2).any(axis=(0, other))) for other in (2, 1))
     if not len(rows):
         return masks
-    window = tuple(slice(max(i[0] - 8, 0), min(i[-1] + 9, size)) for i, size in zip((rows, columns), density.shape[1:], strict=True))
+    window = tuple(
+        slice(max(i[0] - 8, 0), min(i[-1] + 9, size))
+        for i, size in zip((rows, columns), density.shape[1:], strict=True)
+    )
     place = [np.arange(part.start, part.stop, dtype=float) for part in window]
     slack = rng.uniform(0.6, 1.8)
     for index, frame in enumerate(density):
         threshold = VISIBLE_DENSITY * np.exp(rng.normal(0, 0.12))
-        shift = slack * np.stack([0.9 * smooth_noise(place, 5.0, rng) + 0.6 * smooth_noise(place, 2.0, rng) for _ in range(2)])
-        drawn = ndimage.map_coordinates(frame, np.stack(np.meshgrid(*place, indexing="ij")) + shift, order=1) > threshold
+        shift = slack * np.stack(
+            [0.9 * smooth_noise(place, 5.0, rng) + 0.6 * smooth_noise(place, 2.0, rng) for _ in range(2)]
+        )
+        drawn = (
+            ndimage.map_coordinates(frame, np.stack(np.meshgrid(*place, indexing="ij")) + shift, order=1) > threshold
+        )
         labels, found = ndimage.label(drawn)
         sizes = np.bincount(labels.ravel())
         masks[index][window] = np.isin(labels, [label for label in range(1, found + 1) if sizes[label] >= 20])

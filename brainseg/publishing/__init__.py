@@ -2,24 +2,34 @@
 
 The line of work: ``notebooks`` reads the sources and checks their parameters, ``execute`` runs them
 into an edition that carries its provenance, ``status`` tells what each page was executed on, and
-``book`` stages the edition and builds the HTML. ``student`` turns the sources into notebooks without solutions.
+``stage`` stages the edition and builds the HTML. ``student`` turns the sources into notebooks without solutions.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from brainseg.cohort import find_cohort, index_cohort
-from brainseg.kept import kept_patients
+from brainseg.cohort import index_cohort
+from brainseg.data import get_cohort
+from brainseg.networks.record import reference_patients
 from brainseg.paths import project_root
-from brainseg.study.book import build_book
-from brainseg.study.execute import execute_edition
-from brainseg.study.notebooks import StudyError, pair, read_profile
-from brainseg.study.results import fill_readme, keep_results, refuse_split_by_slice
-from brainseg.study.status import results_of
-from brainseg.study.student import make_student_edition
+from brainseg.publishing.execute import execute_edition
+from brainseg.publishing.notebooks import StudyError, pair, read_profile
+from brainseg.publishing.readme import fill_readme, keep_results, refuse_split_by_slice
+from brainseg.publishing.stage import build_book
+from brainseg.publishing.status import results_of
+from brainseg.publishing.student import make_student_edition
 
-__all__ = ["StudyError", "choose_profile", "make_book", "make_notebook", "make_readme", "make_student", "pair", "study_root"]
+__all__ = [
+    "StudyError",
+    "choose_profile",
+    "make_book",
+    "make_notebook",
+    "make_readme",
+    "make_student",
+    "pair",
+    "study_root",
+]
 
 
 def study_root() -> Path:
@@ -35,18 +45,20 @@ def choose_profile(overrides: dict | None = None) -> str:
     data = str((overrides or {}).get("data", "phantom"))
     if data.partition(":")[0] == "phantom":
         return "quick"  # so that a misspelt name is refused before any patient is drawn
-    patients = index_cohort(find_cohort(data))["patient"]
-    return "reference" if patients.isin(kept_patients()).any() else "quick"
+    patients = index_cohort(get_cohort(data))["patient"]
+    return "reference" if patients.isin(reference_patients()).any() else "quick"
 
 
-def make_notebook(name: str, profile: str | None = None, overrides: dict | None = None, root: Path | None = None) -> Path:
+def make_notebook(
+    name: str, profile: str | None = None, overrides: dict | None = None, root: Path | None = None, train: bool = False
+) -> Path:
     """Execute one notebook, unless it is up to date already.
 
     Parameters
     ----------
     name : str
         Its file name without suffix, as in ``"06_train_unet"``. The number alone will do.
-    profile, overrides, root
+    profile, overrides, root, train
         As in `make_book`.
 
     Returns
@@ -54,11 +66,15 @@ def make_notebook(name: str, profile: str | None = None, overrides: dict | None 
     Path
         The executed notebook.
     """
-    edition = execute_edition(root or study_root(), profile or choose_profile(overrides), overrides, only=name)
+    edition = execute_edition(
+        root or study_root(), profile or choose_profile(overrides), overrides, only=name, train=train
+    )
     return next(iter(edition.pages.values()))
 
 
-def make_book(profile: str | None = None, overrides: dict | None = None, root: Path | None = None) -> tuple[Path, str]:
+def make_book(
+    profile: str | None = None, overrides: dict | None = None, root: Path | None = None, train: bool = False
+) -> tuple[Path, str]:
     """Execute every notebook that changed and build the book from the edition.
 
     Parameters
@@ -69,6 +85,8 @@ def make_book(profile: str | None = None, overrides: dict | None = None, root: P
         Parameters that go before the profile's, such as ``{"data": "kaggle"}``.
     root : Path, optional
         The folder with ``_config.yml``, ``book`` and ``notebooks``; by default the checkout.
+    train : bool
+        As in `brainseg.publishing.execute.execute_edition`.
 
     Returns
     -------
@@ -84,7 +102,7 @@ def make_book(profile: str | None = None, overrides: dict | None = None, root: P
         warning of the build.
     """
     root = root or study_root()
-    edition = execute_edition(root, profile or choose_profile(overrides), overrides)
+    edition = execute_edition(root, profile or choose_profile(overrides), overrides, train=train)
     found = results_of(edition)
     return build_book(root, edition), found[1].to_string(index=False) if found else ""
 
@@ -118,5 +136,5 @@ def make_readme(profile: str | None = None, overrides: dict | None = None, root:
 
 
 def make_student(folder: Path | None = None, root: Path | None = None) -> Path:
-    """Write the student edition of every notebook; see `brainseg.study.student.make_student_edition`."""
+    """Write the student edition of every notebook; see `brainseg.publishing.student.make_student_edition`."""
     return make_student_edition(root or study_root(), folder)

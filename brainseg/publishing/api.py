@@ -6,21 +6,29 @@ import re
 from pathlib import Path
 
 GROUPS = {
-    "data": ("Data", "From files to a checked table, and the synthetic cohort.", ["cohort", "download", "phantom"]),
-    "images": ("Images", "Contrast, cropping, and the whole cohort as arrays.", ["contrast", "crop", "crops", "ring", "preprocessing", "prepare"]),
+    "data": ("Data", "From files to a checked table, and the synthetic cohort.", ["data", "cohort", "phantom"]),
+    "images": ("Images", "Contrast, cropping, and the whole cohort as arrays.", ["images"]),
     "networks": (
         "Networks and training",
         "Splits, networks, losses, and runs that are trained once and found ever after.",
-        ["splits", "models", "losses", "augmentation", "batches", "recipe", "training", "weights", "runs", "chapters", "kept"],
+        ["chapters", "splits", "networks"],
     ),
-    "scores": ("Scores", "How good a mask is, per slice and per patient.", ["metrics", "evaluation", "summaries", "conventions", "predict", "published"]),
+    "scores": (
+        "Scores",
+        "How good a mask is, per slice and per patient, and what the data show.",
+        ["metrics", "evaluation", "statistics"],
+    ),
     "experiments": (
         "Experiments",
-        "What a leak is worth, the article's claims, a plain network and new hospitals, and tumour shape beside genomic clusters.",
-        ["experiments", "leakage", "claims", "variants", "seeds", "shape", "shape_study", "association"],
+        "What a leak is worth, the article's claims, a plain network and new institutions, and tumour shape beside genomic clusters.",
+        ["experiments"],
     ),
     "figures": ("Figures", "Every picture of the book, as a function that returns a figure.", ["figures"]),
-    "study": ("The study", "Executed notebooks, kept tables, and this book.", ["study", "tables", "provenance", "paths"]),
+    "publishing": (
+        "The book",
+        "Executed notebooks, kept tables, and this book.",
+        ["publishing", "results", "provenance", "paths"],
+    ),
 }
 """By page: its title, a sentence, and the modules or subpackages that it holds. What nobody names goes on the last page."""
 
@@ -44,13 +52,17 @@ def write_api(package: Path, folder: Path) -> None:
             continue
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         modules[places.get(parts[1], list(GROUPS)[-1])].append(name)
-        tuples = re.findall(r"^class \w+\(NamedTuple\):\n((?:    .*\n|\n)+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        tuples = re.findall(
+            r"^class \w+\(NamedTuple\):\n((?:    .*\n|\n)+)", path.read_text(encoding="utf-8"), re.MULTILINE
+        )
         fields[name] = re.findall(r"^    (\w+):", "".join(tuples), re.MULTILINE)
     for page, (title, summary, names) in GROUPS.items():
         order = {name: place for place, name in enumerate(names)}
         found = sorted(modules[page], key=lambda name: (order.get(name.split(".")[1], len(order)), name))
         sections = [_section(name, fields[name]) for name in found]
-        (folder / f"{page}.md").write_text(f"# {title}\n\n{summary}\n\n{_BOX}\n" + "\n".join(sections), encoding="utf-8")
+        (folder / f"{page}.md").write_text(
+            f"# {title}\n\n{summary}\n\n{_BOX}\n" + "\n".join(sections), encoding="utf-8"
+        )
     rows = [f"- {{doc}}`{title} <{page}>`: {summary}" for page, (title, summary, _) in GROUPS.items()]
     text = (
         "# The package\n\nWhat each function takes and gives, with shapes, ranges and units. These pages are written from the "

@@ -34,7 +34,7 @@ from tqdm import tqdm
 import brainseg
 from brainseg.paths import build_folder, write_atomically
 from brainseg.provenance import processor
-from brainseg.study.notebooks import (
+from brainseg.publishing.notebooks import (
     KERNEL,
     StudyError,
     choose_parameters,
@@ -45,6 +45,8 @@ from brainseg.study.notebooks import (
 )
 
 PACKAGE = Path(brainseg.__file__).parent
+STUDY_RUN = {"data", "split_by", "fold", "filters", "epochs", "slices_per_epoch"}
+"""The parameters by which a notebook asks for a network of `brainseg.chapters.study_run`."""
 LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "opencv-python-headless", "keras", "tensorflow", "matplotlib")
 
 
@@ -74,7 +76,9 @@ class Edition:
         return nbformat.read(self.pages[name], as_version=4).metadata["brainseg"]
 
 
-def execute_edition(root: Path, profile: str, overrides: dict | None = None, only: str | None = None) -> Edition:
+def execute_edition(
+    root: Path, profile: str, overrides: dict | None = None, only: str | None = None, train: bool = False
+) -> Edition:
     """Execute every notebook whose source, package, cohort, parameters or libraries changed.
 
     Parameters
@@ -87,6 +91,8 @@ def execute_edition(root: Path, profile: str, overrides: dict | None = None, onl
         Parameters that go before the profile's. ``data`` may be a relative folder.
     only : str, optional
         One notebook, by its name or its number.
+    train : bool
+        Let a profile that promises to train nothing (``trains: nothing``) train networks that are no reference runs.
 
     Raises
     ------
@@ -101,12 +107,15 @@ def execute_edition(root: Path, profile: str, overrides: dict | None = None, onl
     sources = find_notebooks(folder)
     notebooks = {name: read_source(path) for name, path in sources.items()}
     declared = {name: parameters_of(notebook, name) for name, notebook in notebooks.items()}
-    parameters = choose_parameters(declared, read_profile(folder, profile), overrides)
+    values = read_profile(folder, profile)
+    parameters = choose_parameters(declared, values, overrides)
     if only is not None:
         name = _one_of(sources, only)
         choose_parameters({name: declared[name]}, {}, overrides)  # for its refusal of names that others declare
         notebooks = {name: notebooks[name]}
 
+    if values.get("trains") == "nothing" and not train:
+        _require_reference({name: parameters[name] for name in notebooks})
     cohorts = {data: _cohort(data) for data in sorted({parameters[name].get("data") for name in notebooks} - {None})}
     edition = Edition(_edition_folder(profile, parameters), {})
     base = {"package": _package_hash(), "results": _results_hash(root), "versions": _versions()}
@@ -229,6 +238,15 @@ class _Watch(threading.Thread):
         self.join()
 
 
+def _require_reference(parameters: dict[str, dict]) -> None:
+    """Refuse the notebooks' parameters where a network would be trained; see `brainseg.chapters.require_reference`."""
+    from brainseg.chapters import require_reference
+
+    for values in parameters.values():
+        if values.keys() >= STUDY_RUN and not str(values["data"]).startswith("phantom"):
+            require_reference(values)
+
+
 def _one_of(sources: dict[str, Path], wanted: str) -> str:
     found = [name for name in sources if wanted in (name, name[:2])]
     if not found:
@@ -238,9 +256,10 @@ def _one_of(sources: dict[str, Path], wanted: str) -> str:
 
 def _cohort(data: str) -> Cohort:
     # Imported here: a study of notebooks without data needs no cohort, and pandas is slow to import.
-    from brainseg.cohort import find_cohort, index_cohort, is_synthetic
+    from brainseg.cohort import index_cohort, is_synthetic
+    from brainseg.data import get_cohort
 
-    root = find_cohort(data)
+    root = get_cohort(data)
     table = index_cohort(root)
     return Cohort(
         root=str(root),
@@ -287,11 +306,11 @@ def _results_hash(root: Path) -> str:
 
 
 def _package_hash() -> str:
-    """A hash of the package's code, without that of the study and the command line, which no notebook calls."""
+    """A hash of the package's code, without that of the publishing and the command line, which no notebook calls."""
     content = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*.py")):
         place = path.relative_to(PACKAGE)
-        if place.parts[0] not in ("study", "__main__.py"):
+        if place.parts[0] not in ("publishing", "__main__.py"):
             content.update(place.as_posix().encode() + b"\0" + path.read_bytes())
     return content.hexdigest()[:16]
 

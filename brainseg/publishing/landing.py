@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from brainseg.evaluation.headline import headline
+from brainseg.figures import style
 from brainseg.figures.results import headline as chart
 from brainseg.figures.style import MODEL_NAMES
-from brainseg.kept import headline
-from brainseg.tables import has_tables
+from brainseg.results import has_tables
 
 MARK = "<!-- headline -->"  # in book/intro.md, where the chart goes
 SOCIAL = "social.png"  # at the site's root: the picture that goes with a shared link
@@ -22,6 +23,7 @@ def fill_landing(target: Path) -> None:
     if not has_tables("reference"):
         page.write_text(text.replace(MARK, "No results on real slices are kept yet."), encoding="utf-8")
         return
+    style.use_theme()
     lines = headline()
     for path in (target / "images" / "headline.png", target / "_extra" / SOCIAL):
         path.parent.mkdir(exist_ok=True)
@@ -35,7 +37,11 @@ def fill_landing(target: Path) -> None:
         "```{figure} images/headline.png\n:name: fig-headline\n:width: 100%\n"
         f":alt: Dice of test patients on a scale from 0 to 1, a row of dots per network with mean and interval. {scores}.\n\n"
         "Real slices, split by patient: a small dot is a test patient, a large one the mean, the bar its 95 % interval. "
-        + (f"The lower rows are the same {min(sizes)} patients, the upper ones more. " if len(sizes) > 1 else "All rows are the same patients. ")
+        + (
+            f"The lower rows are the same {min(sizes)} patients, the upper ones more. "
+            if len(sizes) > 1
+            else "All rows are the same patients. "
+        )
         + "The dashed line is a published mean, the grey band the agreement of two human readers. "
         "{doc}`Results on real slices <notebooks/13_reference>` says how the networks were trained and where they fail.\n```"
     )

@@ -6,11 +6,10 @@ import hashlib
 import json
 from pathlib import Path
 
-from brainseg.download import HANDLE, PUBLISHED
-from brainseg.kept import kept_runs
+from brainseg.cohort.kaggle import HANDLE, PUBLISHED
+from brainseg.networks.record import reference_runs
 from brainseg.provenance import commit
-from brainseg.study.execute import Edition
-from brainseg.weights import weights_digest
+from brainseg.publishing.execute import Edition
 
 NAME = "manifest.json"
 
@@ -29,7 +28,7 @@ def write_manifest(site: Path, edition: Edition) -> Path:
     manifest = {
         "commit": commit(),
         "cohort": cohort and {**cohort, "version": HANDLE if _is_published(cohort) else None},
-        "weights": {folder.name: weights_digest(folder / "best.npz") for folder in kept_runs()},
+        "weights": {record.name: record.digest() for record in reference_runs(with_weights=True)},
         "versions": first["versions"],
         "pages": {
             name: {key: record[key] for key in ("parameters", "profile", "source", "executed")}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import difflib
 import io
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -20,7 +19,7 @@ import yaml
 from jupytext.compare import NotebookDifference, compare_notebooks
 from nbformat import NotebookNode
 
-from brainseg.paths import write_atomically
+from brainseg.paths import setting, write_atomically
 
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
@@ -66,7 +65,7 @@ def with_address(notebook: NotebookNode, address: str | None) -> NotebookNode:
 
 def repository_address(root: Path) -> str | None:
     """The repository's web address: ``BRAINSEG_REPOSITORY``, else git's remote ``origin`` where that is on the web."""
-    address = os.environ.get("BRAINSEG_REPOSITORY")
+    address = setting("BRAINSEG_REPOSITORY")
     if address is None:
         try:
             command = ["git", "-C", str(root), "remote", "get-url", "origin"]
@@ -179,7 +178,7 @@ def choose_parameters(declared: dict[str, dict], profile: dict, overrides: dict)
         Notebook name -> the parameters that it declares, with their defaults.
     profile : dict
         Parameter name -> value, given to each notebook that declares the name. The key ``notebooks``
-        may hold notebook name -> {parameter name: value}, which goes before those.
+        may hold notebook name -> {parameter name: value}, which goes before those; ``trains`` is no parameter.
     overrides : dict
         Parameter name -> value; goes before the profile.
 
@@ -194,7 +193,7 @@ def choose_parameters(declared: dict[str, dict], profile: dict, overrides: dict)
         On a name that no notebook declares, with the list of known ones, on a value of another
         type than the default's, and on a seed below 0. Papermill itself would only warn and run the defaults.
     """
-    shared = {key: value for key, value in profile.items() if key != "notebooks"}
+    shared = {key: value for key, value in profile.items() if key not in ("notebooks", "trains")}
     apart = profile.get("notebooks") or {}
     if strangers := set(apart) - set(declared):
         raise StudyError(f"The profile names no such notebook: {_with_hints(strangers, set(declared))}")

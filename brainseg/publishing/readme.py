@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from brainseg.evaluation.headline import headline
 from brainseg.figures import style
 from brainseg.figures.results import headline as chart
 from brainseg.figures.style import MODEL_NAMES
-from brainseg.kept import headline
 from brainseg.paths import write_atomically
-from brainseg.study.execute import Edition
-from brainseg.study.notebooks import StudyError
-from brainseg.tables import has_tables, read_record
+from brainseg.publishing.execute import Edition
+from brainseg.publishing.notebooks import StudyError
+from brainseg.results import has_tables, read_record
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 FRESH = "fresh patients are as many as the cohort has, simulated with another seed; "
@@ -45,7 +45,9 @@ def keep_results(root: Path, edition: Edition, page: str, table: pd.DataFrame) -
         "parameters": record["parameters"],
         "versions": record["versions"],
         "processor": record["processor"],
-        "pages": {name: {key: edition.record(name)[key] for key in ("seconds", "peak_memory_mb")} for name in edition.pages},
+        "pages": {
+            name: {key: edition.record(name)[key] for key in ("seconds", "peak_memory_mb")} for name in edition.pages
+        },
         "results": table.astype(object).where(table.notna(), None).to_dict("records"),  # JSON knows no NaN
     }
     path = root / "results" / f"edition-{edition.folder.name}.json"
@@ -112,7 +114,12 @@ def _reference_section() -> str:
     columns = {"model": COLUMNS["model"], "folds": "folds", **COLUMNS}
     rows = [list(columns.values()), ["---"] * len(columns)]
     for name, patients, summary in lines:
-        row = {"model": MODEL_NAMES[name], "folds": patients["fold"].nunique(), **summary, "interval": _interval(summary)}
+        row = {
+            "model": MODEL_NAMES[name],
+            "folds": patients["fold"].nunique(),
+            **summary,
+            "interval": _interval(summary),
+        }
         rows.append([_cell(row[column]) for column in columns])
     return how + "\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

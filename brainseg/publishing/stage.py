@@ -14,15 +14,15 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-from brainseg.paths import build_folder
-from brainseg.study.api import write_api
-from brainseg.study.execute import PACKAGE, Edition
-from brainseg.study.landing import fill_landing
-from brainseg.study.manifest import write_manifest
-from brainseg.study.notebooks import StudyError, repository_address, with_address
-from brainseg.study.status import banner, origin, status_page
-from brainseg.study.student import make_student_edition
-from brainseg.study.viewer import take_patients, viewer_page, write_viewer
+from brainseg.paths import build_folder, setting
+from brainseg.publishing.api import write_api
+from brainseg.publishing.execute import PACKAGE, Edition
+from brainseg.publishing.landing import fill_landing
+from brainseg.publishing.manifest import write_manifest
+from brainseg.publishing.notebooks import StudyError, repository_address, with_address
+from brainseg.publishing.status import banner, origin, status_page
+from brainseg.publishing.student import make_student_edition
+from brainseg.publishing.viewer import take_patients, viewer_page, write_viewer
 
 BINARY = re.compile(r"(image|audio|video)/(?!svg)|application/(pdf|octet-stream)")
 """Kinds of output, as Jupyter names them, that are no text: a replacement in their base64 would spoil them."""
@@ -66,10 +66,14 @@ def finish(site: Path, address: str | None) -> None:
     references = site / "references.html"
     if references.is_file():
         text = references.read_text(encoding="utf-8")  # docutils calls it a list, and its entries no items of one
-        references.write_text(text.replace('<div role="list" class="citation-list">', '<div class="citation-list">'), encoding="utf-8")
+        references.write_text(
+            text.replace('<div role="list" class="citation-list">', '<div class="citation-list">'), encoding="utf-8"
+        )
     if address:
         pages = sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
-        entries = "".join(f"<url><loc>{address}{page}</loc></url>\n" for page in pages if page not in ("search.html", "genindex.html"))
+        entries = "".join(
+            f"<url><loc>{address}{page}</loc></url>\n" for page in pages if page not in ("search.html", "genindex.html")
+        )
         (site / "sitemap.xml").write_text(
             '<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n'
             f"{entries}</urlset>\n", encoding="utf-8",
@@ -78,7 +82,7 @@ def finish(site: Path, address: str | None) -> None:
 
 def site_address() -> str | None:
     """Where the book will be published, with a slash at its end: ``BRAINSEG_SITE``, which the publishing workflow sets."""
-    address = os.environ.get("BRAINSEG_SITE", "").strip()
+    address = setting("BRAINSEG_SITE")
     return f"{address.rstrip('/')}/" if address else None
 
 

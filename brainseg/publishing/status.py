@@ -8,7 +8,7 @@ import re
 import nbformat
 import pandas as pd
 
-from brainseg.study.execute import Edition
+from brainseg.publishing.execute import Edition
 
 RESULTS = "results"  # the glue name under which a notebook leaves the short table of results
 
@@ -117,4 +117,3 @@ def _cohort(cohort: dict | None) -> str:
         return "none"
     kind = "synthetic" if cohort["synthetic"] else "real"
     return f"{kind}, {cohort['patients']} patients, {cohort['slices']} slices, `{cohort['fingerprint'][:8]}`"
-

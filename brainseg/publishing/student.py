@@ -21,7 +21,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from brainseg.paths import build_folder, write_atomically
-from brainseg.study.notebooks import StudyError, find_notebooks, read_source, repository_address, with_address
+from brainseg.publishing.notebooks import StudyError, find_notebooks, read_source, repository_address, with_address
 
 ARCHIVE = "brainseg-student.zip"
 NOTE = (
@@ -82,7 +82,7 @@ def student_notebook(notebook: NotebookNode, name: str) -> NotebookNode:
     Parameters
     ----------
     notebook : NotebookNode
-        From `brainseg.study.notebooks.read_source`.
+        From `brainseg.publishing.notebooks.read_source`.
     name : str
         For the message where a solution cannot be turned into a stub.
     """
@@ -108,7 +108,9 @@ def _stub(solution: str, name: str) -> str:
     stubs = []
     for function in (node for node in ast.parse(solution).body if isinstance(node, ast.FunctionDef)):
         if ast.get_docstring(function) is None:
-            raise StudyError(f"{name}: the solution {function.name} needs a docstring, which the student edition keeps.")
+            raise StudyError(
+                f"{name}: the solution {function.name} needs a docstring, which the student edition keeps."
+            )
         kept = lines[function.lineno - 1 : function.body[0].end_lineno]
         stubs.append("\n".join([*kept, "    ..."]))
     return "\n\n\n".join(stubs) or "# Your code: ..."

@@ -16,7 +16,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from brainseg.figures.viewer import MIME
-from brainseg.study.notebooks import StudyError
+from brainseg.publishing.notebooks import StudyError
 
 MARK = "<!-- viewer -->"  # in book/viewer.md, where the viewer goes
 
@@ -54,7 +54,8 @@ def write_viewer(patients: list[dict], folder: Path) -> None:
                 "sequences": [sequence["name"] for sequence in patient["sequences"]],
                 "truth": patient["truth"]["px"],
                 "models": {
-                    name: {key: model[key] for key in ("name", "px", "slices", "dice")} for name, model in patient["models"].items()
+                    name: {key: model[key] for key in ("name", "px", "slices", "dice")}
+                    for name, model in patient["models"].items()
                 },
             }
         )

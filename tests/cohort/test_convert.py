@@ -41,7 +41,10 @@ def test_the_books_example_makes_a_cohort(scans):
     assert list(table["patient"].unique()) == ["MYSET_XX_0001_00000000", "MYSET_XX_0002_00000000"]
     assert table["slice"].tolist() == [1, 2, 1, 2]
     assert table["missing_pre"].all() and table["missing_post"].all() and not table["synthetic"].any()
-    assert read_patient_table(scans / "my_cohort")["name"].to_dict() == {"MYSET_XX_0001": "anna", "MYSET_XX_0002": "bert"}
+    assert read_patient_table(scans / "my_cohort")["name"].to_dict() == {
+        "MYSET_XX_0001": "anna",
+        "MYSET_XX_0002": "bert",
+    }
     # 200 columns fill the frame, so a pixel grows to 1.28; 64 rows above and below stay black.
     areas = table["tumour_px"].to_numpy()
     assert areas[0] == 0 and areas[1] == pytest.approx(400 * 1.28**2, rel=0.05)
@@ -52,7 +55,9 @@ def test_the_books_example_makes_a_cohort(scans):
 
 
 def test_three_sequences_and_deep_grey_levels(tmp_path):
-    planes = {name: np.full((256, 256), level, np.uint16) for name, level in {"pre": 500, "flair": 2000, "post": 1000}.items()}
+    planes = {
+        name: np.full((256, 256), level, np.uint16) for name, level in {"pre": 500, "flair": 2000, "post": 1000}.items()
+    }
     planes["flair"][0, 0] = planes["pre"][0, 0] = planes["post"][0, 0] = 4000
     row = {name: picture(tmp_path / f"{name}.png", plane) for name, plane in planes.items()}
     row["mask"] = picture(tmp_path / "mask.png", np.eye(256, dtype=np.uint8) * 7)
@@ -67,10 +72,15 @@ def test_all_faults_come_in_one_report_and_nothing_is_written(tmp_path):
     small = picture(tmp_path / "small.png", np.zeros((10, 20), np.uint8))
     coloured = picture(tmp_path / "coloured.png", np.eye(20, dtype=np.uint8)[..., None] * np.array([1, 2, 3], np.uint8))
     rows = [("a", grey, tmp_path / "none.png"), ("b", coloured, grey), ("c", grey, small)]
-    with pytest.raises(CohortError, match=r"(?s)3 problems.*none\.png is missing.*coloured\.png is coloured.*same size"):
+    with pytest.raises(
+        CohortError, match=r"(?s)3 problems.*none\.png is missing.*coloured\.png is coloured.*same size"
+    ):
         convert_pairs(pd.DataFrame(rows, columns=["patient", "flair", "mask"]), tmp_path / "out")
     with pytest.raises(CohortError, match=r"(?s)no column 'mask'.*no rows.*'Mine'.*exists"):
         convert_pairs(pd.DataFrame(columns=["patient", "flair"]), tmp_path, project="Mine")
     with pytest.raises(CohortError, match="two capitals"):
-        convert_pairs(pd.DataFrame([["a", grey, grey, "west"]], columns=["patient", "flair", "mask", "institution"]), tmp_path / "out")
+        convert_pairs(
+            pd.DataFrame([["a", grey, grey, "west"]], columns=["patient", "flair", "mask", "institution"]),
+            tmp_path / "out",
+        )
     assert not (tmp_path / "out").exists()

@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from conftest import PATIENTS, SLICES, TUMOUR_SLICES, write_cohort
+from helpers import PATIENTS, SLICES, TUMOUR_SLICES, write_cohort
 
 from brainseg.cohort import (
     CohortError,
-    find_cohort,
     index_cohort,
     is_synthetic,
     read_image,
@@ -22,7 +21,8 @@ from brainseg.cohort import (
     read_patient,
     read_patient_table,
 )
-from brainseg.download import PUBLISHED, count
+from brainseg.cohort.kaggle import PUBLISHED, count
+from brainseg.data import get_cohort
 
 FIRST = PATIENTS[0]
 
@@ -51,26 +51,26 @@ def mask_of(root, number=1, patient=FIRST):
 @pytest.mark.parametrize("inside", ["", "kaggle_3m", "lgg-mri-segmentation/kaggle_3m"])
 def test_found_in_each_place_where_an_archive_holds_it(tmp_path, inside):
     root = write_cohort(tmp_path / "data" / inside, slices=2)
-    assert find_cohort(tmp_path / "data") == root
-    assert find_cohort(str(tmp_path / "data")) == root
+    assert get_cohort(tmp_path / "data") == root
+    assert get_cohort(str(tmp_path / "data")) == root
 
 
 def test_doubled_tree_is_used_once(tiny_cohort):
     shutil.copytree(tiny_cohort, tiny_cohort.parent / "lgg-mri-segmentation" / "kaggle_3m")
-    assert find_cohort(tiny_cohort.parent) == tiny_cohort
-    assert len(index(find_cohort(tiny_cohort.parent))) == len(PATIENTS) * SLICES
+    assert get_cohort(tiny_cohort.parent) == tiny_cohort
+    assert len(index(get_cohort(tiny_cohort.parent))) == len(PATIENTS) * SLICES
 
 
 def test_doubled_tree_inside_the_patients_folder_is_used_once(tiny_cohort):
     shutil.copytree(tiny_cohort, tiny_cohort / "kaggle_3m")
-    assert find_cohort(tiny_cohort) == tiny_cohort
+    assert get_cohort(tiny_cohort) == tiny_cohort
     assert len(index(tiny_cohort)) == len(PATIENTS) * SLICES
 
 
 def test_two_trees_that_differ_are_refused(tiny_cohort):
     write_cohort(tiny_cohort.parent / "lgg-mri-segmentation" / "kaggle_3m", PATIENTS[:2], slices=1)
     with pytest.raises(CohortError, match="holds 6 patients and .* holds 2"):
-        find_cohort(tiny_cohort.parent)
+        get_cohort(tiny_cohort.parent)
 
 
 @pytest.mark.parametrize("whole", ["kaggle_3m", "lgg-mri-segmentation/kaggle_3m"])
@@ -81,30 +81,30 @@ def test_an_incomplete_copy_beside_a_whole_one_is_refused(tiny_cohort, tmp_path,
             image_of(copy, 2, PATIENTS[3]).unlink()
             mask_of(copy, 2, PATIENTS[3]).unlink()
     with pytest.raises(CohortError, match=f"{PATIENTS[3]} holds (10|8) files and .*{PATIENTS[3]} holds (10|8)"):
-        find_cohort(tmp_path / "data")
-    assert find_cohort(tmp_path / "data" / whole) == tmp_path / "data" / whole
+        get_cohort(tmp_path / "data")
+    assert get_cohort(tmp_path / "data" / whole) == tmp_path / "data" / whole
 
 
 def test_missing_folder(tmp_path):
     with pytest.raises(CohortError, match="nowhere is not a folder"):
-        find_cohort(tmp_path / "nowhere")
+        get_cohort(tmp_path / "nowhere")
 
 
 def test_empty_folder(tmp_path):
     with pytest.raises(CohortError, match="is empty"):
-        find_cohort(tmp_path)
+        get_cohort(tmp_path)
 
 
 def test_folder_without_patients(tmp_path):
     (tmp_path / "holiday").mkdir()
     with pytest.raises(CohortError, match="holds no patient folder"):
-        find_cohort(tmp_path)
+        get_cohort(tmp_path)
 
 
 @pytest.mark.parametrize("nothing", ["", " "])
 def test_no_name(nothing):
     with pytest.raises(CohortError, match="No cohort was named"):
-        find_cohort(nothing)
+        get_cohort(nothing)
 
 
 @pytest.fixture
@@ -124,38 +124,38 @@ def phantom(monkeypatch):
 
 def test_phantom_is_made_once(phantom, tmp_path, monkeypatch):
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path))
-    root = find_cohort("phantom")
+    root = get_cohort("phantom")
     assert root.name == "kaggle_3m" and root.parent.parent == tmp_path / "cohorts"
-    assert find_cohort("phantom") == root
+    assert get_cohort("phantom") == root
     assert phantom.asked == [(root, {})]
 
 
 def test_a_phantom_drawn_by_other_code_is_another_phantom(phantom, tmp_path, monkeypatch):
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path))
-    old = find_cohort("phantom")
+    old = get_cohort("phantom")
     monkeypatch.setattr("brainseg.cohort.find._phantom_code", lambda: "00000000")
-    assert find_cohort("phantom") != old
+    assert get_cohort("phantom") != old
     assert len(phantom.asked) == 2
 
 
 def test_phantom_of_another_size_is_kept_apart(phantom, tmp_path, monkeypatch):
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path))
-    root = find_cohort("phantom:4")
-    assert root != find_cohort("phantom")
+    root = get_cohort("phantom:4")
+    assert root != get_cohort("phantom")
     assert phantom.asked[0] == (root, {"patients": 4})
 
 
 def test_phantom_of_another_seed_is_kept_apart(phantom, tmp_path, monkeypatch):
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path))
-    root = find_cohort("phantom:4:1")
-    assert root != find_cohort("phantom:4")
+    root = get_cohort("phantom:4:1")
+    assert root != get_cohort("phantom:4")
     assert phantom.asked[0] == (root, {"patients": 4, "seed": 1})
 
 
 @pytest.mark.parametrize("draw", ["", "0", "-1", "four", "2.5", "4:", "4:-1", "4:1:1", ":1"])
 def test_phantom_of_no_size(phantom, draw):
     with pytest.raises(CohortError, match="is neither phantom:PATIENTS nor"):
-        find_cohort(f"phantom:{draw}")
+        get_cohort(f"phantom:{draw}")
     assert not phantom.asked
 
 
@@ -401,7 +401,9 @@ def test_patient_folder_without_slices(tiny_cohort):
     assert "TEST_CC_0009_20000101 holds no slices" in problem
 
 
-@pytest.mark.parametrize("name", [f"{FIRST}.tif", f"{PATIENTS[1]}_1.tif", f"{FIRST}_01.tif", f"{FIRST}_1_mask.tiff", "scan.tif"])
+@pytest.mark.parametrize(
+    "name", [f"{FIRST}.tif", f"{PATIENTS[1]}_1.tif", f"{FIRST}_01.tif", f"{FIRST}_1_mask.tiff", "scan.tif"]
+)
 def test_odd_file_name(tiny_cohort, name):
     shutil.copy(image_of(tiny_cohort), tiny_cohort / FIRST / name)
     (problem,) = problems_of(tiny_cohort)
@@ -434,7 +436,13 @@ def test_all_problems_come_in_one_report(tiny_cohort):
         index(tiny_cohort)
     assert len(error.value.problems) == 5
     assert str(error.value).startswith(f"5 problems in {tiny_cohort}:\n  - ")
-    for name in (image_of(tiny_cohort, 1), mask_of(tiny_cohort, 1), image_of(tiny_cohort, 2), "TEST_CC_0009", "data.csv"):
+    for name in (
+        image_of(tiny_cohort, 1),
+        mask_of(tiny_cohort, 1),
+        image_of(tiny_cohort, 2),
+        "TEST_CC_0009",
+        "data.csv",
+    ):
         assert str(name) in str(error.value)
 
 

@@ -6,10 +6,10 @@ import types
 
 import pytest
 import requests
-from conftest import write_cohort
+from helpers import write_cohort
 
-from brainseg import download
-from brainseg.cohort import CohortError, find_cohort, index_cohort
+from brainseg.cohort import CohortError, index_cohort, kaggle
+from brainseg.data import get_cohort
 
 TINY = {"patients": 6, "slices": 30, "slices without tumour": 18, "slices with tumour": 12}
 
@@ -42,19 +42,19 @@ def test_kagglehub_takes_the_handle_alone():
 def test_kagglehub_understands_the_pinned_handle():
     from kagglehub.handle import parse_dataset_handle
 
-    handle = parse_dataset_handle(download.HANDLE)
+    handle = parse_dataset_handle(kaggle.HANDLE)
     assert (handle.owner, handle.dataset, handle.version) == ("mateuszbuda", "lgg-mri-segmentation", 2)
 
 
 def test_published_counts_add_up():
-    published = download.PUBLISHED
+    published = kaggle.PUBLISHED
     assert published["slices"] == published["slices without tumour"] + published["slices with tumour"]
 
 
 def test_kaggle_is_downloaded_at_the_pinned_version_and_counted(kagglehub, tiny_cohort, monkeypatch):
     kagglehub.answer = tiny_cohort.parent
     monkeypatch.setattr(download, "PUBLISHED", TINY)
-    assert find_cohort("kaggle") == tiny_cohort
+    assert get_cohort("kaggle") == tiny_cohort
     assert kagglehub.asked == ["mateuszbuda/lgg-mri-segmentation/versions/2"]
 
 
@@ -62,17 +62,17 @@ def test_the_doubled_archive_is_counted_once(kagglehub, tiny_cohort, monkeypatch
     write_cohort(tiny_cohort.parent / "lgg-mri-segmentation" / "kaggle_3m")
     kagglehub.answer = tiny_cohort.parent
     monkeypatch.setattr(download, "PUBLISHED", TINY)
-    assert find_cohort("kaggle") == tiny_cohort
+    assert get_cohort("kaggle") == tiny_cohort
 
 
 def test_count(tiny_cohort):
-    assert download.count(index_cohort(tiny_cohort, progress=False)) == TINY
+    assert kaggle.count(index_cohort(tiny_cohort, progress=False)) == TINY
 
 
 def test_wrong_counts_are_all_reported(kagglehub, tiny_cohort):
     kagglehub.answer = tiny_cohort.parent
     with pytest.raises(CohortError) as error:
-        download.download_kaggle()
+        kaggle.download_kaggle()
     assert len(error.value.problems) == 4
     assert "6 patients, expected 110" in str(error.value)
     assert "30 slices, expected 3929" in str(error.value)
@@ -83,15 +83,17 @@ def test_wrong_counts_are_all_reported(kagglehub, tiny_cohort):
 def test_offline_says_so_and_names_the_ways_out(kagglehub, failure):
     kagglehub.answer = failure
     with pytest.raises(CohortError, match="cannot be reached") as error:
-        find_cohort("kaggle")
-    assert download.PAGE in str(error.value) and '"phantom"' in str(error.value)
+        get_cohort("kaggle")
+    assert kaggle.PAGE in str(error.value) and '"phantom"' in str(error.value)
 
 
-@pytest.mark.parametrize("failure", [requests.HTTPError("403 Client Error"), OSError(28, "No space left on device"), RuntimeError("md5")])
+@pytest.mark.parametrize(
+    "failure", [requests.HTTPError("403 Client Error"), OSError(28, "No space left on device"), RuntimeError("md5")]
+)
 def test_other_failures_keep_their_reason(kagglehub, failure):
     kagglehub.answer = failure
     with pytest.raises(CohortError, match="failed") as error:
-        download.download_kaggle()
+        kaggle.download_kaggle()
     assert str(failure) in str(error.value) and error.value.__cause__ is failure
 
 
@@ -100,4 +102,4 @@ def test_a_damaged_download_names_the_file(kagglehub, tiny_cohort):
     broken.write_bytes(broken.read_bytes()[:1000])
     kagglehub.answer = tiny_cohort.parent
     with pytest.raises(CohortError, match=broken.name):
-        download.download_kaggle()
+        kaggle.download_kaggle()

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from brainseg import conventions
-from brainseg.conventions import CONVENTIONS, HONEST, bright_on_flair, count
+from brainseg.evaluation import conventions
+from brainseg.evaluation.conventions import CONVENTIONS, HONEST, bright_on_flair, count
 
 
 def mask(number: int) -> np.ndarray:
@@ -85,6 +85,6 @@ def test_the_bright_part_of_the_head():
 
 
 def test_batch_size_is_that_of_the_study():
-    from brainseg.recipe import Recipe
+    from brainseg.networks.recipe import Recipe
 
-    assert conventions.BATCH_SIZE == Recipe().batch_size
+    assert Recipe().batch_size == conventions.BATCH_SIZE

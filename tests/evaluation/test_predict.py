@@ -9,16 +9,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from conftest import PATIENTS
+from helpers import PATIENTS
 
 keras = pytest.importorskip("keras")
-from brainseg import evaluation, summaries  # noqa: E402
-from brainseg.batches import SliceBatches, load_batch, predict_images  # noqa: E402
 from brainseg.cohort import CohortError, index_cohort  # noqa: E402
-from brainseg.predict import predict_folder  # noqa: E402
-from brainseg.prepare import Preprocessing, prepare  # noqa: E402
-from brainseg.recipe import Recipe  # noqa: E402
-from brainseg.runs import Run, load_network, train_or_load  # noqa: E402
+from brainseg.evaluation import predict, scores  # noqa: E402
+from brainseg.evaluation.folder import predict_folder  # noqa: E402
+from brainseg.images.prepared import prepare  # noqa: E402
+from brainseg.images.preprocess import Preprocessing  # noqa: E402
+from brainseg.networks import forward  # noqa: E402
+from brainseg.networks.batches import SliceBatches, load_batch  # noqa: E402
+from brainseg.networks.forward import predict_images  # noqa: E402
+from brainseg.networks.recipe import Recipe  # noqa: E402
+from brainseg.networks.runs import Run, load_network, train_or_load  # noqa: E402
 
 
 def table_of(patients, tumour_px):
@@ -42,7 +45,7 @@ def drawn():
 
 
 def test_slice_scores_by_hand(drawn):
-    scores = evaluation.score_slices(*drawn)
+    scores = scores.score_slices(*drawn)
     assert scores["tp"].tolist() == [50, 0, 0, 600]
     assert scores["fp"].tolist() == [0, 25, 0, 0]
     assert scores["fn"].tolist() == [50, 0, 4, 0]
@@ -57,33 +60,33 @@ def test_small_pieces_of_a_volume_are_dropped():
     mask = np.zeros((3, 12, 12), bool)
     mask[0, 0, 0] = mask[1, 1, 1] = True  # two voxels that share a corner only: one piece
     mask[2, 5:8, 5:8] = True  # nine voxels: a fifth of them is 1.8
-    np.testing.assert_array_equal(evaluation.drop_small_pieces(mask), mask)
+    np.testing.assert_array_equal(scores.drop_small_pieces(mask), mask)
     mask[2, 5:8, 8:9] = True  # twelve: a fifth of them is 2.4
-    kept = evaluation.drop_small_pieces(mask)
+    kept = scores.drop_small_pieces(mask)
     assert kept.sum() == 12 and kept[2, 5:8, 5:9].all()
     for plain in (np.zeros((2, 4, 4), bool), np.ones((2, 4, 4), bool)):
-        np.testing.assert_array_equal(evaluation.drop_small_pieces(plain), plain)
+        np.testing.assert_array_equal(scores.drop_small_pieces(plain), plain)
 
 
 def test_a_slice_is_segmented_as_part_of_its_patient(run):
     rows = np.arange(len(run.prepared.table))
-    whole = evaluation.segment(run, rows, threshold=0.3)
+    whole = predict.predict_masks(run, rows, threshold=0.3)
     some = np.array([5, 2, len(rows) - 1])
-    np.testing.assert_array_equal(evaluation.segment(run, some, threshold=0.3), whole[some])
-    marked = evaluation.predict(run, rows) >= 0.3
+    np.testing.assert_array_equal(predict.predict_masks(run, some, threshold=0.3), whole[some])
+    marked = predict.predict_probabilities(run, rows) >= 0.3
     assert not (whole & ~marked).any()
     patients = run.prepared.table["patient"]
     for patient in patients.unique():
         of = (patients == patient).to_numpy()
-        np.testing.assert_array_equal(whole[of], evaluation.drop_small_pieces(marked[of]))
+        np.testing.assert_array_equal(whole[of], scores.drop_small_pieces(marked[of]))
 
 
 def test_a_prediction_turns_with_the_slice(run):
     """Both ways are averaged, so the mirror image of a slice gets the mirror image of its prediction; one way alone does not."""
     images, patients = run.prepared.images, run.prepared.table["patient"].to_numpy()
     rows = np.array([5, 2])
-    prediction = evaluation.predict_both_ways(run.model, images, patients, rows)
-    mirrored = evaluation.predict_both_ways(run.model, images[:, :, ::-1], patients, rows)
+    prediction = forward.predict_both_ways(run.model, images, patients, rows)
+    mirrored = forward.predict_both_ways(run.model, images[:, :, ::-1], patients, rows)
     np.testing.assert_allclose(mirrored[:, :, ::-1], prediction, atol=1e-6)
     one_way = [predict_images(run.model, turned, patients, rows) for turned in (images, images[:, :, ::-1])]
     assert not np.allclose(one_way[1][:, :, ::-1], one_way[0], atol=1e-6)
@@ -91,22 +94,27 @@ def test_a_prediction_turns_with_the_slice(run):
 
 
 def test_a_patient_is_one_volume(drawn):
-    patients = evaluation.score_patients(evaluation.score_slices(*drawn))
+    patients = scores.score_patients(scores.score_slices(*drawn))
     assert patients.index.tolist() == ["A", "B"]
     assert patients.loc["A", "dice"] == pytest.approx(2 * 50 / (2 * 50 + 25 + 54))
-    assert patients.loc["A", ["slices", "tumour_slices", "missed_slices", "false_alarm_slices"]].tolist() == [3, 2, 1, 1]
-    summary = summaries.summarise(patients)
+    assert patients.loc["A", ["slices", "tumour_slices", "missed_slices", "false_alarm_slices"]].tolist() == [
+        3,
+        2,
+        1,
+        1,
+    ]
+    summary = scores.summarise(patients)
     assert summary["mean"] == pytest.approx((patients.loc["A", "dice"] + 1) / 2)
     assert summary["low"] <= summary["mean"] <= summary["high"]
     assert summary["worst"] == patients.loc["A", "dice"]
 
 
 def test_strata_and_empty_slices(drawn):
-    scores = evaluation.score_slices(*drawn)
-    sizes = summaries.summarise_by_size(scores)
+    scores = scores.score_slices(*drawn)
+    sizes = scores.summarise_by_size(scores)
     assert sizes["slices"].tolist() == [2, 0, 1]
     assert sizes["missed"].tolist() == [1, 0, 0]
-    empty = summaries.summarise_empty(scores)
+    empty = scores.summarise_empty(scores)
     assert (empty["slices"], empty["left clean"], empty["most false pixels"]) == (1, 0.0, 25)
     assert empty["specificity of pixels"] == pytest.approx(1 - 25 / 256**2)
 
@@ -132,10 +140,10 @@ def test_a_perfect_network_scores_almost_one_in_the_original_frame(tiny_cohort, 
     prepared = prepare(tiny_cohort, Preprocessing(image_size=128, crop=crop))
     split = pd.Series("test", index=prepared.table.index)
     run = Run(Oracle(prepared), Recipe(), prepared, split, pd.DataFrame(), {}, None)
-    scores = evaluation.evaluate(run)
+    scores = predict.evaluate(run)
     assert scores["tumour_px"].tolist() == index_cohort(tiny_cohort)["tumour_px"].tolist()
     assert (scores["tp"] + scores["fn"]).tolist() == scores["tumour_px"].tolist()
-    assert evaluation.score_patients(scores)["dice"].min() > 0.93
+    assert scores.score_patients(scores)["dice"].min() > 0.93
 
 
 @pytest.fixture
@@ -149,7 +157,7 @@ def run(tiny_cohort, tmp_path):
 
 def test_article_scores_are_those_of_keras(run):
     rows = run.rows("validation")
-    scores = evaluation.article_scores(run, rows)
+    scores = predict.article_scores(run, rows)
     images, masks = load_batch(run.prepared, rows)
     order = SliceBatches(run.prepared, rows, replace(run.recipe, slices_per_epoch=0, tumour_share=0.0)).order
     places = np.searchsorted(rows, order)
@@ -166,7 +174,7 @@ def test_a_folder_of_slices_becomes_masks_and_overlays(run, tiny_cohort, tmp_pat
     assert len(table) == len(slices)
     assert pd.read_csv(out / "predictions.csv")["slice"].tolist() == table["slice"].tolist()
     # The same network on the same slices, once through the cohort and once through the folder.
-    through_cohort = evaluation.segment(run, np.arange(len(slices)))
+    through_cohort = predict.predict_masks(run, np.arange(len(slices)))
     expected = dict(zip(slices["image_path"], through_cohort, strict=True))
     for name in table["slice"]:
         mask = tifffile.imread(out / name.replace(".tif", "_predicted.tif"))
@@ -210,7 +218,7 @@ def test_an_interrupted_prediction_leaves_no_older_table(run, tiny_cohort, tmp_p
     def breaks(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("brainseg.predict.tifffile.imwrite", breaks)
+    monkeypatch.setattr("brainseg.evaluation.folder.tifffile.imwrite", breaks)
     with pytest.raises(OSError, match="No space left"):
         predict_folder(tiny_cohort, out, run.folder)
     assert not (out / "predictions.csv").exists()

@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brainseg import claims, conventions, evaluation, metrics
-from brainseg.claims import ARMS, NEITHER, PRIMARY, compare, compare_arms, mean_over_seeds, verdict
+from brainseg import statistics
 from brainseg.cohort import FLAIR, index_cohort, read_patient
-from brainseg.conventions import CONVENTIONS
-from brainseg.runs import Run
+from brainseg.evaluation import conventions
+from brainseg.evaluation.conventions import CONVENTIONS
+from brainseg.experiments import claims
+from brainseg.experiments.claims import ARMS, NEITHER, PRIMARY, compare, compare_arms, mean_over_seeds, verdict
+from brainseg.networks.runs import Run
 
 
 def test_the_arms_differ_in_contrast_and_crop_alone():
@@ -42,7 +44,9 @@ def test_the_spread_of_the_seeds_is_that_of_their_means():
     table = claims.seed_means(pd.concat([first, second]))
     assert table.index.tolist() == [NEITHER, "HE"] and table["trainings"].tolist() == [2, 2]
     assert table.loc["HE", ["mean", "smallest", "largest"]].tolist() == pytest.approx([0.65, 0.6, 0.7])
-    assert table.loc[NEITHER, ["smallest", "largest"]].tolist() == pytest.approx([0.35, 0.35])  # the third has no Dice in HE
+    assert table.loc[NEITHER, ["smallest", "largest"]].tolist() == pytest.approx(
+        [0.35, 0.35]
+    )  # the third has no Dice in HE
 
 
 def test_differences_are_taken_patient_by_patient():
@@ -59,7 +63,7 @@ def test_the_primary_contrast_stands_first_and_is_not_corrected():
     assert table["first"].tolist() == [PRIMARY, "HE", "CLAHE", "slice crop", "patient crop"]
     assert set(table["second"]) == {NEITHER}
     assert table["p_corrected"].iloc[0] == table["p"].iloc[0]
-    np.testing.assert_allclose(table["p_corrected"].iloc[1:], metrics.holm(table["p"].iloc[1:]))
+    np.testing.assert_allclose(table["p_corrected"].iloc[1:], statistics.holm(table["p"].iloc[1:]))
     assert (table["p_corrected"].iloc[1:] > table["p"].iloc[1:]).any()
 
 
@@ -155,8 +159,16 @@ def test_the_experiment(tiny_cohort_once, asked):
 
 
 def test_the_usual_spot_is_as_large_as_a_middling_tumour_and_looks_at_no_test_slice(tiny_cohort_once, asked):
-    settings = {"image_size": 32, "filters": 2, "epochs": 1, "slices_per_epoch": 4, "fold": 0, "split_seed": 0, "seed": 0}
-    run = claims.arm_run(tiny_cohort_once, NEITHER, **settings)
+    settings = {
+        "image_size": 32,
+        "filters": 2,
+        "epochs": 1,
+        "slices_per_epoch": 4,
+        "fold": 0,
+        "split_seed": 0,
+        "seed": 0,
+    }
+    run = claims.plan(tiny_cohort_once, NEITHER, **settings)
     spot = conventions.trivial_predictions(run)["the usual spot"]
     training = run.prepared.table.iloc[run.rows("train")]
     assert spot[0].sum() == int(training.loc[training["tumour_px"] > 0, "tumour_px"].median())

@@ -9,8 +9,9 @@ from types import ModuleType
 import pandas as pd
 import pytest
 
-from brainseg import experiments, tables
+from brainseg import results
 from brainseg.__main__ import main
+from brainseg.experiments import engine
 
 
 @pytest.fixture
@@ -27,70 +28,72 @@ def demo(tmp_path, monkeypatch):
 
     module.compute = compute
     monkeypatch.setitem(sys.modules, "demo_experiment", module)
-    monkeypatch.setitem(experiments.EXPERIMENTS, "demo", "demo_experiment")
+    monkeypatch.setitem(engine.EXPERIMENTS, "demo", "demo_experiment")
     monkeypatch.setattr(tables, "project_root", lambda: tmp_path)
     return tmp_path / "results" / "demo"
 
 
 def test_the_command_computes_and_keeps_the_tables(demo, tiny_cohort_once, capsys):
     main(["experiment", "demo", "--data", str(tiny_cohort_once), "-p", "seed=3", "-p", "sizes=[1, 2]"])
-    assert tables.read_table("demo", "rows").to_dict("records") == [{"root": tiny_cohort_once.name, "seed": 3}]
-    assert tables.read_record("demo")["sizes"] == [1, 2]
+    assert results.read_table("demo", "rows").to_dict("records") == [{"root": tiny_cohort_once.name, "seed": 3}]
+    assert results.read_record("demo")["sizes"] == [1, 2]
     assert str(demo) in capsys.readouterr().out
 
 
 def test_scores_of_real_patients_are_logged(demo, tiny_cohort_once):
-    experiments.run_experiment("demo", tiny_cohort_once)
-    line = tables.read_log().iloc[0]
+    engine.run_experiment("demo", tiny_cohort_once)
+    line = results.read_log().iloc[0]
     assert (line["run"], line["patients"], line["commit"]) == ("experiment demo", 2, "abc")
 
 
 def test_results_of_real_patients_are_not_replaced_by_synthetic_ones(demo, tiny_cohort_once, monkeypatch):
-    tables.write_tables("demo", {"rows": pd.DataFrame({"seed": [1]})}, {"cohort": {"synthetic": False}})
+    results.write_tables("demo", {"rows": pd.DataFrame({"seed": [1]})}, {"cohort": {"synthetic": False}})
     monkeypatch.setattr(experiments, "is_synthetic", lambda root: True)
     with pytest.raises(ValueError, match="results of real patients"):
-        experiments.run_experiment("demo", tiny_cohort_once)
-    assert tables.read_table("demo", "rows")["seed"].tolist() == [1]
+        engine.run_experiment("demo", tiny_cohort_once)
+    assert results.read_table("demo", "rows")["seed"].tolist() == [1]
 
 
 def test_a_setting_that_does_not_exist_is_refused(demo, tiny_cohort_once):
     with pytest.raises(ValueError, match="no setting sede: choose from seed, sizes"):
-        experiments.run_experiment("demo", tiny_cohort_once, {"sede": 1})
+        engine.run_experiment("demo", tiny_cohort_once, {"sede": 1})
     assert not demo.exists()
 
 
 @pytest.mark.parametrize("value", [7, "seven"])
 def test_one_value_where_a_list_belongs_and_a_list_that_names_one_twice_are_refused(demo, tiny_cohort_once, value):
     with pytest.raises(ValueError, match=rf"sizes is a list, as in -p sizes=\[{value}\]"):
-        experiments.run_experiment("demo", tiny_cohort_once, {"sizes": value})
+        engine.run_experiment("demo", tiny_cohort_once, {"sizes": value})
     with pytest.raises(ValueError, match=f"sizes names one twice: {value}, {value}"):
-        experiments.run_experiment("demo", tiny_cohort_once, {"sizes": [value, value]})
+        engine.run_experiment("demo", tiny_cohort_once, {"sizes": [value, value]})
     assert not demo.exists()
 
 
 def test_an_unknown_experiment_is_refused(demo, tiny_cohort_once):
     with pytest.raises(ValueError, match="unknown experiment 'dome': choose one of .*demo"):
-        experiments.run_experiment("dome", tiny_cohort_once)
+        engine.run_experiment("dome", tiny_cohort_once)
 
 
-@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
+@pytest.mark.parametrize("name", engine.EXPERIMENTS)
 def test_every_kept_experiment_on_real_patients_is_in_the_log(name):
-    record = tables.read_record(name)
+    record = results.read_record(name)
     if record["cohort"]["synthetic"]:
         pytest.skip(f"results/{name} is of synthetic patients")
-    log = tables.read_log()
+    log = results.read_log()
     looks = log[(log["run"] == f"experiment {name}") & (log["commit"] == record["commit"])]
-    scored = tables.read_table(name, "features" if name == "shape" else "patients")
-    assert scored["patient"].nunique() in set(looks["patients"]), f"results/{name} has no line in the log of looks at test patients"
+    scored = results.read_table(name, "features" if name == "shape" else "patients")
+    assert scored["patient"].nunique() in set(looks["patients"]), (
+        f"results/{name} has no line in the log of looks at test patients"
+    )
 
 
 def test_every_kept_score_of_the_reference_edition_is_in_the_log():
-    log = tables.read_log().dropna(subset="weights").drop_duplicates("run", keep="last").set_index("run")
-    patients = tables.read_table("reference", "patients").query("part == 'test'")
+    log = results.read_log().dropna(subset="weights").drop_duplicates("run", keep="last").set_index("run")
+    patients = results.read_table("reference", "patients").query("part == 'test'")
     scored = patients.groupby("run").agg(patients=("patient", "size"), mean_dice=("dice", "mean"))
     pd.testing.assert_frame_equal(log.loc[scored.index, list(scored)], scored, check_dtype=False, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
+@pytest.mark.parametrize("name", engine.EXPERIMENTS)
 def test_every_experiment_has_its_module(name):
-    assert callable(import_module(experiments.EXPERIMENTS[name]).compute)
+    assert callable(import_module(engine.EXPERIMENTS[name]).compute)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import write_cohort, write_slice
 
-from brainseg import leakage, tables
+from brainseg import results
 from brainseg.cohort import index_cohort
+from brainseg.experiments import leakage
 from brainseg.figures import leakage as figures
 from brainseg.splits import split_by_patient
-from conftest import write_cohort, write_slice
 
 AREAS = {1: 0, 2: 100, 3: 200, 4: 150, 5: 0, 6: 0}  # tumour pixels of the hand-made patient, by slice
 
@@ -184,7 +185,7 @@ def test_patients_add_their_counts_and_average_their_tumour_slices():
             "tp": [10, 10, 0, 0], "fp": [0, 0, 20, 0], "fn": [0, 20, 0, 0], "dice": [1, 0.5, np.nan, np.nan],
         }
     )  # fmt: skip
-    patients = leakage.score_patients(slices).set_index("patient")
+    patients = leakage.score_probes(slices).set_index("patient")
     assert patients.loc["a", ["slices", "tumour_slices", "tumour_px"]].tolist() == [3, 2, 40]
     assert patients.loc["a", "slice_dice"] == pytest.approx(0.75)
     assert patients.loc["a", "volume_dice"] == pytest.approx(2 * 20 / (2 * 20 + 20 + 20))
@@ -192,7 +193,7 @@ def test_patients_add_their_counts_and_average_their_tumour_slices():
 
 
 def test_seeds_are_averaged_before_patients_are_compared():
-    patients = leakage.score_patients(scored(leaky=0.7, seeds=2))
+    patients = leakage.score_probes(scored(leaky=0.7, seeds=2))
     by_arm = leakage.paired(patients)
     assert len(by_arm) == 12
     assert by_arm["honest"].to_numpy() == pytest.approx(np.full(12, 0.605))
@@ -230,17 +231,26 @@ def test_near_minus_far_has_an_interval_over_patients():
 @pytest.mark.parametrize(
     "slices, said",
     [
-        (scored(leaky=0.7), "the leak is worth +0.100 (95 % interval +0.098 to +0.101, p < 0.001), a gain that no new patient"),
+        (
+            scored(leaky=0.7),
+            "the leak is worth +0.100 (95 % interval +0.098 to +0.101, p < 0.001), a gain that no new patient",
+        ),
         (scored(leaky=0.6), "does not show that the leak is worth anything"),
-        (scored(leaky=0.6, spread=0), "a difference of +0.000 (95 % interval +0.000 to +0.000, p = 1.000), so this comparison does not"),
+        (
+            scored(leaky=0.6, spread=0),
+            "a difference of +0.000 (95 % interval +0.000 to +0.000, p = 1.000), so this comparison does not",
+        ),
         (scored(leaky=0.5), "did not flatter the networks but held them back"),
-        (scored(leaky=0.7, seeds=2), "a difference of +0.100 (95 % interval +0.098 to +0.101, p < 0.001), from too few trainings for a verdict"),
+        (
+            scored(leaky=0.7, seeds=2),
+            "a difference of +0.100 (95 % interval +0.098 to +0.101, p < 0.001), from too few trainings for a verdict",
+        ),
         (scored(leaky=0.7, patients=5), "from too few patients for a verdict"),
         (scored(leaky=0.7, patients=1), "a difference of +0.095, and a single patient gives no interval"),
     ],
 )
 def test_the_conclusion_holds_whichever_way_it_came_out(slices, said):
-    sentence = leakage.conclusion(leakage.score_patients(slices))
+    sentence = leakage.conclusion(leakage.score_probes(slices))
     assert said in sentence
     assert "nan" not in sentence
     assert ("is worth +" in sentence) == ("is worth +" in said)  # no gain is claimed where there is none
@@ -274,15 +284,15 @@ def test_computed_tables_hold_every_arm_on_the_same_slices(computed, tmp_path, m
     assert record["cohort"]["patients"] == index_cohort(root)["patient"].nunique()
 
     monkeypatch.setattr(tables, "project_root", lambda: tmp_path)
-    tables.write_tables("leakage", found, record)
-    kept = tables.read_table("leakage", "patients")
+    results.write_tables("leakage", found, record)
+    kept = results.read_table("leakage", "patients")
     assert leakage.worth(kept).estimate == pytest.approx(leakage.worth(found["patients"]).estimate, abs=1e-5)
-    assert len(leakage.by_distance(tables.read_table("leakage", "slices"))) == len(leakage.by_distance(slices))
+    assert len(leakage.by_distance(results.read_table("leakage", "slices"))) == len(leakage.by_distance(slices))
 
 
 def test_a_second_call_trains_nothing(computed, monkeypatch):
     root, settings, found, record = computed
-    monkeypatch.setattr("brainseg.runs.train", lambda *_: pytest.fail("it trains again"))
+    monkeypatch.setattr("brainseg.networks.runs.train", lambda *_: pytest.fail("it trains again"))
     again, _ = leakage.compute(root, **settings)
     pd.testing.assert_frame_equal(again["slices"], found["slices"])
 
@@ -294,7 +304,7 @@ def test_without_seeds_there_is_nothing_to_compare(tiny_cohort_once):
 
 def test_figures_draw_what_they_are_given(cohort, by_hand):
     roles = leakage.design(cohort)
-    slices, patients = scored(leaky=0.7), leakage.score_patients(scored(leaky=0.7))
+    slices, patients = scored(leaky=0.7), leakage.score_probes(scored(leaky=0.7))
     (ax,) = figures.copies(leakage.copies_by_distance(by_hand)).axes
     assert [text.get_text() for text in ax.texts][0] == f"{leakage.copies_by_distance(by_hand)['dice'].iloc[0]:.2f}"
 

@@ -7,14 +7,21 @@ import numpy as np
 import pytest
 
 keras = pytest.importorskip("keras")
-from brainseg import evaluation, kept, runs, seeds, tables  # noqa: E402
-from brainseg.prepare import Preprocessing, prepare  # noqa: E402
-from brainseg.recipe import Recipe  # noqa: E402
-from brainseg.runs import train_or_load  # noqa: E402
+from brainseg.evaluation import predict, scores  # noqa: E402
+from brainseg.experiments import (
+    reference,
+    seeds,
+)
+from brainseg.images.prepared import prepare  # noqa: E402
+from brainseg.images.preprocess import Preprocessing  # noqa: E402
+from brainseg.networks import record, runs  # noqa: E402
+from brainseg.networks.recipe import Recipe  # noqa: E402
+from brainseg.networks.runs import train_or_load  # noqa: E402
 from brainseg.splits import make_split  # noqa: E402
-from brainseg.study import reference  # noqa: E402
 
-RECIPE = Recipe(model="unet", options={"filters": 2, "depth": 2}, epochs=1, slices_per_epoch=8, tumour_share=0.5, drop_sequence=0.1)
+RECIPE = Recipe(
+    model="unet", options={"filters": 2, "depth": 2}, epochs=1, slices_per_epoch=8, tumour_share=0.5, drop_sequence=0.1
+)
 
 
 @pytest.fixture
@@ -32,7 +39,7 @@ def kept_run(tiny_cohort, tmp_path, monkeypatch):
 
 
 def test_only_the_seed_differs(kept_run, tiny_cohort):
-    (folder,) = kept.runs_on_record()
+    (folder,) = record.reference_runs()
     again = seeds.run_again(tiny_cohort, folder, 5)
     assert vars(again.recipe) == {**vars(RECIPE), "seed": 5}
     assert again.split.tolist() == kept_run.split.tolist()
@@ -45,11 +52,11 @@ def test_each_patient_stands_beside_the_reference_edition(kept_run, tiny_cohort)
     found, record = seeds.compute(tiny_cohort, seeds=[5, 6], models=["unet"], folds=[1])
     patients = found["patients"]
     assert patients.groupby("seed").size().to_dict() == {5: 2, 6: 2}
-    again = seeds.run_again(tiny_cohort, kept.runs_on_record()[0], 6)
-    expected = evaluation.score_patients(evaluation.evaluate(again, "test")).reset_index()
+    again = seeds.run_again(tiny_cohort, record.reference_runs()[0], 6)
+    expected = scores.score_patients(predict.evaluate(again, "test")).reset_index()
     of_seed = patients[patients["seed"] == 6]
     np.testing.assert_array_equal(of_seed[["tp", "fp", "fn"]], expected[["tp", "fp", "fn"]])
-    before = evaluation.score_patients(evaluation.evaluate(kept_run, "test"))["dice"]
+    before = scores.score_patients(predict.evaluate(kept_run, "test"))["dice"]
     np.testing.assert_allclose(of_seed["reference_dice"], before.reindex(of_seed["patient"]), atol=1e-5)
     assert (patients["reference_seed"] == RECIPE.seed).all()
     assert [(run["model"], run["fold"], run["seed"]) for run in record["runs"]] == [("unet", 1, 5), ("unet", 1, 6)]

@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 
 keras = pytest.importorskip("keras")
-from brainseg import evaluation, kept, runs, tables, variants  # noqa: E402
-from brainseg.claims import score_test_patients  # noqa: E402
-from brainseg.prepare import Preprocessing, prepare  # noqa: E402
-from brainseg.recipe import Recipe  # noqa: E402
-from brainseg.runs import train_or_load  # noqa: E402
+from brainseg.evaluation import predict  # noqa: E402
+from brainseg.experiments import variants  # noqa: E402
+from brainseg.experiments.claims import score_test_patients  # noqa: E402
+from brainseg.images.prepared import prepare  # noqa: E402
+from brainseg.images.preprocess import Preprocessing  # noqa: E402
+from brainseg.networks import runs  # noqa: E402
+from brainseg.networks.recipe import Recipe  # noqa: E402
+from brainseg.networks.runs import train_or_load  # noqa: E402
+from brainseg.networks.weights import weights_digest  # noqa: E402
 from brainseg.splits import make_split  # noqa: E402
-from brainseg.weights import weights_digest  # noqa: E402
 
 RECIPE = Recipe(
     model="unet", options={"filters": 2, "depth": 2}, epochs=1, slices_per_epoch=8, tumour_share=0.5, drop_sequence=0.1
@@ -49,10 +52,10 @@ def test_every_variant_is_scored_on_its_test_patients(kept_run, tiny_cohort):
     assert set(patients.loc[[f"without {institution}"], "patient"]) == of_institution
     by_hand = {"plain": score_test_patients(variants.plain_run(tiny_cohort, 1))}
     run = variants.run_without(tiny_cohort, institution)
-    by_hand[f"without {institution}"] = evaluation.score_patients(evaluation.evaluate(run, "test")).reset_index()
+    by_hand[f"without {institution}"] = scores.score_patients(predict.evaluate(run, "test")).reset_index()
     for variant, expected in by_hand.items():
         np.testing.assert_array_equal(patients.loc[[variant], ["tp", "fp", "fn"]], expected[["tp", "fp", "fn"]])
-    assert record["networks"] == kept.kept_networks("unet") != {}
+    assert record["networks"] == record.reference_digests("unet") != {}
     plain, without = record["runs"]
     assert without["weights"] == weights_digest(run.folder / "best.npz")
     assert plain["patients"]["test"] == len(tested) and plain["recipe"]["augmentation"] is False

@@ -14,7 +14,8 @@ def texts(ax) -> list[str]:
 def test_every_arm_is_shown_with_its_outline():
     arms = ("one", "two", "three", "four")
     figure = draw.arms_of_a_slice(
-        {arm: np.full((4, 4, 3), 9, np.uint8) for arm in arms}, {arm: np.eye(4) > 2 if arm == "two" else np.eye(4) > 0 for arm in arms}
+        {arm: np.full((4, 4, 3), 9, np.uint8) for arm in arms},
+        {arm: np.eye(4) > 2 if arm == "two" else np.eye(4) > 0 for arm in arms},
     )
     assert [ax.get_title() for ax in figure.axes] == [*arms, "", ""]
     assert [len(ax.collections[-1].get_segments()) for ax in figure.axes[:4]] == [16, 0, 16, 16]

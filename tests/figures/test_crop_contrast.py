@@ -7,9 +7,9 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from brainseg.contrast import CONTRASTS, enhance
-from brainseg.crop import Box, crop_stages
 from brainseg.figures import contrast, crop
+from brainseg.images.contrast import CONTRASTS, enhance
+from brainseg.images.crop import Box, crop_stages
 
 
 @pytest.fixture

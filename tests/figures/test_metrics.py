@@ -23,7 +23,11 @@ def test_every_cell_is_named_and_counted():
     assert {word: words.count(word) for word in ("TP", "FP", "FN", "TN")} == {"TP": 2, "FP": 2, "FN": 2, "TN": 10}
     at = {(text.get_position()[1], text.get_position()[0]): text.get_text() for text in first.texts}
     assert (at[1, 1], at[1, 2], at[1, 3], at[0, 0]) == ("FN", "TP", "FP", "TN")
-    assert "TP 2, FP 2, FN 2" in first.get_xlabel() and "IoU 0.33" in first.get_xlabel() and "Dice 0.50" in first.get_xlabel()
+    assert (
+        "TP 2, FP 2, FN 2" in first.get_xlabel()
+        and "IoU 0.33" in first.get_xlabel()
+        and "Dice 0.50" in first.get_xlabel()
+    )
     assert "IoU 1.00" in second.get_xlabel()
 
 
@@ -70,6 +74,11 @@ def test_same_dice_shows_each_prediction_with_its_note():
 
 def test_no_text_is_below_ten_points():
     scores = pd.DataFrame({"nothing": [0.99, 0.0]}, index=["accuracy", "Dice"])
-    for figure in (draw.counted_cells(TRUTH, {"x": SHIFTED}), draw.loss_forms(), draw.baselines(scores), draw.conventions(scores)):
+    for figure in (
+        draw.counted_cells(TRUTH, {"x": SHIFTED}),
+        draw.loss_forms(),
+        draw.baselines(scores),
+        draw.conventions(scores),
+    ):
         for text in figure.findobj(lambda artist: hasattr(artist, "get_fontsize")):
             assert text.get_fontsize() >= 10

@@ -95,7 +95,9 @@ def test_patient_dice_draws_every_patient_and_the_mean():
 
 
 def test_paired_differences_stand_on_their_rows():
-    table = pd.DataFrame({"mean": [0.1, -0.2], "low": [0.0, -0.3], "high": [0.3, 0.1]}, index=["a minus b", "a minus c"])
+    table = pd.DataFrame(
+        {"mean": [0.1, -0.2], "low": [0.0, -0.3], "high": [0.3, 0.1]}, index=["a minus b", "a minus c"]
+    )
     (ax,) = results.paired_differences(table).axes
     np.testing.assert_allclose(ax.lines[0].get_xydata(), [[0.1, 0], [-0.2, 1]])
     bars = ax.containers[0].lines[2][0].get_segments()
@@ -124,7 +126,9 @@ def test_dice_against_size_leaves_empty_slices_out():
 
 def test_dice_against_pairs_value_and_score_by_patient():
     values = pd.Series({"b": 0.6, "a": 0.9})
-    figure = results.dice_against(values, {"unet": pd.DataFrame({"dice": [0.8, 0.1, 0.5]}, index=["a", "b", "c"])}, "value")
+    figure = results.dice_against(
+        values, {"unet": pd.DataFrame({"dice": [0.8, 0.1, 0.5]}, index=["a", "b", "c"])}, "value"
+    )
     (ax,) = figure.axes
     assert ax.collections[0].get_offsets().tolist() == [[0.6, 0.1], [0.9, 0.8]]
     assert ax.get_xlabel() == "value" and [text.get_text() for text in figure.legends[0].get_texts()] == ["U-Net"]

@@ -29,7 +29,9 @@ def test_outline_follows_the_edges_of_a_pixel(axes):
     mask[2, 3] = True
     style.outline(axes, mask)
     corners = [(2.5, 1.5), (3.5, 1.5), (3.5, 2.5), (2.5, 2.5)]
-    assert segments(axes) == {frozenset((one, other)) for one, other in zip(corners, corners[1:] + corners[:1], strict=True)}
+    assert segments(axes) == {
+        frozenset((one, other)) for one, other in zip(corners, corners[1:] + corners[:1], strict=True)
+    }
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,11 @@ def test_figures_are_not_left_open_for_a_second_display():
 
 
 def test_text_is_legible():
-    sizes = [size for name, size in plt.rcParams.items() if name in ("font.size", "xtick.labelsize", "ytick.labelsize", "legend.fontsize")]
+    sizes = [
+        size
+        for name, size in plt.rcParams.items()
+        if name in ("font.size", "xtick.labelsize", "ytick.labelsize", "legend.fontsize")
+    ]
     inches_on_a_phone = 390 / 96  # a window 390 pixels wide; CSS has 96 of them to the inch
     points = min(sizes) * inches_on_a_phone / plt.rcParams["figure.figsize"][0]
     assert points >= 6.9 and plt.rcParams["figure.figsize"][0] == style.WIDTH

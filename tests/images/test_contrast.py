@@ -4,18 +4,17 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from brainseg.contrast import (
+from brainseg.images.contrast import clahe, enhance, equalise
+from brainseg.images.crop import head_silhouette
+from brainseg.images.visibility import (
+    RIM_PX,
     background_noise,
-    clahe,
     contrast_to_noise,
-    enhance,
     entropy_bits,
-    equalise,
+    ring_of_brain,
     separability,
     surrounding_ring,
 )
-from brainseg.crop import head_silhouette
-from brainseg.ring import RIM_PX, ring_of_brain
 
 
 @pytest.fixture

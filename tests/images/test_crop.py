@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from brainseg import crop as C
-from brainseg.crop import Box, crop_and_resize, crop_stages, head_silhouette, restore, slice_box, volume_box
+from brainseg.images import crop
+from brainseg.images.crop import Box, crop_and_resize, crop_stages, head_silhouette, restore, slice_box, volume_box
 
 
 def drawn_slice(rows=(40, 200), columns=(60, 190), grey=120):
@@ -51,7 +51,7 @@ def test_stages_are_what_their_names_say():
     assert stages.extremes["bottom"][1] == stages.box.bottom - 1
     assert stages.extremes["left"][0] == stages.box.left
     assert stages.extremes["right"][0] == stages.box.right - 1
-    assert np.array_equal(stages.cropped, C.crop(image, stages.box))
+    assert np.array_equal(stages.cropped, crop.crop(image, stages.box))
 
 
 def test_the_contour_of_the_largest_area_is_taken():
@@ -85,20 +85,20 @@ def test_volume_box_of_a_drawn_head_is_derived_by_hand():
 def test_square_box_centres_the_head_and_adds_the_margin():
     head = np.zeros((256, 256), bool)
     head[40:200, 60:190] = True  # 160 x 130, centre at row 120, column 125
-    assert C.square_box(head, margin_px=0) == (40, 200, 45, 205)
-    assert C.square_box(head, margin_px=10) == (30, 210, 35, 215)
+    assert crop.square_box(head, margin_px=0) == (40, 200, 45, 205)
+    assert crop.square_box(head, margin_px=10) == (30, 210, 35, 215)
 
 
 def test_square_box_moves_into_the_frame():
     head = np.zeros((256, 256), bool)
     head[0:150, 200:256] = True  # the side is 150 + 2 * 5; it would start at -5 and at 148
-    assert C.square_box(head, margin_px=5) == (0, 160, 96, 256)
+    assert crop.square_box(head, margin_px=5) == (0, 160, 96, 256)
 
 
 def test_square_box_is_never_larger_than_the_frame():
     head = np.zeros((256, 200), bool)
     head[2:250, 50:150] = True
-    assert C.square_box(head, margin_px=10) == (26, 226, 0, 200)
+    assert crop.square_box(head, margin_px=10) == (26, 226, 0, 200)
 
 
 def test_volume_box_joins_slices_that_show_different_parts():
@@ -181,7 +181,7 @@ def test_a_mask_becomes_soft_by_area():
 def test_a_crop_is_a_copy():
     image = drawn_slice()
     before = image.copy()
-    part = C.crop(image, Box(0, 50, 0, 50))
+    part = crop.crop(image, Box(0, 50, 0, 50))
     part[:] = 9
     crop_stages(image)
     volume_box(image[None])

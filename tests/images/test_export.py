@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from conftest import PATIENTS, SLICES
+from helpers import PATIENTS, SLICES
 
-from brainseg import crops as C
 from brainseg.cohort import index_cohort, read_image, read_mask
-from brainseg.crop import Box
-from brainseg.crops import save_crops
+from brainseg.images import export
+from brainseg.images.crop import Box
+from brainseg.images.export import save_crops
 
 
 def contents(folder):
@@ -85,7 +85,7 @@ def test_a_crash_while_saving_leaves_what_was_there(tiny_cohort, tmp_path, monke
         written.append(arguments[0])
         honest(*arguments, **options)
 
-    monkeypatch.setattr(C.tifffile, "imwrite", breaks)
+    monkeypatch.setattr(export.tifffile, "imwrite", breaks)
     for folder in ("crops", "new"):
         written.clear()
         with pytest.raises(OSError, match="No space left"):

@@ -9,13 +9,12 @@ import pandas as pd
 import pytest
 import tifffile
 
-from brainseg import prepare as P
-from brainseg import preprocessing
 from brainseg.cohort import read_image, read_mask
-from brainseg.contrast import enhance
-from brainseg.crop import MARGIN_PX, Box, crop_and_resize, restore
-from brainseg.prepare import prepare
-from brainseg.preprocessing import BOX_COLUMNS, Preprocessing, boxes_and_images, normalise_volume
+from brainseg.images import prepared, preprocess
+from brainseg.images.contrast import enhance
+from brainseg.images.crop import MARGIN_PX, Box, crop_and_resize, restore
+from brainseg.images.prepared import prepare
+from brainseg.images.preprocess import BOX_COLUMNS, Preprocessing, boxes_and_images, normalise_volume
 
 PATIENTS = ("PHANTOM_AA_0001_20000101", "PHANTOM_AA_0002_20000101", "PHANTOM_BB_0003_20000101")
 
@@ -94,11 +93,11 @@ def test_every_setting_changes_the_digest():
 
 def test_changed_code_of_a_step_changes_the_digest(tmp_path, monkeypatch):
     for name in ("contrast.py", "crop.py", "preprocessing.py", "prepare.py"):
-        shutil.copy(Path(preprocessing.__file__).with_name(name), tmp_path)
+        shutil.copy(Path(preprocess.__file__).with_name(name), tmp_path)
     monkeypatch.setattr(preprocessing, "__file__", str(tmp_path / "preprocessing.py"))
 
     def digest():
-        preprocessing._steps.cache_clear()
+        preprocess._steps.cache_clear()
         return Preprocessing().digest
 
     first = digest()
@@ -108,7 +107,7 @@ def test_changed_code_of_a_step_changes_the_digest(tmp_path, monkeypatch):
     crop.write_text(crop.read_text() + "\nMARGIN_PX = 77\n")
     assert digest() != first
     monkeypatch.undo()
-    preprocessing._steps.cache_clear()
+    preprocess._steps.cache_clear()
 
 
 # ---------------------------------------------------------------- the arrays
@@ -269,7 +268,7 @@ def test_an_interrupted_run_goes_on_where_it_was(root, monkeypatch):
     shutil.rmtree(folder)
 
     # The machine stops while the second patient is written: half of its images, no masks.
-    honest = P._write_rows
+    honest = prepared._write_rows
 
     def stops(path, first, block):
         if first == 3:
@@ -286,7 +285,7 @@ def test_an_interrupted_run_goes_on_where_it_was(root, monkeypatch):
 
     monkeypatch.setattr(P, "_write_rows", honest)
     read = []
-    honest_read = P.read_patient
+    honest_read = prepared.read_patient
     monkeypatch.setattr(P, "read_patient", lambda table, name: read.append(name) or honest_read(table, name))
     again = prepare(root, Preprocessing(64, "clahe"))
     assert set(read) == set(PATIENTS) - done

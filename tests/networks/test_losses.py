@@ -12,7 +12,7 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from brainseg import losses
+from brainseg.networks import losses
 
 TRUTH = np.zeros((2, 4, 4, 1), "float32")
 TRUTH[0, 1:3, 1:3] = 1  # 4 tumour pixels in the first slice, none in the second
@@ -54,7 +54,9 @@ def gradient(loss, truth, prediction):
 
 def test_dice_by_hand():
     # Slice by slice: (2*4 + 1) / (4 + 6 + 1) and (0 + 1) / (0 + 1 + 1); the batch: (2*4 + 1) / (4 + 7 + 1).
-    np.testing.assert_allclose(numbers(losses.dice_loss(TRUTH, PREDICTION, batch=False)), [1 - 9 / 11, 1 / 2], rtol=1e-6)
+    np.testing.assert_allclose(
+        numbers(losses.dice_loss(TRUTH, PREDICTION, batch=False)), [1 - 9 / 11, 1 / 2], rtol=1e-6
+    )
     np.testing.assert_allclose(numbers(losses.dice_loss(TRUTH, PREDICTION)), [1 - 9 / 12] * 2, rtol=1e-6)
     np.testing.assert_allclose(numbers(losses.negative_dice(TRUTH, PREDICTION)), [-9 / 12] * 2, rtol=1e-6)
     assert numbers(losses.dice_coefficient(TRUTH, PREDICTION)) == pytest.approx(9 / 12)
@@ -154,8 +156,14 @@ def test_shapes_that_disagree_are_shown():
 
 @pytest.mark.parametrize(
     "loss",
-    [losses.dice_loss, losses.negative_dice, losses.bce, losses.bce_dice, losses.jaccard_loss,
-     functools.partial(losses.dice_loss, smooth=10.0, batch=False)],
+    [
+        losses.dice_loss,
+        losses.negative_dice,
+        losses.bce,
+        losses.bce_dice,
+        losses.jaccard_loss,
+        functools.partial(losses.dice_loss, smooth=10.0, batch=False),
+    ],
 )
 def test_one_pixel_network_learns_with_every_loss(loss):
     keras.utils.set_random_seed(0)

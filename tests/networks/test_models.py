@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 keras = pytest.importorskip("keras")
-from brainseg import chapters, models  # noqa: E402
+from brainseg import chapters  # noqa: E402
+from brainseg.networks import layers, models  # noqa: E402
 
 
 @pytest.mark.parametrize("name", list(models.MODELS))
@@ -77,7 +78,9 @@ def test_an_enlarged_slice_gives_fcn32_a_finer_grid_and_the_same_output_size():
         models.fcn32(96, enlarge=3)
 
 
-@pytest.mark.parametrize("name, size, near", [("fcn32", 100, "96 or 128"), ("unet", 90, "80 or 96"), ("resunet", 4, "8")])
+@pytest.mark.parametrize(
+    "name, size, near", [("fcn32", 100, "96 or 128"), ("unet", 90, "80 or 96"), ("resunet", 4, "8")]
+)
 def test_refuses_a_size_that_does_not_fit_and_names_one_that_does(name, size, near):
     with pytest.raises(ValueError, match=near):
         models.build_model(name, size)
@@ -115,7 +118,7 @@ def test_the_fused_normalisation_computes_what_keras_computes(channels):
     rng = np.random.default_rng(2)
     image = rng.normal(3, 2, (4, 32, 32, channels)).astype("float32")
     answers = []
-    for kind in (models.Normalisation, keras.layers.BatchNormalization):
+    for kind in (layers.Normalisation, keras.layers.BatchNormalization):
         layer = kind(momentum=0.9)
         layer.build(image.shape)
         layer.gamma.assign(rng.uniform(0.5, 2, channels) if not answers else gamma)
@@ -128,6 +131,6 @@ def test_the_fused_normalisation_computes_what_keras_computes(channels):
 
 def test_the_networks_of_the_study_have_channels_that_the_fused_normalisation_takes():
     for name in models.MODELS:
-        model = models.build_model(name, 96, **chapters.study_options(name, 16))
-        widths = {layer.output.shape[-1] for layer in model.layers if isinstance(layer, models.Normalisation)}
+        model = models.build_model(name, 96, **chapters.study_recipe(name, 16))
+        widths = {layer.output.shape[-1] for layer in model.layers if isinstance(layer, layers.Normalisation)}
         assert widths and all(width % 16 == 0 for width in widths)

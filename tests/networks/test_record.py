@@ -9,14 +9,18 @@ import pandas as pd
 import pytest
 
 keras = pytest.importorskip("keras")
-from brainseg import evaluation, kept, runs, tables  # noqa: E402
+from brainseg import results  # noqa: E402
 from brainseg.chapters import study_run  # noqa: E402
-from brainseg.prepare import Preprocessing, prepare  # noqa: E402
-from brainseg.recipe import Recipe  # noqa: E402
-from brainseg.runs import load_network, train_or_load  # noqa: E402
+from brainseg.evaluation import headline, predict, scores  # noqa: E402
+from brainseg.experiments import reference  # noqa: E402
+from brainseg.images.prepared import prepare  # noqa: E402
+from brainseg.images.preprocess import Preprocessing  # noqa: E402
+from brainseg.networks import record, runs  # noqa: E402
+from brainseg.networks.recipe import Recipe  # noqa: E402
+from brainseg.networks.runs import load_network, train_or_load  # noqa: E402
+from brainseg.publishing import choose_profile  # noqa: E402
+from brainseg.publishing.notebooks import StudyError  # noqa: E402
 from brainseg.splits import make_split  # noqa: E402
-from brainseg.study import choose_profile, reference  # noqa: E402
-from brainseg.study.notebooks import StudyError  # noqa: E402
 
 RECIPE = Recipe(model="unet", options={"filters": 2, "depth": 2}, epochs=1, slices_per_epoch=8)
 
@@ -37,25 +41,27 @@ def checkout(tmp_path, monkeypatch):
 
 
 def test_a_kept_run_is_found_and_predicts_as_before(run, checkout):
-    assert runs.find_on_record(RECIPE, run.prepared, "patient", 1) is None
+    assert record.find_reference(RECIPE, run.prepared, "patient", 1) is None
     folder = runs.keep(run, "patient", 1)
     assert folder == checkout / "results" / "reference" / "unet-by-patient-fold1"
-    assert runs.find_on_record(RECIPE, run.prepared, "patient", 1) == folder
-    again = runs.load_kept(folder, run.prepared)
+    assert record.find_reference(RECIPE, run.prepared, "patient", 1) == folder
+    again = runs.load_reference(folder, run.prepared)
     assert again.split.tolist() == run.split.tolist()
     rows = run.rows("test")
-    np.testing.assert_allclose(evaluation.predict(again, rows), evaluation.predict(run, rows), atol=2e-2)
+    np.testing.assert_allclose(
+        predict.predict_probabilities(again, rows), predict.predict_probabilities(run, rows), atol=2e-2
+    )
     with np.load(folder / "best.npz") as arrays:
         assert {arrays[name].dtype for name in arrays} == {np.dtype("float16")}
 
 
 def test_another_recipe_fold_or_size_is_not_this_run(run, checkout):
     runs.keep(run, "patient", 1)
-    assert runs.find_on_record(replace(RECIPE, seed=1), run.prepared, "patient", 1) is None
-    assert runs.find_on_record(RECIPE, run.prepared, "patient", 0) is None
-    assert runs.find_on_record(RECIPE, run.prepared, "slice", 1) is None
+    assert record.find_reference(replace(RECIPE, seed=1), run.prepared, "patient", 1) is None
+    assert record.find_reference(RECIPE, run.prepared, "patient", 0) is None
+    assert record.find_reference(RECIPE, run.prepared, "slice", 1) is None
     other = prepare(run.prepared.root, Preprocessing(image_size=48))
-    assert runs.find_on_record(RECIPE, other, "patient", 1) is None
+    assert record.find_reference(RECIPE, other, "patient", 1) is None
 
 
 def test_patients_that_the_split_does_not_name_are_new(run, checkout):
@@ -63,11 +69,11 @@ def test_patients_that_the_split_does_not_name_are_new(run, checkout):
     table = run.prepared.table.copy()
     stranger = table["patient"].iloc[0]
     table.loc[table["patient"] == stranger, "patient"] = "TCGA_XX_0001_20000101"
-    split = kept.kept_split(folder, table)
+    split = record.RunRecord(folder, table)
     assert set(split[table["patient"] == "TCGA_XX_0001_20000101"]) == {"new"}
     others = table["patient"] != "TCGA_XX_0001_20000101"
     assert split[others].tolist() == run.split[others].tolist()
-    assert kept.kept_patients() == set(run.prepared.table["patient"])
+    assert record.reference_patients() == set(run.prepared.table["patient"])
 
 
 def test_the_profile_follows_the_patients(run, checkout, tiny_cohort):
@@ -79,7 +85,7 @@ def test_the_profile_follows_the_patients(run, checkout, tiny_cohort):
 def test_a_split_by_slice_is_kept_by_slice(run, checkout):
     by_slice = replace_split(run, make_split(run.prepared.table, by="slice"))
     folder = runs.keep(by_slice, "slice", 0)
-    assert kept.kept_split(folder, run.prepared.table).tolist() == by_slice.split.tolist()
+    assert record.RunRecord(folder, run.prepared.table).tolist() == by_slice.split.tolist()
 
 
 def replace_split(run, split):
@@ -90,22 +96,24 @@ def test_the_tables_hold_one_row_per_test_patient_and_are_reproduced(run, checko
     runs.keep(run, "patient", 1)
     data = str(run.prepared.root)
     reference.score_reference(data)
-    patients = tables.read_table("reference", "patients")
-    expected = evaluation.score_patients(evaluation.evaluate(run, "test"))
+    patients = results.read_table("reference", "patients")
+    expected = scores.score_patients(predict.evaluate(run, "test"))
     assert patients["patient"].tolist() == expected.index.tolist()
     assert patients[["protocol", "model", "fold"]].drop_duplicates().values.tolist() == [["honest", "unet", 1]]
-    assert len(tables.read_table("reference", "slices")) == len(run.rows("test"))
-    log = tables.read_log()
-    assert log[["run", "slices", "epochs"]].values.tolist() == [["unet-by-patient-fold1", len(run.rows("test")), RECIPE.epochs]]
+    assert len(results.read_table("reference", "slices")) == len(run.rows("test"))
+    log = results.read_log()
+    assert log[["run", "slices", "epochs"]].values.tolist() == [
+        ["unet-by-patient-fold1", len(run.rows("test")), RECIPE.epochs]
+    ]
     assert log["mean_dice"].item() == pytest.approx(expected["dice"].mean(), abs=1e-5)
     # A second call scores nothing again.
     reference.score_reference(data)
-    assert len(tables.read_log()) == 1
+    assert len(results.read_log()) == 1
 
     again = reference.reproduce(data)
     assert again["same"].all() and len(again) == len(patients)
     wrong = patients.assign(dice=(patients["dice"] + 0.1) % 1)
-    wrong.to_csv(tables.results_folder("reference") / "patients.csv", index=False)
+    wrong.to_csv(results.results_folder("reference") / "patients.csv", index=False)
     assert not reference.reproduce(data)["same"].any()
 
 
@@ -113,26 +121,48 @@ def test_a_run_without_weights_is_scored_and_documented(run, checkout):
     by_slice = replace_split(run, make_split(run.prepared.table, by="slice"))
     folder = runs.keep(by_slice, "slice", 0, weights=False)
     assert sorted(path.name for path in folder.iterdir()) == ["history.csv", "run.json", "split.csv"]
-    assert kept.kept_runs() == [] and runs.find_on_record(RECIPE, run.prepared, "slice", 0) == folder
+    assert record.reference_runs() == [] and record.find_reference(RECIPE, run.prepared, "slice", 0) == folder
     by_slice = replace(by_slice, record=json.loads((folder / "run.json").read_text()))
     reference.score_reference(str(run.prepared.root), {folder.name: by_slice})
-    assert set(tables.read_table("reference", "patients")["protocol"]) == {"article"}
-    article = tables.read_table("reference", "article").set_index(["part", "group"])
-    expected = evaluation.article_scores(by_slice, by_slice.rows("test"))["Dice"]
+    assert set(results.read_table("reference", "patients")["protocol"]) == {"article"}
+    article = results.read_table("reference", "article").set_index(["part", "group"])
+    expected = predict.article_scores(by_slice, by_slice.rows("test"))["Dice"]
     assert article.loc[("test", "all"), "Dice"] == pytest.approx(expected, abs=1e-5)
     with pytest.raises(StudyError, match="No reference runs"):
         reference.reproduce(str(run.prepared.root))
 
 
-def test_in_a_larger_cohort_a_run_without_weights_is_trained_on_the_sides_that_it_had(tiny_cohort, checkout, monkeypatch):
+def test_in_a_larger_cohort_a_run_without_weights_is_trained_on_the_sides_that_it_had(
+    tiny_cohort, checkout, monkeypatch
+):
     monkeypatch.setenv("BRAINSEG_BUILD", str(checkout / "build"))
-    settings = {"image_size": 32, "contrast": "none", "crop": "patient", "split_by": "patient", "fold": 1, "filters": 2, "epochs": 1}
+    settings = {
+        "image_size": 32,
+        "contrast": "none",
+        "crop": "patient",
+        "split_by": "patient",
+        "fold": 1,
+        "filters": 2,
+        "epochs": 1,
+    }
     first = study_run("unet", tiny_cohort, seed=0, slices_per_epoch=8, **settings)
-    sides = first.prepared.table["patient"].to_frame().assign(part=first.split).drop_duplicates().set_index("patient")["part"]
+    sides = (
+        first.prepared.table["patient"]
+        .to_frame()
+        .assign(part=first.split)
+        .drop_duplicates()
+        .set_index("patient")["part"]
+    )
     folder = runs.keep(first, "patient", 1, weights=False)
     copy_patient(tiny_cohort, sides.index[0], "TEST_CC_0007_20000107")
     again = study_run("unet", tiny_cohort, seed=0, slices_per_epoch=8, **settings)
-    then = again.prepared.table["patient"].to_frame().assign(part=again.split).drop_duplicates().set_index("patient")["part"]
+    then = (
+        again.prepared.table["patient"]
+        .to_frame()
+        .assign(part=again.split)
+        .drop_duplicates()
+        .set_index("patient")["part"]
+    )
     assert then.to_dict() == {**sides, "TEST_CC_0007_20000107": "new"}
     # Kept once more, the split still names the patients that the network was trained, validated and tested on, and no others.
     before = (folder / "split.csv").read_text()
@@ -159,7 +189,7 @@ def test_only_scores_of_the_same_patients_stand_side_by_side(monkeypatch):
     )
     table = table.fillna({"protocol": "honest", "part": "test"})
     monkeypatch.setattr(kept, "read_table", lambda study, name: table)
-    lines = kept.headline()
+    lines = headline.headline()
     assert [(one.model, list(one.patients.index)) for one in lines] == [
         ("unet", ["a", "b", "c", "d"]),
         ("resunet", ["a", "b"]),
@@ -183,8 +213,8 @@ def test_a_synthetic_cohort_is_no_reference(tmp_path, monkeypatch):
 
 def test_every_kept_run_of_the_project_is_whole():
     """Records and splits agree, weights fit their network, lie where the rule wants them, and together stay small."""
-    folders = kept.kept_runs()
-    for folder in kept.runs_on_record():
+    folders = record.reference_runs()
+    for folder in record.reference_runs():
         record = json.loads((folder / "run.json").read_text())
         protocol = "honest" if record["split_by"] == "patient" else "article"
         assert (folder in folders) == reference.keeps_weights(protocol, record["recipe"]["model"], record["fold"])
@@ -199,5 +229,7 @@ def test_every_kept_run_of_the_project_is_whole():
         for part in ("train", "validation"):
             assert sorted(split.loc[split["part"] == part, "patient"].unique()) == record["patients"][part]
         assert record["fold"] in range(5)
-    assert set(tables.read_table("reference", "patients")["run"]) == {folder.name for folder in kept.runs_on_record()}
+    assert set(results.read_table("reference", "patients")["run"]) == {
+        folder.name for folder in record.reference_runs()
+    }
     assert sum((folder / "best.npz").stat().st_size for folder in folders) <= 30e6

@@ -7,15 +7,18 @@ import pandas as pd
 import pytest
 
 keras = pytest.importorskip("keras")
-from brainseg import chapters, runs, training  # noqa: E402
-from brainseg.augmentation import augment  # noqa: E402
-from brainseg.batches import SliceBatches, load_batch, predict_images  # noqa: E402
+from brainseg import chapters  # noqa: E402
 from brainseg.cohort import FLAIR, POST, PRE  # noqa: E402
-from brainseg.models import build_model  # noqa: E402
-from brainseg.prepare import Preprocessing, prepare  # noqa: E402
-from brainseg.recipe import Recipe  # noqa: E402
-from brainseg.runs import train_or_load  # noqa: E402
-from brainseg.weights import load_weights, save_weights  # noqa: E402
+from brainseg.images.prepared import prepare  # noqa: E402
+from brainseg.images.preprocess import Preprocessing  # noqa: E402
+from brainseg.networks import backend, record, training  # noqa: E402
+from brainseg.networks.augmentation import augment  # noqa: E402
+from brainseg.networks.batches import SliceBatches, load_batch  # noqa: E402
+from brainseg.networks.forward import predict_images  # noqa: E402
+from brainseg.networks.models import build_model  # noqa: E402
+from brainseg.networks.recipe import Recipe  # noqa: E402
+from brainseg.networks.runs import train_or_load  # noqa: E402
+from brainseg.networks.weights import load_weights, save_weights  # noqa: E402
 
 TINY = Recipe(model="unet", options={"filters": 2, "depth": 2}, epochs=2, slices_per_epoch=8, batch_size=4)
 
@@ -96,7 +99,7 @@ def test_augmentation_moves_image_and_mask_together():
         assert overlap > 0.9
         assert not np.array_equal(moved_mask, mask)
         assert moved.dtype == moved_mask.dtype == np.float32
-        assert 0 <= moved.min() and moved.max() <= 1
+        assert moved.min() >= 0 and moved.max() <= 1
     np.testing.assert_array_equal(image, before)
 
 
@@ -146,17 +149,17 @@ def test_an_interrupted_training_goes_on_after_its_last_epoch(prepared, split, t
 
 
 def test_the_identity_changes_with_recipe_split_and_arrays_and_nothing_else(prepared, split):
-    name = runs.identity(TINY, prepared, split)
-    assert name == runs.identity(replace(TINY), prepared, split.copy())
-    assert name != runs.identity(replace(TINY, seed=1), prepared, split)
-    assert name != runs.identity(TINY, prepared, split.replace("validation", "train"))
-    assert name != runs.identity(TINY, replace(prepared, fingerprint="other"), split)
+    name = record.run_folder(TINY, prepared, split)
+    assert name == record.run_folder(replace(TINY), prepared, split.copy())
+    assert name != record.run_folder(replace(TINY, seed=1), prepared, split)
+    assert name != record.run_folder(TINY, prepared, split.replace("validation", "train"))
+    assert name != record.run_folder(TINY, replace(prepared, fingerprint="other"), split)
 
 
 def test_a_width_below_one_is_refused_for_every_network(prepared, split, tmp_path):
     for name in ("fcn32", "unet", "resunet"):
         with pytest.raises(ValueError, match="filters must be"):
-            train_or_load(replace(TINY, model=name, options=chapters.study_options(name, 0)), prepared, split, tmp_path)
+            train_or_load(replace(TINY, model=name, options=chapters.study_recipe(name, 0)), prepared, split, tmp_path)
 
 
 def test_a_split_without_validation_is_refused(prepared, split, tmp_path):
@@ -228,7 +231,7 @@ def test_a_gpu_that_has_bfloat16_uses_it_and_the_output_stays_float32(monkeypatc
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a stand-in"])
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda _: {"compute_capability": capability})
     try:
-        runs.configure_backend()
+        backend.configure_backend()
         assert keras.config.dtype_policy().name == policy
         for name in ("fcn32", "unet", "resunet"):
             assert build_model(name, 32, filters=2).output.dtype == "float32"

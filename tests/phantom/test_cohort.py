@@ -153,7 +153,9 @@ def test_mask_follows_the_density_within_a_few_pixels():
 
 
 def test_shape_differs_by_cluster_by_design():
-    assert len({(growth.roughness, growth.anisotropy) for growth in GROWTH_BY_CLUSTER.values()}) == len(GROWTH_BY_CLUSTER)
+    assert len({(growth.roughness, growth.anisotropy) for growth in GROWTH_BY_CLUSTER.values()}) == len(
+        GROWTH_BY_CLUSTER
+    )
     plans, clinical = plan_cohort(24, seed=3)
     for plan, cluster in zip(plans, clinical["RNASeqCluster"], strict=True):
         if not np.isnan(cluster):

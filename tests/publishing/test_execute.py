@@ -14,15 +14,15 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
-from conftest import write_cohort
+from helpers import write_cohort
 
 from brainseg.paths import project_root
-from brainseg.study import StudyError, make_book, make_notebook, make_readme, pair
-from brainseg.study.book import configuration, repository_address
-from brainseg.study.notebooks import choose_parameters, parameters_of, read_source, unpaired
-from brainseg.study.results import BEGIN, END, fill_readme, keep_results
+from brainseg.publishing import StudyError, make_book, make_notebook, make_readme, pair
+from brainseg.publishing.notebooks import choose_parameters, parameters_of, read_source, unpaired
+from brainseg.publishing.readme import BEGIN, END, fill_readme, keep_results
+from brainseg.publishing.stage import configuration, repository_address
 
-FIRST = '''# ---
+FIRST = """# ---
 # jupyter:
 #   jupytext:
 #     formats: ipynb,py:percent
@@ -62,8 +62,8 @@ figure;
 from myst_nb import glue
 
 glue("results", {"model": ["tiny"], "epochs": [epochs], "Dice": [float("nan")]}, display=False)
-'''
-SECOND = '''# %% [markdown]
+"""
+SECOND = """# %% [markdown]
 # # Second page
 
 # %% tags=["parameters"]
@@ -77,9 +77,18 @@ if seed == 4:
     import os
 
     os._exit(1)
-'''
-RECORD = {"cohort": None, "parameters": {}, "executed": "2020-01-01", "seconds": 1.0, "profile": "smoke", "processor": "a machine"}
-TOC = "format: jb-book\nroot: intro\nchapters:\n- file: notebooks/01_first\n- file: notebooks/02_second\n- file: status\n"
+"""
+RECORD = {
+    "cohort": None,
+    "parameters": {},
+    "executed": "2020-01-01",
+    "seconds": 1.0,
+    "profile": "smoke",
+    "processor": "a machine",
+}
+TOC = (
+    "format: jb-book\nroot: intro\nchapters:\n- file: notebooks/01_first\n- file: notebooks/02_second\n- file: status\n"
+)
 
 
 @pytest.fixture
@@ -118,7 +127,12 @@ def test_pairs_are_written_without_outputs_and_compared_by_content(root):
     nbformat.write(paired, folder / "02_second.ipynb")
     (folder / "01_first.ipynb").rename(folder / "07_gone.ipynb")
     problems = " ".join(unpaired(folder))
-    for words in ("01_first.ipynb is missing", "02_second.ipynb differs", "02_second.ipynb holds outputs", "07_gone.py"):
+    for words in (
+        "01_first.ipynb is missing",
+        "02_second.ipynb differs",
+        "02_second.ipynb holds outputs",
+        "07_gone.py",
+    ):
         assert words in problems
 
 
@@ -246,7 +260,9 @@ def test_the_book(root, tmp_path):
     for file in [*site.rglob("*.html"), *site.rglob("*.ipynb")]:
         text = file.read_text()
         assert str(tmp_path) not in text, f"{file.name} shows where this machine keeps its files"
-        assert not re.search(r'(?:src|href)="(?:https?:)?//[^"]*\.(?:js|css|woff2?)', text), f"{file.name} loads from outside"
+        assert not re.search(r'(?:src|href)="(?:https?:)?//[^"]*\.(?:js|css|woff2?)', text), (
+            f"{file.name} loads from outside"
+        )
     assert (site / "mathjax" / "tex-mml-svg.js").is_file() and "mathjax/tex-mml-svg.js" in first
 
     manifest = json.loads((site / "manifest.json").read_text())
@@ -265,7 +281,7 @@ def test_the_book(root, tmp_path):
 
 
 def test_the_banners_say_what_a_page_was_executed_on(root, tmp_path):
-    from brainseg.study.book import published
+    from brainseg.publishing.stage import published
 
     for names, words in ((["PHANTOM_AA_0001_20000101"], "Synthetic data"), (["TCGA_AA_0001_20000101"], "CC BY-NC-SA")):
         cohort = write_cohort(tmp_path / names[0], patients=names)
@@ -276,7 +292,7 @@ def test_the_banners_say_what_a_page_was_executed_on(root, tmp_path):
 
 
 def test_places_are_hidden_in_texts_and_nowhere_else(tmp_path, monkeypatch):
-    from brainseg.study.book import published
+    from brainseg.publishing.stage import published
 
     monkeypatch.setenv("HOME", "/ho")
     monkeypatch.setenv("BRAINSEG_BUILD", "/ho/study/_build")
@@ -335,14 +351,17 @@ def test_the_address_comes_from_git(tmp_path, monkeypatch):
 
 
 def test_the_sitemap_names_every_page_where_the_address_is_known(tmp_path, monkeypatch):
-    from brainseg.study.book import finish, site_address
+    from brainseg.publishing.stage import finish, site_address
 
     for name in ("intro.html", "notebooks/01_first.html", "search.html"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
     monkeypatch.delenv("BRAINSEG_SITE", raising=False)
     finish(tmp_path, site_address())
-    assert not (tmp_path / "sitemap.xml").exists() and "ogp_site_url" not in configuration(project_root(), None)["sphinx"]["config"]
+    assert (
+        not (tmp_path / "sitemap.xml").exists()
+        and "ogp_site_url" not in configuration(project_root(), None)["sphinx"]["config"]
+    )
     monkeypatch.setenv("BRAINSEG_SITE", "https://someone.example/study")
     finish(tmp_path, site_address())
     found = re.findall("<loc>(.*?)</loc>", (tmp_path / "sitemap.xml").read_text())
@@ -351,13 +370,17 @@ def test_the_sitemap_names_every_page_where_the_address_is_known(tmp_path, monke
 
 
 def test_every_module_has_a_place_in_the_pages_on_the_package(tmp_path):
-    from brainseg.study.api import GROUPS, write_api
+    from brainseg.publishing.api import GROUPS, write_api
 
     package = project_root() / "brainseg"
     write_api(package, tmp_path / "api")
     text = "\n".join(path.read_text() for path in (tmp_path / "api").glob("*.md"))
     named = re.findall(r"automodule:: (\S+)", text)
-    modules = {path for path in package.rglob("*.py") if path.name != "__main__.py" and path.parent / path.name != package / "__init__.py"}
+    modules = {
+        path
+        for path in package.rglob("*.py")
+        if path.name != "__main__.py" and path.parent / path.name != package / "__init__.py"
+    }
     assert len(named) == len(set(named)) == len(modules)
     toc = (project_root() / "book" / "_toc.yml").read_text()
     assert all(f"file: api/{page}\n" in toc for page in [*GROUPS, "index"])
@@ -384,7 +407,7 @@ SETTINGS = dict(fold=0, image_size=96, epochs=2, slices_per_epoch=8, seed=0)
 
 @pytest.mark.parametrize("nothing", [None, float("nan")])
 def test_one_test_patient_has_no_interval(tmp_path, nothing, monkeypatch):
-    monkeypatch.setattr("brainseg.study.results.has_tables", lambda study: False)
+    monkeypatch.setattr("brainseg.publishing.readme.has_tables", lambda study: False)
     (tmp_path / "README.md").write_text(f"# Study\n{BEGIN}\nformer text\n{END}\nafter\n")
     table = pd.DataFrame(
         {"on": ["test patients", "fresh patients"], "model": ["U-Net", "FCN-32"], "patients": [1, 2], "mean": [0.5, 0.25], "low": [nothing, 0.1], "high": [nothing, 0.4],
@@ -402,13 +425,20 @@ def test_one_test_patient_has_no_interval(tmp_path, nothing, monkeypatch):
 
 def test_the_reference_edition_leads_the_readme(tmp_path, monkeypatch):
     patients = pd.DataFrame(
-        {"protocol": "honest", "part": "test", "model": "unet", "fold": [0, 1], "patient": ["a", "b"], "dice": [0.5, 0.75]}
+        {
+            "protocol": "honest",
+            "part": "test",
+            "model": "unet",
+            "fold": [0, 1],
+            "patient": ["a", "b"],
+            "dice": [0.5, 0.75],
+        }
     )
     leaky = patients.assign(protocol="article", dice=1.0)
-    monkeypatch.setattr("brainseg.kept.read_table", lambda study, name: pd.concat([patients, leaky]))
-    monkeypatch.setattr("brainseg.study.results.has_tables", lambda study: True)
+    monkeypatch.setattr("brainseg.networks.record.read_table", lambda study, name: pd.concat([patients, leaky]))
+    monkeypatch.setattr("brainseg.publishing.readme.has_tables", lambda study: True)
     monkeypatch.setattr(
-        "brainseg.study.results.read_record", lambda study: {"cohort": {"patients": 88, "slices": 3232}}
+        "brainseg.publishing.readme.read_record", lambda study: {"cohort": {"patients": 88, "slices": 3232}}
     )
     (tmp_path / "README.md").write_text(f"{BEGIN}\n{END}\n")
     fill_readme(tmp_path)
@@ -468,8 +498,10 @@ def test_help_answers_without_importing_the_study():
 
 def test_wrong_input_of_predict_is_refused_without_keras(tmp_path):
     (tmp_path / "empty").mkdir()
-    code = "import sys\nfrom brainseg.predict import predict_folder\n"
-    code += f"try: predict_folder({str(tmp_path / 'empty')!r}, {str(tmp_path / 'out')!r}, {str(tmp_path / 'empty')!r})\n"
+    code = "import sys\nfrom brainseg.evaluation.folder import predict_folder\n"
+    code += (
+        f"try: predict_folder({str(tmp_path / 'empty')!r}, {str(tmp_path / 'out')!r}, {str(tmp_path / 'empty')!r})\n"
+    )
     code += "except ValueError as error: print(error)\nassert not {'keras', 'tensorflow'} & set(sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(project_root())}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
@@ -477,7 +509,7 @@ def test_wrong_input_of_predict_is_refused_without_keras(tmp_path):
 
 
 def test_the_commands_do_not_wait_for_keras():
-    code = "import sys, brainseg.study\nassert not {'keras', 'tensorflow'} & set(sys.modules)"
+    code = "import sys, brainseg.publishing\nassert not {'keras', 'tensorflow'} & set(sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(project_root())}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr

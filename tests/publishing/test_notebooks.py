@@ -7,7 +7,7 @@ import re
 import pytest
 
 from brainseg.paths import project_root
-from brainseg.study.notebooks import find_notebooks, parameters_of, read_source, unpaired
+from brainseg.publishing.notebooks import find_notebooks, parameters_of, read_source, unpaired
 
 NOTEBOOKS = find_notebooks(project_root() / "notebooks")
 

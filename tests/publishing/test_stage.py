@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from brainseg.paths import project_root
-from brainseg.study.notebooks import find_notebooks
+from brainseg.publishing.notebooks import find_notebooks
 
 LINK = re.compile(r'<a\b[^>]*?\shref="([^"]+)"')
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def smoke_book(build_folder_of_tests) -> Path:
     """The page to start from of the project's own book in the smoke profile; made in about two minutes."""
-    from brainseg.study import make_book
+    from brainseg.publishing import make_book
 
     page, results = make_book("smoke")
     assert "ResUNet" in results and "fresh patients" in results
@@ -61,7 +61,9 @@ def test_every_link_within_the_book_leads_somewhere(smoke_book):
             checked += 1
             file, _, place = href.partition("#")
             target = page.parent / unquote(file.partition("?")[0]) if file else page
-            if not target.is_file() or (place and target.suffix == ".html" and unquote(place) not in places(target.resolve())):
+            if not target.is_file() or (
+                place and target.suffix == ".html" and unquote(place) not in places(target.resolve())
+            ):
                 broken.append(f"{page.relative_to(site)}: {href}")
     assert checked > 1000 and not broken
 
@@ -110,7 +112,9 @@ class Visit:
         self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
         self.page.on("console", lambda said: said.type == "error" and self.faults.append(f"console: {said.text}"))
         self.page.on("requestfailed", self._failed)
-        self.page.on("response", lambda answer: answer.status >= 400 and self.faults.append(f"{answer.status}: {answer.url}"))
+        self.page.on(
+            "response", lambda answer: answer.status >= 400 and self.faults.append(f"{answer.status}: {answer.url}")
+        )
         self.page.on("request", self._requested)
 
     def _requested(self, request) -> None:
@@ -301,7 +305,9 @@ def test_without_webgl_the_viewers_pictures_stay(browser, server):
         visit.page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
         page = visit.open("viewer.html")
         assert "no WebGL" in page.inner_text("#viewer [role=status]")
-        assert page.evaluate("[...document.querySelectorAll('#viewer img')].every(one => one.complete && one.naturalWidth)")
+        assert page.evaluate(
+            "[...document.querySelectorAll('#viewer img')].every(one => one.complete && one.naturalWidth)"
+        )
         assert visit.faults == []
 
 
@@ -309,7 +315,8 @@ def test_without_webgl_the_viewers_pictures_stay(browser, server):
 
 
 def test_the_playground_computes_what_the_package_computes(browser, server):
-    from brainseg import losses, metrics
+    from brainseg import metrics
+    from brainseg.networks import losses
 
     states = [
         {}, {"right": 0, "down": 0}, {"grow": 4}, {"grow": -6}, {"size": 2, "grow": 1}, {"right": 24, "down": -24, "size": 18},

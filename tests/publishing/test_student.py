@@ -11,9 +11,9 @@ import nbformat
 import pytest
 
 from brainseg.paths import project_root
-from brainseg.study import StudyError, make_student
-from brainseg.study.notebooks import find_notebooks, read_source
-from brainseg.study.student import ARCHIVE, student_notebook
+from brainseg.publishing import StudyError, make_student
+from brainseg.publishing.notebooks import find_notebooks, read_source
+from brainseg.publishing.student import ARCHIVE, student_notebook
 
 SOURCES = {name: read_source(path) for name, path in find_notebooks(project_root() / "notebooks").items()}
 STUDENTS = {name: student_notebook(notebook, name) for name, notebook in SOURCES.items()}
@@ -62,7 +62,12 @@ def imports():
     def of(name):
         if name not in known:
             cells = [cell.source for cell in SOURCES[name].cells if cell.cell_type == "code"]
-            lines = [ast.unparse(n) for source in cells for n in ast.parse(source).body if isinstance(n, ast.Import | ast.ImportFrom)]
+            lines = [
+                ast.unparse(n)
+                for source in cells
+                for n in ast.parse(source).body
+                if isinstance(n, ast.Import | ast.ImportFrom)
+            ]
             known[name] = {}
             exec("\n".join(lines), known[name])
         return dict(known[name])
@@ -89,11 +94,18 @@ def test_no_solution_leaks(name):
             # Signatures and docstrings stay; a line of brackets, blanks or one short word tells nothing.
             if line not in kept and len(line) > 8:
                 assert line not in left, f"{name}: a line of a solution is in the student edition: {line}"
-    bodies = [node.body for cell in tagged(student, "solution") for node in ast.parse(cell.source).body if isinstance(node, ast.FunctionDef)]
+    bodies = [
+        node.body
+        for cell in tagged(student, "solution")
+        for node in ast.parse(cell.source).body
+        if isinstance(node, ast.FunctionDef)
+    ]
     assert all(len(body) == 2 and ast.unparse(body[1]) == "..." for body in bodies)
     for cell in student.cells:
         assert cell.cell_type != "code" or not (cell.outputs or cell.execution_count)
-        assert not {"hide-cell", "hide-input"} & set(cell.metadata.get("tags", [])) or cell not in tagged(student, "check")
+        assert not {"hide-cell", "hide-input"} & set(cell.metadata.get("tags", [])) or cell not in tagged(
+            student, "check"
+        )
 
 
 @pytest.mark.parametrize("name", SOURCES)

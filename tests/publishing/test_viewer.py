@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from brainseg.figures.viewer import MIME, nifti, outlines, viewer_output, viewer_patient
-from brainseg.study import landing
-from brainseg.study.viewer import MARK, niivue, take_patients, viewer_page, write_viewer
+from brainseg.publishing import landing
+from brainseg.publishing.viewer import MARK, niivue, take_patients, viewer_page, write_viewer
 
 
 @pytest.fixture
@@ -68,7 +68,9 @@ def test_patients_move_from_the_notebook_to_files_beside_the_page(patient, tmp_p
     assert volumes["truth"] == patient["truth"]["outline"] and len(volumes["sequences"]) == 3
     assert (tmp_path / "patient-0.png").read_bytes().startswith(b"\x89PNG")
     assert "BSD 2-Clause" in (tmp_path / "niivue.LICENSE.txt").read_text()
-    described = json.loads((tmp_path / "patients.js").read_text().removeprefix("window.brainsegViewer = ").removesuffix(";\n"))
+    described = json.loads(
+        (tmp_path / "patients.js").read_text().removeprefix("window.brainsegViewer = ").removesuffix(";\n")
+    )
     assert described["patients"][0]["models"]["unet"]["slices"] == [None, 1.0, None]
 
     page = viewer_page(f"# Title\n\ntext\n\n{MARK}\n", found, "the banner")
@@ -86,15 +88,19 @@ def test_niivue_is_a_plain_script():
 def test_the_landing_page_says_what_its_chart_shows(tmp_path, monkeypatch):
     import pandas as pd
 
-    from brainseg import kept
+    from brainseg.evaluation import headline
 
     (tmp_path / "intro.md").write_text(f"# Title\n\n{landing.MARK}\n\nafter\n")
     monkeypatch.setattr(landing, "has_tables", lambda study: True)
     dice = pd.DataFrame({"dice": [0.5, 0.75], "fold": 0})
-    monkeypatch.setattr(landing, "headline", lambda: [kept.Line("unet", dice, dict(mean=0.625, low=0.5, high=0.75, patients=2))])
+    monkeypatch.setattr(
+        landing, "headline", lambda: [headline.Line("unet", dice, dict(mean=0.625, low=0.5, high=0.75, patients=2))]
+    )
     landing.fill_landing(tmp_path)
     text = (tmp_path / "intro.md").read_text()
-    assert text.count("U-Net 0.62 (0.50 to 0.75, 2 patients)") == 1 and text.endswith("after\n")  # for those who do not see the chart
+    assert text.count("U-Net 0.62 (0.50 to 0.75, 2 patients)") == 1 and text.endswith(
+        "after\n"
+    )  # for those who do not see the chart
     for picture in ("images/headline.png", "_extra/social.png"):
         assert (tmp_path / picture).stat().st_size > 1000
 

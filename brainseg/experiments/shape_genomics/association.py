@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from brainseg import metrics
-from brainseg.metrics import Interval
+from brainseg import statistics
+from brainseg.statistics import Interval
 
 DRAWS = 2000
 LEVEL = 0.95
@@ -22,7 +22,8 @@ CORRECTIONS = ("bonferroni", "holm", "fdr")
 
 
 class Agreement(NamedTuple):
-    """Bland-Altman and ICC(A,1), with its bootstrap interval, of two measurements on the same patients; `bias` is the mean of second - first."""
+    """Bland-Altman and ICC(A,1), with its bootstrap interval, of two measurements on the same patients; `bias` is the
+    mean of second - first."""
 
     patients: int
     icc: float
@@ -41,7 +42,7 @@ def median_split(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 
 def fisher_exact(table: np.ndarray) -> float:
-    """p value of Fisher's exact test of a table with two columns, by adding up all tables with its margins.
+    """P value of Fisher's exact test of a table with two columns, by adding up all tables with its margins.
 
     SciPy draws such tables at random when there are more than two rows. With two columns there are few enough
     to take every one: the p value is the probability of all that are no more likely than the one observed
@@ -93,7 +94,8 @@ def rank_statistic(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 
 def rank_p_value(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """p value of the rank test, by chi squared as in `scipy.stats.kruskal`: arrays (..., patients), one set of codes (patients,)."""
+    """P value of the rank test, by chi squared as in `scipy.stats.kruskal`: arrays (..., patients), one set of codes
+    (patients,)."""
     return stats.chi2.sf(rank_statistic(values, codes), len(np.unique(codes)) - 1)
 
 
@@ -114,16 +116,16 @@ def eta_squared(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 
 def adjust(p_values: np.ndarray) -> dict[str, np.ndarray]:
-    """p values corrected for their number, by each of `CORRECTIONS`; NaN stays and is no test.
+    """P values corrected for their number, by each of `CORRECTIONS`; NaN stays and is no test.
 
-    `bonferroni` multiplies by the number m of tests. `holm` (:func:`brainseg.metrics.holm`) guards against a single false
-    finding just as well, and is never larger. `fdr` bounds the expected share of false ones
+    `bonferroni` multiplies by the number m of tests. `holm` (:func:`brainseg.metrics.holm`) guards against a single
+    false finding just as well, and is never larger. `fdr` bounds the expected share of false ones
     among the findings (Benjamini, Hochberg 1995).
     """
     p_values = np.asarray(p_values, float)
     tested = np.isfinite(p_values)
     p, m = p_values[tested], int(tested.sum())
-    corrected = (m * p, metrics.holm(p), stats.false_discovery_control(p) if m else p)
+    corrected = (m * p, statistics.holm(p), stats.false_discovery_control(p) if m else p)
     adjusted = {name: np.full(p_values.shape, np.nan) for name in CORRECTIONS}
     for name, values in zip(CORRECTIONS, corrected, strict=True):
         adjusted[name][tested] = np.minimum(values, 1)
@@ -136,14 +138,15 @@ def associations(features: pd.DataFrame, codes: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     features, codes : DataFrame
-        On the same patients, in the same order; a code or feature that is missing (NaN) keeps the patient out of that pair only.
+        On the same patients, in the same order; a code or feature that is missing (NaN) keeps the patient out of that
+        pair only.
 
     Returns
     -------
     DataFrame
         A row per test: ``code, feature, test`` ("fisher" or "kruskal"), ``patients, missing, groups, p_value, effect``
-        (Cramer's V, or eta squared) and `CORRECTIONS`. A family of tests is all pairs by one test. NaN where fewer than two
-        codes, or no code twice, are left.
+        (Cramer's V, or eta squared) and `CORRECTIONS`. A family of tests is all pairs by one test. NaN where fewer than
+        two codes, or no code twice, are left.
     """
     rows = []
     for code in codes:
@@ -152,20 +155,31 @@ def associations(features: pd.DataFrame, codes: pd.DataFrame) -> pd.DataFrame:
             known = np.isfinite(values) & np.isfinite(labels)
             values, labels = values[known], labels[known]
             groups = len(np.unique(labels))
-            pair = {"code": code, "feature": feature, "patients": len(labels), "missing": int(np.sum(~known)), "groups": groups}
+            pair = {
+                "code": code,
+                "feature": feature,
+                "patients": len(labels),
+                "missing": int(np.sum(~known)),
+                "groups": groups,
+            }
             results = {"fisher": (np.nan, np.nan), "kruskal": (np.nan, np.nan)}
             if 1 < groups < len(labels):
                 table = median_split(values, labels)
                 if table.sum(axis=0).all():
                     results["fisher"] = fisher_exact(table), cramers_v(table)
                 results["kruskal"] = rank_p_value(values, labels), eta_squared(values, labels)
-            rows += [pair | {"test": test, "p_value": float(p), "effect": float(effect)} for test, (p, effect) in results.items()]
+            rows += [
+                pair | {"test": test, "p_value": float(p), "effect": float(effect)}
+                for test, (p, effect) in results.items()
+            ]
     table = pd.DataFrame(rows)
-    return pd.concat([part.assign(**adjust(part["p_value"])) for _, part in table.groupby("test", sort=False)]).sort_index()
+    return pd.concat(
+        [part.assign(**adjust(part["p_value"])) for _, part in table.groupby("test", sort=False)]
+    ).sort_index()
 
 
 def shuffled_p_values(features: pd.DataFrame, codes: pd.DataFrame, shuffles: int = 1000, seed: int = 0) -> np.ndarray:
-    """p values of the rank test after the codes are dealt out anew to the patients: the negative control.
+    """P values of the rank test after the codes are dealt out anew to the patients: the negative control.
 
     A patient's codes stay together, so that codes go with each other as they did, and with the shapes by chance only.
     Patients without a shape are left out.
@@ -195,7 +209,9 @@ def shuffled_p_values(features: pd.DataFrame, codes: pd.DataFrame, shuffles: int
     return np.column_stack(columns)
 
 
-def bootstrap_effect(features: np.ndarray, codes: np.ndarray, draws: int = DRAWS, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def bootstrap_effect(
+    features: np.ndarray, codes: np.ndarray, draws: int = DRAWS, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """Eta squared of one feature by several sources, on the same patients and on the same bootstrap draws of them.
 
     Parameters
@@ -225,20 +241,28 @@ def agreement(first: np.ndarray, second: np.ndarray, draws: int = DRAWS, seed: i
     """How far two measurements of the same patients agree.
 
     ICC(A,1): two-way random effects, absolute agreement, single measurement (Shrout, Fleiss 1979,
-    doi:10.1037/0033-2909.86.2.420, there ICC(2,1); McGraw, Wong 1996). The limits of agreement are the bias plus and minus
-    1.96 standard deviations of the differences (Bland, Altman 1986, doi:10.1016/S0140-6736(86)90837-8). The interval of the ICC
-    is that of a bootstrap over patients; draws in which nothing varies are left out.
+    doi:10.1037/0033-2909.86.2.420, there ICC(2,1); McGraw, Wong 1996). The limits of agreement are the bias plus and
+    minus
+    1.96 standard deviations of the differences (Bland, Altman 1986, doi:10.1016/S0140-6736(86)90837-8). The interval of
+    the ICC is that of a bootstrap over patients; draws in which nothing varies are left out.
     """
     first, second = _paired(first, second)
     difference = second - first
     bias, spread = difference.mean(), difference.std(ddof=1)
     both = np.column_stack([first, second])
     chosen = np.random.default_rng(seed).integers(len(both), size=(draws, len(both)))
-    return Agreement(len(both), *interval(icc(both), icc(both[chosen])), float(bias), float(bias - 1.96 * spread), float(bias + 1.96 * spread))
+    return Agreement(
+        len(both),
+        *interval(icc(both), icc(both[chosen])),
+        float(bias),
+        float(bias - 1.96 * spread),
+        float(bias + 1.96 * spread),
+    )
 
 
 def icc(measurements: np.ndarray) -> np.ndarray:
-    """ICC(A,1) of many samples at once: arrays (..., patients, raters) -> (...); NaN for one patient or where nothing varies."""
+    """ICC(A,1) of many samples at once: arrays (..., patients, raters) -> (...); NaN for one patient or where nothing
+    varies."""
     measurements = np.asarray(measurements, float)
     n, k = measurements.shape[-2:]
     if n < 2:
@@ -254,7 +278,8 @@ def icc(measurements: np.ndarray) -> np.ndarray:
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Interval:
-    """Spearman's rank correlation of two values per patient, with a bootstrap interval over patients; NaN where one of them is constant."""
+    """Spearman's rank correlation of two values per patient, with a bootstrap interval over patients; NaN where one of
+    them is constant."""
     first, second = _paired(first, second)
     chosen = np.random.default_rng(seed).integers(len(first), size=(draws, len(first)))
 
@@ -318,9 +343,13 @@ def cross_validated_scores(features: np.ndarray, positive: np.ndarray, repeats: 
     rarer = int(min(positive.sum(), (~positive).sum()))
     if rarer < 2:
         raise ValueError(f"The rarer kind has {rarer} patients: two are needed to train on one and test on the other")
-    model = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cholesky"))  # few features, so few exact steps
+    model = make_pipeline(
+        StandardScaler(), LogisticRegression(solver="newton-cholesky")
+    )  # few features, so few exact steps
     folds = [StratifiedKFold(min(5, rarer), shuffle=True, random_state=seed + number) for number in range(repeats)]
-    return np.mean([cross_val_predict(model, features, positive, cv=fold, method="predict_proba")[:, 1] for fold in folds], axis=0)
+    return np.mean(
+        [cross_val_predict(model, features, positive, cv=fold, method="predict_proba")[:, 1] for fold in folds], axis=0
+    )
 
 
 def _log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """The shape of a segmented tumour in three numbers: two of its outline in one slice, one of its volume.
 
 The features are those of Buda, Saha, Mazurowski 2019, doi:10.1016/j.compbiomed.2019.05.002, and of Czarnek et al.
-2017, doi:10.1007/s11060-016-2359-7. The papers define them in words. Where the words leave something open, the choice here is our
-own, and the docstring says so. None of the three has a unit.
+2017, doi:10.1007/s11060-016-2359-7. The papers define them in words. Where the words leave something open, the choice
+here is our own, and the docstring says so. None of the three has a unit.
 
 One rule for tumours in several parts: every feature describes the largest part in 3D, where voxels that touch by a
 face, an edge or a corner belong together. Parts are counted, so that nothing is dropped in silence.
@@ -130,9 +130,9 @@ def smoothed(distances: np.ndarray) -> np.ndarray:
 def margin_fluctuation(outline: Radii) -> float:
     """MF: the standard deviation of what a moving average along the outline takes away from the distances.
 
-    0 for a disc, near 0 for every smooth shape, large for a ragged one. The window is a tenth of the outline's pixels, and
-    the distances have a mean of 1, as Buda et al. 2019 (doi:10.1016/j.compbiomed.2019.05.002) have it. Rounding it to an odd
-    number of pixels is our choice.
+    0 for a disc, near 0 for every smooth shape, large for a ragged one. The window is a tenth of the outline's pixels,
+    and the distances have a mean of 1, as Buda et al. 2019 (doi:10.1016/j.compbiomed.2019.05.002) have it. Rounding it
+    to an odd number of pixels is our choice.
     """
     return float(np.std(outline.distances - smoothed(outline.distances)))
 
@@ -183,7 +183,9 @@ def enclosing_ellipsoid(points: np.ndarray, tolerance: float = TOLERANCE, most_s
         weights *= 1 - step
         weights[chosen] = max(weights[chosen] + step, 0.0)
     else:
-        raise RuntimeError(f"{most_steps} steps left an excess of {max(excess, slack):.2g}: the tolerance is {tolerance:g}")
+        raise RuntimeError(
+            f"{most_steps} steps left an excess of {max(excess, slack):.2g}: the tolerance is {tolerance:g}"
+        )
     centre = weights @ points
     spread = (points - centre).T @ (weights[:, None] * (points - centre))
     matrix = np.linalg.inv(spread)
@@ -261,7 +263,9 @@ def shape_features(mask: np.ndarray) -> dict:
     }
 
 
-def features_table(sources: Mapping[str, tuple[Callable[[str], np.ndarray], list[str]]], progress: bool = True) -> pd.DataFrame:
+def features_table(
+    sources: Mapping[str, tuple[Callable[[str], np.ndarray], list[str]]], progress: bool = True
+) -> pd.DataFrame:
     """Features of many patients by many sources of masks.
 
     Parameters
@@ -277,12 +281,14 @@ def features_table(sources: Mapping[str, tuple[Callable[[str], np.ndarray], list
     """
     from tqdm import tqdm
 
-    nothing = {name: np.nan for name in FEATURES} | {"tumour_px": 0, "components": 0, "largest_share": np.nan, "slices": 0}
+    nothing = dict.fromkeys(FEATURES, np.nan) | {"tumour_px": 0, "components": 0, "largest_share": np.nan, "slices": 0}
     rows = []
     for source, (masks, patients) in sources.items():
         for patient in tqdm(patients, desc=f"shapes, {source}", unit="patient", disable=not progress):
             mask = np.asarray(masks(patient), bool)
             empty = not mask.any()
-            rows.append({"source": source, "patient": patient} | (nothing if empty else shape_features(mask)) | {"empty": empty})
+            rows.append(
+                {"source": source, "patient": patient} | (nothing if empty else shape_features(mask)) | {"empty": empty}
+            )
     columns = ["source", "patient", *nothing, "empty"]
     return pd.DataFrame(rows, columns=columns)

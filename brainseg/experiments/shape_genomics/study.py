@@ -1,30 +1,35 @@
 """The experiment ``shape``: tumour shape by several sources of masks, and what it says about the genomic clusters.
 
-:func:`compute` measures every patient by every source, and :func:`analyse` does the statistics, which take seconds.
+:func:`score` measures every patient by every source, and :func:`analyse` does the statistics, which take seconds.
 A source is a name and a :class:`Source`; the manual masks are always the first. :func:`predicted` makes one of trained
-runs, out of fold, and :func:`study_sources` makes those of the study.
+runs, out of fold.
 """
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from brainseg import association
-from brainseg.cohort import FRAME, index_cohort, read_mask, read_patient_table
-from brainseg.kept import kept_by_patient, kept_networks
-from brainseg.shape import FEATURES, features_table
-from brainseg.tables import origin
+from brainseg.cohort import FRAME, read_mask, read_patient_table
+from brainseg.evaluation.scores import drop_small_pieces
+from brainseg.experiments.plan import Training
+from brainseg.experiments.shape_genomics import association
+from brainseg.experiments.shape_genomics.features import FEATURES, features_table
+from brainseg.metrics import THRESHOLD
+from brainseg.networks.record import reference_runs
+from brainseg.splits import make_split
+
+if TYPE_CHECKING:
+    from brainseg.networks.runs import Run
 
 MANUAL = "manual"
 HONEST, LEAKY = "by patient", "by slice"
-"""The sources of the study: folds by patient, and folds by slice, whose networks have seen other slices of the patient."""
+"""The sources of the study: folds by patient, and folds by slice, whose networks have seen other slices of the
+patient."""
 
 #: Column of data.csv -> what was measured. What a code's number means, the data set does not say.
 CODES = {
@@ -55,7 +60,8 @@ IRREGULAR = {"asd": 1, "bevr": -1, "mf": 1}
 
 
 class Source(NamedTuple):
-    """Where masks come from: ``masks(patient)`` is a bool volume (n, 256, 256) in the order of slices, for each of `patients`."""
+    """Where masks come from: ``masks(patient)`` is a bool volume (n, 256, 256) in the order of slices, for each of
+    `patients`."""
 
     masks: Callable[[str], np.ndarray]
     patients: list[str]
@@ -72,7 +78,7 @@ def predicted(runs: Sequence) -> Source:
 
     Parameters
     ----------
-    runs : sequence of brainseg.runs.Run
+    runs : sequence of brainseg.networks.runs.Run
         Folds of one division of the same prepared cohort, by patient or by slice. The source has the patients whose
         slices are all on a test side: of one run split by patient, its test patients.
 
@@ -81,7 +87,7 @@ def predicted(runs: Sequence) -> Source:
     ValueError
         The runs rest on different arrays, or a slice is on two test sides.
     """
-    from brainseg.evaluation import THRESHOLD, drop_small_pieces, predict
+    from brainseg.evaluation.predict import predict_probabilities
 
     prepared = runs[0].prepared
     if len({run.prepared.fingerprint for run in runs}) > 1:
@@ -98,72 +104,65 @@ def predicted(runs: Sequence) -> Source:
         volume = np.empty((len(rows), *FRAME), bool)
         for number in np.unique(owner[rows]):
             mine = owner[rows] == number
-            volume[mine] = predict(runs[number], rows[mine]) >= THRESHOLD
+            volume[mine] = predict_probabilities(runs[number], rows[mine]) >= THRESHOLD
         return drop_small_pieces(volume)
 
     return Source(masks, list(whole.index[whole]))
 
 
-def study_sources(root: Path, model: str = "unet") -> dict[str, Source]:
-    """Out-of-fold masks by two sets of networks that differ in nothing but the split.
+@dataclass(frozen=True)
+class Settings:
+    """Whose masks are measured.
 
-    `HONEST` are the project's kept runs of a model: no network has seen the patient. `LEAKY` are networks of
-    the same recipe, on the same arrays, with slices dealt to the same number of folds at random: each has seen other slices of the
-    patient. They are trained here, unless they have been before.
-    """
-    from brainseg.recipe import Recipe
-    from brainseg.runs import load_kept, prepare_for, train_or_load
-    from brainseg.splits import make_split
-
-    runs = {HONEST: [], LEAKY: []}
-    for folder in kept_by_patient(model):
-        record = json.loads((folder / "run.json").read_text())
-        prepared = prepare_for(folder, root)
-        runs[HONEST].append(load_kept(folder, prepared))
-        recipe = Recipe(**record["recipe"])
-        split = make_split(prepared.table, by="slice", fold=record["fold"], seed=recipe.seed)
-        runs[LEAKY].append(train_or_load(recipe, prepared, split))
-    sources = {name: predicted(folds) for name, folds in runs.items() if folds}
-    return {name: source for name, source in sources.items() if source.patients}
-
-
-def compute(
-    root: Path, sources: Mapping[str, Source] | None = None, *, model: str = "unet", seed: int = 0
-) -> tuple[dict[str, pd.DataFrame], dict]:
-    """All tables of the experiment, and their record.
-
-    Parameters
+    Attributes
     ----------
-    root : path
-        A cohort with data.csv.
-    sources : mapping of name to Source, optional
-        Predicted masks, beside the manual ones; :func:`study_sources` of `model` by default.
     model : str
-        A name of :data:`brainseg.models.MODELS`.
+        A name of :data:`brainseg.networks.recipe.MODELS`.
     seed : int
         Of the bootstrap, the cross-validation and the shuffles.
+    """
+
+    model: str = "unet"
+    seed: int = 0
+
+
+def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
+    """The networks of `LEAKY`: the recipe of the reference runs, with slices dealt to as many folds at random.
+
+    They differ from the reference runs in nothing but the split. None where the cohort shares no patient with those.
+    """
+    return [
+        Training(
+            recipe=record.recipe,
+            preprocessing=record.preprocessing,
+            split=make_split(cohort, by="slice", fold=record.fold, seed=record.recipe.seed),
+            labels={"source": LEAKY, "fold": record.fold},
+        )
+        for record in reference_runs(settings.model, "patient", with_weights=True)
+        if (record.split(cohort) == "test").any()
+    ]
+
+
+def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Training, Run]]) -> dict[str, pd.DataFrame]:
+    """Measure every patient by every source of masks: drawn by hand, and by networks that have and have not met the patient.
 
     Returns
     -------
-    tables : dict of DataFrame
-        ``features`` (:func:`brainseg.shape.features_table`), and those of :func:`analyse`.
-    record : dict
+    dict of DataFrame
+        ``features`` (:func:`brainseg.experiments.engine.shape_genomics.features.features_table`), and those of
+        :func:`analyse`.
     """
-    start = time.perf_counter()
-    table = index_cohort(root)
-    networks = kept_networks(model) if sources is None else {}
-    sources = study_sources(root, model) if sources is None else dict(sources)
-    features = features_table({MANUAL: manual(table)} | sources)
-    tables = {"features": features} | analyse(features, read_patient_table(root), seed)
-    record = {
-        "sources": {name: int(count) for name, count in features.groupby("source", sort=False).size().items()},
-        "model": model,
-        "networks": networks,
-        "seed": seed,
-        "seconds": round(time.perf_counter() - start, 1),
-        **origin(table),
-    }
-    return tables, record
+    from brainseg.networks.backend import configure_backend
+    from brainseg.networks.runs import load_reference
+
+    leaky = [run for _, run in runs]
+    configure_backend()
+    records = reference_runs(settings.model, "patient", with_weights=True)
+    honest = [load_reference(record, cohort.attrs["root"]) for record in records]
+    predictions = {name: predicted(folds) for name, folds in ((HONEST, honest), (LEAKY, leaky)) if folds}
+    sources = {MANUAL: manual(cohort)} | {name: source for name, source in predictions.items() if source.patients}
+    features = features_table(sources)
+    return {"features": features} | analyse(features, read_patient_table(cohort.attrs["root"]), settings.seed)
 
 
 def codes_of(features: pd.DataFrame, clinical: pd.DataFrame) -> pd.DataFrame:
@@ -174,22 +173,26 @@ def codes_of(features: pd.DataFrame, clinical: pd.DataFrame) -> pd.DataFrame:
     return codes.set_axis(features.index)
 
 
-def analyse(features: pd.DataFrame, clinical: pd.DataFrame, seed: int = 0, draws: int = association.DRAWS) -> dict[str, pd.DataFrame]:
+def analyse(
+    features: pd.DataFrame, clinical: pd.DataFrame, seed: int = 0, draws: int = association.DRAWS
+) -> dict[str, pd.DataFrame]:
     """The statistics of a table of features.
 
     Parameters
     ----------
     features : DataFrame
-        From :func:`brainseg.shape.features_table`.
+        From :func:`brainseg.experiments.shape_genomics.features.features_table`.
     clinical : DataFrame
         From :func:`brainseg.cohort.read_patient_table`.
 
     Returns
     -------
     dict of DataFrame
-        ``associations``: :func:`brainseg.association.associations` for each source, with ``paper_p_below``.
+        ``associations``: :func:`brainseg.experiments.shape_genomics.association.associations` for each source, with
+        ``paper_p_below``.
         ``discrimination``: AUC of `TARGET` against the rest for each source, by each feature and by all together.
-        ``agreement`` and ``effects``: each other source against the manual masks, on patients for which both have a tumour.
+        ``agreement`` and ``effects``: each other source against the manual masks, on patients for which both have a
+        tumour.
         ``effects`` has p values of the rank test by both, on these same patients.
         ``leak``: what `LEAKY` has more than `HONEST`, see :func:`leak_of`; no rows without both.
     """
@@ -205,7 +208,11 @@ def analyse(features: pd.DataFrame, clinical: pd.DataFrame, seed: int = 0, draws
     pairs = zip(associations["code"], associations["feature"], strict=True)
     associations["paper_p_below"] = [PAPER.get(pair, np.nan) for pair in pairs]
 
-    discrimination = [row for source, index in parts.items() for row in _discrimination(source, features.loc[index], codes.loc[index], seed, draws)]
+    discrimination = [
+        row
+        for source, index in parts.items()
+        for row in _discrimination(source, features.loc[index], codes.loc[index], seed, draws)
+    ]
     agreement, effects = [], []
     for source in [source for source in parts if source != MANUAL]:
         first, second, shared = _paired(features, codes, source)
@@ -220,11 +227,25 @@ def analyse(features: pd.DataFrame, clinical: pd.DataFrame, seed: int = 0, draws
             ]
     return {
         "associations": associations,
-        "discrimination": pd.DataFrame(discrimination, columns=["source", "score", "patients", "positive", "auc", "low", "high"]),
+        "discrimination": pd.DataFrame(
+            discrimination, columns=["source", "score", "patients", "positive", "auc", "low", "high"]
+        ),
         "agreement": pd.DataFrame(agreement, columns=["source", "feature", *association.Agreement._fields]),
         "effects": pd.DataFrame(
             effects,
-            columns=["source", "feature", "code", "patients", "manual", "effect", "difference", "low", "high", "manual_p", "p_value"],
+            columns=[
+                "source",
+                "feature",
+                "code",
+                "patients",
+                "manual",
+                "effect",
+                "difference",
+                "low",
+                "high",
+                "manual_p",
+                "p_value",
+            ],
         ),
         "leak": leak_of(features, codes, seed, draws),
     }
@@ -236,7 +257,7 @@ def leak_of(features: pd.DataFrame, codes: pd.DataFrame, seed: int, draws: int) 
     Parameters
     ----------
     features : DataFrame
-        From :func:`brainseg.shape.features_table`.
+        From :func:`brainseg.experiments.shape_genomics.features.features_table`.
     codes : DataFrame
         From :func:`codes_of`, on the index of `features`.
     seed, draws : int
@@ -245,7 +266,8 @@ def leak_of(features: pd.DataFrame, codes: pd.DataFrame, seed: int, draws: int) 
     Returns
     -------
     DataFrame
-        A row per feature and ``measure``: "icc" with the manual masks, and "effect", eta squared of `TARGET`'s classification.
+        A row per feature and ``measure``: "icc" with the manual masks, and "effect", eta squared of `TARGET`'s
+        classification.
         ``patients, honest, leaky, difference, low, high`` (paired bootstrap over patients).
     """
     wide = features.pivot_table(index="patient", columns="source", values=list(FEATURES), sort=False, dropna=False)
@@ -257,14 +279,18 @@ def leak_of(features: pd.DataFrame, codes: pd.DataFrame, seed: int, draws: int) 
         if len(values) > 1:
             chosen = np.random.default_rng(seed).integers(len(values), size=(draws, len(values)))
             pairs = [np.column_stack([manual_values, other]) for other in (honest, leaky)]
-            found, resampled = ([association.icc(pair[rows_of]) for pair in pairs] for rows_of in (np.arange(len(values)), chosen))
+            found, resampled = (
+                [association.icc(pair[rows_of]) for pair in pairs] for rows_of in (np.arange(len(values)), chosen)
+            )
             rows.append({"feature": feature, "measure": "icc", "patients": len(values)} | _gap(found, resampled))
         of_code = labels.get(TARGET[0], pd.Series(np.nan, labels.index)).loc[values.index].to_numpy(float)
         known = np.isfinite(of_code)
         if 1 < len(np.unique(of_code[known])) < known.sum():
             both = association.bootstrap_effect(np.stack([honest, leaky])[:, known], of_code[known], draws, seed)
             rows.append({"feature": feature, "measure": "effect", "patients": int(known.sum())} | _gap(*both))
-    return pd.DataFrame(rows, columns=["feature", "measure", "patients", "honest", "leaky", "difference", "low", "high"])
+    return pd.DataFrame(
+        rows, columns=["feature", "measure", "patients", "honest", "leaky", "difference", "low", "high"]
+    )
 
 
 def _gap(found: Sequence, resampled: Sequence) -> dict:
@@ -289,12 +315,22 @@ def _discrimination(source: str, features: pd.DataFrame, codes: pd.DataFrame, se
     for name, score in scores.items():
         estimate, low, high = association.auc_interval(score, positive, draws, seed)
         rows.append(
-            {"source": source, "score": name, "patients": len(positive), "positive": int(positive.sum()), "auc": estimate, "low": low, "high": high}
+            {
+                "source": source,
+                "score": name,
+                "patients": len(positive),
+                "positive": int(positive.sum()),
+                "auc": estimate,
+                "low": low,
+                "high": high,
+            }
         )
     return rows
 
 
-def _paired(features: pd.DataFrame, codes: pd.DataFrame, source: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def _paired(
+    features: pd.DataFrame, codes: pd.DataFrame, source: str
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Rows of the manual masks and of another source on the patients that both have, and these patients' codes."""
     first, second = (features[features["source"] == name].set_index("patient") for name in (MANUAL, source))
     patients = first.index.intersection(second.index)

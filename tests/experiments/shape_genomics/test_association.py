@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from brainseg import association
+from brainseg import statistics
+from brainseg.experiments.shape_genomics import association
 
 
 def test_fisher_agrees_with_scipy_where_scipy_is_exact():
@@ -17,7 +18,9 @@ def test_fisher_agrees_with_scipy_where_scipy_is_exact():
 
 def test_fisher_of_more_rows_agrees_with_draws():
     table = np.array([[12, 3], [4, 9], [6, 7], [1, 5]])
-    drawn = stats.fisher_exact(table, method=stats.MonteCarloMethod(n_resamples=20_000, rng=np.random.default_rng(0))).pvalue
+    drawn = stats.fisher_exact(
+        table, method=stats.MonteCarloMethod(n_resamples=20_000, rng=np.random.default_rng(0))
+    ).pvalue
     assert association.fisher_exact(table) == pytest.approx(drawn, rel=0.15)
 
 
@@ -40,20 +43,22 @@ def test_the_median_split_counts_low_and_high():
 def test_ranks_agree_with_scipy_one_by_one_and_many_at_once():
     rng = np.random.default_rng(0)
     values, codes = rng.integers(0, 9, (4, 40)).astype(float), rng.integers(1, 5, 40)
-    many = association.rank_statistic(values, codes)
+    many = statistics.rank_statistic(values, codes)
     for row, h in zip(values, many):
         assert h == pytest.approx(stats.kruskal(*(row[codes == code] for code in range(1, 5))).statistic)
-    eta = association.eta_squared(values, codes)
+    eta = statistics.eta_squared(values, codes)
     np.testing.assert_allclose(eta, (many - 3) / 36)
 
 
 def test_eta_squared_is_one_for_a_perfect_order_zero_on_average_for_chance_and_nan_for_nothing():
     codes = np.repeat([1, 2], 200)
-    assert association.eta_squared(np.arange(400.0), codes) == pytest.approx(0.75, abs=0.01)  # two halves: 3/4 of the ranks' variance
-    chance = association.eta_squared(np.random.default_rng(0).random((2000, 40)), np.repeat([1, 2, 3, 4], 10))
+    assert statistics.eta_squared(np.arange(400.0), codes) == pytest.approx(
+        0.75, abs=0.01
+    )  # two halves: 3/4 of the ranks' variance
+    chance = statistics.eta_squared(np.random.default_rng(0).random((2000, 40)), np.repeat([1, 2, 3, 4], 10))
     assert abs(chance.mean()) < 0.01
-    assert np.isnan(association.eta_squared(np.arange(4.0), np.arange(4)))
-    assert np.isnan(association.eta_squared(np.arange(4.0), np.ones(4)))
+    assert np.isnan(statistics.eta_squared(np.arange(4.0), np.arange(4)))
+    assert np.isnan(statistics.eta_squared(np.arange(4.0), np.ones(4)))
 
 
 def test_corrections_by_hand():
@@ -84,7 +89,10 @@ def test_what_is_there_is_found_and_gaps_are_counted(cohort):
 
 
 def test_too_few_patients_give_no_test_and_no_error():
-    features, codes = pd.DataFrame({"a": [1.0, 2, 3]}), pd.DataFrame({"own": [1.0, 2, 3], "same": [1.0, 1, 1], "none": [np.nan] * 3})
+    features, codes = (
+        pd.DataFrame({"a": [1.0, 2, 3]}),
+        pd.DataFrame({"own": [1.0, 2, 3], "same": [1.0, 1, 1], "none": [np.nan] * 3}),
+    )
     table = association.associations(features, codes)
     assert table["p_value"].isna().all() and table["holm"].isna().all()
 
@@ -121,7 +129,7 @@ def test_the_interval_of_the_icc_where_the_answer_is_known():
     values = np.random.default_rng(1).normal(size=30)
     same, shifted = association.agreement(values, values), association.agreement(values, values + 1)
     assert same[1:4] == pytest.approx((1, 1, 1))
-    chosen = np.random.default_rng(0).integers(30, size=(association.DRAWS, 30))
+    chosen = np.random.default_rng(0).integers(30, size=(statistics.DRAWS, 30))
     variances = np.quantile(values[chosen].var(axis=1, ddof=1), [0.025, 0.975])
     assert (shifted.icc_low, shifted.icc_high) == pytest.approx(2 * variances / (2 * variances + 1), abs=1e-3)
     assert shifted == association.agreement(values, values + 1)  # the same seed, the same draws
@@ -144,13 +152,13 @@ def test_icc_of_nothing_that_varies():
 def test_rank_correlation_with_its_interval():
     rng = np.random.default_rng(0)
     first, second = rng.normal(size=(2, 18))
-    found = association.rank_correlation(first, second)
+    found = statistics.rank_correlation(first, second)
     assert found.estimate == pytest.approx(stats.spearmanr(first, second).statistic)
     assert found.low < found.estimate < found.high
-    bowl = association.rank_correlation(np.arange(-9.0, 10), np.arange(-9.0, 10) ** 2)  # falls as much as it rises
+    bowl = statistics.rank_correlation(np.arange(-9.0, 10), np.arange(-9.0, 10) ** 2)  # falls as much as it rises
     assert bowl.estimate == pytest.approx(0) and bowl.low < 0 < bowl.high
-    assert association.rank_correlation(first, -(first**3)) == pytest.approx((-1, -1, -1))
-    assert np.isnan(association.rank_correlation(first, np.ones(18))).all()
+    assert statistics.rank_correlation(first, -(first**3)) == pytest.approx((-1, -1, -1))
+    assert np.isnan(statistics.rank_correlation(first, np.ones(18))).all()
 
 
 def test_the_paired_bootstrap_knows_that_equal_sources_are_equal(cohort):
@@ -158,7 +166,7 @@ def test_the_paired_bootstrap_knows_that_equal_sources_are_equal(cohort):
     values = np.stack([features["a"], features["a"], features["b"]])
     effects, draws = association.bootstrap_effect(values, codes["tied"].to_numpy(), draws=400)
     np.testing.assert_array_equal(draws[0], draws[1])
-    low, high = association.interval(0, draws[2] - draws[0])[1:]
+    low, high = statistics.percentile_interval(0, draws[2] - draws[0])[1:]
     assert high < 0 and effects[0] > 0.5 > effects[2]
 
 

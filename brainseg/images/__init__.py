@@ -1,0 +1,3 @@
+"""Images: contrast, visibility of a lesion, the crop and its inverse, one patient (`preprocess`), a whole cohort on disk (`prepared`),
+and the article's files (`export`).
+"""
