@@ -262,7 +262,7 @@ def _commands() -> argparse.ArgumentParser:
     of_experiment = add(experiment, "compute the tables of an experiment")
     of_experiment.add_argument(
         "name",
-        help="leakage, claims, shape, variants or seeds, of chapters 10 to 13; variants wants its -p: see book/reproduce.md",
+        help="leakage, claims, shape, variants or seeds, of chapters 10 to 15; variants wants its -p: see book/reproduce.md",
     )
     of_experiment.add_argument("--data", default="kaggle", help=DATA_HELP)
     of_experiment.add_argument(

@@ -458,7 +458,7 @@ else:
     else:
         outcome += (
             f" Each was trained in {trainings.min()} folds{'' if trainings.nunique() == 1 else ' or more'}, and one training per fold counts. "
-            "Some networks of the later folds were trained after fold 0 was scored: [chapter 13](13_reference.html) has the differences without it, and asks what another seed does."
+            "Some networks of the later folds were trained after fold 0 was scored: [chapter 15](15_results.html) has the differences without it, and asks what another seed does."
         )
     text = "\n".join([*lines, "", outcome])
 display(Markdown(text))

@@ -43,6 +43,6 @@ def fill_landing(target: Path) -> None:
             else "All rows are the same patients. "
         )
         + "The dashed line is a published mean, the grey band the agreement of two human readers. "
-        "{doc}`Results on real slices <notebooks/13_reference>` says how the networks were trained and where they fail.\n```"
+        "{doc}`Results on real slices <notebooks/15_results>` says how the networks were trained and where they fail.\n```"
     )
     page.write_text(text.replace(MARK, figure), encoding="utf-8")

@@ -312,7 +312,7 @@ if kept:
         epochs = log.loc[log["weights"].isin(record["networks"].values()), "epochs"]
         text += (
             f" The networks of these predictions, trained for {epochs.max():.0f} epochs, have been replaced since in the "
-            "[page of results](13_reference.html). What this page compares with each other is of one edition; its numbers are not those of the networks kept now."
+            "[page of results](15_results.html). What this page compares with each other is of one edition; its numbers are not those of the networks kept now."
         )
 display(Markdown(text))
 
