@@ -40,27 +40,6 @@ def test_the_median_split_counts_low_and_high():
     assert table.tolist() == [[3, 0], [0, 2]]  # the median itself is low
 
 
-def test_ranks_agree_with_scipy_one_by_one_and_many_at_once():
-    rng = np.random.default_rng(0)
-    values, codes = rng.integers(0, 9, (4, 40)).astype(float), rng.integers(1, 5, 40)
-    many = statistics.rank_statistic(values, codes)
-    for row, h in zip(values, many):
-        assert h == pytest.approx(stats.kruskal(*(row[codes == code] for code in range(1, 5))).statistic)
-    eta = statistics.eta_squared(values, codes)
-    np.testing.assert_allclose(eta, (many - 3) / 36)
-
-
-def test_eta_squared_is_one_for_a_perfect_order_zero_on_average_for_chance_and_nan_for_nothing():
-    codes = np.repeat([1, 2], 200)
-    assert statistics.eta_squared(np.arange(400.0), codes) == pytest.approx(
-        0.75, abs=0.01
-    )  # two halves: 3/4 of the ranks' variance
-    chance = statistics.eta_squared(np.random.default_rng(0).random((2000, 40)), np.repeat([1, 2, 3, 4], 10))
-    assert abs(chance.mean()) < 0.01
-    assert np.isnan(statistics.eta_squared(np.arange(4.0), np.arange(4)))
-    assert np.isnan(statistics.eta_squared(np.arange(4.0), np.ones(4)))
-
-
 def test_corrections_by_hand():
     adjusted = association.adjust(np.array([0.01, 0.04, 0.03, np.nan, 0.5]))
     np.testing.assert_allclose(adjusted["bonferroni"], [0.04, 0.16, 0.12, np.nan, 1])
@@ -147,18 +126,6 @@ def test_icc_of_nothing_that_varies():
     assert np.isnan(association.icc(np.ones((3, 2)))) and np.isnan(association.icc(np.ones((1, 2))))
     many = association.icc(np.stack([np.ones((3, 2)), np.arange(6.0).reshape(3, 2)]))
     assert np.isnan(many[0]) and many[1] == association.icc(np.arange(6.0).reshape(3, 2))
-
-
-def test_rank_correlation_with_its_interval():
-    rng = np.random.default_rng(0)
-    first, second = rng.normal(size=(2, 18))
-    found = statistics.rank_correlation(first, second)
-    assert found.estimate == pytest.approx(stats.spearmanr(first, second).statistic)
-    assert found.low < found.estimate < found.high
-    bowl = statistics.rank_correlation(np.arange(-9.0, 10), np.arange(-9.0, 10) ** 2)  # falls as much as it rises
-    assert bowl.estimate == pytest.approx(0) and bowl.low < 0 < bowl.high
-    assert statistics.rank_correlation(first, -(first**3)) == pytest.approx((-1, -1, -1))
-    assert np.isnan(statistics.rank_correlation(first, np.ones(18))).all()
 
 
 def test_the_paired_bootstrap_knows_that_equal_sources_are_equal(cohort):
