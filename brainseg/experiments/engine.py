@@ -5,7 +5,7 @@ An experiment is a module with four names.
 - ``Settings``: a frozen dataclass. Its fields are what the command line sets with ``-p NAME=VALUE``, and its defaults
 are
   those of the real cohort.
-- ``plan(cohort, settings)``: the trainings that it needs, a list of :class:`brainseg.experiments.engine.plan.Training`.
+- ``plan(cohort, settings)``: the trainings that it needs, a list of :class:`brainseg.experiments.plan.Training`.
 - ``score(cohort, settings, runs)``: tidy tables by name, from the trained runs.
 - ``findings(...)``: what a page says of the tables, as dataclasses with numbers, intervals and a verdict.
 
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from brainseg.networks.runs import Run
 
 EXPERIMENTS = {
-    "claims": "brainseg.experiments.engine.claims",
-    "leakage": "brainseg.experiments.engine.leakage",
-    "seeds": "brainseg.experiments.engine.seeds",
-    "shape": "brainseg.experiments.engine.shape_genomics.study",
-    "variants": "brainseg.experiments.engine.variants",
+    "claims": "brainseg.experiments.claims",
+    "leakage": "brainseg.experiments.leakage",
+    "seeds": "brainseg.experiments.seeds",
+    "shape": "brainseg.experiments.shape_genomics.study",
+    "variants": "brainseg.experiments.variants",
 }
 """Name of an experiment, and of its folder below ``results``, -> its module."""
 

@@ -149,7 +149,7 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
     Returns
     -------
     dict of DataFrame
-        ``features`` (:func:`brainseg.experiments.engine.shape_genomics.features.features_table`), and those of
+        ``features`` (:func:`brainseg.experiments.shape_genomics.features.features_table`), and those of
         :func:`analyse`.
     """
     from brainseg.networks.backend import configure_backend
