@@ -13,11 +13,18 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from brainseg import metrics
-from brainseg.metrics import Interval
+from brainseg.statistics import (
+    RANK_DRAWS,
+    Interval,
+    as_pairs,
+    eta_squared,
+    holm,
+    percentile_interval,
+    rank_p_value,
+    rank_statistic,
+)
 
-DRAWS = 2000
-LEVEL = 0.95
+DRAWS = RANK_DRAWS
 CORRECTIONS = ("bonferroni", "holm", "fdr")
 
 
@@ -35,7 +42,7 @@ class Agreement(NamedTuple):
 
 def median_split(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Counts (groups, 2): patients of each code, in the codes' order, at or below the median and above it."""
-    values, codes = _paired(values, codes)
+    values, codes = as_pairs(values, codes)
     high = values > np.median(values)
     return np.array([[np.sum(~high[codes == code]), np.sum(high[codes == code])] for code in np.unique(codes)])
 
@@ -74,56 +81,17 @@ def cramers_v(table: np.ndarray) -> float:
     return float(stats.contingency.association(np.asarray(table), method="cramer", correction=False))
 
 
-def rank_statistic(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """H of Kruskal and Wallis 1952, corrected for ties, for many samples at once: arrays (..., patients) -> (...).
-
-    NaN where all values are equal. For one sample it is what `scipy.stats.kruskal` gives; a bootstrap needs thousands.
-    """
-    values, codes = np.broadcast_arrays(np.asarray(values, float), np.asarray(codes))
-    n = values.shape[-1]
-    ranks = stats.rankdata(values, axis=-1)
-    between = 0.0
-    for code in np.unique(codes):
-        member = codes == code
-        size = member.sum(axis=-1)
-        deviation = (ranks * member).sum(axis=-1) - size * (n + 1) / 2
-        between = between + np.divide(deviation**2, size, out=np.zeros(np.shape(size)), where=size > 0)
-    total = ((ranks - (n + 1) / 2) ** 2).sum(axis=-1)
-    return (n - 1) * np.divide(between, total, out=np.full(np.shape(total), np.nan), where=total > 0)
-
-
-def rank_p_value(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """p value of the rank test, by chi squared as in `scipy.stats.kruskal`: arrays (..., patients), one set of codes (patients,)."""
-    return stats.chi2.sf(rank_statistic(values, codes), len(np.unique(codes)) - 1)
-
-
-def eta_squared(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Effect size of the rank test, (H - k + 1) / (n - k), for k codes among n patients; arrays (..., patients) -> (...).
-
-    About the share of the ranks' variance that the codes explain. Its expectation without any association is 0, so it
-    may fall below. Tomczak, Tomczak 2014, Trends in Sport Sciences 1(21), 19-25. NaN where every patient has
-    a code of their own, or all have one.
-    """
-    codes = np.asarray(codes)
-    n = codes.shape[-1]
-    ordered = np.sort(codes, axis=-1)
-    groups = 1 + (np.diff(ordered, axis=-1) != 0).sum(axis=-1)
-    possible = (groups > 1) & (groups < n)
-    h = rank_statistic(values, codes)
-    return np.divide(h - groups + 1, n - groups, out=np.full(np.shape(h), np.nan), where=possible)
-
-
 def adjust(p_values: np.ndarray) -> dict[str, np.ndarray]:
     """p values corrected for their number, by each of `CORRECTIONS`; NaN stays and is no test.
 
-    `bonferroni` multiplies by the number m of tests. `holm` (:func:`brainseg.metrics.holm`) guards against a single false
+    `bonferroni` multiplies by the number m of tests. `holm` (:func:`brainseg.statistics.holm`) guards against a single false
     finding just as well, and is never larger. `fdr` bounds the expected share of false ones
     among the findings (Benjamini, Hochberg 1995).
     """
     p_values = np.asarray(p_values, float)
     tested = np.isfinite(p_values)
     p, m = p_values[tested], int(tested.sum())
-    corrected = (m * p, metrics.holm(p), stats.false_discovery_control(p) if m else p)
+    corrected = (m * p, holm(p), stats.false_discovery_control(p) if m else p)
     adjusted = {name: np.full(p_values.shape, np.nan) for name in CORRECTIONS}
     for name, values in zip(CORRECTIONS, corrected, strict=True):
         adjusted[name][tested] = np.minimum(values, 1)
@@ -214,13 +182,6 @@ def bootstrap_effect(features: np.ndarray, codes: np.ndarray, draws: int = DRAWS
     return eta_squared(features, codes), eta_squared(features[:, chosen], codes[chosen])
 
 
-def interval(estimate: float, draws: np.ndarray) -> Interval:
-    """Percentile interval of bootstrap draws; those without a value are left out."""
-    draws = np.asarray(draws)[np.isfinite(draws)]
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(draws) else (np.nan, np.nan)
-    return Interval(float(estimate), float(low), float(high))
-
-
 def agreement(first: np.ndarray, second: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Agreement:
     """How far two measurements of the same patients agree.
 
@@ -229,12 +190,12 @@ def agreement(first: np.ndarray, second: np.ndarray, draws: int = DRAWS, seed: i
     1.96 standard deviations of the differences (Bland, Altman 1986, doi:10.1016/S0140-6736(86)90837-8). The interval of the ICC
     is that of a bootstrap over patients; draws in which nothing varies are left out.
     """
-    first, second = _paired(first, second)
+    first, second = as_pairs(first, second)
     difference = second - first
     bias, spread = difference.mean(), difference.std(ddof=1)
     both = np.column_stack([first, second])
     chosen = np.random.default_rng(seed).integers(len(both), size=(draws, len(both)))
-    return Agreement(len(both), *interval(icc(both), icc(both[chosen])), float(bias), float(bias - 1.96 * spread), float(bias + 1.96 * spread))
+    return Agreement(len(both), *percentile_interval(icc(both), icc(both[chosen])), float(bias), float(bias - 1.96 * spread), float(bias + 1.96 * spread))
 
 
 def icc(measurements: np.ndarray) -> np.ndarray:
@@ -251,20 +212,6 @@ def icc(measurements: np.ndarray) -> np.ndarray:
     total = patients + (k - 1) * error + k / n * (raters - error)
     varies = (np.ptp(measurements, axis=(-2, -1)) > 0) & (total > 0)
     return np.divide(patients - error, total, out=np.full(np.shape(total), np.nan), where=varies)
-
-
-def rank_correlation(first: np.ndarray, second: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Interval:
-    """Spearman's rank correlation of two values per patient, with a bootstrap interval over patients; NaN where one of them is constant."""
-    first, second = _paired(first, second)
-    chosen = np.random.default_rng(seed).integers(len(first), size=(draws, len(first)))
-
-    def correlation(rows: np.ndarray) -> np.ndarray:
-        ranks = [stats.rankdata(values[rows], axis=-1) for values in (first, second)]
-        one, other = (r - r.mean(axis=-1, keepdims=True) for r in ranks)
-        scale = np.sqrt((one**2).sum(axis=-1) * (other**2).sum(axis=-1))
-        return np.divide((one * other).sum(axis=-1), scale, out=np.full(np.shape(scale), np.nan), where=scale > 0)
-
-    return interval(correlation(np.arange(len(first))), correlation(chosen))
 
 
 def auc(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
@@ -287,7 +234,7 @@ def auc_interval(scores: np.ndarray, positive: np.ndarray, draws: int = DRAWS, s
     kinds = [np.flatnonzero(positive), np.flatnonzero(~positive)]
     chosen = np.concatenate([rng.choice(kind, (draws, len(kind))) for kind in kinds], axis=1)
     labels = np.arange(len(positive)) < len(kinds[0])
-    return interval(auc(scores, positive), auc(scores[chosen], labels))
+    return percentile_interval(auc(scores, positive), auc(scores[chosen], labels))
 
 
 def cross_validated_scores(features: np.ndarray, positive: np.ndarray, repeats: int = 10, seed: int = 0) -> np.ndarray:
@@ -325,12 +272,3 @@ def cross_validated_scores(features: np.ndarray, positive: np.ndarray, repeats: 
 
 def _log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
     return special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(np.subtract(n, k) + 1)
-
-
-def _paired(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    first, second = np.asarray(first, float), np.asarray(second, float)
-    if first.ndim != 1 or first.shape != second.shape or len(first) == 0:
-        raise ValueError(f"shapes {first.shape} and {second.shape}: give one value per patient, of the same patients")
-    if not (np.isfinite(first).all() and np.isfinite(second).all()):
-        raise ValueError("Some values are missing: leave those patients out, and count them")
-    return first, second

@@ -1,4 +1,4 @@
-"""How good a segmentation is: counts of pixels, ratios of counts, distances between borders, intervals.
+"""How good a segmentation is: counts of pixels, ratios of counts, distances between borders.
 
 Overlap is measured in three steps, each a function of its own, so that nothing is decided by accident.
 
@@ -9,27 +9,16 @@ Overlap is measured in three steps, each a function of its own, so that nothing 
    caller says which: NaN (leave it out), 1 (nothing was there and nothing was claimed) or 0.
 
 The definitions follow Maier-Hein et al. 2024, doi:10.1038/s41592-023-02151-z. Distances are in-plane pixels:
-the data set gives no spacing. Means and intervals are over patients, because slices of one patient are not
-independent.
+the data set gives no spacing. What such numbers show is the matter of `brainseg.statistics`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
-
-DRAWS = 10_000
-
-# When a difference counts as shown: with fewer patients a bootstrap interval is too narrow for a verdict (chapter 8), and
-# the p value of Wilcoxon's signed-rank test, corrected where several are asked, must confirm it.
-FEWEST_PATIENTS = 10
-LARGEST_P = 0.05
-# Per arm: two trainings of one recipe differ, and with one or two there is no telling the arm from the luck of its training.
-# This rule came later than the others: after a page with one training per arm had called a claim confirmed.
-FEWEST_TRAININGS = 3
 
 
 class Confusion(NamedTuple):
@@ -39,22 +28,6 @@ class Confusion(NamedTuple):
     fp: np.ndarray
     fn: np.ndarray
     tn: np.ndarray
-
-
-class Interval(NamedTuple):
-    estimate: float
-    low: float
-    high: float
-
-
-class Difference(NamedTuple):
-    """Mean of `first - second` over patients, its bootstrap interval, and Wilcoxon's signed-rank p value."""
-
-    estimate: float
-    low: float
-    high: float
-    p_value: float
-    patients: int
 
 
 def confusion(truth: np.ndarray, prediction: np.ndarray, axis: int | tuple[int, ...] | None = None) -> Confusion:
@@ -250,101 +223,6 @@ def nsd(truth: np.ndarray, prediction: np.ndarray, *, tolerance_px: float) -> fl
     0 for an empty prediction on a tumour slice, NaN where the slice has no tumour.
     """
     return border_scores(truth, prediction, (tolerance_px,))[1][0]
-
-
-def bootstrap_interval(
-    values: np.ndarray, statistic: Callable = np.mean, *, level: float = 0.95, draws: int = DRAWS, seed: int = 0
-) -> Interval:
-    """Percentile bootstrap over patients.
-
-    Parameters
-    ----------
-    values : array of shape (patients,)
-        One value a patient, for instance the Dice of its volume. Slices would give an interval far too narrow.
-    statistic : callable
-        Takes an `axis`, as `numpy.mean` and `numpy.median` do.
-
-    Returns
-    -------
-    Interval
-        `low` and `high` are NaN for a single patient, of whom no spread can be told.
-
-    Raises
-    ------
-    ValueError
-        There are no values, they are not one a patient, or some are not numbers.
-    """
-    values = np.asarray(values, float)
-    if values.ndim != 1 or len(values) == 0:
-        raise ValueError(f"values have shape {values.shape}: give one a patient, for at least one patient")
-    if not np.isfinite(values).all():
-        raise ValueError(f"{np.sum(~np.isfinite(values))} of {len(values)} values are NaN or infinite: leave those out")
-    estimate = float(statistic(values, axis=-1))
-    if len(values) == 1:
-        return Interval(estimate, np.nan, np.nan)
-    from scipy import stats  # slow to import, and most callers need no interval
-
-    result = stats.bootstrap(
-        (values,), statistic, method="percentile", confidence_level=level, n_resamples=draws, vectorized=True,
-        rng=np.random.default_rng(seed),
-    )
-    return Interval(estimate, float(result.confidence_interval.low), float(result.confidence_interval.high))
-
-
-def paired_difference(
-    first: np.ndarray, second: np.ndarray, *, level: float = 0.95, draws: int = DRAWS, seed: int = 0
-) -> Difference:
-    """Compare two models on the same patients, in the same order: the mean of `first - second`.
-
-    The pairing takes out what makes a patient easy or hard for both. Raises ValueError as `bootstrap_interval`,
-    and where the two have not the same patients.
-    """
-    first, second = np.asarray(first, float), np.asarray(second, float)
-    if first.shape != second.shape:
-        raise ValueError(f"first has shape {first.shape} and second {second.shape}: pair the same patients")
-    difference = first - second
-    interval = bootstrap_interval(difference, level=level, draws=draws, seed=seed)
-    from scipy import stats
-
-    p_value = float(stats.wilcoxon(difference).pvalue) if difference.any() else 1.0
-    return Difference(*interval, p_value, len(difference))
-
-
-def holm(p_values: Iterable[float]) -> np.ndarray:
-    """P values corrected for being several, by Holm 1979: the smallest times m, the next times m - 1, and so on.
-
-    No corrected value is below one that stood before it in that order, nor above 1.
-    """
-    p = np.asarray(list(p_values), float)
-    order = p.argsort()
-    corrected = np.empty_like(p)
-    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
-    return corrected
-
-
-def p_text(p_value: float, digits: int = 3, name: str = "") -> str:
-    """A p value as it is printed: none is ever 0.
-
-    Parameters
-    ----------
-    p_value : float
-        0..1, or NaN where there was no test.
-    digits : int
-        After the point. What is smaller than the last of them is written as being below it.
-    name : str
-        What stands before it in a sentence.
-
-    Returns
-    -------
-    str
-        Such as "0.012" or "< 0.001", with a name "p = 0.012" or "p < 0.001"; "-" for NaN.
-    """
-    if np.isnan(p_value):
-        return "-"
-    smallest = 10.0**-digits
-    relation, shown = ("<", smallest) if p_value < smallest else ("=", p_value)
-    written = f"{relation} {shown:.{digits}f}"
-    return f"{name} {written}" if name else written.removeprefix("= ")
 
 
 def _ratio(numerator, denominator, empty: float) -> np.ndarray:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from brainseg import association
+from brainseg import association, statistics
 
 
 def test_fisher_agrees_with_scipy_where_scipy_is_exact():
@@ -35,25 +35,6 @@ def test_fisher_by_hand():
 def test_the_median_split_counts_low_and_high():
     table = association.median_split(np.array([1, 2, 3, 4, 5]), np.array([2, 2, 2, 7, 7]))
     assert table.tolist() == [[3, 0], [0, 2]]  # the median itself is low
-
-
-def test_ranks_agree_with_scipy_one_by_one_and_many_at_once():
-    rng = np.random.default_rng(0)
-    values, codes = rng.integers(0, 9, (4, 40)).astype(float), rng.integers(1, 5, 40)
-    many = association.rank_statistic(values, codes)
-    for row, h in zip(values, many):
-        assert h == pytest.approx(stats.kruskal(*(row[codes == code] for code in range(1, 5))).statistic)
-    eta = association.eta_squared(values, codes)
-    np.testing.assert_allclose(eta, (many - 3) / 36)
-
-
-def test_eta_squared_is_one_for_a_perfect_order_zero_on_average_for_chance_and_nan_for_nothing():
-    codes = np.repeat([1, 2], 200)
-    assert association.eta_squared(np.arange(400.0), codes) == pytest.approx(0.75, abs=0.01)  # two halves: 3/4 of the ranks' variance
-    chance = association.eta_squared(np.random.default_rng(0).random((2000, 40)), np.repeat([1, 2, 3, 4], 10))
-    assert abs(chance.mean()) < 0.01
-    assert np.isnan(association.eta_squared(np.arange(4.0), np.arange(4)))
-    assert np.isnan(association.eta_squared(np.arange(4.0), np.ones(4)))
 
 
 def test_corrections_by_hand():
@@ -141,25 +122,12 @@ def test_icc_of_nothing_that_varies():
     assert np.isnan(many[0]) and many[1] == association.icc(np.arange(6.0).reshape(3, 2))
 
 
-def test_rank_correlation_with_its_interval():
-    rng = np.random.default_rng(0)
-    first, second = rng.normal(size=(2, 18))
-    found = association.rank_correlation(first, second)
-    assert found.estimate == pytest.approx(stats.spearmanr(first, second).statistic)
-    assert found.low < found.estimate < found.high
-    bowl = association.rank_correlation(np.arange(-9.0, 10), np.arange(-9.0, 10) ** 2)  # falls as much as it rises
-    assert bowl.estimate == pytest.approx(0) and bowl.low < 0 < bowl.high
-    assert association.rank_correlation(first, -(first**3)) == pytest.approx((-1, -1, -1))
-    assert np.isnan(association.rank_correlation(first, np.ones(18))).all()
-
-
 def test_the_paired_bootstrap_knows_that_equal_sources_are_equal(cohort):
     features, codes = cohort
     values = np.stack([features["a"], features["a"], features["b"]])
     effects, draws = association.bootstrap_effect(values, codes["tied"].to_numpy(), draws=400)
     np.testing.assert_array_equal(draws[0], draws[1])
-    low, high = association.interval(0, draws[2] - draws[0])[1:]
-    assert high < 0 and effects[0] > 0.5 > effects[2]
+    assert statistics.percentile_interval(0, draws[2] - draws[0]).high < 0 and effects[0] > 0.5 > effects[2]
 
 
 def test_auc_agrees_with_scikit_learn_ties_included():

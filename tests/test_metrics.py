@@ -2,12 +2,25 @@
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from brainseg.metrics import (
-    Confusion, accuracy, boundary, bootstrap_interval, confusion, dice, hd95_px, iou, nsd, paired_difference, pool,
-    pool_batches, precision, recall, smoothed_dice, smoothed_iou, soft_confusion, specificity, surface_distances,
-    holm, p_text,
+    Confusion,
+    accuracy,
+    boundary,
+    confusion,
+    dice,
+    hd95_px,
+    iou,
+    nsd,
+    pool,
+    pool_batches,
+    precision,
+    recall,
+    smoothed_dice,
+    smoothed_iou,
+    soft_confusion,
+    specificity,
+    surface_distances,
 )
 
 
@@ -216,75 +229,6 @@ def test_no_prediction_is_worse_than_none():
     assert hd95_px(truth, prediction) < hd95_px(truth, np.zeros((30, 40), bool))
 
 
-# Intervals
-
-
-def test_interval_of_the_mean_is_near_the_one_of_theory():
-    values = np.random.default_rng(0).normal(0.8, 0.1, 200)
-    estimate, low, high = bootstrap_interval(values)
-    half = 1.96 * values.std(ddof=1) / np.sqrt(200)
-    assert estimate == values.mean()
-    assert low == pytest.approx(estimate - half, abs=0.001) and high == pytest.approx(estimate + half, abs=0.001)
-
-
-def test_interval_of_two_patients_by_hand():
-    # Resamples of (0, 1): means 0, 1/2, 1 with chances 1/4, 1/2, 1/4; the central 40 % lie at 1/2.
-    assert bootstrap_interval([0, 1]) == (0.5, 0, 1)
-    assert bootstrap_interval([0, 1], level=0.4) == (0.5, 0.5, 0.5)
-
-
-def test_interval_covers_as_often_as_it_says():
-    rng = np.random.default_rng(1)
-    hits = 0
-    for _ in range(200):
-        _, low, high = bootstrap_interval(rng.normal(size=40), draws=500)
-        hits += low <= 0 <= high
-    assert 0.88 <= hits / 200 <= 0.99
-
-
-def test_interval_follows_seed_level_and_statistic():
-    values = np.random.default_rng(2).random(30)
-    assert bootstrap_interval(values, seed=5) == bootstrap_interval(values, seed=5)
-    assert bootstrap_interval(values, seed=5) != bootstrap_interval(values, seed=6)
-    wide, narrow = bootstrap_interval(values), bootstrap_interval(values, level=0.5)
-    assert wide.low < narrow.low < narrow.high < wide.high
-    assert bootstrap_interval(values, np.median).estimate == np.median(values)
-
-
-def test_interval_of_one_patient_is_unknown():
-    estimate, low, high = bootstrap_interval([0.7])
-    assert estimate == 0.7 and np.isnan(low) and np.isnan(high)
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [([], r"\(0,\)"), ([[1, 2]], r"\(1, 2\)"), ([1, np.nan, np.inf], "2 of 3 values")],
-)
-def test_values_that_give_no_interval(values, message):
-    with pytest.raises(ValueError, match=message):
-        bootstrap_interval(values)
-
-
-def test_paired_difference():
-    rng = np.random.default_rng(3)
-    hard = rng.uniform(0.3, 0.9, 40)  # patients differ far more than the models do
-    first, second = hard + 0.02 + rng.normal(0, 0.01, 40), hard
-    result = paired_difference(first, second)
-    assert result.estimate == pytest.approx(np.mean(first - second)) and result.patients == 40
-    assert 0.01 < result.low < result.estimate < result.high < 0.03
-    assert result.p_value == stats.wilcoxon(first, second).pvalue < 0.001
-    unpaired = bootstrap_interval(first)
-    assert result.high - result.low < (unpaired.high - unpaired.low) / 5
-    turned = paired_difference(second, first)
-    assert turned.estimate == -result.estimate and turned.p_value == result.p_value
-
-
-def test_equal_models_do_not_differ():
-    assert paired_difference([0.5, 0.6, 0.7], [0.5, 0.6, 0.7]) == (0, 0, 0, 1, 3)
-    with pytest.raises(ValueError, match=r"\(2,\).*\(3,\)"):
-        paired_difference([1, 2], [1, 2, 3])
-
-
 @pytest.mark.real
 def test_one_pixel_more_costs_some_points_of_volume_dice(real_cohort):
     from scipy import ndimage
@@ -299,23 +243,3 @@ def test_one_pixel_more_costs_some_points_of_volume_dice(real_cohort):
     assert (counts.tp == table["tumour_px"]).all() and (counts.fn == 0).all()
     volumes = dice(pool(counts, by=table["patient"]), empty=np.nan)
     assert 0.91 < volumes.mean() < 0.97  # 0.94 on 88 patients: smaller tumours lose more
-
-
-@pytest.mark.parametrize(
-    ("p_values", "corrected"),
-    [
-        # Sorted: 0.005 x 4, 0.01 x 3, 0.03 x 2, 0.04 x 1, the last lifted to the one before it.
-        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
-        ([0.5, 0.6], [1.0, 1.0]),
-        ([0.02], [0.02]),
-        ([], []),
-    ],
-)
-def test_holm(p_values, corrected):
-    np.testing.assert_allclose(holm(p_values), corrected)
-
-
-def test_a_p_value_is_never_printed_as_zero():
-    assert [p_text(p) for p in (0, 0.00099, 0.001, 0.0123, 1, np.nan)] == ["< 0.001", "< 0.001", "0.001", "0.012", "1.000", "-"]
-    assert [p_text(p, digits=4) for p in (4e-5, 0.0002)] == ["< 0.0001", "0.0002"]
-    assert [p_text(p, name="p") for p in (0.012, 0)] == ["p = 0.012", "p < 0.001"]
