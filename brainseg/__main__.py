@@ -79,9 +79,15 @@ def predict(arguments: argparse.Namespace) -> None:
 
 def experiment(arguments: argparse.Namespace) -> None:
     """Compute the tables of an experiment and keep them in results/. Trainings that were done are not repeated."""
-    from brainseg.experiments.engine import run_experiment
+    from brainseg.experiments.cluster import get_cluster
+    from brainseg.experiments.engine import plan_experiment, run_experiment
 
-    print(f"written: {run_experiment(arguments.name, arguments.data, _settings(arguments.parameters))}")
+    settings = _settings(arguments.parameters)
+    if arguments.dry_run:
+        print(plan_experiment(arguments.name, arguments.data, settings).sentence())
+        return
+    with get_cluster(arguments.scheduler, arguments.workers) as cluster:
+        print(f"written: {run_experiment(arguments.name, arguments.data, settings, cluster)}")
 
 
 def reference(arguments: argparse.Namespace) -> None:
@@ -269,6 +275,14 @@ def _commands() -> argparse.ArgumentParser:
         "-p", dest="parameters", metavar="NAME=VALUE", action="append", default=[],
         help="a setting of the experiment, as in -p epochs=5; may be repeated",
     )  # fmt: skip
+
+    of_experiment.add_argument(
+        "--dry-run", action="store_true", help="say what would be trained, and how long it takes"
+    )
+    of_experiment.add_argument(
+        "--workers", type=int, default=0, help="train in so many processes of this machine, by Dask"
+    )
+    of_experiment.add_argument("--scheduler", metavar="ADDRESS", help="train on the workers of this Dask scheduler")
 
     of_reference = add(reference, "train and score the networks that the project keeps")
     of_reference.add_argument("--data", default="kaggle", help=DATA_HELP)
