@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from brainseg.cohort import index_cohort
 from brainseg.data import get_cohort
-from brainseg.experiments.plan import Training, Workload, to_do, workload
+from brainseg.experiments.plan import Training, to_do, workload
 from brainseg.networks.record import reference_patients
 from brainseg.paths import BusyError
 from brainseg.provenance import origin
@@ -159,12 +159,14 @@ def get_tables(name: str, cohort: pd.DataFrame, settings: Mapping | None = None,
     return Tables(*compute(experiment, cohort, _settings(name, experiment, settings or {})), read=False)
 
 
-def plan_experiment(name: str, data: str | Path, settings: Mapping | None = None) -> Workload:
-    """What an experiment would train, and how long that takes; parameters and errors as :func:`run_experiment`."""
+def plan_experiment(
+    name: str, data: str | Path, settings: Mapping | None = None
+) -> tuple[list[Training], pd.DataFrame]:
+    """What an experiment needs, trained or not, and the cohort; parameters and errors as :func:`run_experiment`."""
     experiment = _module(name)
     chosen = _settings(name, experiment, settings or {})
     cohort = index_cohort(get_cohort(data))
-    return workload(experiment.plan(cohort, chosen), cohort)
+    return experiment.plan(cohort, chosen), cohort
 
 
 def run_experiment(
