@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from brainseg.networks.runs import Run
 
 EXPERIMENTS = {
-    "claims": "brainseg.experiments.engine.claims",
-    "leakage": "brainseg.experiments.engine.leakage",
-    "seeds": "brainseg.experiments.engine.seeds",
-    "shape": "brainseg.experiments.engine.shape_genomics.study",
-    "variants": "brainseg.experiments.engine.variants",
+    "claims": "brainseg.experiments.claims",
+    "leakage": "brainseg.experiments.leakage",
+    "seeds": "brainseg.experiments.seeds",
+    "shape": "brainseg.experiments.shape_genomics.study",
+    "variants": "brainseg.experiments.variants",
 }
 """Name of an experiment, and of its folder below ``results``, -> its module."""
 
