@@ -71,7 +71,7 @@ class Workload:
     steps : int
         Of the trainings that are missing.
     seconds : float
-        They will take about so long, by the measured steps of finished runs of the same network and size; NaN where
+        They will take about so long, by the measured steps of finished runs of the same network; NaN where
         nothing like them has been trained.
     """
 
@@ -95,25 +95,30 @@ def workload(plan: Iterable[Training], cohort: pd.DataFrame) -> Workload:
     missing = to_do(plan, cohort)
     everything = len({training.folder(cohort) for training in plan})
     # What was measured on this machine goes before what the reference runs say of theirs.
-    measured = seconds_per_step(reference_runs()) | seconds_per_step(finished_runs())
+    measured = seconds_per_step_and_pixel(reference_runs()) | seconds_per_step_and_pixel(finished_runs())
     seconds = sum(
-        training.steps * measured.get(_kind(training.recipe, training.preprocessing), math.nan) for training in missing
+        training.steps * training.preprocessing.image_size**2 * measured.get(_kind(training.recipe), math.nan)
+        for training in missing
     )
     return Workload(everything, everything - len(missing), sum(training.steps for training in missing), seconds)
 
 
-def seconds_per_step(records: Iterable[RunRecord]) -> dict[tuple, float]:
-    """Median seconds of a training step, the validation's share included, of each kind of network among finished runs."""
+def seconds_per_step_and_pixel(records: Iterable[RunRecord]) -> dict[tuple, float]:
+    """Median seconds of a training step, the validation's share included, for each pixel of a slice, by kind of network.
+
+    A step takes about as long as its slices are large, so that a run at one size tells of another.
+    """
     seconds: dict[tuple, list[float]] = {}
     for record in records:
         steps = record.recipe.epochs * record.recipe.steps(record.training_slices)
-        seconds.setdefault(_kind(record.recipe, record.preprocessing), []).append(record.seconds / steps)
+        each = record.seconds / (steps * record.preprocessing.image_size**2)
+        seconds.setdefault(_kind(record.recipe), []).append(each)
     return {kind: float(np.median(values)) for kind, values in seconds.items()}
 
 
-def _kind(recipe: Recipe, preprocessing: Preprocessing) -> tuple:
-    """What a step's time depends on."""
-    return recipe.model, *sorted(recipe.options.items()), recipe.batch_size, preprocessing.image_size
+def _kind(recipe: Recipe) -> tuple:
+    """What a step's time depends on, but for the size of the slices."""
+    return recipe.model, *sorted(recipe.options.items()), recipe.batch_size
 
 
 def _duration(seconds: float) -> str:

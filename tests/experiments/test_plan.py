@@ -10,7 +10,7 @@ from helpers import write_cohort
 
 from brainseg.cohort import index_cohort
 from brainseg.experiments import engine
-from brainseg.experiments.plan import Training, Workload, seconds_per_step, to_do, workload
+from brainseg.experiments.plan import Training, Workload, seconds_per_step_and_pixel, to_do, workload
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import Recipe
 from brainseg.networks.record import RunRecord
@@ -60,12 +60,21 @@ def test_a_finished_run_is_done_and_tells_the_time_of_the_rest(cohort):
     assert load.sentence() == "2 trainings, 1 of them done; the other 1 (4 steps) take about 4 minutes."
 
 
-def test_another_size_says_nothing_of_the_time(cohort, tmp_path):
+def test_a_larger_slice_takes_longer_in_proportion(cohort):
     (first, _) = plan_of(cohort)
-    seconds = seconds_per_step([record_of(first, tmp_path, seconds=8), record_of(first, tmp_path, seconds=24)])
-    assert list(seconds.values()) == [4.0]
+    folder = first.folder(cohort)
+    folder.mkdir(parents=True)
+    record_of(first, folder, seconds=8).write(folder)
     larger = Training(first.recipe, Preprocessing(image_size=64), first.split, {})
-    assert np.isnan(workload([larger], cohort).seconds)
+    assert workload([larger], cohort).seconds == pytest.approx(4 * 8)
+
+
+def test_the_median_run_tells_and_another_network_does_not(cohort, tmp_path):
+    (first, _) = plan_of(cohort)
+    records = [record_of(first, tmp_path, seconds) for seconds in (8, 24, 400)]
+    assert list(seconds_per_step_and_pixel(records).values()) == [pytest.approx(24 / 4 / 32**2)]
+    wider = Training(Recipe(options={"filters": 4, "depth": 2}), first.preprocessing, first.split, {})
+    assert np.isnan(workload([wider], cohort).seconds)
 
 
 @pytest.mark.parametrize("seconds, said", [(20, "20 seconds"), (300, "5 minutes"), (3600 * 5, "5.0 hours")])
