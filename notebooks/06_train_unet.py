@@ -62,7 +62,7 @@ from brainseg.evaluation import predict
 from brainseg.figures import style
 from brainseg.figures import training as figures
 from brainseg.networks import models
-from brainseg.networks.batches import SliceBatches, load_batch
+from brainseg.networks.batches import load_batch, make_batch
 from brainseg.networks.training import validation_dice
 
 style.use_theme()
@@ -181,9 +181,9 @@ training = run.prepared.table.iloc[run.rows("train")]
 largest = training[training["tumour_px"] > 0].sort_values("tumour_px", ascending=False)
 largest = largest.drop_duplicates("patient").head(4)
 shown_rows = largest.index.to_numpy()
-batches = SliceBatches(run.prepared, run.rows("train"), run.recipe)
-batches.order = shown_rows
-figures.augmentation(*load_batch(run.prepared, shown_rows), *batches[0])
+figures.augmentation(
+    *load_batch(run.prepared, shown_rows), *make_batch(run.prepared, shown_rows, run.recipe, epoch=0, index=0)
+)
 
 # %% tags=["hide-input"]
 display(

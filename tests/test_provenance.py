@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from brainseg import provenance
-from brainseg.provenance import code_digest, processor
+from brainseg.provenance import code_digest, modules_of, processor
 
 CODE = '''"""A module."""
 SIZE = 3
@@ -21,12 +21,15 @@ def area(side=SIZE):
 
 
 @pytest.fixture
-def digest(tmp_path):
-    def of(text):
-        (tmp_path / "module.py").write_text(text)
-        return code_digest(tmp_path / "module.py")
+def digest(tmp_path, monkeypatch):
+    """The digest of a module with the text that is given."""
+    monkeypatch.syspath_prepend(tmp_path)
 
-    return of
+    def digest_of(text):
+        (tmp_path / "module_of_a_test.py").write_text(text)
+        return code_digest("module_of_a_test")
+
+    return digest_of
 
 
 @pytest.mark.parametrize(
@@ -50,12 +53,24 @@ def test_code_counts(digest, old, new):
     assert digest(CODE) != digest(CODE.replace(old, new))
 
 
-def test_every_file_and_their_order_count(tmp_path):
-    one, two = tmp_path / "one.py", tmp_path / "two.py"
-    one.write_text("a = 1")
-    two.write_text("b = 2")
-    digests = {code_digest(one), code_digest(two), code_digest(one, two), code_digest(two, one)}
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = tmp_path / "package_of_a_test"
+    folder.mkdir()
+    for name in ("__init__", "two", "one"):
+        (folder / f"{name}.py").write_text(f"{name} = 1")
+    return folder
+
+
+def test_every_module_and_their_order_count(package):
+    first, second = "package_of_a_test.one", "package_of_a_test.two"
+    digests = {code_digest(first), code_digest(second), code_digest(first, second), code_digest(second, first)}
     assert len(digests) == 4
+
+
+def test_a_package_is_itself_and_its_modules_in_their_order(package):
+    assert modules_of("package_of_a_test") == ["package_of_a_test", "package_of_a_test.one", "package_of_a_test.two"]
 
 
 def test_the_processor_has_a_name_and_a_number_of_cores():

@@ -4,12 +4,11 @@ import pandas as pd
 import pytest
 
 from brainseg import provenance, results
-from brainseg.experiments import engine
 
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(results, "project_root", lambda: tmp_path)
     return tmp_path
 
 
@@ -43,7 +42,7 @@ def test_an_interrupted_rewrite_leaves_no_record(root):
 
 
 def test_without_a_checkout_there_are_no_results(monkeypatch):
-    monkeypatch.setattr(tables, "project_root", lambda: None)
+    monkeypatch.setattr(results, "project_root", lambda: None)
     assert not results.has_tables("demo")
     with pytest.raises(FileNotFoundError, match="clone"):
         results.results_folder("demo")
@@ -75,21 +74,8 @@ def cohort(patients: str, fingerprint: str) -> pd.DataFrame:
     return table
 
 
-def test_kept_tables_speak_for_their_cohort_and_for_patients_whom_the_kept_networks_know(root, monkeypatch):
-    monkeypatch.setattr("brainseg.networks.record.reference_patients", lambda: set("abc"))
-    assert not engine.get_tables("demo", cohort("abc", "first"))  # nothing is kept yet
+def test_a_page_of_another_cohort_says_so():
     record = {"cohort": {"fingerprint": "first", "patients": 3}}
-    results.write_tables("demo", {}, record)
-    assert engine.get_tables("demo", cohort("xyz", "first"))  # the fingerprint decides
-    assert engine.get_tables("demo", cohort("ab", "other"))
-    assert engine.get_tables("demo", cohort("abx", "other"))  # the whole data set, of which the networks know a part
-    assert not engine.get_tables("demo", cohort("xyz", "other"))
     assert results.of_which_cohort(record, cohort("abc", "first")) == ""
     said = results.of_which_cohort(record, cohort("ab", "other"))
     assert "another cohort**, of 2 patients and 2 slices" in said and "the 3 patients" in said
-
-
-def test_where_no_network_is_kept_another_cohort_reads_nothing(root, monkeypatch):
-    monkeypatch.setattr("brainseg.networks.record.reference_patients", set)
-    results.write_tables("demo", {}, {"cohort": {"fingerprint": "first", "patients": 3}})
-    assert not engine.get_tables("demo", cohort("a", "other"))

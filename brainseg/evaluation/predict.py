@@ -13,7 +13,7 @@ import pandas as pd
 from brainseg.cohort import FRAME
 from brainseg.evaluation.scores import drop_small_pieces, score_slices
 from brainseg.metrics import THRESHOLD
-from brainseg.networks.batches import SliceBatches
+from brainseg.networks.batches import epoch_batches
 from brainseg.networks.forward import predict_both_ways, predict_images
 from brainseg.networks.runs import Run
 
@@ -89,7 +89,7 @@ def article_scores(run: Run, rows: np.ndarray) -> dict[str, float]:
     """
     recipe = replace(run.recipe, slices_per_epoch=0, tumour_share=0.0, augmentation=False)
     results, sizes = [], []
-    for images, masks in SliceBatches(run.prepared, rows, recipe).of_epoch(0):
+    for images, masks in epoch_batches(run.prepared, rows, recipe, 0):
         results.append(run.model.test_on_batch(images, masks, return_dict=True))
         sizes.append(len(images))
     loss, iou, dice = (np.array([result[name] for result in results]) for name in ("loss", "iou", "dice_coefficient"))

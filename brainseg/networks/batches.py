@@ -12,57 +12,68 @@ from brainseg.networks.augmentation import augment
 from brainseg.networks.recipe import Recipe
 
 
-class SliceBatches:
-    """Batches of prepared slices as float32 in [0, 1], drawn and augmented by seed and epoch alone.
+def epoch_batches(
+    prepared: Prepared, rows: np.ndarray, recipe: Recipe, epoch: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The batches of one epoch, images and masks as :func:`make_batch` gives them. While one is used, a thread makes the next.
 
-    Because each batch depends on nothing that came before it, a resumed training sees what an
-    uninterrupted one would have seen.
+    Slices and augmentation are drawn by seed and epoch alone. Because nothing depends on what came before, a resumed
+    training sees what an uninterrupted one would have seen.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    rows : int array
+        The slices to draw from, as row numbers of the prepared table.
+    recipe : Recipe
+    epoch : int
+        From 0.
     """
+    drawn = draw_rows(prepared, rows, recipe, epoch)
+    starts = range(0, len(drawn), recipe.batch_size)
+    parts = [drawn[start : start + recipe.batch_size] for start in starts]
+    with ThreadPoolExecutor(1) as maker:
+        following = maker.submit(make_batch, prepared, parts[0], recipe, epoch, 0)
+        for index in range(1, len(parts)):
+            batch, following = (
+                following.result(),
+                maker.submit(make_batch, prepared, parts[index], recipe, epoch, index),
+            )
+            yield batch
+        yield following.result()
 
-    def __init__(self, prepared: Prepared, rows: np.ndarray, recipe: Recipe):
-        self.prepared, self.recipe = prepared, recipe
-        self.rows = np.asarray(rows)
-        tumour = prepared.table["tumour_px"].to_numpy()[self.rows] > 0
-        self.pools = self.rows[tumour], self.rows[~tumour]
-        self.length = recipe.steps(len(self.rows))
-        self.start(0)
 
-    def start(self, epoch: int) -> None:
-        """Draw the slices of an epoch."""
-        self.epoch = epoch
-        rng = np.random.default_rng([self.recipe.seed, epoch])
-        count = self.recipe.slices_per_epoch or len(self.rows)
-        if self.recipe.tumour_share and all(len(pool) for pool in self.pools):
-            tumours = round(count * self.recipe.tumour_share)
-            drawn = [_draw(self.pools[0], tumours, rng), _draw(self.pools[1], count - tumours, rng)]
-            self.order = rng.permutation(np.concatenate(drawn))
-        else:
-            self.order = _draw(self.rows, count, rng)
+def draw_rows(prepared: Prepared, rows: np.ndarray, recipe: Recipe, epoch: int) -> np.ndarray:
+    """The slices of an epoch in their order: `slices_per_epoch` of them, with tumour in the share that the recipe asks for."""
+    rows = np.asarray(rows)
+    rng = np.random.default_rng([recipe.seed, epoch])
+    count = recipe.slices_per_epoch or len(rows)
+    tumour = prepared.table["tumour_px"].to_numpy()[rows] > 0
+    if recipe.tumour_share and tumour.any() and not tumour.all():
+        tumours = round(count * recipe.tumour_share)
+        drawn = [_draw(rows[tumour], tumours, rng), _draw(rows[~tumour], count - tumours, rng)]
+        return rng.permutation(np.concatenate(drawn))
+    return _draw(rows, count, rng)
 
-    def of_epoch(self, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Its batches in their order. While one is used, a thread makes the next."""
-        self.start(epoch)
-        with ThreadPoolExecutor(1) as maker:
-            following = maker.submit(self.__getitem__, 0)
-            for index in range(1, len(self)):
-                batch, following = following.result(), maker.submit(self.__getitem__, index)
-                yield batch
-            yield following.result()
 
-    def __len__(self) -> int:
-        return self.length
+def make_batch(
+    prepared: Prepared, rows: np.ndarray, recipe: Recipe, epoch: int, index: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """One batch of an epoch: what :func:`load_batch` reads, augmented where the recipe says so.
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        size = self.recipe.batch_size
-        rows = self.order[index * size : (index + 1) * size]
-        images, masks = load_batch(self.prepared, rows)
-        if self.recipe.augmentation:
-            rng = np.random.default_rng([self.recipe.seed, self.epoch, index])
-            for row in range(len(rows)):
-                images[row], masks[row, ..., 0] = augment(
-                    images[row], masks[row, ..., 0], rng, self.recipe.drop_sequence
-                )
-        return images, masks
+    Parameters
+    ----------
+    rows : int array (n,)
+        The slices of this batch.
+    epoch, index : int
+        They draw the augmentation, with the recipe's seed.
+    """
+    images, masks = load_batch(prepared, rows)
+    if recipe.augmentation:
+        rng = np.random.default_rng([recipe.seed, epoch, index])
+        for row in range(len(rows)):
+            images[row], masks[row, ..., 0] = augment(images[row], masks[row, ..., 0], rng, recipe.drop_sequence)
+    return images, masks
 
 
 def _draw(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

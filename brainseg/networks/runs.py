@@ -21,7 +21,7 @@ from brainseg.networks import losses
 from brainseg.networks.backend import configure_backend
 from brainseg.networks.models import build_model
 from brainseg.networks.recipe import Recipe
-from brainseg.networks.record import HISTORY, RECORD, SPLIT, WEIGHTS, RunRecord, run_folder
+from brainseg.networks.record import HISTORY, NEW, RECORD, SPLIT, WEIGHTS, RunRecord, run_folder
 from brainseg.networks.training import clear_states, train
 from brainseg.networks.weights import load_weights, save_weights
 from brainseg.paths import folder_atomically, locked
@@ -180,7 +180,8 @@ def keep(run: Run, split_by: str, fold: int, weights: bool = True) -> RunRecord:
     folder = results_folder(REFERENCE) / f"{run.recipe.model}-by-{split_by}-fold{fold}"
     shutil.rmtree(folder, ignore_errors=True)
     keys = ["patient"] if split_by == "patient" else ["patient", "slice"]
-    sides = run.prepared.table[keys].assign(part=run.split.to_numpy()).query("part != @NEW").drop_duplicates()
+    known = run.split.to_numpy() != NEW
+    sides = run.prepared.table[keys].assign(part=run.split.to_numpy())[known].drop_duplicates()
     with folder_atomically(folder) as part:
         if weights:
             save_weights(run.model, part / WEIGHTS, dtype="float16")

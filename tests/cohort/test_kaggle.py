@@ -53,7 +53,7 @@ def test_published_counts_add_up():
 
 def test_kaggle_is_downloaded_at_the_pinned_version_and_counted(kagglehub, tiny_cohort, monkeypatch):
     kagglehub.answer = tiny_cohort.parent
-    monkeypatch.setattr(download, "PUBLISHED", TINY)
+    monkeypatch.setattr(kaggle, "PUBLISHED", TINY)
     assert get_cohort("kaggle") == tiny_cohort
     assert kagglehub.asked == ["mateuszbuda/lgg-mri-segmentation/versions/2"]
 
@@ -61,7 +61,7 @@ def test_kaggle_is_downloaded_at_the_pinned_version_and_counted(kagglehub, tiny_
 def test_the_doubled_archive_is_counted_once(kagglehub, tiny_cohort, monkeypatch):
     write_cohort(tiny_cohort.parent / "lgg-mri-segmentation" / "kaggle_3m")
     kagglehub.answer = tiny_cohort.parent
-    monkeypatch.setattr(download, "PUBLISHED", TINY)
+    monkeypatch.setattr(kaggle, "PUBLISHED", TINY)
     assert get_cohort("kaggle") == tiny_cohort
 
 

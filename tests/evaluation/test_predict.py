@@ -1,6 +1,5 @@
 """Evaluation and prediction: counts by hand, and the way from files to files."""
 
-import json
 import shutil
 from dataclasses import replace
 
@@ -18,9 +17,10 @@ from brainseg.evaluation.folder import predict_folder  # noqa: E402
 from brainseg.images.prepared import prepare  # noqa: E402
 from brainseg.images.preprocess import Preprocessing  # noqa: E402
 from brainseg.networks import forward  # noqa: E402
-from brainseg.networks.batches import SliceBatches, load_batch  # noqa: E402
+from brainseg.networks.batches import draw_rows, load_batch  # noqa: E402
 from brainseg.networks.forward import predict_images  # noqa: E402
 from brainseg.networks.recipe import Recipe  # noqa: E402
+from brainseg.networks.record import RunRecord  # noqa: E402
 from brainseg.networks.runs import Run, load_network, train_or_load  # noqa: E402
 
 
@@ -45,15 +45,15 @@ def drawn():
 
 
 def test_slice_scores_by_hand(drawn):
-    scores = scores.score_slices(*drawn)
-    assert scores["tp"].tolist() == [50, 0, 0, 600]
-    assert scores["fp"].tolist() == [0, 25, 0, 0]
-    assert scores["fn"].tolist() == [50, 0, 4, 0]
-    np.testing.assert_allclose(scores["dice"], [2 / 3, np.nan, 0, 1])
-    np.testing.assert_allclose(scores["iou"], [1 / 2, np.nan, 0, 1])
-    assert scores["hd95_px"].tolist()[2:] == [pytest.approx(np.hypot(256, 256)), 0]
-    assert np.isnan(scores["hd95_px"][1])
-    assert scores["nsd_1px"].tolist()[2:] == [0, 1]
+    slices = scores.score_slices(*drawn)
+    assert slices["tp"].tolist() == [50, 0, 0, 600]
+    assert slices["fp"].tolist() == [0, 25, 0, 0]
+    assert slices["fn"].tolist() == [50, 0, 4, 0]
+    np.testing.assert_allclose(slices["dice"], [2 / 3, np.nan, 0, 1])
+    np.testing.assert_allclose(slices["iou"], [1 / 2, np.nan, 0, 1])
+    assert slices["hd95_px"].tolist()[2:] == [pytest.approx(np.hypot(256, 256)), 0]
+    assert np.isnan(slices["hd95_px"][1])
+    assert slices["nsd_1px"].tolist()[2:] == [0, 1]
 
 
 def test_small_pieces_of_a_volume_are_dropped():
@@ -83,12 +83,12 @@ def test_a_slice_is_segmented_as_part_of_its_patient(run):
 
 def test_a_prediction_turns_with_the_slice(run):
     """Both ways are averaged, so the mirror image of a slice gets the mirror image of its prediction; one way alone does not."""
-    images, patients = run.prepared.images, run.prepared.table["patient"].to_numpy()
+    images = run.prepared.images
     rows = np.array([5, 2])
-    prediction = forward.predict_both_ways(run.model, images, patients, rows)
-    mirrored = forward.predict_both_ways(run.model, images[:, :, ::-1], patients, rows)
+    prediction = forward.predict_both_ways(run.model, images, rows)
+    mirrored = forward.predict_both_ways(run.model, images[:, :, ::-1], rows)
     np.testing.assert_allclose(mirrored[:, :, ::-1], prediction, atol=1e-6)
-    one_way = [predict_images(run.model, turned, patients, rows) for turned in (images, images[:, :, ::-1])]
+    one_way = [predict_images(run.model, turned, rows) for turned in (images, images[:, :, ::-1])]
     assert not np.allclose(one_way[1][:, :, ::-1], one_way[0], atol=1e-6)
     np.testing.assert_allclose(prediction, (one_way[0] + one_way[1][:, :, ::-1]) / 2, atol=1e-6)
 
@@ -110,11 +110,11 @@ def test_a_patient_is_one_volume(drawn):
 
 
 def test_strata_and_empty_slices(drawn):
-    scores = scores.score_slices(*drawn)
-    sizes = scores.summarise_by_size(scores)
+    slices = scores.score_slices(*drawn)
+    sizes = scores.summarise_by_size(slices)
     assert sizes["slices"].tolist() == [2, 0, 1]
     assert sizes["missed"].tolist() == [1, 0, 0]
-    empty = scores.summarise_empty(scores)
+    empty = scores.summarise_empty(slices)
     assert (empty["slices"], empty["left clean"], empty["most false pixels"]) == (1, 0.0, 25)
     assert empty["specificity of pixels"] == pytest.approx(1 - 25 / 256**2)
 
@@ -139,11 +139,12 @@ class Oracle:
 def test_a_perfect_network_scores_almost_one_in_the_original_frame(tiny_cohort, crop):
     prepared = prepare(tiny_cohort, Preprocessing(image_size=128, crop=crop))
     split = pd.Series("test", index=prepared.table.index)
-    run = Run(Oracle(prepared), Recipe(), prepared, split, pd.DataFrame(), {}, None)
-    scores = predict.evaluate(run)
-    assert scores["tumour_px"].tolist() == index_cohort(tiny_cohort)["tumour_px"].tolist()
-    assert (scores["tp"] + scores["fn"]).tolist() == scores["tumour_px"].tolist()
-    assert scores.score_patients(scores)["dice"].min() > 0.93
+    slices = predict.evaluate(Run(Oracle(prepared), prepared, split, record=None))
+    assert slices["tumour_px"].tolist() == index_cohort(tiny_cohort)["tumour_px"].tolist()
+    assert (slices["tp"] + slices["fn"]).tolist() == slices["tumour_px"].tolist()
+    assert scores.score_patients(slices)["dice"].min() > 0.93
+    bare = predict.evaluate_bare(Run(Oracle(prepared), prepared, split, record=None))
+    pd.testing.assert_frame_equal(bare, slices.drop(columns=["hd95_px", "nsd_1px", "nsd_2px"]))
 
 
 @pytest.fixture
@@ -159,7 +160,7 @@ def test_article_scores_are_those_of_keras(run):
     rows = run.rows("validation")
     scores = predict.article_scores(run, rows)
     images, masks = load_batch(run.prepared, rows)
-    order = SliceBatches(run.prepared, rows, replace(run.recipe, slices_per_epoch=0, tumour_share=0.0)).order
+    order = draw_rows(run.prepared, rows, replace(run.recipe, slices_per_epoch=0, tumour_share=0.0), epoch=0)
     places = np.searchsorted(rows, order)
     assert len(rows) > run.recipe.batch_size  # a mean over several batches
     expected = run.model.evaluate(images[places], masks[places], batch_size=run.recipe.batch_size, verbose=0)
@@ -246,13 +247,13 @@ def test_patients_that_the_run_has_seen_are_marked(run, tiny_cohort, tmp_path, c
 
 def test_a_folder_that_holds_no_run_is_refused(tmp_path):
     with pytest.raises(ValueError, match="holds no finished run"):
-        load_network(tmp_path)
+        RunRecord.read(tmp_path)
 
 
 def test_a_loaded_network_is_the_trained_one(run):
-    model, preprocessing, record = load_network(run.folder)
-    assert preprocessing == run.prepared.preprocessing
-    assert record == json.loads(json.dumps(run.record))
+    record = RunRecord.read(run.folder)
+    assert record == run.record and record.preprocessing == run.prepared.preprocessing
+    model = load_network(record)
     for left, right in zip(model.get_weights(), run.model.get_weights(), strict=True):
         np.testing.assert_array_equal(left, right)
 
@@ -266,7 +267,7 @@ def test_a_run_that_cannot_be_loaded_says_why(run, tiny_cohort, tmp_path):
     bare = tmp_path / "bare"
     shutil.copytree(run.folder, bare)
     (bare / "best.npz").unlink()
-    (bare / "run.json").write_text(json.dumps({**run.record, "split_by": "patient", "fold": 1}))
+    run.record.as_reference("patient", 1).write(bare)
     with pytest.raises(ValueError, match="kept without its weights"):
         predict_folder(tiny_cohort, tmp_path / "out", bare)
     assert bare.is_dir() and not (tmp_path / "out").exists()

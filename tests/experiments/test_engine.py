@@ -3,55 +3,92 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, fields
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 import pandas as pd
 import pytest
+from helpers import write_cohort
 
 from brainseg import results
 from brainseg.__main__ import main
+from brainseg.cohort import index_cohort
 from brainseg.experiments import engine
+
+
+@dataclass(frozen=True)
+class Settings:
+    seed: int = 0
+    sizes: tuple[int, ...] = (1,)
 
 
 @pytest.fixture
 def demo(tmp_path, monkeypatch):
-    """An experiment named "demo" that notes how it was called; its results go to a folder of the test's own."""
+    """An experiment named "demo" that trains nothing; its results go to a folder of the test's own."""
     module = ModuleType("demo_experiment")
 
-    def compute(root, *, seed=0, sizes=(1,)):
+    def score(cohort, settings, runs):
+        assert list(runs) == []
         design = pd.DataFrame({"patient": ["a", "b", "c"]})
-        rows = pd.DataFrame({"root": [root.name], "seed": [seed]})
-        scored = pd.DataFrame({"patient": ["a", "a", "b"]})
-        record = {"sizes": list(sizes), "commit": "abc", "cohort": {"synthetic": False}}
-        return {"design": design, "rows": rows, "patients": scored}, record
+        rows = pd.DataFrame({"root": [Path(cohort.attrs["root"]).name], "seed": [settings.seed]})
+        return {"design": design, "rows": rows, "patients": pd.DataFrame({"patient": ["a", "a", "b"]})}
 
-    module.compute = compute
+    module.Settings, module.plan, module.score = Settings, lambda cohort, settings: [], score
     monkeypatch.setitem(sys.modules, "demo_experiment", module)
     monkeypatch.setitem(engine.EXPERIMENTS, "demo", "demo_experiment")
-    monkeypatch.setattr(tables, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(results, "project_root", lambda: tmp_path)
     return tmp_path / "results" / "demo"
 
 
 def test_the_command_computes_and_keeps_the_tables(demo, tiny_cohort_once, capsys):
     main(["experiment", "demo", "--data", str(tiny_cohort_once), "-p", "seed=3", "-p", "sizes=[1, 2]"])
     assert results.read_table("demo", "rows").to_dict("records") == [{"root": tiny_cohort_once.name, "seed": 3}]
-    assert results.read_record("demo")["sizes"] == [1, 2]
-    assert str(demo) in capsys.readouterr().out
+    record = results.read_record("demo")
+    assert record["settings"] == {"seed": 3, "sizes": [1, 2]} and record["runs"] == [] and record["seconds"] == 0
+    said = capsys.readouterr().out
+    assert str(demo) in said and "0 trainings, all of them done." in said
 
 
-def test_scores_of_real_patients_are_logged(demo, tiny_cohort_once):
+def test_a_dry_run_says_what_is_to_be_done_and_writes_nothing(demo, tiny_cohort_once, capsys):
+    main(["experiment", "demo", "--data", str(tiny_cohort_once), "--dry-run"])
+    assert capsys.readouterr().out == "0 trainings, all of them done.\n"
+    assert not demo.exists()
+
+
+def test_scores_of_real_patients_are_logged(demo, tiny_cohort_once, monkeypatch):
+    monkeypatch.setattr("brainseg.provenance.commit", lambda: "abc")
     engine.run_experiment("demo", tiny_cohort_once)
     line = results.read_log().iloc[0]
     assert (line["run"], line["patients"], line["commit"]) == ("experiment demo", 2, "abc")
 
 
-def test_results_of_real_patients_are_not_replaced_by_synthetic_ones(demo, tiny_cohort_once, monkeypatch):
+def test_results_of_real_patients_are_not_replaced_by_synthetic_ones(demo, tmp_path):
     results.write_tables("demo", {"rows": pd.DataFrame({"seed": [1]})}, {"cohort": {"synthetic": False}})
-    monkeypatch.setattr(experiments, "is_synthetic", lambda root: True)
+    phantom = write_cohort(tmp_path / "phantom", ["PHANTOM_AA_0001_20000101"], slices=2)
     with pytest.raises(ValueError, match="results of real patients"):
-        engine.run_experiment("demo", tiny_cohort_once)
+        engine.run_experiment("demo", phantom)
     assert results.read_table("demo", "rows")["seed"].tolist() == [1]
+
+
+def test_tables_speak_for_their_cohort_and_for_patients_whom_the_reference_runs_know(
+    demo, tiny_cohort_once, monkeypatch
+):
+    cohort = index_cohort(tiny_cohort_once)
+    assert not engine.get_tables("demo", cohort).read  # nothing is kept yet
+    engine.run_experiment("demo", tiny_cohort_once, {"seed": 7})
+    kept = engine.get_tables("demo", cohort)
+    assert (
+        kept.read and kept.tables["rows"]["seed"].tolist() == [7] and set(kept.tables) == {"design", "rows", "patients"}
+    )
+    assert not engine.get_tables("demo", cohort, recompute=True).read
+    other = cohort.copy()
+    other.attrs = {**cohort.attrs, "fingerprint": "other"}
+    computed = engine.get_tables("demo", other, {"seed": 5})
+    assert not computed.read and computed.tables["rows"]["seed"].tolist() == [5]
+    monkeypatch.setattr(engine, "reference_patients", lambda: {cohort["patient"].iloc[0]})
+    assert engine.get_tables("demo", other).read
 
 
 def test_a_setting_that_does_not_exist_is_refused(demo, tiny_cohort_once):
@@ -95,5 +132,8 @@ def test_every_kept_score_of_the_reference_edition_is_in_the_log():
 
 
 @pytest.mark.parametrize("name", engine.EXPERIMENTS)
-def test_every_experiment_has_its_module(name):
-    assert callable(import_module(engine.EXPERIMENTS[name]).compute)
+def test_every_experiment_has_its_four_names_and_its_record_their_settings(name):
+    experiment = import_module(engine.EXPERIMENTS[name])
+    assert callable(experiment.plan) and callable(experiment.score)
+    known = {field.name for field in fields(experiment.Settings)}
+    assert set(results.read_record(name)["settings"]) == known

@@ -76,6 +76,7 @@ def test_figures_are_not_left_open_for_a_second_display():
 
 
 def test_text_is_legible():
+    style.use_theme()
     sizes = [
         size
         for name, size in plt.rcParams.items()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import types
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 import tifffile
 
+from brainseg import provenance
 from brainseg.cohort import read_image, read_mask
 from brainseg.images import prepared, preprocess
 from brainseg.images.contrast import enhance
@@ -92,9 +94,13 @@ def test_every_setting_changes_the_digest():
 
 
 def test_changed_code_of_a_step_changes_the_digest(tmp_path, monkeypatch):
-    for name in ("contrast.py", "crop.py", "preprocessing.py", "prepare.py"):
+    for name in ("contrast.py", "crop.py", "preprocess.py", "prepared.py"):
         shutil.copy(Path(preprocess.__file__).with_name(name), tmp_path)
-    monkeypatch.setattr(preprocessing, "__file__", str(tmp_path / "preprocessing.py"))
+
+    def find_copy(module):
+        return types.SimpleNamespace(origin=str(tmp_path / f"{module.rpartition('.')[2]}.py"))
+
+    monkeypatch.setattr(provenance, "find_spec", find_copy)
 
     def digest():
         preprocess._steps.cache_clear()
@@ -252,7 +258,7 @@ def test_restore_names_a_wrong_shape(root, shape):
 
 def test_a_second_call_reads_no_slice(root, monkeypatch):
     first = prepare(root, Preprocessing(64))
-    monkeypatch.setattr(P, "read_patient", lambda *_: pytest.fail("read a patient again"))
+    monkeypatch.setattr(prepared, "read_patient", lambda *_: pytest.fail("read a patient again"))
     second = prepare(root, Preprocessing(64))
     assert np.array_equal(first.images, second.images)
     assert first.table.equals(second.table)
@@ -276,17 +282,17 @@ def test_an_interrupted_run_goes_on_where_it_was(root, monkeypatch):
             raise KeyboardInterrupt
         honest(path, first, block)
 
-    monkeypatch.setattr(P, "_write_rows", stops)
+    monkeypatch.setattr(prepared, "_write_rows", stops)
     with pytest.raises(KeyboardInterrupt):
         prepare(root, Preprocessing(64, "clahe"), workers=1)
     assert not (folder / "manifest.json").exists()
     done = {path.stem for path in (folder / "patients").glob("*.csv")}
     assert PATIENTS[1] not in done and PATIENTS[0] in done
 
-    monkeypatch.setattr(P, "_write_rows", honest)
+    monkeypatch.setattr(prepared, "_write_rows", honest)
     read = []
     honest_read = prepared.read_patient
-    monkeypatch.setattr(P, "read_patient", lambda table, name: read.append(name) or honest_read(table, name))
+    monkeypatch.setattr(prepared, "read_patient", lambda table, name: read.append(name) or honest_read(table, name))
     again = prepare(root, Preprocessing(64, "clahe"))
     assert set(read) == set(PATIENTS) - done
     assert np.array_equal(again.images, expected[0])
@@ -299,11 +305,10 @@ def test_a_full_disk_leaves_nothing_that_is_taken_for_whole(root, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(P, "_write_rows", full)
+        patch.setattr(prepared, "_write_rows", full)
         with pytest.raises(OSError, match="No space left"):
             prepare(root, Preprocessing(64))
-    prepared = prepare(root, Preprocessing(64))
-    assert prepared.images.any()
+    assert prepare(root, Preprocessing(64)).images.any()
 
 
 @pytest.mark.parametrize("name", ["images.npy", "masks.npy", "boxes.csv"])

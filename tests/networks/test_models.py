@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 keras = pytest.importorskip("keras")
-from brainseg import chapters  # noqa: E402
+from brainseg.chapters import study_recipe  # noqa: E402
 from brainseg.networks import layers, models  # noqa: E402
 
 
@@ -117,12 +117,11 @@ def test_unet_sees_further_than_resunet_of_the_papers_depths():
 def test_the_fused_normalisation_computes_what_keras_computes(channels):
     rng = np.random.default_rng(2)
     image = rng.normal(3, 2, (4, 32, 32, channels)).astype("float32")
-    answers = []
+    gamma, answers = rng.uniform(0.5, 2, channels), []
     for kind in (layers.Normalisation, keras.layers.BatchNormalization):
         layer = kind(momentum=0.9)
         layer.build(image.shape)
-        layer.gamma.assign(rng.uniform(0.5, 2, channels) if not answers else gamma)
-        gamma = np.asarray(layer.gamma)
+        layer.gamma.assign(gamma)
         trained, applied = layer(image, training=True), layer(image, training=False)
         answers.append([np.asarray(a) for a in (trained, applied, layer.moving_mean, layer.moving_variance)])
     for ours, theirs in zip(*answers, strict=True):
@@ -131,6 +130,6 @@ def test_the_fused_normalisation_computes_what_keras_computes(channels):
 
 def test_the_networks_of_the_study_have_channels_that_the_fused_normalisation_takes():
     for name in models.MODELS:
-        model = models.build_model(name, 96, **chapters.study_recipe(name, 16))
+        model = models.build_model(name, 96, **study_recipe(name).options)
         widths = {layer.output.shape[-1] for layer in model.layers if isinstance(layer, layers.Normalisation)}
         assert widths and all(width % 16 == 0 for width in widths)

@@ -1,6 +1,5 @@
 """Kept runs: weights in half precision, found by their parameters, with the split that they were trained on."""
 
-import json
 import shutil
 from dataclasses import replace
 
@@ -11,7 +10,7 @@ import pytest
 keras = pytest.importorskip("keras")
 from brainseg import results  # noqa: E402
 from brainseg.chapters import study_run  # noqa: E402
-from brainseg.evaluation import headline, predict, scores  # noqa: E402
+from brainseg.evaluation import predict, scores  # noqa: E402
 from brainseg.experiments import reference  # noqa: E402
 from brainseg.images.prepared import prepare  # noqa: E402
 from brainseg.images.preprocess import Preprocessing  # noqa: E402
@@ -19,7 +18,6 @@ from brainseg.networks import record, runs  # noqa: E402
 from brainseg.networks.recipe import Recipe  # noqa: E402
 from brainseg.networks.runs import load_network, train_or_load  # noqa: E402
 from brainseg.publishing import choose_profile  # noqa: E402
-from brainseg.publishing.notebooks import StudyError  # noqa: E402
 from brainseg.splits import make_split  # noqa: E402
 
 RECIPE = Recipe(model="unet", options={"filters": 2, "depth": 2}, epochs=1, slices_per_epoch=8)
@@ -35,41 +33,62 @@ def run(tiny_cohort, tmp_path):
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """A project of its own, so that nothing is written into the real results."""
-    for module in (tables, kept):
-        monkeypatch.setattr(module, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(results, "project_root", lambda: tmp_path)
     return tmp_path
 
 
-def test_a_kept_run_is_found_and_predicts_as_before(run, checkout):
-    assert record.find_reference(RECIPE, run.prepared, "patient", 1) is None
-    folder = runs.keep(run, "patient", 1)
-    assert folder == checkout / "results" / "reference" / "unet-by-patient-fold1"
-    assert record.find_reference(RECIPE, run.prepared, "patient", 1) == folder
-    again = runs.load_reference(folder, run.prepared)
+def found(recipe, prepared, split_by, fold):
+    return record.find_reference(recipe, prepared.preprocessing, split_by, fold)
+
+
+def test_a_reference_run_is_found_and_predicts_as_before(run, checkout):
+    assert found(RECIPE, run.prepared, "patient", 1) is None
+    kept = runs.keep(run, "patient", 1)
+    assert kept.folder == checkout / "results" / "reference" / "unet-by-patient-fold1"
+    assert found(RECIPE, run.prepared, "patient", 1) == kept
+    again = runs.load_reference(kept, run.prepared.root)
     assert again.split.tolist() == run.split.tolist()
     rows = run.rows("test")
     np.testing.assert_allclose(
         predict.predict_probabilities(again, rows), predict.predict_probabilities(run, rows), atol=2e-2
     )
-    with np.load(folder / "best.npz") as arrays:
+    with np.load(kept.weights) as arrays:
         assert {arrays[name].dtype for name in arrays} == {np.dtype("float16")}
 
 
 def test_another_recipe_fold_or_size_is_not_this_run(run, checkout):
-    runs.keep(run, "patient", 1)
-    assert record.find_reference(replace(RECIPE, seed=1), run.prepared, "patient", 1) is None
-    assert record.find_reference(RECIPE, run.prepared, "patient", 0) is None
-    assert record.find_reference(RECIPE, run.prepared, "slice", 1) is None
-    other = prepare(run.prepared.root, Preprocessing(image_size=48))
+    kept = runs.keep(run, "patient", 1)
+    assert found(replace(RECIPE, seed=1), run.prepared, "patient", 1) is None
+    assert found(RECIPE, run.prepared, "patient", 0) is None
+    assert found(RECIPE, run.prepared, "slice", 1) is None
+    other = Preprocessing(image_size=48)
     assert record.find_reference(RECIPE, other, "patient", 1) is None
+    assert record.differences(kept, replace(RECIPE, seed=1), other) == {"seed": (0, 1), "image_size": (32, 48)}
+    assert record.differences(kept, RECIPE, run.prepared.preprocessing) == {}
+
+
+def test_what_is_written_is_read(run, tmp_path):
+    plain = run.record
+    plain.write(tmp_path)
+    assert replace(record.RunRecord.read(tmp_path), folder=plain.folder) == plain
+    plain.as_reference("patient", 3).write(tmp_path)
+    again = record.RunRecord.read(tmp_path)
+    assert (again.split_by, again.fold, plain.fold) == ("patient", 3, None)
+
+
+@pytest.mark.parametrize("damage", ["{", "{}", '{"recipe": {"model": "vnet"}}', "[]"])
+def test_a_damaged_record_names_the_file_and_the_way_out(tmp_path, damage):
+    (tmp_path / "run.json").write_text(damage)
+    with pytest.raises(ValueError, match=f"The record {tmp_path / 'run.json'} is damaged.*train the run again"):
+        record.RunRecord.read(tmp_path)
 
 
 def test_patients_that_the_split_does_not_name_are_new(run, checkout):
-    folder = runs.keep(run, "patient", 1)
+    kept = runs.keep(run, "patient", 1)
     table = run.prepared.table.copy()
     stranger = table["patient"].iloc[0]
     table.loc[table["patient"] == stranger, "patient"] = "TCGA_XX_0001_20000101"
-    split = record.RunRecord(folder, table)
+    split = kept.split(table)
     assert set(split[table["patient"] == "TCGA_XX_0001_20000101"]) == {"new"}
     others = table["patient"] != "TCGA_XX_0001_20000101"
     assert split[others].tolist() == run.split[others].tolist()
@@ -83,13 +102,9 @@ def test_the_profile_follows_the_patients(run, checkout, tiny_cohort):
 
 
 def test_a_split_by_slice_is_kept_by_slice(run, checkout):
-    by_slice = replace_split(run, make_split(run.prepared.table, by="slice"))
-    folder = runs.keep(by_slice, "slice", 0)
-    assert record.RunRecord(folder, run.prepared.table).tolist() == by_slice.split.tolist()
-
-
-def replace_split(run, split):
-    return type(run)(run.model, run.recipe, run.prepared, split, run.history, run.record, run.folder)
+    by_slice = replace(run, split=make_split(run.prepared.table, by="slice"))
+    kept = runs.keep(by_slice, "slice", 0)
+    assert kept.split(run.prepared.table).tolist() == by_slice.split.tolist()
 
 
 def test_the_tables_hold_one_row_per_test_patient_and_are_reproduced(run, checkout):
@@ -118,17 +133,18 @@ def test_the_tables_hold_one_row_per_test_patient_and_are_reproduced(run, checko
 
 
 def test_a_run_without_weights_is_scored_and_documented(run, checkout):
-    by_slice = replace_split(run, make_split(run.prepared.table, by="slice"))
-    folder = runs.keep(by_slice, "slice", 0, weights=False)
-    assert sorted(path.name for path in folder.iterdir()) == ["history.csv", "run.json", "split.csv"]
-    assert record.reference_runs() == [] and record.find_reference(RECIPE, run.prepared, "slice", 0) == folder
-    by_slice = replace(by_slice, record=json.loads((folder / "run.json").read_text()))
-    reference.score_reference(str(run.prepared.root), {folder.name: by_slice})
+    by_slice = replace(run, split=make_split(run.prepared.table, by="slice"))
+    kept = runs.keep(by_slice, "slice", 0, weights=False)
+    assert sorted(path.name for path in kept.folder.iterdir()) == ["history.csv", "run.json", "split.csv"]
+    assert record.reference_runs(with_weights=True) == []
+    assert record.reference_runs() == [kept] == [found(RECIPE, run.prepared, "slice", 0)]
+    by_slice = replace(by_slice, record=run.record.as_reference("slice", 0))
+    reference.score_reference(str(run.prepared.root), {kept.name: by_slice})
     assert set(results.read_table("reference", "patients")["protocol"]) == {"article"}
     article = results.read_table("reference", "article").set_index(["part", "group"])
     expected = predict.article_scores(by_slice, by_slice.rows("test"))["Dice"]
     assert article.loc[("test", "all"), "Dice"] == pytest.approx(expected, abs=1e-5)
-    with pytest.raises(StudyError, match="No reference runs"):
+    with pytest.raises(ValueError, match="no runs with weights"):
         reference.reproduce(str(run.prepared.root))
 
 
@@ -136,37 +152,21 @@ def test_in_a_larger_cohort_a_run_without_weights_is_trained_on_the_sides_that_i
     tiny_cohort, checkout, monkeypatch
 ):
     monkeypatch.setenv("BRAINSEG_BUILD", str(checkout / "build"))
-    settings = {
-        "image_size": 32,
-        "contrast": "none",
-        "crop": "patient",
-        "split_by": "patient",
-        "fold": 1,
-        "filters": 2,
-        "epochs": 1,
-    }
-    first = study_run("unet", tiny_cohort, seed=0, slices_per_epoch=8, **settings)
-    sides = (
-        first.prepared.table["patient"]
-        .to_frame()
-        .assign(part=first.split)
-        .drop_duplicates()
-        .set_index("patient")["part"]
-    )
-    folder = runs.keep(first, "patient", 1, weights=False)
-    copy_patient(tiny_cohort, sides.index[0], "TEST_CC_0007_20000107")
-    again = study_run("unet", tiny_cohort, seed=0, slices_per_epoch=8, **settings)
-    then = (
-        again.prepared.table["patient"]
-        .to_frame()
-        .assign(part=again.split)
-        .drop_duplicates()
-        .set_index("patient")["part"]
-    )
-    assert then.to_dict() == {**sides, "TEST_CC_0007_20000107": "new"}
-    # Kept once more, the split still names the patients that the network was trained, validated and tested on, and no others.
-    before = (folder / "split.csv").read_text()
-    assert (runs.keep(again, "patient", 1, weights=False) / "split.csv").read_text() == before
+    settings = {"image_size": 32, "contrast": "none", "crop": "patient", "split_by": "patient", "fold": 1}
+    settings |= {"filters": 2, "epochs": 1, "slices_per_epoch": 8, "seed": 0}
+    first = study_run("unet", tiny_cohort, **settings)
+    sides = sides_of(first)
+    kept = runs.keep(first, "patient", 1, weights=False)
+    copy_patient(tiny_cohort, min(sides), "TEST_CC_0007_20000107")
+    again = study_run("unet", tiny_cohort, **settings)
+    assert sides_of(again) == {**sides, "TEST_CC_0007_20000107": "new"}
+    # Kept once more, the split still names the patients that the network was trained, validated and tested on, alone.
+    before = kept.sides()
+    pd.testing.assert_frame_equal(runs.keep(again, "patient", 1, weights=False).sides(), before)
+
+
+def sides_of(run):
+    return dict(zip(run.prepared.table["patient"], run.split, strict=True))
 
 
 def copy_patient(root, patient, name):
@@ -175,61 +175,34 @@ def copy_patient(root, patient, name):
         shutil.copy(path, root / name / path.name.replace(patient, name))
 
 
-def test_only_scores_of_the_same_patients_stand_side_by_side(monkeypatch):
-    def scored(model, patients, dice, **other):
-        return pd.DataFrame({"model": model, "patient": list(patients), "dice": dice, "fold": 0} | other)
-
-    table = pd.concat(
-        [
-            scored("unet", "abcd", [0.2, 0.4, 0.6, 0.8]),
-            scored("resunet", "ab", [0.5, 0.6]),
-            scored("resunet", "cd", [1.0, 1.0], protocol="article"),
-            scored("resunet", "e", [1.0], part="new"),
-        ]
-    )
-    table = table.fillna({"protocol": "honest", "part": "test"})
-    monkeypatch.setattr(kept, "read_table", lambda study, name: table)
-    lines = headline.headline()
-    assert [(one.model, list(one.patients.index)) for one in lines] == [
-        ("unet", ["a", "b", "c", "d"]),
-        ("resunet", ["a", "b"]),
-        ("unet", ["a", "b"]),
-    ]
-    assert [one.summary["mean"] for one in lines] == pytest.approx([0.5, 0.55, 0.3])
-
-
 def test_without_kept_runs_there_is_nothing_to_reproduce(tiny_cohort, checkout):
-    with pytest.raises(StudyError, match="python -m brainseg reference"):
+    with pytest.raises(ValueError, match="python -m brainseg reference"):
         reference.reproduce(str(tiny_cohort))
 
 
-def test_a_synthetic_cohort_is_no_reference(tmp_path, monkeypatch):
+def test_a_synthetic_cohort_is_no_reference(monkeypatch):
     table = pd.DataFrame({"synthetic": [True]})
-    monkeypatch.setattr(reference, "find_cohort", lambda data: data)
+    monkeypatch.setattr(reference, "get_cohort", lambda data: data)
     monkeypatch.setattr(reference, "index_cohort", lambda root: table)
-    with pytest.raises(StudyError, match="real cohort"):
-        reference.train_reference(tmp_path, "phantom", ["unet"], [0])
+    with pytest.raises(ValueError, match="real cohort"):
+        reference.train_reference("phantom", ["unet"], [0])
 
 
-def test_every_kept_run_of_the_project_is_whole():
+def test_every_reference_run_of_the_project_is_whole():
     """Records and splits agree, weights fit their network, lie where the rule wants them, and together stay small."""
-    folders = record.reference_runs()
-    for folder in record.reference_runs():
-        record = json.loads((folder / "run.json").read_text())
-        protocol = "honest" if record["split_by"] == "patient" else "article"
-        assert (folder in folders) == reference.keeps_weights(protocol, record["recipe"]["model"], record["fold"])
-        if folder in folders:
-            network, _, _ = load_network(folder)
-            assert network.count_params() == record["parameters"]
-        split = pd.read_csv(folder / "split.csv")
-        if record["split_by"] == "patient":
-            assert split["patient"].is_unique
-            agreed = pd.read_csv(folder.parent / "splits.csv").set_index("patient")[f"part_fold{record['fold']}"]
-            assert split.set_index("patient")["part"].sort_index().equals(agreed.rename("part").sort_index())
+    records = record.reference_runs()
+    assert set(results.read_table("reference", "patients")["run"]) == {each.name for each in records}
+    for each in records:
+        protocol = "honest" if each.split_by == "patient" else "article"
+        assert each.has_weights == reference.keeps_weights(protocol, each.recipe.model, each.fold)
+        if each.has_weights:
+            assert load_network(each).count_params() == each.parameters
+        sides = each.sides()
+        if each.split_by == "patient":
+            assert sides["patient"].is_unique
+            agreed = pd.read_csv(each.folder.parent / "splits.csv").set_index("patient")[f"part_fold{each.fold}"]
+            assert sides.set_index("patient")["part"].sort_index().equals(agreed.rename("part").sort_index())
         for part in ("train", "validation"):
-            assert sorted(split.loc[split["part"] == part, "patient"].unique()) == record["patients"][part]
-        assert record["fold"] in range(5)
-    assert set(results.read_table("reference", "patients")["run"]) == {
-        folder.name for folder in record.reference_runs()
-    }
-    assert sum((folder / "best.npz").stat().st_size for folder in folders) <= 30e6
+            assert sorted(sides.loc[sides["part"] == part, "patient"].unique()) == each.patients[part]
+        assert each.fold in range(5)
+    assert sum(each.weights.stat().st_size for each in records if each.has_weights) <= 30e6

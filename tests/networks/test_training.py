@@ -7,16 +7,17 @@ import pandas as pd
 import pytest
 
 keras = pytest.importorskip("keras")
-from brainseg import chapters  # noqa: E402
+from brainseg.chapters import study_recipe  # noqa: E402
 from brainseg.cohort import FLAIR, POST, PRE  # noqa: E402
 from brainseg.images.prepared import prepare  # noqa: E402
 from brainseg.images.preprocess import Preprocessing  # noqa: E402
-from brainseg.networks import backend, record, training  # noqa: E402
+from brainseg.networks import backend, runs, training  # noqa: E402
 from brainseg.networks.augmentation import augment  # noqa: E402
-from brainseg.networks.batches import SliceBatches, load_batch  # noqa: E402
+from brainseg.networks.batches import draw_rows, epoch_batches, load_batch  # noqa: E402
 from brainseg.networks.forward import predict_images  # noqa: E402
 from brainseg.networks.models import build_model  # noqa: E402
 from brainseg.networks.recipe import Recipe  # noqa: E402
+from brainseg.networks.record import run_folder  # noqa: E402
 from brainseg.networks.runs import train_or_load  # noqa: E402
 from brainseg.networks.weights import load_weights, save_weights  # noqa: E402
 
@@ -58,32 +59,35 @@ def test_a_recipe_out_of_range_is_refused_by_name_and_value(change, said):
 
 def test_every_training_slice_is_drawn_once_an_epoch_in_another_order(prepared, split):
     rows = np.flatnonzero(split == "train")
-    batches = SliceBatches(prepared, rows, replace(TINY, slices_per_epoch=0))
-    first = batches.order
-    batches.start(1)
-    assert sorted(first) == sorted(batches.order) == sorted(rows)
-    assert list(first) != list(batches.order)
+    everyone = replace(TINY, slices_per_epoch=0, tumour_share=0.0)
+    first, second = (draw_rows(prepared, rows, everyone, epoch) for epoch in (0, 1))
+    assert sorted(first) == sorted(second) == sorted(rows)
+    assert list(first) != list(second)
 
 
 def test_the_share_of_tumour_slices_drawn_is_the_share_asked_for(prepared, split):
     rows = np.flatnonzero(split == "train")
     tumour = prepared.table["tumour_px"].to_numpy() > 0
-    batches = SliceBatches(prepared, rows, replace(TINY, slices_per_epoch=40, tumour_share=0.75))
-    assert len(batches.order) == 40
-    assert tumour[batches.order].sum() == 30
-    assert set(batches.order) <= set(rows)
+    drawn = draw_rows(prepared, rows, replace(TINY, slices_per_epoch=40, tumour_share=0.75), epoch=0)
+    assert len(drawn) == 40
+    assert tumour[drawn].sum() == 30
+    assert set(drawn) <= set(rows)
+    only_tumour = draw_rows(prepared, rows[tumour[rows]], replace(TINY, tumour_share=0.5), epoch=0)
+    assert len(only_tumour) == TINY.slices_per_epoch  # where there is one kind, it is drawn
 
 
 def test_a_batch_depends_on_seed_and_epoch_alone(prepared, split):
     rows = np.flatnonzero(split == "train")
-    one, other = (SliceBatches(prepared, rows, TINY) for _ in range(2))
-    one[0]  # an earlier draw must not matter
-    for left, right in zip(one[1], other[1], strict=True):
+
+    def second(recipe, epoch):
+        batches = list(epoch_batches(prepared, rows, recipe, epoch))
+        assert len(batches) == recipe.steps(len(rows)) == 2
+        return batches[1]
+
+    for left, right in zip(second(TINY, 0), second(TINY, 0), strict=True):
         np.testing.assert_array_equal(left, right)
-    other.start(1)
-    assert not np.array_equal(one[1][0], other[1][0])
-    different = SliceBatches(prepared, rows, replace(TINY, seed=1))
-    assert not np.array_equal(one[1][0], different[1][0])
+    assert not np.array_equal(second(TINY, 0)[0], second(TINY, 1)[0])
+    assert not np.array_equal(second(TINY, 0)[0], second(replace(TINY, seed=1), 0)[0])
 
 
 def test_augmentation_moves_image_and_mask_together():
@@ -113,8 +117,8 @@ def test_a_dropped_sequence_becomes_a_copy_of_flair():
 def test_a_run_is_trained_once_and_loaded_ever_after(prepared, split, tmp_path, monkeypatch):
     run = train_or_load(TINY, prepared, split, tmp_path)
     assert list(run.history["epoch"]) == [1, 2]
-    assert run.record["validation_dice"] == pytest.approx(run.history["validation_dice"].max())
-    seen = {name for part in run.record["patients"].values() for name in part}
+    assert run.record.validation_dice == pytest.approx(run.history["validation_dice"].max())
+    seen = run.record.has_met()
     tested = set(prepared.table["patient"].iloc[run.rows("test")])
     assert tested and not tested & seen
 
@@ -127,18 +131,16 @@ def test_a_run_is_trained_once_and_loaded_ever_after(prepared, split, tmp_path, 
 def test_an_interrupted_training_goes_on_after_its_last_epoch(prepared, split, tmp_path, monkeypatch):
     whole = train_or_load(TINY, prepared, split, tmp_path / "whole")
 
-    of_epoch = SliceBatches.of_epoch
-
-    def interrupt(self, epoch):
-        for index, batch in enumerate(of_epoch(self, epoch)):
+    def interrupt(prepared, rows, recipe, epoch):
+        for index, batch in enumerate(epoch_batches(prepared, rows, recipe, epoch)):
             if (epoch, index) == (1, 1):  # in the middle of the second epoch
                 raise KeyboardInterrupt
             yield batch
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(SliceBatches, "of_epoch", interrupt)
+        patch.setattr(training, "epoch_batches", interrupt)
         train_or_load(TINY, prepared, split, tmp_path / "cut")
-    (folder,) = (tmp_path / "cut").iterdir()
+    (folder,) = (path for path in (tmp_path / "cut").iterdir() if path.is_dir())
     assert not (folder / "run.json").exists()
 
     resumed = train_or_load(TINY, prepared, split, tmp_path / "cut")
@@ -148,18 +150,20 @@ def test_an_interrupted_training_goes_on_after_its_last_epoch(prepared, split, t
     assert not list(folder.glob("*.weights.h5"))
 
 
-def test_the_identity_changes_with_recipe_split_and_arrays_and_nothing_else(prepared, split):
-    name = record.run_folder(TINY, prepared, split)
-    assert name == record.run_folder(replace(TINY), prepared, split.copy())
-    assert name != record.run_folder(replace(TINY, seed=1), prepared, split)
-    assert name != record.run_folder(TINY, prepared, split.replace("validation", "train"))
-    assert name != record.run_folder(TINY, replace(prepared, fingerprint="other"), split)
+def test_the_identity_changes_with_recipe_split_and_arrays_and_nothing_else(split):
+    name = run_folder(TINY, "arrays", split)
+    assert name == run_folder(replace(TINY), "arrays", split.copy())
+    assert name != run_folder(replace(TINY, seed=1), "arrays", split)
+    assert name != run_folder(TINY, "arrays", split.replace("validation", "train"))
+    assert name != run_folder(TINY, "other", split)
 
 
 def test_a_width_below_one_is_refused_for_every_network(prepared, split, tmp_path):
     for name in ("fcn32", "unet", "resunet"):
         with pytest.raises(ValueError, match="filters must be"):
-            train_or_load(replace(TINY, model=name, options=chapters.study_recipe(name, 0)), prepared, split, tmp_path)
+            train_or_load(
+                replace(TINY, model=name, options=study_recipe(name, filters=0).options), prepared, split, tmp_path
+            )
 
 
 def test_a_split_without_validation_is_refused(prepared, split, tmp_path):
@@ -201,9 +205,8 @@ def test_damaged_weights_are_an_error_that_says_what_to_do(tmp_path, damage):
 
 def test_predictions_do_not_depend_on_the_batch(prepared):
     model = build_model("unet", 32, filters=2, depth=2)
-    patients = prepared.table["patient"].to_numpy()
-    whole = predict_images(model, prepared.images, patients)
-    some = predict_images(model, prepared.images, patients, np.array([3, 4]), batch_size=2)
+    whole = predict_images(model, prepared.images)
+    some = predict_images(model, prepared.images, np.array([3, 4]), batch_size=2)
     np.testing.assert_allclose(whole[3:5], some, atol=1e-5)
     images, _ = load_batch(prepared, np.arange(len(prepared.table)))
     np.testing.assert_allclose(whole, model.predict_on_batch(images)[..., 0], atol=1e-5)
@@ -214,7 +217,7 @@ def test_the_kept_weights_are_those_of_the_best_epoch_in_the_history(prepared, s
     kept = []
     monkeypatch.setattr(training, "validation_dice", lambda model, *_: kept.append(model.get_weights()) or next(scores))
     run = train_or_load(replace(TINY, epochs=3), prepared, split, tmp_path)
-    assert run.record["best_epoch"] == 2
+    assert run.record.best_epoch == 2
     for stored, at_epoch_two in zip(run.model.get_weights(), kept[1], strict=True):
         np.testing.assert_array_equal(stored, at_epoch_two)
     assert sorted(path.name for path in run.folder.iterdir()) == ["best.npz", "history.csv", "run.json"]

@@ -202,7 +202,7 @@ def test_calibration_measures_a_lesion_of_known_contrast():
     from importlib.util import module_from_spec, spec_from_file_location
     from pathlib import Path
 
-    script = Path(__file__).resolve().parent.parent / "benchmarks" / "calibrate_phantom.py"
+    script = Path(__file__).resolve().parents[2] / "benchmarks" / "calibrate_phantom.py"
     spec = spec_from_file_location("calibrate_phantom", script)
     calibrate = module_from_spec(spec)
     spec.loader.exec_module(calibrate)

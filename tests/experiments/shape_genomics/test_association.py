@@ -108,7 +108,7 @@ def test_the_interval_of_the_icc_where_the_answer_is_known():
     values = np.random.default_rng(1).normal(size=30)
     same, shifted = association.agreement(values, values), association.agreement(values, values + 1)
     assert same[1:4] == pytest.approx((1, 1, 1))
-    chosen = np.random.default_rng(0).integers(30, size=(statistics.DRAWS, 30))
+    chosen = np.random.default_rng(0).integers(30, size=(association.DRAWS, 30))
     variances = np.quantile(values[chosen].var(axis=1, ddof=1), [0.025, 0.975])
     assert (shifted.icc_low, shifted.icc_high) == pytest.approx(2 * variances / (2 * variances + 1), abs=1e-3)
     assert shifted == association.agreement(values, values + 1)  # the same seed, the same draws
