@@ -1,5 +1,5 @@
-# Every target but the last three is one call of `python -m brainseg`. On Windows make the environment and call it by
-# hand (README).
+# Every target but lint and requirements is one call of `python -m brainseg`. On Windows make the environment and call it
+# by hand (README).
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m brainseg
@@ -38,7 +38,7 @@ pair: $(VENV)/.installed ## write the .ipynb files from their .py sources
 	@$(RUN) pair
 
 lint: $(VENV)/.installed ## what a commit must pass: format, rules, pairs, types, layers; HOOK=mypy runs one
-	@$(VENV)/bin/pre-commit run --all-files $(HOOK)
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" pre-commit run --all-files $(HOOK)
 
 requirements: $(VENV)/.installed ## write the pinned versions again from pyproject.toml; UPGRADE=keras moves one
 	@$(COMPILE) pyproject.toml --all-extras --universal --generate-hashes --output-file requirements.txt \
