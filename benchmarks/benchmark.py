@@ -27,15 +27,16 @@ TRAIN = """
 import contextlib, json, os, sys, time
 import numpy as np
 import keras
-from brainseg import chapters, models, runs
-from brainseg.recipe import LOSSES
+from brainseg.chapters import study_recipe
+from brainseg.networks import layers, losses, models
+from brainseg.networks.backend import configure_backend
 if sys.argv[1] == "tuned":
-    runs.configure_backend()
+    configure_backend()
 else:
-    models.Normalisation = keras.layers.BatchNormalization
+    layers.Normalisation = keras.layers.BatchNormalization
 name, size = sys.argv[2], 128
-model = models.build_model(name, size, **chapters.study_options(name, 16))
-model.compile("adam", loss=LOSSES["bce_dice"])
+model = models.build_model(name, size, **study_recipe(name).options)
+model.compile("adam", loss=losses.BY_NAME["bce_dice"])
 rng = np.random.default_rng(0)
 x = rng.random((128, size, size, 3), dtype="float32")
 y = (rng.random((128, size, size, 1)) > 0.9).astype("float32")

@@ -79,9 +79,37 @@ def predict(arguments: argparse.Namespace) -> None:
 
 def experiment(arguments: argparse.Namespace) -> None:
     """Compute the tables of an experiment and keep them in results/. Trainings that were done are not repeated."""
-    from brainseg.experiments.engine import run_experiment
+    from brainseg.experiments.cluster import get_cluster
+    from brainseg.experiments.engine import plan_experiment, run_experiment
+    from brainseg.experiments.plan import workload
 
-    print(f"written: {run_experiment(arguments.name, arguments.data, _settings(arguments.parameters))}")
+    settings = _settings(arguments.parameters)
+    if arguments.dry_run:
+        print(workload(*plan_experiment(arguments.name, arguments.data, settings)).sentence())
+        return
+    with get_cluster(arguments.scheduler, arguments.workers) as cluster:
+        print(f"written: {run_experiment(arguments.name, arguments.data, settings, cluster)}")
+
+
+def bundle(arguments: argparse.Namespace) -> None:
+    """Pack the trainings of an experiment for a machine with a GPU and without network: arrays, plan and package.
+
+    There: cat bundle.tar.gz.* | tar xz; python train.py. Then bring the folder runs back, for unbundle.
+    """
+    from brainseg.experiments.bundle import pack
+    from brainseg.experiments.engine import plan_experiment
+
+    plan, cohort = plan_experiment(arguments.name, arguments.data, _settings(arguments.parameters))
+    for part in pack(plan, cohort, arguments.out):
+        print(f"written: {part} ({part.stat().st_size / 2**20:.0f} MiB)")
+
+
+def unbundle(arguments: argparse.Namespace) -> None:
+    """Take the runs of a trained bundle into the build folder, where the experiment finds them."""
+    from brainseg.experiments.bundle import unpack
+
+    taken = unpack(arguments.place)
+    print("\n".join([f"taken: {name}" for name in taken]) or "nothing new: all of these runs are here already")
 
 
 def reference(arguments: argparse.Namespace) -> None:
@@ -260,15 +288,28 @@ def _commands() -> argparse.ArgumentParser:
         )  # fmt: skip
 
     of_experiment = add(experiment, "compute the tables of an experiment")
+    of_bundle = add(bundle, "pack an experiment's trainings for another machine")
+    for of_plan in (of_experiment, of_bundle):
+        of_plan.add_argument(
+            "name",
+            help="leakage, claims, shape, variants or seeds, of chapters 10 to 15; variants wants its -p: see "
+            "book/reproduce.md",
+        )
+        of_plan.add_argument("--data", default="kaggle", help=DATA_HELP)
+        of_plan.add_argument(
+            "-p", dest="parameters", metavar="NAME=VALUE", action="append", default=[],
+            help="a setting of the experiment, as in -p epochs=5; may be repeated",
+        )  # fmt: skip
     of_experiment.add_argument(
-        "name",
-        help="leakage, claims, shape, variants or seeds, of chapters 10 to 15; variants wants its -p: see book/reproduce.md",
+        "--dry-run", action="store_true", help="say what would be trained, and how long it takes"
     )
-    of_experiment.add_argument("--data", default="kaggle", help=DATA_HELP)
     of_experiment.add_argument(
-        "-p", dest="parameters", metavar="NAME=VALUE", action="append", default=[],
-        help="a setting of the experiment, as in -p epochs=5; may be repeated",
-    )  # fmt: skip
+        "--workers", type=int, default=0, help="train in so many processes of this machine, by Dask"
+    )
+    of_experiment.add_argument("--scheduler", metavar="ADDRESS", help="train on the workers of this Dask scheduler")
+    of_bundle.add_argument("out", type=Path, help="the folder to make, for parts of at most 60 MiB")
+    of_unbundle = add(unbundle, "take a trained bundle's runs back")
+    of_unbundle.add_argument("place", type=Path, help="the folder in which train.py was run")
 
     of_reference = add(reference, "train and score the networks that the project keeps")
     of_reference.add_argument("--data", default="kaggle", help=DATA_HELP)

@@ -59,6 +59,39 @@ def build_folder() -> Path:
     return root / "_build" if root else Path.home() / ".cache" / "brainseg"
 
 
+class BusyError(OSError):
+    """Another process holds what :func:`locked` was asked for, and nobody wanted to wait."""
+
+
+@contextlib.contextmanager
+def locked(path: str | Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold a file or folder alone among all processes that ask by this function.
+
+    The lock is the operating system's, on ``NAME.lock`` beside `path`, so a process that dies lets go of it.
+
+    Parameters
+    ----------
+    path : path
+        It need not exist.
+    wait : bool
+        Whether to wait for the process that holds it.
+
+    Raises
+    ------
+    BusyError
+        Where another process holds it, and `wait` is False.
+    """
+    from filelock import FileLock, Timeout
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path.with_name(f"{path.name}.lock"), timeout=-1 if wait else 0):
+            yield
+    except Timeout:
+        raise BusyError(f"{path} is being made by another process") from None
+
+
 @contextlib.contextmanager
 def write_atomically(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, and move it there only when the block ends without error.

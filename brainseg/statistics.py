@@ -139,9 +139,9 @@ def bootstrap_interval(
     -------
     Interval
         `low` and `high` are NaN for a single patient, of whom no spread can be told, and the estimate where all values
-        are equal. Where BCa is not defined, the correction that is not defined is left out: that for skewness where
-        leaving out a patient never changes the statistic, and both where all bootstrap samples lie on one side of the
-        estimate. Then it is the percentile interval, because no other is as free of assumptions.
+        are equal. Where leaving out a patient never changes the statistic, there is no skewness to correct for. Where
+        all bootstrap samples lie on one side of the estimate, the bias has no size, and neither correction is made:
+        this leaves the percentile interval, which is always defined.
 
     Raises
     ------

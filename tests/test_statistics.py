@@ -31,15 +31,27 @@ from brainseg.statistics import (
 
 
 @pytest.mark.parametrize("statistic", [np.mean, np.median, np.std])
-@pytest.mark.parametrize("seed", range(3))
-def test_interval_is_the_bca_of_scipy(statistic, seed):
-    values = np.random.default_rng(seed).beta(8, 2, 23)
-    ours = bootstrap_interval(values, statistic, draws=2000, seed=seed)
+@pytest.mark.parametrize(("draws", "level"), [(2000, 0.95), (1000, 0.5), (40, 0.999)])
+def test_interval_is_the_bca_of_scipy(statistic, draws, level):
+    values = np.random.default_rng(draws).beta(8, 2, 23)
+    ours = bootstrap_interval(values, statistic, level=level, draws=draws, seed=1)
     theirs = stats.bootstrap(
-        (values,), statistic, method="BCa", n_resamples=2000, vectorized=True, rng=np.random.default_rng(seed)
+        (values,),
+        statistic,
+        method="BCa",
+        confidence_level=level,
+        n_resamples=draws,
+        vectorized=True,
+        rng=np.random.default_rng(1),
     ).confidence_interval
     assert ours.estimate == statistic(values)
     assert (ours.low, ours.high) == pytest.approx(tuple(theirs), abs=1e-12)
+
+
+def test_interval_does_not_hang_on_the_last_digits():
+    """Sums of 0.1, 0.2, 0.3 differ by the order of adding, sums of 1, 2, 3 do not."""
+    tenths = bootstrap_interval([0.1, 0.2, 0.3, 0.7, 1.1], level=0.5)
+    assert tenths == pytest.approx(np.divide(bootstrap_interval([1, 2, 3, 7, 11], level=0.5), 10), abs=1e-9)
 
 
 def test_interval_of_a_mean_is_that_of_any_other_function_that_gives_the_mean():
@@ -92,13 +104,14 @@ def test_interval_where_bca_is_not_defined():
     values = np.array([0, 1, 2, 2, 2, 5, 9.0])
     assert bootstrap_interval(values, np.median).low <= 2 <= bootstrap_interval(values, np.median).high
 
-    # Every sample's value lies above the estimate: the percentile interval is left.
-    def biased(array, axis):
-        return np.mean(array, axis=axis) + 10 * np.any(array != values, axis=axis)
+    # A sample with replacement has fewer different values than all patients: every draw lies below the estimate.
+    def different(array, axis):
+        return 1 + np.count_nonzero(np.diff(np.sort(array, axis=axis), axis=axis), axis=axis)
 
-    found = bootstrap_interval(values, biased, draws=500)
-    drawn = values[np.random.default_rng(0).integers(7, size=(500, 7))]
-    assert found == pytest.approx(percentile_interval(values.mean(), biased(drawn, -1)))
+    values = np.arange(20.0)
+    drawn = different(values[np.random.default_rng(0).integers(20, size=(500, 20))], -1)
+    assert drawn.max() < 20
+    assert bootstrap_interval(values, different, draws=500) == pytest.approx(percentile_interval(20, drawn))
 
 
 @pytest.mark.parametrize("function", [bootstrap_interval, sign_flip_p])
@@ -155,7 +168,8 @@ def test_coverage_counts_the_intervals_of_the_study(method):
 
 
 def test_coverage_of_values_that_do_not_vary_is_full():
-    assert coverage(np.full(9, 0.1), 5) == (1, 0, 0)
+    for patients in range(2, 12):  # means of 0.1 differ in their last digit by how many they are
+        assert coverage(np.full(7, 0.1), patients, samples=20, draws=50) == (1, 0, 0)
     with pytest.raises(ValueError, match="patients is 1"):
         coverage([1, 2, 3], 1)
     with pytest.raises(ValueError, match="choose bca or percentile"):
@@ -179,13 +193,14 @@ def test_sign_flip_p_by_hand():
     assert sign_flip_p([1, 2, -3]) == 1  # a mean of 0 is the least surprising
     assert sign_flip_p([-1, 2, 3]) == 4 / 8  # 4 and 6, both ways
     assert sign_flip_p([0.1] * 6) == 2 / 64  # sums of 0.1 differ in their last digits
-    assert sign_flip_p([0, 1, 0, 2, 3, 0]) == sign_flip_p([1, 2, 3])
+    assert sign_flip_p([0, 1, 0, 2, 3, 0]) == sign_flip_p([1, 2, 3, *[0] * 100]) == sign_flip_p([1, 2, 3])
     assert sign_flip_p([0, 0]) == sign_flip_p([0.3]) == 1
 
 
 def test_sign_flip_p_of_many_patients_is_drawn():
-    differences = np.random.default_rng(1).normal(0.3, 1, EXACT_PATIENTS + 1)
+    differences = np.random.default_rng(1).normal(0.1, 1, EXACT_PATIENTS + 1)
     exact = sign_flip_p(differences[:-1])
+    assert 0.1 < exact < 0.6
     assert sign_flip_p(np.r_[differences[:-1], 1e-9]) == pytest.approx(exact, abs=0.015)
     assert sign_flip_p(differences, seed=1) == sign_flip_p(differences, seed=1) != sign_flip_p(differences, seed=2)
     # The observed one counts as a draw, so that a p value is never 0.

@@ -23,15 +23,18 @@ from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
+from tqdm import tqdm
 
 from brainseg.cohort import index_cohort
 from brainseg.data import get_cohort
-from brainseg.experiments.plan import Training
+from brainseg.experiments.plan import Training, to_do, workload
 from brainseg.networks.record import reference_patients
+from brainseg.paths import BusyError
 from brainseg.provenance import origin
 from brainseg.results import has_tables, log_test, read_record, read_tables, write_tables
 
 if TYPE_CHECKING:
+    from brainseg.experiments.cluster import Cluster
     from brainseg.networks.runs import Run
 
 EXPERIMENTS = {
@@ -52,8 +55,48 @@ class Tables(NamedTuple):
     read: bool
 
 
-def train_plan(plan: Iterable[Training], cohort: pd.DataFrame) -> Iterator[tuple[Training, Run]]:
-    """Each training of a plan with its run, trained where it has not been; one at a time, so that one is in memory."""
+def train_plan(plan: Iterable[Training], cohort: pd.DataFrame, cluster: Cluster | None = None) -> None:
+    """Train what a plan lacks, with one bar over all steps.
+
+    Two calls at once share the work: a training that another process holds is left for later, and waited for at the end.
+
+    Parameters
+    ----------
+    plan : iterable of Training
+    cohort : DataFrame
+        From :func:`brainseg.cohort.index_cohort`.
+    cluster : Cluster, optional
+        Where the trainings run; in this process without one.
+    """
+    missing = to_do(plan, cohort)
+    if not missing:
+        return
+    with tqdm(total=sum(training.steps for training in missing), unit="step", mininterval=1, desc="training") as bar:
+        if cluster is not None:
+            cluster.train(missing, cohort.attrs["root"], bar)
+            return
+        held = [training for training in missing if not _train(training, cohort.attrs["root"], bar, wait=False)]
+        for training in held:
+            _train(training, cohort.attrs["root"], bar, wait=True)
+
+
+def _train(training: Training, root: str, bar: tqdm, wait: bool) -> bool:
+    """Train one network; False where another process is at it and nobody waits for it."""
+    from brainseg.images.prepared import prepare
+    from brainseg.networks.runs import train_or_load
+
+    prepared = prepare(root, training.preprocessing)
+    before = bar.n
+    try:
+        train_or_load(training.recipe, prepared, training.split, wait=wait, bar=bar)
+    except BusyError:
+        return False
+    bar.update(before + training.steps - bar.n)  # where another process trained it meanwhile
+    return True
+
+
+def load_plan(plan: Iterable[Training], cohort: pd.DataFrame) -> Iterator[tuple[Training, Run]]:
+    """Each training of a plan with its run, in the plan's order; one at a time, so that one is in memory."""
     from brainseg.images.prepared import prepare
     from brainseg.networks.runs import train_or_load
 
@@ -62,7 +105,9 @@ def train_plan(plan: Iterable[Training], cohort: pd.DataFrame) -> Iterator[tuple
         yield training, train_or_load(training.recipe, prepared, training.split)
 
 
-def compute(experiment: ModuleType, cohort: pd.DataFrame, settings) -> tuple[dict[str, pd.DataFrame], dict]:
+def compute(
+    experiment: ModuleType, cohort: pd.DataFrame, settings, cluster: Cluster | None = None
+) -> tuple[dict[str, pd.DataFrame], dict]:
     """Train what an experiment needs and is not there, and score it.
 
     Returns
@@ -73,10 +118,11 @@ def compute(experiment: ModuleType, cohort: pd.DataFrame, settings) -> tuple[dic
         ``settings``; ``runs``, for each its labels, the digest of its weights, patients of each side and
         :meth:`brainseg.networks.record.RunRecord.summary`; ``seconds`` of training; `brainseg.provenance.origin`.
     """
-    runs: list[dict] = []
+    plan, runs = experiment.plan(cohort, settings), []
+    train_plan(plan, cohort, cluster)
 
     def noted() -> Iterator[tuple[Training, Run]]:
-        for training, run in train_plan(experiment.plan(cohort, settings), cohort):
+        for training, run in load_plan(plan, cohort):
             patients = cohort["patient"].groupby(training.split.to_numpy()).nunique()
             sides = {part: int(patients.get(part, 0)) for part in ("train", "validation", "test")}
             runs.append({**training.labels, "weights": run.record.digest(), "patients": sides, **run.record.summary()})
@@ -113,7 +159,19 @@ def get_tables(name: str, cohort: pd.DataFrame, settings: Mapping | None = None,
     return Tables(*compute(experiment, cohort, _settings(name, experiment, settings or {})), read=False)
 
 
-def run_experiment(name: str, data: str | Path, settings: Mapping | None = None) -> Path:
+def plan_experiment(
+    name: str, data: str | Path, settings: Mapping | None = None
+) -> tuple[list[Training], pd.DataFrame]:
+    """What an experiment needs, trained or not, and the cohort; parameters and errors as :func:`run_experiment`."""
+    experiment = _module(name)
+    chosen = _settings(name, experiment, settings or {})
+    cohort = index_cohort(get_cohort(data))
+    return experiment.plan(cohort, chosen), cohort
+
+
+def run_experiment(
+    name: str, data: str | Path, settings: Mapping | None = None, cluster: Cluster | None = None
+) -> Path:
     """Compute an experiment and keep its tables.
 
     Parameters
@@ -124,6 +182,8 @@ def run_experiment(name: str, data: str | Path, settings: Mapping | None = None)
         As :func:`brainseg.data.get_cohort`.
     settings : mapping, optional
         Fields of the experiment's ``Settings`` that differ from the defaults.
+    cluster : Cluster, optional
+        Where the trainings run; in this process without one.
 
     Returns
     -------
@@ -143,7 +203,8 @@ def run_experiment(name: str, data: str | Path, settings: Mapping | None = None)
         raise ValueError(
             f"results/{name} holds results of real patients, and these are synthetic. Move that folder away first."
         )
-    tables, record = compute(experiment, cohort, chosen)
+    print(workload(experiment.plan(cohort, chosen), cohort).sentence())
+    tables, record = compute(experiment, cohort, chosen, cluster)
     folder = write_tables(name, tables, record)
     if not record["cohort"]["synthetic"]:
         # Another table may hold the whole cohort, as the design of an experiment does.

@@ -5,16 +5,18 @@ Making a plan reads no image and loads no Keras, so it answers at once what ther
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from brainseg.images.prepared import prepared_fingerprint
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import Recipe
-from brainseg.networks.record import RECORD, run_folder
+from brainseg.networks.record import RECORD, RunRecord, finished_runs, reference_runs, run_folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +48,88 @@ class Training:
         """
         return run_folder(self.recipe, prepared_fingerprint(cohort, self.preprocessing), self.split)
 
+    @property
+    def steps(self) -> int:
+        """How many steps the training takes from its first epoch to its last."""
+        return self.recipe.epochs * self.recipe.steps(int((self.split == "train").sum()))
+
     def is_done(self, cohort: pd.DataFrame) -> bool:
         """Whether its run has been trained to its end."""
         return (self.folder(cohort) / RECORD).is_file()
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What there is to do for a plan.
+
+    Attributes
+    ----------
+    trainings : int
+        Of the plan, each network once.
+    done : int
+        Those that have been trained.
+    steps : int
+        Of the trainings that are missing.
+    seconds : float
+        They will take about so long, by the measured steps of finished runs of the same network; NaN where
+        nothing like them has been trained.
+    """
+
+    trainings: int
+    done: int
+    steps: int
+    seconds: float
+
+    def sentence(self) -> str:
+        """As in "12 trainings, 4 of them done; the other 8 (9,216 steps) take about 35 minutes."."""
+        left = self.trainings - self.done
+        if not left:
+            return f"{self.trainings} trainings, all of them done."
+        time = f"about {_duration(self.seconds)}" if math.isfinite(self.seconds) else "a time that nothing here tells"
+        return f"{self.trainings} trainings, {self.done} of them done; the other {left} ({self.steps:,} steps) take {time}."
+
+
+def workload(plan: Iterable[Training], cohort: pd.DataFrame) -> Workload:
+    """How much of a plan is done, and what the rest will take."""
+    plan = list(plan)
+    missing = to_do(plan, cohort)
+    everything = len({training.folder(cohort) for training in plan})
+    # What was measured on this machine goes before what the reference runs say of theirs.
+    measured = seconds_per_step_and_pixel(reference_runs()) | seconds_per_step_and_pixel(finished_runs())
+    seconds = sum(
+        training.steps * training.preprocessing.image_size**2 * measured.get(_kind(training.recipe), math.nan)
+        for training in missing
+    )
+    return Workload(everything, everything - len(missing), sum(training.steps for training in missing), seconds)
+
+
+def seconds_per_step_and_pixel(records: Iterable[RunRecord]) -> dict[tuple, float]:
+    """Median seconds of a training step, the validation's share included, for each pixel of a slice, by kind of network.
+
+    A step takes about as long as its slices are large, so that a run at one size tells of another.
+    """
+    seconds: dict[tuple, list[float]] = {}
+    for record in records:
+        steps = record.recipe.epochs * record.recipe.steps(record.training_slices)
+        each = record.seconds / (steps * record.preprocessing.image_size**2)
+        seconds.setdefault(_kind(record.recipe), []).append(each)
+    return {kind: float(np.median(values)) for kind, values in seconds.items()}
+
+
+def _kind(recipe: Recipe) -> tuple:
+    """What a step's time depends on, but for the size of the slices."""
+    return recipe.model, *sorted(recipe.options.items()), recipe.batch_size
+
+
+def _duration(seconds: float) -> str:
+    minutes = seconds / 60
+    return (
+        f"{seconds:.0f} seconds"
+        if minutes < 1.5
+        else f"{minutes:.0f} minutes"
+        if minutes < 90
+        else f"{minutes / 60:.1f} hours"
+    )
 
 
 def to_do(plan: Iterable[Training], cohort: pd.DataFrame) -> list[Training]:

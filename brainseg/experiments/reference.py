@@ -25,7 +25,7 @@ from brainseg.chapters import study_recipe
 from brainseg.cohort import index_cohort
 from brainseg.data import get_cohort
 from brainseg.evaluation.scores import score_patients
-from brainseg.experiments.engine import train_plan
+from brainseg.experiments.engine import load_plan, train_plan
 from brainseg.experiments.plan import Training
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.record import NEW, find_reference, reference_runs
@@ -118,7 +118,8 @@ def train_reference(data: str, models: Sequence[str], folds: Sequence[int], prot
         if record is None or not record.has_weights:
             missing.append(training)
     without_weights = {}
-    for training, run in train_plan(missing, cohort):
+    train_plan(missing, cohort)
+    for training, run in load_plan(missing, cohort):
         (results_folder(REFERENCE) / "record.json").unlink(missing_ok=True)
         model, fold = training.labels["model"], training.labels["fold"]
         record = keep(run, split_by, fold, weights=keeps_weights(protocol, model, fold))

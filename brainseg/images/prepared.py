@@ -29,7 +29,7 @@ from tqdm import tqdm
 from brainseg.cohort import FRAME, index_cohort, read_mask, read_patient
 from brainseg.images.crop import Box, restore
 from brainseg.images.preprocess import BOX_COLUMNS, Preprocessing, box_table, boxes_and_images, crop_and_resize_all
-from brainseg.paths import build_folder, folder_atomically, write_atomically
+from brainseg.paths import build_folder, folder_atomically, locked, write_atomically
 
 HALF = 128
 """Of 255: a prepared pixel from here on is counted as tumour."""
@@ -144,7 +144,9 @@ def prepare(root: str | Path, preprocessing: Preprocessing, workers: int | None 
     folder = build_folder() / "prepared" / fingerprint
     manifest = folder / "manifest.json"
     if not manifest.is_file():
-        _prepare_folder(folder, table, preprocessing, workers)
+        with locked(folder):
+            if not manifest.is_file():  # nobody prepared it while we waited
+                _prepare_folder(folder, table, preprocessing, workers)
     images, masks, boxes = _load(folder, table, preprocessing.image_size)
     return Prepared(
         images=images,

@@ -24,7 +24,7 @@ class SliceBatches:
         self.rows = np.asarray(rows)
         tumour = prepared.table["tumour_px"].to_numpy()[self.rows] > 0
         self.pools = self.rows[tumour], self.rows[~tumour]
-        self.length = int(np.ceil((recipe.slices_per_epoch or len(self.rows)) / recipe.batch_size))
+        self.length = recipe.steps(len(self.rows))
         self.start(0)
 
     def start(self, epoch: int) -> None:

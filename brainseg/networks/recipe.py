@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -52,6 +53,10 @@ class Recipe:
     augmentation: bool = True
     drop_sequence: float = 0.1
     seed: int = 0
+
+    def steps(self, training_slices: int) -> int:
+        """Batches of one epoch, where so many slices train."""
+        return math.ceil((self.slices_per_epoch or training_slices) / self.batch_size)
 
     def __post_init__(self) -> None:
         if self.model not in MODELS:

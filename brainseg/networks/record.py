@@ -9,6 +9,7 @@ All of this is read without Keras, which takes seconds to load; :mod:`brainseg.n
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -101,7 +102,7 @@ class RunRecord:
         folder = Path(folder)
         path = folder / RECORD
         if not path.is_file():
-            known = [*(record.folder for record in reference_runs()), *_finished(build_folder() / "runs")]
+            known = [record.folder for record in [*reference_runs(), *finished_runs()]]
             listed = "\n  ".join(map(str, known)) or "none yet"
             raise ValueError(f"{folder} holds no finished run. There are:\n  {listed}")
         try:
@@ -227,6 +228,15 @@ def reference_runs(
         and all(value in (None, getattr(record, key)) for key, value in wanted.items())
         and (record.has_weights or not with_weights)
     ]
+
+
+def finished_runs() -> list[RunRecord]:
+    """The runs in the build folder that were trained to their end."""
+    records = []
+    for folder in _finished(build_folder() / "runs"):
+        with contextlib.suppress(ValueError):  # of other code, whose records have other fields
+            records.append(RunRecord.read(folder))
+    return records
 
 
 def reference_patients() -> set[str]:

@@ -5,6 +5,7 @@ A run is identified by everything that its weights depend on, the code included.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from brainseg.images.prepared import Prepared, prepare
 from brainseg.images.preprocess import Preprocessing
@@ -22,7 +24,7 @@ from brainseg.networks.recipe import Recipe
 from brainseg.networks.record import HISTORY, RECORD, SPLIT, WEIGHTS, RunRecord, run_folder
 from brainseg.networks.training import clear_states, train
 from brainseg.networks.weights import load_weights, save_weights
-from brainseg.paths import folder_atomically
+from brainseg.paths import folder_atomically, locked
 from brainseg.provenance import commit, peak_memory_mib, processor, versions
 from brainseg.results import REFERENCE, results_folder
 
@@ -65,11 +67,19 @@ class Run:
         return np.flatnonzero(self.split.to_numpy() == part)
 
 
-def train_or_load(recipe: Recipe, prepared: Prepared, split: pd.Series, folder: str | Path | None = None) -> Run:
+def train_or_load(
+    recipe: Recipe,
+    prepared: Prepared,
+    split: pd.Series,
+    folder: str | Path | None = None,
+    *,
+    wait: bool = True,
+    bar: tqdm | None = None,
+) -> Run:
     """Train a run, or load it where it has been trained before, or go on where it was interrupted.
 
     The weights kept are those of the epoch with the best mean per-volume Dice on the validation
-    patients. Test slices are not read.
+    patients. Test slices are not read. Of several processes that ask for the same run, one trains it.
 
     Parameters
     ----------
@@ -79,11 +89,17 @@ def train_or_load(recipe: Recipe, prepared: Prepared, split: pd.Series, folder: 
         One value a row of ``prepared.table``; other values keep a row out of the run.
     folder : path, optional
         Where runs are kept; ``runs`` in the build folder by default.
+    wait : bool
+        Whether to wait where another process trains this run.
+    bar : tqdm, optional
+        One that counts the steps of several trainings, in the place of the run's own.
 
     Raises
     ------
     ValueError
         Where the split does not fit the table, or leaves nothing to train or validate on.
+    BusyError
+        Where another process trains this run, and `wait` is False.
     """
     if len(split) != len(prepared.table):
         raise ValueError(f"the split has {len(split)} rows, the prepared table {len(prepared.table)}")
@@ -93,13 +109,24 @@ def train_or_load(recipe: Recipe, prepared: Prepared, split: pd.Series, folder: 
     configure_backend()
     folder = run_folder(recipe, prepared.fingerprint, split, folder)
     if not (folder / RECORD).is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        keras.utils.set_random_seed(recipe.seed)
-        model = _build(recipe, prepared.preprocessing)
-        history = train(model, recipe, prepared, split, folder)
-        _record(folder, model, recipe, prepared, split, history).write(folder)
-        clear_states(folder)
+        with locked(folder, wait=wait):
+            if not (folder / RECORD).is_file():  # nobody trained it while we waited
+                _train(recipe, prepared, split, folder, bar)
     return load_run(RunRecord.read(folder), prepared, split)
+
+
+def _train(recipe: Recipe, prepared: Prepared, split: pd.Series, folder: Path, bar: tqdm | None) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    keras.utils.set_random_seed(recipe.seed)
+    model = _build(recipe, prepared.preprocessing)
+    steps = recipe.epochs * recipe.steps(int((split == "train").sum()))
+    own = (
+        tqdm(total=steps, desc=recipe.model, unit="step", mininterval=1) if bar is None else contextlib.nullcontext(bar)
+    )
+    with own as counted:
+        history = train(model, recipe, prepared, split, folder, counted)
+    _record(folder, model, recipe, prepared, split, history).write(folder)
+    clear_states(folder)
 
 
 def load_run(record: RunRecord, prepared: Prepared, split: pd.Series) -> Run:

@@ -24,10 +24,17 @@ from brainseg.networks.weights import save_weights
 from brainseg.paths import write_atomically
 
 
-def train(model: keras.Model, recipe: Recipe, prepared: Prepared, split: pd.Series, folder: Path) -> pd.DataFrame:
+def train(
+    model: keras.Model, recipe: Recipe, prepared: Prepared, split: pd.Series, folder: Path, bar: tqdm
+) -> pd.DataFrame:
     """Train `model` in place and leave ``best.npz`` and ``history.csv`` in `folder`.
 
     An interrupted training that left its state in the same folder goes on after its last whole epoch.
+
+    Parameters
+    ----------
+    bar : tqdm
+        Moves by one a step; those of epochs that were trained before count at once.
 
     Returns
     -------
@@ -45,30 +52,28 @@ def train(model: keras.Model, recipe: Recipe, prepared: Prepared, split: pd.Seri
     # Here and not in the first step, where TensorFlow would have to trace the whole step twice.
     model.optimizer.build(model.trainable_variables)
     history = _resume(model, folder)
-    with tqdm(total=steps, initial=len(history) * len(batches), desc=recipe.model, unit="step", mininterval=1) as bar:
-        for epoch in range(len(history) + 1, recipe.epochs + 1):
-            began = time.perf_counter()
-            losses, sizes = [], []
-            for images, masks in batches.of_epoch(epoch - 1):
-                losses.append(model.train_on_batch(images, masks))
-                sizes.append(len(images))
-                bar.update()
-            _save_state(model, folder, epoch)
-            history.append(
-                {
-                    "epoch": epoch,
-                    "loss": float(np.average(losses, weights=sizes)),
-                    "validation_dice": validation_dice(model, prepared, validation),
-                    "learning_rate": float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
-                    "seconds": time.perf_counter() - began,
-                }
-            )
-            _keep_best(model, folder, history)
-            highest = max(row["validation_dice"] for row in history)
-            now = history[-1]
-            bar.set_postfix_str(
-                f"loss {now['loss']:.3f}, validation Dice {now['validation_dice']:.3f}, best {highest:.3f}"
-            )
+    bar.update(len(history) * len(batches))
+    for epoch in range(len(history) + 1, recipe.epochs + 1):
+        began = time.perf_counter()
+        losses, sizes = [], []
+        for images, masks in batches.of_epoch(epoch - 1):
+            losses.append(model.train_on_batch(images, masks))
+            sizes.append(len(images))
+            bar.update()
+        _save_state(model, folder, epoch)
+        history.append(
+            {
+                "epoch": epoch,
+                "loss": float(np.average(losses, weights=sizes)),
+                "validation_dice": validation_dice(model, prepared, validation),
+                "learning_rate": float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
+                "seconds": time.perf_counter() - began,
+            }
+        )
+        _keep_best(model, folder, history)
+        highest = max(row["validation_dice"] for row in history)
+        now = history[-1]
+        bar.set_postfix_str(f"loss {now['loss']:.3f}, validation Dice {now['validation_dice']:.3f}, best {highest:.3f}")
     best = folder / _best_name(history)
     if best.exists():  # not so where an earlier call was stopped after this line
         best.replace(folder / "best.npz")

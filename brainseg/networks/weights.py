@@ -35,7 +35,7 @@ def load_weights(model: keras.Model, path: Path) -> None:
         Where the file is missing or damaged, or its arrays do not fit the model.
     """
     try:
-        with np.load(path) as arrays:
+        with open(path, "rb") as file, np.load(file) as arrays:
             weights = [arrays[name].astype(np.float32) for name in sorted(arrays)]
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, AttributeError, FileNotFoundError) as error:
         folder = Path(path).parent

@@ -1,0 +1,128 @@
+"""Plans: what there is to do, what it will take, and who does it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import write_cohort
+
+from brainseg.cohort import index_cohort
+from brainseg.experiments import engine
+from brainseg.experiments.plan import Training, Workload, seconds_per_step_and_pixel, to_do, workload
+from brainseg.images.preprocess import Preprocessing
+from brainseg.networks.recipe import Recipe
+from brainseg.networks.record import RunRecord
+from brainseg.paths import BusyError, locked
+from brainseg.splits import make_split
+
+RECIPE = Recipe(options={"filters": 2, "depth": 2}, epochs=2, slices_per_epoch=8, batch_size=4)
+
+
+@pytest.fixture
+def cohort(tmp_path, monkeypatch):
+    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
+    return index_cohort(write_cohort(tmp_path / "kaggle_3m", slices=4))
+
+
+def plan_of(cohort, seeds=(0, 1)):
+    split = make_split(cohort, by="patient", n_folds=3)
+    recipes = [Recipe(**{**vars(RECIPE), "seed": seed}) for seed in seeds]
+    return [Training(recipe, Preprocessing(image_size=32), split, {"seed": recipe.seed}) for recipe in recipes]
+
+
+def record_of(training, folder, seconds):
+    return RunRecord(
+        folder=folder, recipe=training.recipe, preprocessing=training.preprocessing, prepared="x",
+        patients={"train": [], "validation": []}, training_slices=8, best_epoch=1, validation_dice=0.5, seconds=seconds,
+        parameters=1, versions={}, processor="any",
+    )  # fmt: skip
+
+
+def test_a_plan_counts_each_network_once(cohort):
+    plan = plan_of(cohort) + plan_of(cohort)
+    assert len(to_do(plan, cohort)) == 2
+    load = workload(plan, cohort)
+    assert (load.trainings, load.done, load.steps) == (2, 0, 2 * 2 * 2)
+    assert np.isnan(load.seconds)
+    assert load.sentence() == "2 trainings, 0 of them done; the other 2 (8 steps) take a time that nothing here tells."
+
+
+def test_a_finished_run_is_done_and_tells_the_time_of_the_rest(cohort):
+    plan = plan_of(cohort)
+    folder = plan[0].folder(cohort)
+    folder.mkdir(parents=True)
+    record_of(plan[0], folder, seconds=240).write(folder)
+    load = workload(plan, cohort)
+    assert (load.trainings, load.done, load.steps) == (2, 1, 4)
+    assert load.seconds == pytest.approx(240)
+    assert load.sentence() == "2 trainings, 1 of them done; the other 1 (4 steps) take about 4 minutes."
+
+
+def test_a_larger_slice_takes_longer_in_proportion(cohort):
+    (first, _) = plan_of(cohort)
+    folder = first.folder(cohort)
+    folder.mkdir(parents=True)
+    record_of(first, folder, seconds=8).write(folder)
+    larger = Training(first.recipe, Preprocessing(image_size=64), first.split, {})
+    assert workload([larger], cohort).seconds == pytest.approx(4 * 8)
+
+
+def test_the_median_run_tells_and_another_network_does_not(cohort, tmp_path):
+    (first, _) = plan_of(cohort)
+    records = [record_of(first, tmp_path, seconds) for seconds in (8, 24, 400)]
+    assert list(seconds_per_step_and_pixel(records).values()) == [pytest.approx(24 / 4 / 32**2)]
+    wider = Training(Recipe(options={"filters": 4, "depth": 2}), first.preprocessing, first.split, {})
+    assert np.isnan(workload([wider], cohort).seconds)
+
+
+@pytest.mark.parametrize("seconds, said", [(20, "20 seconds"), (300, "5 minutes"), (3600 * 5, "5.0 hours")])
+def test_durations_read_well(seconds, said):
+    assert f"about {said}." in Workload(2, 1, 10, seconds).sentence()
+
+
+def test_everything_done_is_said():
+    assert Workload(3, 3, 0, 0.0).sentence() == "3 trainings, all of them done."
+
+
+def test_who_does_not_wait_is_told_that_somebody_is_at_it(tmp_path):
+    with locked(tmp_path / "run"), pytest.raises(BusyError, match="another process"):
+        with locked(tmp_path / "run", wait=False):
+            pass
+    with locked(tmp_path / "run", wait=False):  # and it is let go of
+        pass
+
+
+@pytest.mark.slow
+def test_calls_at_once_share_the_work_and_end_with_the_same_weights(cohort, tmp_path):
+    """Three processes are given the same plan; each network is trained once, and all of them load it."""
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import sys; sys.path[:0] = [sys.argv[1], sys.argv[1] + '/..']\n"
+        "from test_plan import plan_of\n"
+        "from brainseg.cohort import index_cohort\n"
+        "from brainseg.experiments.engine import load_plan, train_plan\n"
+        "cohort = index_cohort(sys.argv[2])\n"
+        "train_plan(plan_of(cohort), cohort)\n"
+        "for training, run in load_plan(plan_of(cohort), cohort):\n"
+        "    print('RUN', training.labels['seed'], run.record.digest(), len(run.history))\n"
+    )
+
+    call = [sys.executable, str(script), str(Path(__file__).parent), cohort.attrs["root"]]
+    processes = [subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    answers = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], answers
+    told = [[line for line in out.splitlines() if line.startswith("RUN")] for out, _ in answers]
+    assert told[0] == told[1] == told[2] and len(told[0]) == 2
+    assert all(line.endswith(" 2") for line in told[0])  # both epochs
+    assert not list((tmp_path / "build" / "runs").glob("*/*.weights.h5"))
+
+
+@pytest.mark.slow
+def test_what_is_trained_is_loaded_in_the_order_of_the_plan(cohort):
+    plan = plan_of(cohort, seeds=(1, 0))
+    engine.train_plan(plan, cohort)
+    assert to_do(plan, cohort) == []
+    loaded = [(training.labels["seed"], run.recipe.seed) for training, run in engine.load_plan(plan, cohort)]
+    assert loaded == [(1, 1), (0, 0)]
