@@ -1,14 +1,17 @@
-# Every target is one call of `python -m brainseg`. On Windows make the environment and call it by hand (README).
+# Every target but lint and requirements is one call of `python -m brainseg`. On Windows make the environment and call it
+# by hand (README).
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m brainseg
+# Versions that requirements.txt has stay, unless pyproject.toml or UPGRADE says otherwise.
+COMPILE := UV_CUSTOM_COMPILE_COMMAND="make requirements" $(VENV)/bin/uv pip compile --quiet --python-version 3.11
 OPTIONS := $(if $(PROFILE),--profile $(PROFILE)) $(if $(DATA),--data "$(DATA)") $(foreach pair,$(PARAMETERS),-p $(pair))
 
 .DEFAULT_GOAL := help
-.PHONY: help book site test data notebook reproduce student pair clean
+.PHONY: help book site test data notebook reproduce student pair lint requirements clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-9s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
 book: $(VENV)/.installed ## execute what changed and build the book; DATA=kaggle or DATA=FOLDER, PROFILE=smoke, PARAMETERS="epochs=3"
 	@$(RUN) book $(OPTIONS)
@@ -16,8 +19,8 @@ book: $(VENV)/.installed ## execute what changed and build the book; DATA=kaggle
 site: $(VENV)/.installed ## the edition that is published: real data, kept networks, nothing trained; DATA=FOLDER, else Kaggle's
 	@$(RUN) book --profile reference --data "$(or $(DATA),kaggle)"
 
-test: $(VENV)/.installed ## run the tests; TESTS="-k crop" runs some
-	@$(RUN) test $(TESTS)
+test: $(VENV)/.installed ## run the tests; FAST=1 those of the inner loop, TESTS="-k crop" any
+	@$(RUN) test $(if $(FAST),-m "not slow") $(TESTS)
 
 data: $(VENV)/.installed ## download the real data set from Kaggle and check it
 	@$(RUN) data
@@ -34,6 +37,15 @@ student: $(VENV)/.installed ## write the notebooks without their solutions, and 
 pair: $(VENV)/.installed ## write the .ipynb files from their .py sources
 	@$(RUN) pair
 
+lint: $(VENV)/.installed ## what a commit must pass: format, rules, pairs, types, layers; HOOK=mypy runs one
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" pre-commit run --all-files $(HOOK)
+
+requirements: $(VENV)/.installed ## write the pinned versions again from pyproject.toml; UPGRADE=keras moves one
+	@$(COMPILE) pyproject.toml --all-extras --universal --generate-hashes --output-file requirements.txt \
+		$(if $(UPGRADE),--upgrade-package $(UPGRADE))
+	@$(COMPILE) binder/requirements.in --constraint requirements.txt --python-platform linux --no-annotate \
+		--upgrade --output-file binder/requirements.txt
+
 clean: ## remove executed notebooks and the book; ALL=1 also cohorts and weights
 	@$(PYTHON) -m brainseg clean $(if $(ALL),--all)
 
@@ -42,6 +54,6 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 		{ echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 ..."; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@echo "Installing into $(VENV); this takes some minutes the first time."
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@

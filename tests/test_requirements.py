@@ -1,23 +1,41 @@
-"""What the code imports is pinned, and pinned to what the tests run with."""
+"""What the code imports is declared, pinned with its hash, and pinned to what the tests run with."""
 
 import ast
+import re
 import sys
+import tomllib
+from collections import defaultdict
 from importlib.metadata import packages_distributions, version
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
+import brainseg
 from brainseg.paths import project_root
 
 ROOT = project_root()
-PINNED = dict(
-    line.split("==") if "==" in line else (line, None)
-    for line in (ROOT / "requirements.txt").read_text().splitlines()
-    if line and not line.startswith("#")
-)
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+CORE = [Requirement(line) for line in PROJECT["dependencies"]]
+EXTRAS = {extra: [Requirement(line) for line in lines] for extra, lines in PROJECT["optional-dependencies"].items()}
+DECLARED = [*CORE, *(requirement for extra in EXTRAS.values() for requirement in extra)]
 
 
-def normal(name):
-    return name.lower().replace("_", "-")
+def read_pins(name):
+    """The requirements of a file that names each with its version, whatever the Python they are for."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return [Requirement(line.removesuffix("\\")) for line in lines if re.match(r"[\w.-]+==", line)]
+
+
+def version_of(pin):
+    (specifier,) = pin.specifier
+    return specifier.version
+
+
+ALL_PINS = read_pins("requirements.txt")
+# Those for this Python on this system.
+PINNED = {pin.name: version_of(pin) for pin in ALL_PINS if pin.marker is None or pin.marker.evaluate()}
 
 
 def imported(folder, but=()):
@@ -34,12 +52,45 @@ def imported(folder, but=()):
 
 @pytest.mark.parametrize("folder", ["brainseg", "notebooks", "benchmarks"])
 def test_every_import_is_declared(folder):
-    own = {"brainseg", *(path.stem for path in (ROOT / folder).glob("*.py"))}
     distributions = packages_distributions()
-    declared = {normal(name) for name in PINNED}
+    declared = {canonicalize_name(requirement.name) for requirement in DECLARED}
+    own = {"brainseg", *(path.stem for path in (ROOT / folder).rglob("*.py"))}
     for name in sorted(set(imported(folder)) - own - set(sys.stdlib_module_names)):
-        assert declared & {normal(one) for one in distributions.get(name, [])}, f"{name} is not in requirements.txt"
+        assert declared & {canonicalize_name(one) for one in distributions.get(name, [])}, (
+            f"pyproject.toml does not name the package of {name}"
+        )
+
+
+def test_what_is_declared_is_pinned_within_its_bounds():
+    for requirement in DECLARED:
+        pin = PINNED.get(canonicalize_name(requirement.name))
+        assert pin and requirement.specifier.contains(pin), f"{requirement} and {pin}: run make requirements"
 
 
 def test_every_requirement_is_pinned_to_what_is_installed():
     assert {name: version(name) for name in PINNED} == PINNED
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "binder/requirements.txt"])
+def test_the_pins_name_no_index(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert "://" not in text and "index" not in re.sub(r"(?m)^ *#.*", "", text)
+
+
+def test_binder_takes_the_pins():
+    names = (ROOT / "binder" / "requirements.in").read_text(encoding="utf-8").splitlines()
+    chosen = {Requirement(name).name for name in names if name and name[0] not in "#-"}
+    assert {name.removesuffix("-cpu") for name in chosen} == {requirement.name for requirement in EXTRAS["networks"]}
+    versions = defaultdict(set)
+    for pin in ALL_PINS:
+        versions[pin.name].add(version_of(pin))
+    ours = read_pins("binder/requirements.txt")
+    assert chosen < {pin.name for pin in ours}
+    assert [str(pin) for pin in ours if version_of(pin) not in versions[pin.name.removesuffix("-cpu")]] == []
+
+
+def test_one_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = re.findall(r"^## \[?(\d[^\]\s]*)", changes, re.MULTILINE)
+    assert brainseg.__version__ == version("brainseg") == str(citation["version"]) == released[0]
