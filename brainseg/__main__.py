@@ -199,7 +199,8 @@ def clean(arguments: argparse.Namespace) -> None:
 
 def test(arguments: argparse.Namespace) -> None:
     """Run the tests, two files at a time. What follows goes to pytest, as in: test -k crop; -n 0 runs them one by
-    one."""
+    one.
+    """
     import pytest
 
     from brainseg.publishing import study_root
@@ -276,7 +277,8 @@ def _commands() -> argparse.ArgumentParser:
         of_study.add_argument("--data", help=DATA_HELP + "; by default as the profile says")
         of_study.add_argument(
             "--profile",
-            help="a file of notebooks/profiles: smoke, lesson, quick, full or reference; by default quick, and reference on TCGA-LGG",
+            help="a file of notebooks/profiles: smoke, lesson, quick or reference; by default quick, and reference on "
+            "TCGA-LGG",
         )
         if command is not readme:
             of_study.add_argument(
@@ -346,6 +348,7 @@ def _commands() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Read the command line and call its command; an error is one sentence, and the exit status 1."""
     parser = _commands()
     arguments, arguments_left = parser.parse_known_args(argv)
     if arguments.command is test:

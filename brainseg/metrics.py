@@ -99,7 +99,7 @@ def pool(counts: Confusion, by: np.ndarray | None = None) -> Confusion:
             f"by has shape {group.shape} and the counts have {np.shape(counts.tp)}: give one label a slice"
         )
     summed = (np.bincount(group, weights=count, minlength=len(labels)) for count in counts)
-    return Confusion(*(total.astype(np.asarray(count).dtype) for total, count in zip(summed, counts)))
+    return Confusion(*(total.astype(np.asarray(count).dtype) for total, count in zip(summed, counts, strict=True)))
 
 
 def pool_batches(counts: Confusion, batch_size: int) -> Confusion:

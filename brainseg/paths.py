@@ -1,5 +1,6 @@
 """Where generated things go, how a file or folder is written so that it is whole or absent, and the environment
-variables."""
+variables.
+"""
 
 from __future__ import annotations
 

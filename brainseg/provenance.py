@@ -62,7 +62,8 @@ def processor() -> str:
 
 def commit() -> str | None:
     """The checkout's commit, with a mark where tracked files other than results differ from it; None outside a
-    checkout."""
+    checkout.
+    """
     if (root := project_root()) is None:
         return None
     git = ["git", "-C", str(root)]

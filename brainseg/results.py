@@ -43,7 +43,7 @@ Buda, Saha and Mazurowski, project page: https://mateuszbuda.github.io/2017/12/0
 """
 
 TWO_READERS = (0.82, 0.86)
-"""Two people who draw lower-grade gliomas by hand agree to a Dice of 0.84 +- 0.02, as the same page quotes, without a source."""
+"""Two experts agree to a Dice of 84 % on this kind of tumour, standard deviation 2 %, says the same page, without a source."""
 
 AIMS = {"fcn32": 0.74, "unet": 0.84, "resunet": 0.84}
 """Mean Dice per volume that this study was asked to reach on patients never seen; no result of anybody."""
@@ -82,8 +82,10 @@ def of_which_cohort(record: dict, table: pd.DataFrame) -> str:
     if cohort["fingerprint"] == table.attrs["fingerprint"]:
         return ""
     return (
-        f" **This page was given another cohort**, of {table['patient'].nunique()} patients and {len(table)} slices. It shares "
-        f"patients with the kept tables, so these are read. They speak of the {cohort['patients']} patients that they were made of, and of no others."
+        f" **This page was given another cohort**, of {table['patient'].nunique()} patients and {len(table)} slices. "
+        "It shares "
+        f"patients with the kept tables, so these are read. They speak of the {cohort['patients']} patients that they "
+        "were made of, and of no others."
     )
 
 
@@ -97,7 +99,7 @@ def write_tables(study: str, tables: dict[str, pd.DataFrame], record: dict) -> P
     tables : dict of DataFrame
         By name. Floats are kept to six digits.
     record : dict
-        Parameters, cohort, versions, seconds: what JSON can hold. `brainseg.provenance.origin` gives what every record needs.
+        Parameters, cohort, versions, seconds: what JSON can hold; `brainseg.provenance.origin` gives what every one needs.
 
     Returns
     -------

@@ -3,7 +3,7 @@
 `split_by_patient` is the honest split: every slice of a person falls on one side. A folder, the table's `patient`,
 is one examination: it carries a date. Where two folders are one `case`, they stay together.
 `split_by_institution` is stricter: one hospital is the test side, and stands on no other.
-`split_by_slice` is the article's: neighbouring slices of one tumour stand on both sides, so its scores flatter the model.
+`split_by_slice` is the article's: neighbouring slices of one tumour stand on both sides, and so its scores flatter.
 
 All use the same two steps. The units (cases or slices) are put in an order in which neighbours are alike,
 and the lot is cast only among neighbours. Every fold then gets its share of each institution and of small and
@@ -32,7 +32,7 @@ def patient_folds(table: pd.DataFrame, n_folds: int | None = None, seed: int = 0
     Parameters
     ----------
     table : DataFrame
-        One row per slice, with the columns `patient`, `case`, `institution`, `slice` and `tumour_px` (see `brainseg.cohort`).
+        One row per slice, with the columns `patient`, `case`, `institution`, `slice`, `tumour_px` (see `brainseg.cohort`).
     n_folds : int, optional
         Number of folds; by default five, or as many as there are cases where these are fewer.
     seed : int
@@ -158,7 +158,7 @@ def _case_folds(table: pd.DataFrame, n_folds: int | None, seed: int) -> pd.Serie
 
 
 def _sides(table: pd.DataFrame, tested: pd.Series, validation_share: float, rng: np.random.Generator) -> pd.Series:
-    """The side of every row: `tested` says it of the cases, in the order in which neighbours are alike; of the rest, some validate."""
+    """The side of every row: `tested` says it of the cases, in their order; of the rest, some validate."""
     validation = _draw(tested.index[~tested].tolist(), validation_share, rng, "cases")
     side = tested.map({True: "test", False: "train"})
     side[validation] = "validation"

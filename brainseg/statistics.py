@@ -40,6 +40,8 @@ EQUIVALENCE_LEVEL = 1 - 2 * LARGEST_P
 
 
 class Interval(NamedTuple):
+    """A number and the ends of its interval, NaN where there is none."""
+
     estimate: float
     low: float
     high: float
@@ -73,6 +75,8 @@ class Difference:
 
 
 class Answer(enum.Enum):
+    """What the data say to a question about a difference."""
+
     DIFFERENCE = "difference"
     EQUIVALENT = "equivalent"
     CANNOT_TELL = "cannot tell"

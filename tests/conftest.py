@@ -30,7 +30,7 @@ def tiny_cohort_once(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def tiny_cohort(tiny_cohort_once, tmp_path) -> Path:
-    """The folder of a sound cohort, the test's own: 6 patients of 2 institutions, 5 slices each, 2 of them with tumour."""
+    """A sound cohort of the test's own: 6 patients of 2 institutions, 5 slices each, 2 of them with tumour."""
     return Path(shutil.copytree(tiny_cohort_once, tmp_path / "tiny" / "kaggle_3m"))
 
 

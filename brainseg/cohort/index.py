@@ -101,7 +101,8 @@ def _list_files(root: Path) -> tuple[list[tuple[str, int]], list, list[str]]:
             )
         elif synthetic and named - cases:
             problems.append(
-                f"{root} lacks {min(named - cases)}, a synthetic patient of its data.csv. Copy it back, take its row out, or draw the cohort again."
+                f"{root} lacks {min(named - cases)}, a synthetic patient of its data.csv. Copy it back, take its row "
+                "out, or draw the cohort again."
             )
     return slices, sizes, problems
 

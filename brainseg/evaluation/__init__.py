@@ -1,3 +1,5 @@
-"""Evaluation: from a run to masks (`predict`, `folder`), from masks to tables and summaries (`scores`, `headline`), and other ways
-of scoring (`conventions`). `scores` and `headline` load no Keras.
+"""Evaluation: from a run to masks, and from masks to tables and summaries.
+
+`predict` and `folder` make masks, `scores` and `headline` score and sum up without Keras, `conventions` are other ways
+of scoring.
 """

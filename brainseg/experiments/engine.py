@@ -58,7 +58,7 @@ class Tables(NamedTuple):
 def train_plan(plan: Iterable[Training], cohort: pd.DataFrame, cluster: Cluster | None = None) -> None:
     """Train what a plan lacks, with one bar over all steps.
 
-    Two calls at once share the work: a training that another process holds is left for later, and waited for at the end.
+    Two calls at once share the work: a training that another process holds is left for later and waited for at last.
 
     Parameters
     ----------

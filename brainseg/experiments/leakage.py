@@ -90,7 +90,8 @@ def read_masks(table: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
 
 def score_copies(table: pd.DataFrame, sources: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
     """Copy to each target the mask of its nearest source, and score it:
-    :func:`brainseg.evaluation.predict.scores.score_slices` with ``distance`` in slices."""
+    :func:`brainseg.evaluation.predict.scores.score_slices` with ``distance`` in slices.
+    """
     rows, distance = nearest_source(table, sources, targets)
     masks, truth = read_masks(table, rows), read_masks(table, targets)
     scores = score_slices(masks, truth, table.iloc[targets], borders=False)
@@ -390,7 +391,8 @@ def near_minus_far(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0
 
 def _by_arm(slices: pd.DataFrame, farthest: int) -> pd.DataFrame:
     """Dice of each tumour slice (row) in each arm (column), the seeds averaged, with the gap between leaky and
-    honest."""
+    honest.
+    """
     tumour = slices[slices["tumour_px"] > 0]
     tumour = tumour.assign(distance=tumour["distance"].clip(upper=farthest))
     by_arm = tumour.pivot_table(index=["patient", "slice", "distance"], columns="arm", values="dice")

@@ -86,7 +86,10 @@ class Workload:
         if not left:
             return f"{self.trainings} trainings, all of them done."
         time = f"about {_duration(self.seconds)}" if math.isfinite(self.seconds) else "a time that nothing here tells"
-        return f"{self.trainings} trainings, {self.done} of them done; the other {left} ({self.steps:,} steps) take {time}."
+        return (
+            f"{self.trainings} trainings, {self.done} of them done; the other {left} ({self.steps:,} steps) take "
+            f"{time}."
+        )
 
 
 def workload(plan: Iterable[Training], cohort: pd.DataFrame) -> Workload:
@@ -104,7 +107,7 @@ def workload(plan: Iterable[Training], cohort: pd.DataFrame) -> Workload:
 
 
 def seconds_per_step_and_pixel(records: Iterable[RunRecord]) -> dict[tuple, float]:
-    """Median seconds of a training step, the validation's share included, for each pixel of a slice, by kind of network.
+    """Median seconds of a training step for each pixel of a slice, the validation's share included, by kind of network.
 
     A step takes about as long as its slices are large, so that a run at one size tells of another.
     """

@@ -62,7 +62,8 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
             raise ValueError(f"seed {seed} is that of {record.name} itself: name others")
         if lacking := set(record.sides()["patient"]) - set(cohort["patient"]):
             raise ValueError(
-                f"{cohort.attrs['root']} lacks {len(lacking)} patients of {record.name}, {min(lacking)} among them: name "
+                f"{cohort.attrs['root']} lacks {len(lacking)} patients of {record.name}, {min(lacking)} among them: "
+                "name "
                 "the whole cohort"
             )
         labels = {"model": model, "fold": fold, "seed": seed}

@@ -1,5 +1,6 @@
 """Figures of the three training chapters: a network drawn layer by layer, its learning curves, its first
-predictions."""
+predictions.
+"""
 
 from __future__ import annotations
 

@@ -161,7 +161,8 @@ def prepare(root: str | Path, preprocessing: Preprocessing, workers: int | None 
 
 def prepared_fingerprint(table: pd.DataFrame, preprocessing: Preprocessing) -> str:
     """What the arrays of a cohort's table will be known by, prepared or not: of the slices, the settings and the
-    code."""
+    code.
+    """
     return f"{table.attrs['fingerprint']}-{preprocessing.digest}"
 
 

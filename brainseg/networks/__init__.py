@@ -1,3 +1,5 @@
-"""Networks: architectures (`layers`, `models`), `losses`, `augmentation`, `batches`, `forward`, `training`; the `recipe`, the `record` of a
-run, `weights` and `runs`; the `backend`. `recipe`, `record` and `weights` load no Keras.
+"""Networks: what they are, how they are trained, and what they leave behind.
+
+`layers` and `models` are the architectures. `losses`, `augmentation`, `batches`, `training`, `forward` and `backend` train
+them and run them. `recipe`, `record` and `weights` describe and keep a run, without Keras; `runs` ties all of it together.
 """

@@ -13,9 +13,10 @@ def configure_backend() -> None:
     """Let TensorFlow use all cores for a layer, two layers at a time, and bfloat16 where the hardware has it.
 
     Two, because on the way back a layer's gradients for its input and for its weights wait for nothing but the layer
-    above; a third gained nothing. On processors with AVX512-BF16 or AMX, convolutions multiply in bfloat16; weights, sums and the loss stay in float32.
+    above; a third gained nothing. On processors with AVX512-BF16 or AMX, convolutions multiply in bfloat16; weights,
+    sums and the loss stay in float32.
     Elsewhere bfloat16 would be emulated and slow, so it stays off. What both are worth, together with
-    :class:`brainseg.networks.layers.Normalisation`, is measured in ``results/benchmark.json``. GPUs from NVIDIA's Ampere
+    `brainseg.networks.layers.Normalisation`, is measured in ``results/benchmark.json``. GPUs from NVIDIA's Ampere
     generation on get Keras's mixed bfloat16.
     """
     if keras.backend.backend() != "tensorflow":

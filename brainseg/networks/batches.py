@@ -15,7 +15,7 @@ from brainseg.networks.recipe import Recipe
 def epoch_batches(
     prepared: Prepared, rows: np.ndarray, recipe: Recipe, epoch: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The batches of one epoch, images and masks as :func:`make_batch` gives them. While one is used, a thread makes the next.
+    """The batches of one epoch, as :func:`make_batch` gives them. While one is used, a thread makes the next.
 
     Slices and augmentation are drawn by seed and epoch alone. Because nothing depends on what came before, a resumed
     training sees what an uninterrupted one would have seen.
@@ -44,7 +44,7 @@ def epoch_batches(
 
 
 def draw_rows(prepared: Prepared, rows: np.ndarray, recipe: Recipe, epoch: int) -> np.ndarray:
-    """The slices of an epoch in their order: `slices_per_epoch` of them, with tumour in the share that the recipe asks for."""
+    """The slices of an epoch in their order, with tumour in the share that the recipe asks for."""
     rows = np.asarray(rows)
     rng = np.random.default_rng([recipe.seed, epoch])
     count = recipe.slices_per_epoch or len(rows)

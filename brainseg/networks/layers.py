@@ -25,7 +25,7 @@ class Normalisation(layers.BatchNormalization):
 
     Keras composes it of a dozen elementwise operations, which on a processor take about as long as the
     convolutions. ``results/benchmark.json`` has what the fused operation and the settings of
-    :func:`brainseg.networks.backend.configure_backend` are worth together. The fused operation wants channels in sixteens,
+    `brainseg.networks.backend.configure_backend` are worth together. The fused operation wants channels in sixteens,
     for which the vector units of processors are made; for others it is slower, so they go Keras's way. Weights
     are the same either way, and outputs differ by rounding, moving variances by n/(n-1) for n values a channel.
     """
@@ -46,6 +46,7 @@ class Normalisation(layers.BatchNormalization):
 
 
 def normalise(x):
+    """Batch normalisation with the momentum of the study."""
     return Normalisation(momentum=NORM_MOMENTUM)(x)
 
 
@@ -72,10 +73,12 @@ class Bilinear(keras.initializers.Initializer):
 
 
 def plain_convolution(x, filters: int, size: int = 3, strides: int = 1):
+    """Convolution with a bias, and nothing after it."""
     return layers.Conv2D(filters, size, strides=strides, padding="same", kernel_initializer="he_normal")(x)
 
 
 def pre_activated(x, filters: int, strides: int = 1):
+    """Normalisation and ReLU before the convolution, not after it."""
     return plain_convolution(layers.Activation("relu")(normalise(x)), filters, strides=strides)
 
 

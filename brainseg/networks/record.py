@@ -1,4 +1,4 @@
-"""What a finished run says of itself, and the reference runs: networks that the project keeps so that nobody has to train them.
+"""What a finished run says of itself, and the reference runs: networks that are kept so that nobody has to train them.
 
 A run is a folder as :mod:`brainseg.networks.runs` makes it. A reference run lies under ``results/reference/``. It has
 ``split.csv`` as well, which says which patients, or which slices, it was trained, validated and tested on, and its
@@ -139,6 +139,7 @@ class RunRecord:
 
     @property
     def has_weights(self) -> bool:
+        """Whether the weights are there."""
         return self.weights.is_file()
 
     @property
@@ -163,7 +164,7 @@ class RunRecord:
         return pd.read_csv(self.folder / SPLIT)
 
     def split(self, table: pd.DataFrame) -> pd.Series:
-        """The split of a reference run for the slices of a cohort: "train", "validation", "test", or "new" for all others.
+        """The side of a reference run on which each slice of a cohort stands, and "new" for those that it does not know.
 
         Returns
         -------
@@ -208,7 +209,7 @@ def _finished(folder: Path) -> list[Path]:
 def reference_runs(
     model: str | None = None, split_by: str | None = None, fold: int | None = None, *, with_weights: bool = False
 ) -> list[RunRecord]:
-    """The reference runs by name, those that fit what is given; none where the package is installed without its checkout.
+    """The reference runs that fit what is given, by name; none where the package is installed without its checkout.
 
     Parameters
     ----------
@@ -246,7 +247,8 @@ def reference_patients() -> set[str]:
 
 def reference_digests(model: str | None = None) -> dict[str, str]:
     """The digest of the weights of each reference run by patient, of one model or of all: which edition a table stands
-    beside."""
+    beside.
+    """
     return {record.name: record.digest() for record in reference_runs(model, "patient", with_weights=True)}
 
 
@@ -260,7 +262,8 @@ def find_reference(recipe: Recipe, preprocessing: Preprocessing, split_by: str, 
 
 def differences(record: RunRecord, recipe: Recipe, preprocessing: Preprocessing) -> dict[str, tuple]:
     """In what a recipe and a preprocessing differ from those that decided the weights of a run: name -> (run's,
-    given)."""
+    given).
+    """
     theirs = asdict(record.recipe) | asdict(record.preprocessing)
     ours = asdict(recipe) | asdict(preprocessing)
     return {name: (theirs[name], ours[name]) for name in ours if theirs[name] != ours[name]}

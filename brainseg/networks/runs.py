@@ -51,6 +51,7 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
+        """How it was trained."""
         return self.record.recipe
 
     @property
@@ -60,6 +61,7 @@ class Run:
 
     @property
     def folder(self) -> Path:
+        """Where it lies."""
         return self.record.folder
 
     def rows(self, part: str) -> np.ndarray:
@@ -153,7 +155,8 @@ def load_network(record: RunRecord) -> keras.Model:
     """
     if not record.has_weights and record.split_by is not None:
         raise ValueError(
-            f"{record.folder} is kept without its weights. Take another run, or train it again: book/reproduce.md says how."
+            f"{record.folder} is kept without its weights. Take another run, or train it again: book/reproduce.md "
+            "says how."
         )
     model = _build(record.recipe, record.preprocessing)
     load_weights(model, record.weights)
@@ -162,7 +165,8 @@ def load_network(record: RunRecord) -> keras.Model:
 
 def load_reference(record: RunRecord, root: str | Path) -> Run:
     """A reference run with its own split of the cohort in `root`, whose slices are prepared as it was trained on
-    them."""
+    them.
+    """
     prepared = prepare(root, record.preprocessing)
     return load_run(record, prepared, record.split(prepared.table))
 

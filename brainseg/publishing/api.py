@@ -20,7 +20,8 @@ GROUPS = {
     ),
     "experiments": (
         "Experiments",
-        "What a leak is worth, the article's claims, a plain network and new institutions, and tumour shape beside genomic clusters.",
+        "What a leak is worth, the article's claims, a plain network and new institutions, and tumour shape beside "
+        "genomic clusters.",
         ["experiments"],
     ),
     "figures": ("Figures", "Every picture of the book, as a function that returns a figure.", ["figures"]),
@@ -30,7 +31,7 @@ GROUPS = {
         ["publishing", "results", "provenance", "paths"],
     ),
 }
-"""By page: its title, a sentence, and the modules or subpackages that it holds. What nobody names goes on the last page."""
+"""By page: its title, a sentence, and the modules or subpackages on it. What nobody names goes on the last page."""
 
 _BOX = """:::{admonition} On this page
 :class: tip
@@ -65,7 +66,8 @@ def write_api(package: Path, folder: Path) -> None:
         )
     rows = [f"- {{doc}}`{title} <{page}>`: {summary}" for page, (title, summary, _) in GROUPS.items()]
     text = (
-        "# The package\n\nWhat each function takes and gives, with shapes, ranges and units. These pages are written from the "
+        "# The package\n\nWhat each function takes and gives, with shapes, ranges and units. These pages are written "
+        "from the "
         f"docstrings of the code that made this book.\n\n{_BOX}\n" + "\n".join(rows) + "\n"
     )
     (folder / "index.md").write_text(text, encoding="utf-8")

@@ -35,14 +35,17 @@ def fill_landing(target: Path) -> None:
     sizes = {one["patients"] for _, _, one in lines}
     figure = (
         "```{figure} images/headline.png\n:name: fig-headline\n:width: 100%\n"
-        f":alt: Dice of test patients on a scale from 0 to 1, a row of dots per network with mean and interval. {scores}.\n\n"
-        "Real slices, split by patient: a small dot is a test patient, a large one the mean, the bar its 95 % interval. "
+        ":alt: Dice of test patients on a scale from 0 to 1, a row of dots per network with mean and interval. "
+        f"{scores}.\n\n"
+        "Real slices, split by patient: a small dot is a test patient, a large one the mean, the bar its 95 % "
+        "interval. "
         + (
             f"The lower rows are the same {min(sizes)} patients, the upper ones more. "
             if len(sizes) > 1
             else "All rows are the same patients. "
         )
         + "The dashed line is a published mean, the grey band the agreement of two human readers. "
-        "{doc}`Results on real slices <notebooks/15_results>` says how the networks were trained and where they fail.\n```"
+        "{doc}`Results on real slices <notebooks/15_results>` says how the networks were trained and where they "
+        "fail.\n```"
     )
     page.write_text(text.replace(MARK, figure), encoding="utf-8")

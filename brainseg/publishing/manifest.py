@@ -18,7 +18,7 @@ def write_manifest(site: Path, edition: Edition) -> Path:
     """Write ``manifest.json`` into a site that is otherwise finished.
 
     It holds the ``commit``; of the cohort its fingerprint and counts, and where these are those of the published data
-    set the ``version`` of it at Kaggle; the digests of the kept ``weights``; ``versions`` of the libraries; per page its
+    set the ``version`` of it at Kaggle; the digests of the kept ``weights``; ``versions`` of libraries; per page its
     parameters and the hash of its source; and the SHA-256 of each file.
     """
     records = {name: edition.record(name) for name in edition.pages}

@@ -1,4 +1,4 @@
-"""The results that the project keeps: a small table per edition in ``results/``, and the README's block made of them."""
+"""The kept results: a small table per edition in ``results/``, and the README's block made of them."""
 
 from __future__ import annotations
 
@@ -104,7 +104,8 @@ def _reference_section() -> str:
     lines = headline()
     record = read_record("reference")
     how = (
-        f"**Real slices** ({record['cohort']['patients']} patients, {record['cohort']['slices']} slices of TCGA-LGG). Each patient counts "
+        f"**Real slices** ({record['cohort']['patients']} patients, {record['cohort']['slices']} slices of TCGA-LGG). "
+        "Each patient counts "
         "once per network: scored as one volume in the original frame, by a network that has never met the patient. "
         "Only rows with the same number of patients are of the same patients, and can be compared. "
         "How the networks were trained, and where they fail, is in the book's page of results.\n\n"
@@ -131,13 +132,16 @@ def _section(record: dict) -> str:
     else:
         title = f"**Real slices** ({cohort['patients']} patients, {cohort['slices']} slices of TCGA-LGG)"
     how = (
-        f"{title}. Test patients are those of fold {values['fold']} (split by {values['split_by']}), each scored as one volume in "
-        f"the original frame; {FRESH if cohort['synthetic'] else ''}{values['image_size']} pixels, {values['epochs']} epochs of "
+        f"{title}. Test patients are those of fold {values['fold']} (split by {values['split_by']}), each scored as "
+        "one volume in "
+        f"the original frame; {FRESH if cohort['synthetic'] else ''}{values['image_size']} pixels, {values['epochs']} "
+        "epochs of "
         f"{values['slices_per_epoch']} slices, seed {values['seed']}, on {record['processor']}."
     )
     minutes = {name: page["seconds"] / 60 for name, page in record["pages"].items()}
     how += (
-        f" The edition's {len(minutes)} chapters were executed in {sum(minutes.values()):.1f} minutes, the first nine in "
+        f" The edition's {len(minutes)} chapters were executed in {sum(minutes.values()):.1f} minutes, the first nine "
+        "in "
         f"{sum(spent for name, spent in minutes.items() if name < '10'):.1f}, with at most "
         f"{max(page['peak_memory_mb'] for page in record['pages'].values()) / 1024:.1f} GB of memory."
     )

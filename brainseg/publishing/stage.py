@@ -62,7 +62,7 @@ def build_book(root: Path, edition: Edition) -> Path:
 
 
 def finish(site: Path, address: str | None) -> None:
-    """What the build leaves undone: a list that is none for screen readers, and the sitemap where the address is known."""
+    """Mend what the build leaves: a list that is none for screen readers, and a sitemap where the address is known."""
     references = site / "references.html"
     if references.is_file():
         text = references.read_text(encoding="utf-8")  # docutils calls it a list, and its entries no items of one
@@ -81,7 +81,7 @@ def finish(site: Path, address: str | None) -> None:
 
 
 def site_address() -> str | None:
-    """Where the book will be published, with a slash at its end: ``BRAINSEG_SITE``, which the publishing workflow sets."""
+    """Where the book will be published, with a slash at its end: ``BRAINSEG_SITE``, set by the workflow."""
     address = setting("BRAINSEG_SITE")
     return f"{address.rstrip('/')}/" if address else None
 

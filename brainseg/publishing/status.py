@@ -90,7 +90,8 @@ def status_page(edition: Edition) -> str:
             *details,
             "",
             "Source is the beginning of the SHA-256 of the notebook's source; that of the package's code is",
-            f"`{first['package'][:8]}`. A page is executed again when one of them, the cohort, a parameter or a library",
+            f"`{first['package'][:8]}`. A page is executed again when one of them, the cohort, a parameter or a "
+            "library",
             "changes.",
             "",
             "## Libraries",
@@ -102,7 +103,7 @@ def status_page(edition: Edition) -> str:
 
 
 def results_of(edition: Edition) -> tuple[str, pd.DataFrame] | None:
-    """The notebook that glued a table (column -> values) under the name ``results``, and the table; None where none did."""
+    """The notebook that glued a table (column -> values) named ``results``, and the table; None where none did."""
     for name, page in edition.pages.items():
         for cell in nbformat.read(page, as_version=4).cells:
             for output in cell.get("outputs", []):

@@ -25,7 +25,8 @@ from brainseg.publishing.notebooks import StudyError, find_notebooks, read_sourc
 
 ARCHIVE = "brainseg-student.zip"
 NOTE = (
-    "**Student edition.** The exercises are at the end. Write your answer where three dots stand, run the cell, and then the "
+    "**Student edition.** The exercises are at the end. Write your answer where three dots stand, run the cell, and "
+    "then the "
     "cell below it: it says whether the answer is right, and gives a hint where it is not."
 )
 READ_ME = """\

@@ -32,7 +32,7 @@ def take_patients(notebook: NotebookNode) -> list[dict]:
 
 
 def write_viewer(patients: list[dict], folder: Path) -> None:
-    """Write all that the viewer's page loads into `folder`, as scripts: a page opened from a folder may read no other file."""
+    """Write all that the viewer's page loads, as scripts: a page opened from a folder may read no other file."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "niivue.js").write_text(niivue(), encoding="utf-8")
     licence = next(path for path in distribution("ipyniivue").files if path.name.startswith("LICENSE"))
@@ -80,7 +80,8 @@ def _picture_says(patient: dict) -> str:
     slices = ", ".join(str(number) for number in patient["pictured"])
     models = ", ".join(model["name"] for model in patient["models"].values())
     return (
-        f"A row for each of the slices {slices}: FLAIR alone, then with the outlines of the true mask and of the prediction by {models}."
+        f"A row for each of the slices {slices}: FLAIR alone, then with the outlines of the true mask and of the "
+        f"prediction by {models}."
         if slices
         else "There is no slice with tumour to show."
     )

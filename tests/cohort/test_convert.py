@@ -1,4 +1,4 @@
-"""Another folder of images and masks becomes a cohort: by the very code of the book's page, and with its faults named."""
+"""A folder of images and masks becomes a cohort, by the very code of the book's page, and its faults are named."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def picture(path, pixels):
 
 @pytest.fixture
 def scans(tmp_path, monkeypatch):
-    """PNG pairs of two patients, 100 rows by 200 columns, with a square tumour of 20 pixels on the second slice of each."""
+    """PNG pairs of two patients, 100 rows by 200 columns, a square tumour of 20 pixels on each second slice."""
     monkeypatch.chdir(tmp_path)
     for patient in ("anna", "bert"):
         for number in (1, 2):

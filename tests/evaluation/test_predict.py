@@ -82,7 +82,7 @@ def test_a_slice_is_segmented_as_part_of_its_patient(run):
 
 
 def test_a_prediction_turns_with_the_slice(run):
-    """Both ways are averaged, so the mirror image of a slice gets the mirror image of its prediction; one way alone does not."""
+    """The mirror image of a slice gets the mirror image of its prediction; one way alone would not give it."""
     images = run.prepared.images
     rows = np.array([5, 2])
     prediction = forward.predict_both_ways(run.model, images, rows)
@@ -120,7 +120,7 @@ def test_strata_and_empty_slices(drawn):
 
 
 class Oracle:
-    """Stands in for a network: knows the prepared masks by their images, mirrored or not, and is right about all of them."""
+    """Stands in for a network: knows the prepared masks by their images, mirrored or not."""
 
     input_shape = (None, None, None, 3)
 

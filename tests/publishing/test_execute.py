@@ -435,7 +435,7 @@ def test_the_reference_edition_leads_the_readme(tmp_path, monkeypatch):
         }
     )
     leaky = patients.assign(protocol="article", dice=1.0)
-    monkeypatch.setattr("brainseg.networks.record.read_table", lambda study, name: pd.concat([patients, leaky]))
+    monkeypatch.setattr("brainseg.evaluation.headline.read_table", lambda study, name: pd.concat([patients, leaky]))
     monkeypatch.setattr("brainseg.publishing.readme.has_tables", lambda study: True)
     monkeypatch.setattr(
         "brainseg.publishing.readme.read_record", lambda study: {"cohort": {"patients": 88, "slices": 3232}}

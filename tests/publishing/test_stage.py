@@ -46,7 +46,7 @@ def smoke_book(build_folder_of_tests) -> Path:
 
 
 def test_every_link_within_the_book_leads_somewhere(smoke_book):
-    """To a file, and to a place in it. What a cell prints is looked at too: the build itself checks only the sources."""
+    """To a file, and to a place in it. What a cell prints is looked at too: the build checks the sources alone."""
     site = smoke_book.parent
 
     @cache

@@ -1,4 +1,4 @@
-"""The student edition: no solution leaks, the solved edition passes every check, the unsolved and the wrong one get a hint."""
+"""The student edition: no solution leaks, right answers pass every check, wrong ones and stubs get a hint."""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ CORRECTIONS = ("bonferroni", "holm", "fdr")
 
 class Agreement(NamedTuple):
     """Bland-Altman and ICC(A,1), with its bootstrap interval, of two measurements on the same patients; `bias` is the
-    mean of second - first."""
+    mean of second - first.
+    """
 
     patients: int
     icc: float
@@ -222,7 +223,8 @@ def agreement(first: np.ndarray, second: np.ndarray, draws: int = DRAWS, seed: i
 
 def icc(measurements: np.ndarray) -> np.ndarray:
     """ICC(A,1) of many samples at once: arrays (..., patients, raters) -> (...); NaN for one patient or where nothing
-    varies."""
+    varies.
+    """
     measurements = np.asarray(measurements, float)
     n, k = measurements.shape[-2:]
     if n < 2:

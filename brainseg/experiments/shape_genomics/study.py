@@ -61,7 +61,8 @@ IRREGULAR = {"asd": 1, "bevr": -1, "mf": 1}
 
 class Source(NamedTuple):
     """Where masks come from: ``masks(patient)`` is a bool volume (n, 256, 256) in the order of slices, for each of
-    `patients`."""
+    `patients`.
+    """
 
     masks: Callable[[str], np.ndarray]
     patients: list[str]
