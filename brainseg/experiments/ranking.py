@@ -1,0 +1,170 @@
+"""Which network is better? All pairs on the same patients, by the one rule, and the article's claim about ResUNet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import pandas as pd
+
+from brainseg.statistics import Answer, Difference, Verdict, holm, p_text, paired_difference, shown
+
+MARGIN = 0.02
+"""Of Dice: two networks that lie closer together are called equivalent. Named before the networks were compared by this
+rule; it is about what two trainings of one network differ by."""
+
+NAMES = {"fcn32": "FCN-32", "unet": "U-Net", "resunet": "ResUNet"}
+"""How a network is written in sentences, from the simplest to the latest."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two networks on the same patients: `first` minus `second`.
+
+    Attributes
+    ----------
+    first, second : str
+        Names as in a sentence.
+    difference : Difference
+    median : float
+        Of the differences.
+    p_corrected : float
+        By Holm, for the number of pairs.
+    verdict : Verdict
+    """
+
+    first: str
+    second: str
+    difference: Difference
+    median: float
+    p_corrected: float
+    verdict: Verdict
+
+    @property
+    def label(self) -> str:
+        """As in "ResUNet minus U-Net"."""
+        return f"{self.first} minus {self.second}"
+
+    def sentence(self) -> str:
+        """The pair as an item of a list, in Markdown."""
+        found = self.difference
+        interval = "" if found.patients < 2 else f" (95 % interval {found.low:+.3f} to {found.high:+.3f})"
+        corrected = "" if found.patients < 2 else f", {p_text(self.p_corrected, name='corrected p')}"
+        return (
+            f"- **{self.label}**: {found.estimate:+z.3f}{interval}{corrected}, better on {found.better_on} of "
+            f"{found.patients}. {self.verdict.text[0].upper()}{self.verdict.text[1:]}."
+        )
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """All pairs of some networks, and what they say of "ResUNet is best".
+
+    Attributes
+    ----------
+    means : mapping
+        Mean Dice by name, over the patients that all networks share.
+    patients : int
+    trainings : int
+        How many trainings of each network a patient's Dice averages.
+    pairs : tuple of Pair
+    """
+
+    means: dict[str, float]
+    patients: int
+    trainings: int
+    pairs: tuple[Pair, ...]
+
+    @property
+    def best(self) -> str:
+        """The network with the highest mean."""
+        return max(self.means, key=lambda name: self.means[name])
+
+    def article(self) -> Answer | bool:
+        """Whether ResUNet is best, as the article says: yes, no, or `Answer.CANNOT_TELL`.
+
+        Yes where it is shown to be better than each other network. No where another one is shown to be better than it,
+        or equivalent.
+        """
+        mine = NAMES["resunet"]
+        signs = []
+        for pair in self.pairs:
+            if mine in (pair.first, pair.second):
+                towards = 1 if pair.first == mine else -1
+                signs.append((pair.verdict.answer, towards * pair.verdict.direction))
+        if signs and all(sign > 0 for _, sign in signs):
+            return True
+        if any(sign < 0 or answer is Answer.EQUIVALENT for answer, sign in signs):
+            return False
+        return Answer.CANNOT_TELL
+
+    def sentence(self) -> str:
+        """What the comparison says of the article's claim, in Markdown."""
+        said = self.article()
+        verdict = {
+            True: "So ResUNet is the best of them, **as the article found**.",
+            False: "So the article's ranking, ResUNet first, **does not hold here**.",
+            Answer.CANNOT_TELL: "Whether ResUNet is best, as the article found, these data **cannot tell**.",
+        }[said]
+        return f"{self.best} has the highest mean, {self.means[self.best]:.3f} over {self.patients} patients. {verdict}"
+
+    def table(self) -> pd.DataFrame:
+        """A row a pair: ``patients, mean, low, high, median, p corrected, better on, verdict``."""
+        rows = {
+            pair.label: {
+                "patients": pair.difference.patients,
+                "mean": pair.difference.estimate,
+                "low": pair.difference.low,
+                "high": pair.difference.high,
+                "median": pair.median,
+                "p corrected": pair.p_corrected,
+                "better on": pair.difference.better_on,
+                "the data": pair.verdict.answer.value,
+            }
+            for pair in self.pairs
+        }
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def rank_networks(dice: pd.DataFrame, trainings: int, *, margin: float = MARGIN, seed: int = 0) -> Ranking:
+    """Compare all pairs of networks, the later one of `NAMES` minus the earlier.
+
+    Parameters
+    ----------
+    dice : DataFrame
+        Per-volume Dice: a row a patient, a column a network (a key of `NAMES`). Patients that lack a value are left out.
+    trainings : int
+        How many trainings of each network a value averages.
+    margin : float
+        Of the equivalence.
+    seed : int
+        Of the bootstrap and the sign flips.
+
+    Raises
+    ------
+    ValueError
+        Where fewer than two networks, or no patient, is left.
+    """
+    models = [name for name in NAMES if name in dice]
+    shared = dice[models].dropna()
+    if len(models) < 2 or shared.empty:
+        raise ValueError(f"{len(models)} networks on {len(shared)} patients: there is nothing to compare")
+    pairs = list(combinations(reversed(models), 2))
+    found = [paired_difference(shared[first], shared[second], seed=seed) for first, second in pairs]
+    corrected = holm(difference.p_value for difference in found)
+    return Ranking(
+        means={NAMES[name]: float(shared[name].mean()) for name in models},
+        patients=len(shared),
+        trainings=trainings,
+        pairs=tuple(
+            Pair(
+                NAMES[first],
+                NAMES[second],
+                difference,
+                float((shared[first] - shared[second]).median()),
+                float(p),
+                shown(difference, margin=margin, trainings=trainings, p_corrected=float(p)),
+            )
+            for (first, second), difference, p in zip(pairs, found, corrected, strict=True)
+        ),
+    )
