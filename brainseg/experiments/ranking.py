@@ -132,7 +132,8 @@ def rank_networks(dice: pd.DataFrame, trainings: int, *, margin: float = MARGIN,
     Parameters
     ----------
     dice : DataFrame
-        Per-volume Dice: a row a patient, a column a network (a key of `NAMES`). Patients that lack a value are left out.
+        Per-volume Dice: a row a patient, a column a network (a key of `NAMES`). Patients who lack a value do not
+        count.
     trainings : int
         How many trainings of each network a value averages.
     margin : float

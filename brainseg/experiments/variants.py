@@ -7,25 +7,28 @@ variant.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from brainseg.evaluation.scores import score_patients
 from brainseg.experiments.plan import Training
+from brainseg.experiments.ranking import MARGIN
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.record import RunRecord, reference_runs
 from brainseg.splits import split_by_institution
+from brainseg.statistics import Difference, Verdict, holm, paired_difference, shown
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
 
 MODEL = "unet"
 PLAIN = "plain"
-"""The floor: the whole frame, grey levels as they are, slices as they come, no augmentation; a slice is predicted once, and
-every piece counts."""
+"""The floor: the whole frame, grey levels as they are, slices as they come, no augmentation; a slice is predicted once,
+and every piece counts."""
 COLUMNS = ["patient", "institution", "tumour_px", "tp", "fp", "fn", "dice"]
 
 
@@ -113,3 +116,85 @@ def _reference(fold: int | None = None) -> RunRecord:
         f"there is no reference U-Net{'' if fold is None else f' of fold {fold}'}: python -m brainseg reference makes "
         "them"
     )
+
+
+# ---------------------------------------------------------------- what the variants show
+
+
+@dataclass(frozen=True)
+class VariantFinding:
+    """One variant beside the reference U-Nets on the same patients: variant minus reference.
+
+    Attributes
+    ----------
+    variant : str
+    trained_on : float
+        Patients of its training, the mean over its trainings.
+    dice : float
+        Its mean Dice.
+    difference : Difference
+    median : float
+        Of the differences.
+    p_corrected : float
+        By Holm, for the number of variants.
+    verdict : Verdict
+    """
+
+    variant: str
+    trained_on: float
+    dice: float
+    difference: Difference
+    median: float
+    p_corrected: float
+    verdict: Verdict
+
+    def sentence(self) -> str:
+        """As an item of a list, in Markdown."""
+        found = self.difference
+        pulled = (
+            ""
+            if found.low <= self.median <= found.high
+            else (f" The median, {self.median:+z.3f}, lies outside the interval: a few patients pull the mean.")
+        )
+        return (
+            f"- **{self.variant[0].upper()}{self.variant[1:]}**, trained on {self.trained_on:.0f} patients: "
+            f"{found.estimate:+z.3f} ({found.low:+z.3f} to {found.high:+z.3f}) on {found.patients} patients. "
+            f"{self.verdict.text[0].upper()}{self.verdict.text[1:]}."
+            + (
+                f" The median, {self.median:+z.3f}, lies outside the interval: a few patients pull the mean."
+                if pulled
+                else ""
+            )
+        )
+
+
+def findings(
+    patients: pd.DataFrame, reference: pd.DataFrame, runs: Sequence[Mapping], seed: int = 0
+) -> list[VariantFinding]:
+    """Each variant beside the reference U-Nets. One training each, so the rule can only say that it cannot tell.
+
+    Parameters
+    ----------
+    patients : DataFrame
+        From :func:`score`.
+    reference : DataFrame
+        The reference U-Nets' test patients, ``patient, dice``.
+    runs : sequence of mapping
+        ``variant, patients`` of each training, from the record.
+    seed : int
+        Of the bootstrap.
+    """
+    both = patients.merge(reference[["patient", "dice"]], on="patient", suffixes=("", "_reference"))
+    both = both.dropna(subset=["dice", "dice_reference"])
+    parts = dict(list(both.groupby("variant", sort=False)))
+    found = {name: paired_difference(part["dice"], part["dice_reference"], seed=seed) for name, part in parts.items()}
+    corrected = holm(difference.p_value for difference in found.values())
+    trained = {name: np.mean([run["patients"]["train"] for run in runs if run["variant"] == name]) for name in parts}
+    return [
+        VariantFinding(
+            name, float(trained[name]), float(parts[name]["dice"].mean()), difference,
+            float((parts[name]["dice"] - parts[name]["dice_reference"]).median()), float(p),
+            shown(difference, margin=MARGIN, trainings=1, p_corrected=float(p)),
+        )
+        for (name, difference), p in zip(found.items(), corrected, strict=True)
+    ]  # fmt: skip

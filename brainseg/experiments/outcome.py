@@ -1,0 +1,374 @@
+"""What the reference edition's tables say: how good the networks are on patients they never met, and where they fail.
+
+Everything here reads tables; nothing is trained and no image is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pandas as pd
+
+from brainseg.evaluation.headline import Line
+from brainseg.evaluation.scores import summarise, summarise_empty
+from brainseg.experiments.ranking import NAMES
+from brainseg.networks.record import reference_runs
+from brainseg.results import AIMS, CROSS_VALIDATED, REFERENCE, read_table
+from brainseg.statistics import FEWEST_PATIENTS, bootstrap_interval
+
+NEAR_ONE = 0.95
+"""What counts as the "near 1" of the article's IoU."""
+
+
+class Scores(NamedTuple):
+    """The kept scores of one protocol on test patients: a row a network and patient, and a row a network and slice."""
+
+    patients: pd.DataFrame
+    slices: pd.DataFrame
+
+
+def read_scores(protocol: str = "honest") -> Scores:
+    """The scores of the reference edition on test patients, networks in the order of the chapters."""
+    return Scores(*(_in_order(_of(read_table(REFERENCE, name), protocol)) for name in ("patients", "slices")))
+
+
+def _of(table: pd.DataFrame, protocol: str) -> pd.DataFrame:
+    return table[(table["protocol"] == protocol) & (table["part"] == "test")]
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    return table.sort_values("model", key=lambda column: column.map(list(NAMES).index), kind="stable")
+
+
+def wide_dice(patients: pd.DataFrame) -> pd.DataFrame:
+    """Per-volume Dice: a row a patient, a column a network."""
+    return patients.pivot(index="patient", columns="model", values="dice")
+
+
+# ---------------------------------------------------------------- what the scores say
+
+
+@dataclass(frozen=True)
+class NetworkOutcome:
+    """One network on all its test patients.
+
+    Attributes
+    ----------
+    model : str
+    summary : mapping
+        From :func:`brainseg.evaluation.scores.summarise`.
+    folds : tuple of float
+        Mean Dice of each fold.
+    aim : float
+        Mean Dice that was asked for beforehand.
+    """
+
+    model: str
+    summary: Mapping[str, float]
+    folds: tuple[float, ...]
+    aim: float
+
+    @property
+    def name(self) -> str:
+        """As in a sentence."""
+        return NAMES[self.model]
+
+    @property
+    def reached(self) -> bool:
+        """Whether the mean is at the aim or above it."""
+        return self.summary["mean"] >= self.aim
+
+    @property
+    def told(self) -> bool:
+        """Whether the interval lies on one side of the aim, so that other patients would hardly turn the answer."""
+        return not self.summary["low"] < self.aim <= self.summary["high"]
+
+    def sentence(self) -> str:
+        """As an item of a list, in Markdown."""
+        said = "reached" if self.reached else "missed"
+        reservation = "" if self.told else f", although the interval reaches {'below' if self.reached else 'above'} it"
+        return (
+            f"- **{self.name}** has a mean of {self.summary['mean']:.3f} over {self.summary['patients']} patients "
+            f"({self.summary['low']:.3f} to {self.summary['high']:.3f}; by fold {min(self.folds):.3f} to "
+            f"{max(self.folds):.3f}). The aim, {self.aim:g}, is **{said}**{reservation}."
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the page of results says first.
+
+    Attributes
+    ----------
+    networks : tuple of NetworkOutcome
+        The highest mean first.
+    chose, others : int
+        Patients of the U-Net who had a part in a choice of settings, length or prediction, and who had none.
+    mean_of_choosers, mean_of_others : float
+        NaN where there are none.
+    """
+
+    networks: tuple[NetworkOutcome, ...]
+    chose: int
+    others: int
+    mean_of_choosers: float
+    mean_of_others: float
+
+    def against_published(self) -> str:
+        """Where U-Net's interval lies to the published mean: "above", "below" or "around"."""
+        unet = next(network for network in self.networks if network.model == "unet").summary
+        return "above" if unet["low"] > CROSS_VALIDATED else "below" if unet["high"] < CROSS_VALIDATED else "around"
+
+    def sentences(self) -> str:
+        """All of it, in Markdown."""
+        lines = [network.sentence() for network in self.networks]
+        if self.chose:
+            lines.append(
+                f"\n{self.chose} of U-Net's patients had a part in a choice, although no network that scores them was "
+                f"trained on them. Its mean is {self.mean_of_choosers:.3f} on these and **{self.mean_of_others:.3f} on "
+                f"the {self.others} others**. They are different patients, so the gap is not the size of the bias."
+            )
+        published = {
+            "above": f"U-Net's interval lies above the published mean of {CROSS_VALIDATED}",
+            "below": f"U-Net's interval lies below the published mean of {CROSS_VALIDATED}",
+            "around": f"U-Net's interval holds the published mean of {CROSS_VALIDATED}, so the two are not told apart",
+        }[self.against_published()]
+        lines.append(
+            f"\n{published}. That mean comes from larger slices without the skull, from more training patients and "
+            "from other folds, so the comparison is a hint at most."
+        )
+        return "\n".join(lines)
+
+
+def findings(patients: pd.DataFrame, splits: pd.DataFrame, seed: int = 0) -> Outcome:
+    """What the scores of the honest protocol say.
+
+    Parameters
+    ----------
+    patients : DataFrame
+        From :func:`read_scores`.
+    splits : DataFrame
+        ``patient, chose_the_recipe, judged_the_mirror``: who had a part in a choice.
+    seed : int
+        Of the bootstrap.
+    """
+    networks = [
+        NetworkOutcome(model, summarise(scored, seed=seed), tuple(scored.groupby("fold")["dice"].mean()), AIMS[model])
+        for model, scored in patients.groupby("model", sort=False)
+    ]
+    unet = patients[patients["model"] == "unet"].set_index("patient")["dice"]
+    parts = splits.set_index("patient").reindex(unet.index)[["chose_the_recipe", "judged_the_mirror"]]
+    chose = parts.eq(True).any(axis=1)
+    return Outcome(
+        networks=tuple(sorted(networks, key=lambda network: -network.summary["mean"])),
+        chose=int(chose.sum()),
+        others=int((~chose).sum()),
+        mean_of_choosers=float(unet[chose].mean()),
+        mean_of_others=float(unet[~chose].mean()),
+    )
+
+
+# ---------------------------------------------------------------- tables
+
+
+def headline_table(lines: Sequence[Line]) -> pd.DataFrame:
+    """The headline as a table, a row a line: ``network, folds, patients, mean, from, to, median, worst``."""
+    rows = [{"network": NAMES[line.model], "folds": line.patients["fold"].nunique(), **line.summary} for line in lines]
+    return pd.DataFrame(rows).rename(columns={"low": "from", "high": "to"})
+
+
+def training_table() -> pd.DataFrame:
+    """The reference runs by patient, a row each: who trained them for how long, and whether their weights are kept."""
+    rows = []
+    for record in reference_runs(split_by="patient"):
+        sides = record.sides()["part"].value_counts()
+        rows.append(
+            {
+                "network": NAMES[record.recipe.model],
+                "fold": record.fold,
+                "training": sides["train"],
+                "validation": sides["validation"],
+                "test": sides["test"],
+                "best epoch": f"{record.best_epoch} of {record.recipe.epochs}",
+                "minutes": round(record.seconds / 60),
+                "weights": "kept" if record.has_weights else "not kept",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def by_group(patients: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Mean Dice by institution and by missing sequence: a row a group, a column a network, as text with its interval.
+
+    Groups of fewer than `FEWEST_PATIENTS` patients get no interval, because theirs would be far too narrow.
+    """
+    missing = patients["missing_sequence"].map({True: "a T1 missing", False: "all sequences"})
+    labelled = pd.concat([patients.assign(group=patients["institution"]), patients.assign(group=missing)])
+    cells = {}
+    for (group, model), part in labelled.groupby(["group", "model"]):
+        mean = bootstrap_interval(part["dice"].dropna().to_numpy(), seed=seed)
+        text = f"{mean.estimate:.2f}"
+        if len(part) >= FEWEST_PATIENTS:
+            text += f" ({mean.low:.2f} to {mean.high:.2f})"
+        cells[group, NAMES[model]] = text
+    table = pd.Series(cells).unstack()
+    table = table[[name for name in NAMES.values() if name in table]]
+    counts = labelled.groupby("group")["patient"].nunique()
+    table.insert(0, "patients", counts.reindex(table.index))
+    return table.rename_axis(None)
+
+
+def worst_patients(patients: pd.DataFrame, number: int = 5) -> pd.DataFrame:
+    """The patients with the lowest Dice of each network, with what was found of the tumour and what of the rest."""
+    lowest = patients.sort_values("dice").groupby("model", sort=False).head(number)
+    lowest = _in_order(lowest)
+    return pd.DataFrame(
+        {
+            "network": lowest["model"].map(NAMES),
+            "patient": lowest["patient"],
+            "Dice": lowest["dice"],
+            "found of the tumour": lowest["recall"],
+            "right of the prediction": lowest["precision"],
+            "tumour pixels": lowest["tumour_px"],
+        }
+    )
+
+
+def border_table(slices: pd.DataFrame) -> pd.DataFrame:
+    """How well outlines fit on slices with tumour, a row a network. A missed tumour costs the diagonal of the frame."""
+    tumour = slices[slices["tumour_px"] > 0]
+    rows = {
+        NAMES[model]: {
+            "tumour slices": len(part),
+            "median HD95 (px)": part["hd95_px"].median(),
+            "mean NSD at 1 px": part["nsd_1px"].mean(),
+            "at 2 px": part["nsd_2px"].mean(),
+            "missed": (part["tp"] == 0).mean(),
+        }
+        for model, part in tumour.groupby("model", sort=False)
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def empty_table(slices: pd.DataFrame) -> pd.DataFrame:
+    """Slices without tumour, a row a network: :func:`brainseg.evaluation.scores.summarise_empty`."""
+    return pd.DataFrame({NAMES[model]: summarise_empty(part) for model, part in slices.groupby("model", sort=False)}).T
+
+
+# ---------------------------------------------------------------- the article's protocol
+
+
+@dataclass(frozen=True)
+class ArticleOutcome:
+    """One network of the article's protocol, scored its way and ours.
+
+    Attributes
+    ----------
+    model : str
+    training_iou, test_iou : float
+        Soft, smoothed, averaged over batches, in the cropped frame, as ``model.evaluate`` prints it.
+    batch_dice : float
+        Dice by the same convention, of the test slices.
+    patient_dice, slice_dice : float
+        Of the same predictions in the original frame: per patient, and per slice with tumour.
+    honest_dice : float
+        Per volume, of the network of the honest protocol, on new patients.
+    """
+
+    model: str
+    training_iou: float
+    test_iou: float
+    batch_dice: float
+    patient_dice: float
+    slice_dice: float
+    honest_dice: float
+
+    @property
+    def near_one(self) -> bool:
+        """Whether the test IoU is what the article calls near 1."""
+        return self.test_iou > NEAR_ONE
+
+
+def article_findings(article: pd.DataFrame, leaky: Scores, honest: pd.DataFrame) -> list[ArticleOutcome]:
+    """What the article's protocol gives, a network each.
+
+    Parameters
+    ----------
+    article : DataFrame
+        The kept table ``article``.
+    leaky : Scores
+        Of the article's protocol.
+    honest : DataFrame
+        Patients of the honest protocol.
+    """
+    whole = article[article["group"] == "all"].set_index(["model", "part"])
+    means = honest.groupby("model")["dice"].mean()
+    outcomes = []
+    for model, part in leaky.slices.groupby("model", sort=False):
+        outcomes.append(
+            ArticleOutcome(
+                model=model,
+                training_iou=float(whole.loc[(model, "train"), "IoU"]),
+                test_iou=float(whole.loc[(model, "test"), "IoU"]),
+                batch_dice=float(whole.loc[(model, "test"), "Dice"]),
+                patient_dice=float(leaky.patients.loc[leaky.patients["model"] == model, "dice"].mean()),
+                slice_dice=float(part.loc[part["tumour_px"] > 0, "dice"].mean()),
+                honest_dice=float(means.get(model, float("nan"))),
+            )
+        )
+    return outcomes
+
+
+def article_table(outcomes: list[ArticleOutcome]) -> pd.DataFrame:
+    """:func:`article_findings` as a table, a row a network."""
+    rows = {
+        NAMES[each.model]: {
+            "IoU, training": each.training_iou,
+            "IoU, test": each.test_iou,
+            "Dice by batch": each.batch_dice,
+            "Dice per patient": each.patient_dice,
+            "per tumour slice": each.slice_dice,
+            "per new patient": each.honest_dice,
+        }
+        for each in outcomes
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def article_sentence(outcomes: list[ArticleOutcome]) -> str:
+    """Whether the article's IoU "near 1" was met here, in Markdown."""
+    highest = max(outcomes, key=lambda each: each.test_iou)
+    met = any(each.near_one for each in outcomes)
+    trained = max(each.training_iou for each in outcomes)
+    why = (
+        ""
+        if met or trained > NEAR_ONE
+        else f" Even on training slices it is {trained:.2f} at most, so these networks "
+        "were not trained to the end, and the claim was not put to its test."
+    )
+    return (
+        f"The article reports an IoU near 1. The highest test IoU here, {highest.test_iou:.2f}, is that of "
+        f"{NAMES[highest.model]}: near 1 was **{'reached' if met else 'not reached'}**.{why}"
+    )
+
+
+# ---------------------------------------------------------------- looks at test patients
+
+
+def looks(log: pd.DataFrame) -> pd.DataFrame:
+    """The log of looks at test patients as a table to read: names in words, commits of seven digits."""
+    run = log["run"].replace({rf"\b{model}\b": name for model, name in NAMES.items()}, regex=True)
+    run = run.str.replace("-by-patient-fold", ", fold ").str.replace("-by-slice-fold", ", by slice, fold ")
+    return pd.DataFrame(
+        {
+            "date": log["date"].str.replace("-", "\u2011"),  # hyphens at which no line breaks
+            "what": run,
+            "patients": log["patients"],
+            "epochs": log["epochs"],
+            "mean Dice": log["mean_dice"],
+            "why": log["why"],
+            "commit": log["commit"].str.extract(r"^([0-9a-f]{7})", expand=False),
+        }
+    )

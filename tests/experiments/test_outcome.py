@@ -1,0 +1,138 @@
+"""What the page of results says, on tables made by hand: reached and missed, above and below, near 1 and not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brainseg.experiments import outcome
+from brainseg.results import AIMS, CROSS_VALIDATED
+
+
+def patients_of(number=40, **means):
+    """Patients of each network around a mean, in two folds and two institutions."""
+    spread = np.linspace(-0.05, 0.05, number)
+    parts = [
+        pd.DataFrame(
+            {
+                "model": model,
+                "patient": [f"P{n:02d}" for n in range(number)],
+                "fold": np.arange(number) % 2,
+                "institution": ["AA" if n < 5 else "BB" for n in range(number)],
+                "missing_sequence": np.arange(number) % 4 == 0,
+                "dice": mean + spread,
+                "recall": 0.8,
+                "precision": 0.9,
+                "tumour_px": 100,
+            }
+        )
+        for model, mean in means.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def splits_of(patients, chose):
+    names = patients["patient"].unique()
+    return pd.DataFrame({"patient": names, "chose_the_recipe": np.isin(names, chose), "judged_the_mirror": False})
+
+
+def found_of(chose=(), **means):
+    patients = patients_of(**means)
+    return outcome.findings(patients, splits_of(patients, list(chose)))
+
+
+@pytest.mark.parametrize(
+    ("shift", "reached", "told", "said"),
+    [
+        (0.06, True, True, "is **reached**."),
+        (-0.06, False, True, "is **missed**."),
+        (0.005, True, False, "is **reached**, although the interval reaches below it"),
+        (-0.005, False, False, "is **missed**, although the interval reaches above it"),
+    ],
+)
+def test_an_aim_is_reached_or_missed_and_told_or_not(shift, reached, told, said):
+    (unet,) = found_of(unet=AIMS["unet"] + shift).networks
+    assert (unet.reached, unet.told) == (reached, told)
+    assert said in unet.sentence()
+
+
+@pytest.mark.parametrize(("shift", "where"), [(0.08, "above"), (-0.08, "below"), (0.0, "around")])
+def test_the_published_mean_is_above_below_or_in_the_interval(shift, where):
+    found = found_of(unet=CROSS_VALIDATED + shift)
+    assert found.against_published() == where
+    assert ("not told apart" in found.sentences()) == (where == "around")
+
+
+def test_the_highest_mean_comes_first_and_folds_are_told():
+    found = found_of(fcn32=0.7, unet=0.8, resunet=0.9)
+    assert [network.name for network in found.networks] == ["ResUNet", "U-Net", "FCN-32"]
+    folds = found.networks[0].folds
+    assert len(folds) == 2 and f"by fold {min(folds):.3f} to {max(folds):.3f}" in found.sentences()
+
+
+def test_those_who_chose_stand_apart():
+    first, last = ["P00", "P01"], ["P38", "P39"]  # the lowest and the highest
+    low, high = found_of(chose=first, unet=0.8), found_of(chose=last, unet=0.8)
+    assert (low.chose, low.others) == (2, 38) and low.mean_of_choosers < low.mean_of_others
+    assert high.mean_of_choosers > high.mean_of_others
+    assert f"**{high.mean_of_others:.3f} on the 38 others**" in high.sentences()
+    assert "had a part" not in found_of(unet=0.8).sentences()
+
+
+def test_small_groups_get_no_interval():
+    table = outcome.by_group(patients_of(unet=0.8, resunet=0.7))
+    assert table.loc["AA"].to_dict() == {"patients": 5, "U-Net": "0.76", "ResUNet": "0.66"}
+    assert table.loc["BB", "U-Net"].startswith("0.81 (") and table.loc["a T1 missing", "patients"] == 10
+    assert list(table) == ["patients", "U-Net", "ResUNet"]
+
+
+def test_the_lowest_of_each_network_are_shown():
+    table = outcome.worst_patients(patients_of(unet=0.8, fcn32=0.9), number=2)
+    assert table[["network", "patient"]].to_numpy().tolist() == [
+        ["FCN-32", "P00"], ["FCN-32", "P01"], ["U-Net", "P00"], ["U-Net", "P01"]
+    ]  # fmt: skip
+
+
+def slices_of(**columns):
+    return pd.DataFrame({"model": "unet", "hd95_px": 1.0, "nsd_1px": 0.5, "nsd_2px": 0.75, "dice": 0.8} | columns)
+
+
+def test_borders_are_of_tumour_slices_and_alarms_of_empty_ones():
+    slices = slices_of(
+        tumour_px=[10, 10, 0, 0], tp=[5, 0, 0, 0], fp=[0, 0, 0, 3], fn=[5, 10, 0, 0], tn=[90, 90, 100, 97]
+    )
+    assert outcome.border_table(slices).loc["U-Net", ["tumour slices", "missed"]].tolist() == [2, 0.5]
+    empty = outcome.empty_table(slices).loc["U-Net"]
+    assert (empty["slices"], empty["left clean"], empty["most false pixels"]) == (2, 0.5, 3)
+
+
+def article_of(train, test):
+    table = pd.DataFrame(
+        {"model": "unet", "group": "all", "part": ["train", "test"], "IoU": [train, test], "Dice": 0.9}
+    )
+    leaky = outcome.Scores(patients_of(unet=0.7), slices_of(tumour_px=[10, 0]))
+    return outcome.article_findings(table, leaky, patients_of(unet=0.8))
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "met", "why"),
+    [(0.99, 0.96, True, False), (0.99, 0.7, False, False), (0.7, 0.7, False, True)],
+)
+def test_near_one_is_reached_or_not_and_a_short_training_is_named(train, test, met, why):
+    found = article_of(train, test)
+    said = outcome.article_sentence(found)
+    assert found[0].near_one == met and (f"**{'reached' if met else 'not reached'}**" in said)
+    assert ("not trained to the end" in said) == why
+    row = outcome.article_table(found).loc["U-Net"]
+    assert row["Dice per patient"] == pytest.approx(0.7) and row["per new patient"] == pytest.approx(0.8)
+    assert row["per tumour slice"] == pytest.approx(0.8)
+
+
+def test_the_log_is_written_in_words():
+    log = pd.DataFrame(
+        {
+            "date": ["2026-01-02"], "run": ["resunet-by-patient-fold3"], "patients": [5], "epochs": [24],
+            "mean_dice": [0.5], "why": ["it"], "commit": ["0123456789ab-dirty"],
+        }
+    )  # fmt: skip
+    row = outcome.looks(log).iloc[0]
+    assert (row["what"], row["commit"], row["date"]) == ("ResUNet, fold 3", "0123456", "2026\u201101\u201102")
