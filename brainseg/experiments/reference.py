@@ -1,4 +1,4 @@
-"""The reference edition: the kept runs are trained, scored on their test patients, and checked ever after where their weights are kept.
+"""The reference edition: its runs are trained, scored on their test patients, and checked ever after.
 
 The protocol is :func:`brainseg.chapters.study_recipe` with its defaults, and the profile ``reference`` gives the
 chapters the same parameters, so that they find the reference runs by them. Everything that comes out lies in
@@ -28,7 +28,7 @@ from brainseg.evaluation.scores import score_patients
 from brainseg.experiments.engine import load_plan, train_plan
 from brainseg.experiments.plan import Training
 from brainseg.images.preprocess import Preprocessing
-from brainseg.networks.record import NEW, find_reference, reference_runs
+from brainseg.networks.record import find_reference, reference_runs
 from brainseg.provenance import origin
 from brainseg.results import REFERENCE, has_tables, log_test, read_log, read_table, results_folder, write_tables
 from brainseg.splits import make_split
@@ -184,8 +184,7 @@ def score_run(run: Run, name: str) -> dict[str, pd.DataFrame]:
     by_patient = run.record.split_by == "patient"
     known = {"run": name, "protocol": "honest" if by_patient else "article"}
     known |= {"model": run.recipe.model, "fold": run.record.fold, "seed": run.recipe.seed}
-    parts = ["test", NEW] if (run.split == NEW).any() else ["test"]
-    slices = pd.concat([evaluate(run, part).assign(part=part) for part in parts])
+    slices = evaluate(run).assign(part="test")
     patients = score_patients(slices, by=["part"]).reset_index()
     missing = run.prepared.table.groupby("patient")[["missing_pre", "missing_post"]].first().any(axis=1)
     patients["missing_sequence"] = patients["patient"].map(missing)
@@ -216,19 +215,20 @@ def article_table(run: Run) -> pd.DataFrame:
 
 
 def reproduce(data: str) -> pd.DataFrame:
-    """Score the kept runs again and compare with the kept tables.
+    """Score the reference runs on their own test patients again and compare with the kept tables.
+
+    Patients whom no split names are not scored: the locked test set is nobody's to look at.
 
     Returns
     -------
     DataFrame
-        One row per run and test patient that the cohort has: ``run, part, patient, dice_again, dice_kept,
-        difference`` (Dice of the volume), and ``same``: whether the two lie within `TOLERANCE`. Patients whom no split
-        names are scored too; they have no kept score, and ``part`` is "new" for them.
+        One row per run and test patient that the cohort has: ``run, patient, dice_again, dice_kept, difference`` (Dice
+        of the volume), and ``same``: whether the two lie within `TOLERANCE`.
 
     Raises
     ------
     ValueError
-        Where there are no runs, or the cohort has none of the patients.
+        Where there are no runs with weights, or the cohort has none of the patients.
     """
     records = reference_runs(with_weights=True)
     if not records or not has_tables(REFERENCE):
@@ -239,7 +239,7 @@ def reproduce(data: str) -> pd.DataFrame:
     from brainseg.networks.runs import load_reference
 
     configure_backend()
-    kept = read_table(REFERENCE, "patients")[["run", "part", "patient", "dice"]]
+    kept = read_table(REFERENCE, "patients").query("part == 'test'")[["run", "patient", "dice"]]
     root = get_cohort(data)
     cohort = index_cohort(root)
     again = []
@@ -247,13 +247,13 @@ def reproduce(data: str) -> pd.DataFrame:
         if not (record.split(cohort) == "test").any():
             continue
         patients = score_run(load_reference(record, root), record.name)["patients"]
-        again.append(patients[["run", "part", "patient", "dice"]])
+        again.append(patients[["run", "patient", "dice"]])
     if not again:
         raise ValueError(f"None of the reference's test patients is in {data}.")
-    both = pd.concat(again).merge(kept, on=["run", "part", "patient"], how="left", suffixes=("_again", "_kept"))
+    both = pd.concat(again).merge(kept, on=["run", "patient"], how="left", suffixes=("_again", "_kept"))
     both["difference"] = both["dice_again"] - both["dice_kept"]
     far = both["difference"].abs().gt(TOLERANCE) | (both["dice_again"].isna() != both["dice_kept"].isna())
-    return both.assign(same=~far | both["part"].eq(NEW))
+    return both.assign(same=~far)
 
 
 def _line(name: str, run: Run, patients: pd.DataFrame) -> dict:

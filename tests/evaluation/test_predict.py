@@ -11,17 +11,17 @@ import tifffile
 from helpers import PATIENTS
 
 keras = pytest.importorskip("keras")
-from brainseg.cohort import CohortError, index_cohort  # noqa: E402
-from brainseg.evaluation import predict, scores  # noqa: E402
-from brainseg.evaluation.folder import predict_folder  # noqa: E402
-from brainseg.images.prepared import prepare  # noqa: E402
-from brainseg.images.preprocess import Preprocessing  # noqa: E402
-from brainseg.networks import forward  # noqa: E402
-from brainseg.networks.batches import draw_rows, load_batch  # noqa: E402
-from brainseg.networks.forward import predict_images  # noqa: E402
-from brainseg.networks.recipe import Recipe  # noqa: E402
-from brainseg.networks.record import RunRecord  # noqa: E402
-from brainseg.networks.runs import Run, load_network, train_or_load  # noqa: E402
+from brainseg.cohort import CohortError, index_cohort
+from brainseg.evaluation import predict, scores
+from brainseg.evaluation.folder import predict_folder
+from brainseg.images.prepared import prepare
+from brainseg.images.preprocess import Preprocessing
+from brainseg.networks import forward
+from brainseg.networks.batches import draw_rows, load_batch
+from brainseg.networks.forward import predict_images
+from brainseg.networks.recipe import Recipe
+from brainseg.networks.record import RunRecord
+from brainseg.networks.runs import Run, load_network, train_or_load
 
 
 def table_of(patients, tumour_px):

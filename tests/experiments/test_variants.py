@@ -1,72 +1,112 @@
-"""Variants: trained otherwise, on the patients that the kept networks were tested on."""
+"""Variants: trained otherwise, on the patients that the reference runs were tested on; and what they show."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 keras = pytest.importorskip("keras")
-from brainseg.evaluation import predict  # noqa: E402
-from brainseg.experiments import variants  # noqa: E402
-from brainseg.experiments.claims import score_test_patients  # noqa: E402
-from brainseg.images.prepared import prepare  # noqa: E402
-from brainseg.images.preprocess import Preprocessing  # noqa: E402
-from brainseg.networks import runs  # noqa: E402
-from brainseg.networks.recipe import Recipe  # noqa: E402
-from brainseg.networks.runs import train_or_load  # noqa: E402
-from brainseg.networks.weights import weights_digest  # noqa: E402
-from brainseg.splits import make_split  # noqa: E402
+from brainseg import results
+from brainseg.cohort import index_cohort
+from brainseg.evaluation import predict, scores
+from brainseg.experiments import engine, variants
+from brainseg.experiments.variants import Settings
+from brainseg.images.prepared import prepare
+from brainseg.images.preprocess import Preprocessing
+from brainseg.networks import record, runs
+from brainseg.networks.recipe import Recipe
+from brainseg.splits import make_split
+from brainseg.statistics import Reason
 
-RECIPE = Recipe(
-    model="unet", options={"filters": 2, "depth": 2}, epochs=1, slices_per_epoch=8, tumour_share=0.5, drop_sequence=0.1
-)
+RECIPE = Recipe(options={"filters": 2, "depth": 2}, epochs=1, slices_per_epoch=8)
 
 
 @pytest.fixture
-def kept_run(tiny_cohort, tmp_path, monkeypatch):
-    for module in (tables, kept):
-        monkeypatch.setattr(module, "project_root", lambda: tmp_path)
+def cohort(tiny_cohort):
+    return index_cohort(tiny_cohort)
+
+
+@pytest.fixture
+def reference_run(cohort, tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "project_root", lambda: tmp_path)
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
-    prepared = prepare(tiny_cohort, Preprocessing(image_size=32))
-    run = train_or_load(RECIPE, prepared, make_split(prepared.table, n_folds=3, fold=1))
+    prepared = prepare(cohort.attrs["root"], Preprocessing(image_size=32))
+    run = runs.train_or_load(RECIPE, prepared, make_split(prepared.table, n_folds=3, fold=1))
     runs.keep(run, "patient", 1)
     return run
 
 
-def test_the_plain_network_has_nothing_added_and_the_same_patients(kept_run, tiny_cohort):
-    plain = variants.plain_run(tiny_cohort, 1)
-    assert plain.split.tolist() == kept_run.split.tolist()
-    steps = plain.prepared.preprocessing
+@pytest.mark.slow
+def test_the_plain_network_has_nothing_added_and_the_same_patients(reference_run, cohort):
+    (plain,) = variants.plan(cohort, Settings(plain_folds=(1,)))
+    assert plain.split.tolist() == reference_run.split.tolist()
+    steps = plain.preprocessing
     assert (steps.image_size, steps.contrast, steps.crop, steps.normalise) == (32, "none", "none", "none")
     recipe = plain.recipe
     assert (recipe.augmentation, recipe.tumour_share, recipe.drop_sequence) == (False, 0.0, 0.0)
     assert (recipe.epochs, recipe.slices_per_epoch, recipe.options) == (1, 8, RECIPE.options)
 
 
-def test_every_variant_is_scored_on_its_test_patients(kept_run, tiny_cohort):
-    table = kept_run.prepared.table
-    institution = table["institution"].iloc[0]
-    scores, record = variants.compute(tiny_cohort, plain_folds=[1], institutions=[institution])
-    patients = scores["patients"].set_index("variant")
-    tested = set(table["patient"][kept_run.split == "test"])
+@pytest.mark.slow
+def test_every_variant_is_scored_on_its_test_patients(reference_run, cohort):
+    institution = cohort["institution"].iloc[0]
+    settings = Settings(plain_folds=(1,), institutions=(institution,))
+    tables, kept = engine.compute(variants, cohort, settings)
+    patients = tables["patients"].set_index("variant")
+    tested = set(cohort["patient"][reference_run.split == "test"])
     assert set(patients.loc[["plain"], "patient"]) == tested
-    of_institution = set(table["patient"][table["institution"] == institution])
-    assert set(patients.loc[[f"without {institution}"], "patient"]) == of_institution
-    by_hand = {"plain": score_test_patients(variants.plain_run(tiny_cohort, 1))}
-    run = variants.run_without(tiny_cohort, institution)
-    by_hand[f"without {institution}"] = scores.score_patients(predict.evaluate(run, "test")).reset_index()
+    its = set(cohort["patient"][cohort["institution"] == institution])
+    assert set(patients.loc[[f"without {institution}"], "patient"]) == its
+    by_name = {
+        training.labels["variant"]: run for training, run in engine.load_plan(variants.plan(cohort, settings), cohort)
+    }
+    by_hand = {
+        "plain": scores.score_patients(predict.evaluate_bare(by_name["plain"])),
+        f"without {institution}": scores.score_patients(predict.evaluate(by_name[f"without {institution}"])),
+    }
     for variant, expected in by_hand.items():
         np.testing.assert_array_equal(patients.loc[[variant], ["tp", "fp", "fn"]], expected[["tp", "fp", "fn"]])
-    assert record["networks"] == record.reference_digests("unet") != {}
-    plain, without = record["runs"]
-    assert without["weights"] == weights_digest(run.folder / "best.npz")
-    assert plain["patients"]["test"] == len(tested) and plain["recipe"]["augmentation"] is False
-    assert without["recipe"] == {**plain["recipe"], "augmentation": True, "tumour_share": 0.5, "drop_sequence": 0.1}
-    assert without["patients"]["test"] == len(of_institution)
+    plain, without = kept["runs"]
+    assert without["weights"] == by_name[f"without {institution}"].record.digest()
+    assert plain["patients"]["test"] == len(tested) and without["patients"]["test"] == len(its)
+    assert kept["networks"] == record.reference_digests() != {}
 
 
-def test_what_cannot_be_computed_is_named(kept_run, tiny_cohort):
-    with pytest.raises(ValueError, match="no U-Net is kept of fold 4"):
-        variants.compute(tiny_cohort, plain_folds=[4])
+@pytest.mark.slow
+def test_what_cannot_be_computed_is_named(reference_run, cohort):
+    with pytest.raises(ValueError, match="no reference U-Net of fold 4"):
+        variants.plan(cohort, Settings(plain_folds=(4,)))
     with pytest.raises(ValueError, match="no institution 'QQ'"):
-        variants.compute(tiny_cohort, institutions=["QQ"])
+        variants.plan(cohort, Settings(institutions=("QQ",)))
     with pytest.raises(ValueError, match="nothing to do"):
-        variants.compute(tiny_cohort)
+        variants.plan(cohort, Settings())
+
+
+def found_of(shift, patients=30, outlier=0.0):
+    rng = np.random.default_rng(0)
+    names = [f"P{number:02d}" for number in range(patients)]
+    reference = pd.DataFrame({"patient": names, "dice": rng.uniform(0.5, 0.9, patients)})
+    dice = reference["dice"] + shift + rng.normal(0, 0.001, patients)
+    dice.iloc[0] += outlier
+    scored = pd.DataFrame({"variant": "plain", "patient": names, "dice": dice})
+    trained = [{"variant": "plain", "patients": {"train": 50}}, {"variant": "plain", "patients": {"train": 60}}]
+    (found,) = variants.findings(scored, reference, trained)
+    return found
+
+
+@pytest.mark.parametrize("shift", [-0.1, 0.1])
+def test_one_training_cannot_tell_whichever_way_it_goes(shift):
+    found = found_of(shift)
+    assert found.difference.estimate == pytest.approx(shift, abs=0.001) and found.trained_on == 55
+    assert found.verdict.reason is Reason.TOO_FEW_TRAININGS
+    assert f"{shift:+.3f}" in found.sentence() and "too few trainings (1" in found.sentence()
+    assert "pull the mean" not in found.sentence()
+
+
+def test_few_patients_are_named_first():
+    assert found_of(0.1, patients=9).verdict.reason is Reason.TOO_FEW_PATIENTS
+
+
+def test_a_mean_that_a_patient_pulls_is_called_so():
+    found = found_of(-0.001, outlier=-0.9)
+    assert found.median == pytest.approx(-0.001, abs=0.001)
+    assert ("pull the mean" in found.sentence()) == (found.difference.high < found.median)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 keras = pytest.importorskip("keras")
-from brainseg.chapters import study_recipe  # noqa: E402
-from brainseg.networks import layers, models  # noqa: E402
+from brainseg.chapters import study_recipe
+from brainseg.networks import layers, models
 
 
 @pytest.mark.parametrize("name", list(models.MODELS))

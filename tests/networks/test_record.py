@@ -8,17 +8,17 @@ import pandas as pd
 import pytest
 
 keras = pytest.importorskip("keras")
-from brainseg import results  # noqa: E402
-from brainseg.chapters import study_run  # noqa: E402
-from brainseg.evaluation import predict, scores  # noqa: E402
-from brainseg.experiments import reference  # noqa: E402
-from brainseg.images.prepared import prepare  # noqa: E402
-from brainseg.images.preprocess import Preprocessing  # noqa: E402
-from brainseg.networks import record, runs  # noqa: E402
-from brainseg.networks.recipe import Recipe  # noqa: E402
-from brainseg.networks.runs import load_network, train_or_load  # noqa: E402
-from brainseg.publishing import choose_profile  # noqa: E402
-from brainseg.splits import make_split  # noqa: E402
+from brainseg import results
+from brainseg.chapters import study_run
+from brainseg.evaluation import predict, scores
+from brainseg.experiments import reference
+from brainseg.images.prepared import prepare
+from brainseg.images.preprocess import Preprocessing
+from brainseg.networks import record, runs
+from brainseg.networks.recipe import Recipe
+from brainseg.networks.runs import load_network, train_or_load
+from brainseg.publishing import choose_profile
+from brainseg.splits import make_split
 
 RECIPE = Recipe(model="unet", options={"filters": 2, "depth": 2}, epochs=1, slices_per_epoch=8)
 

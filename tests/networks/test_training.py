@@ -7,19 +7,19 @@ import pandas as pd
 import pytest
 
 keras = pytest.importorskip("keras")
-from brainseg.chapters import study_recipe  # noqa: E402
-from brainseg.cohort import FLAIR, POST, PRE  # noqa: E402
-from brainseg.images.prepared import prepare  # noqa: E402
-from brainseg.images.preprocess import Preprocessing  # noqa: E402
-from brainseg.networks import backend, runs, training  # noqa: E402
-from brainseg.networks.augmentation import augment  # noqa: E402
-from brainseg.networks.batches import draw_rows, epoch_batches, load_batch  # noqa: E402
-from brainseg.networks.forward import predict_images  # noqa: E402
-from brainseg.networks.models import build_model  # noqa: E402
-from brainseg.networks.recipe import Recipe  # noqa: E402
-from brainseg.networks.record import run_folder  # noqa: E402
-from brainseg.networks.runs import train_or_load  # noqa: E402
-from brainseg.networks.weights import load_weights, save_weights  # noqa: E402
+from brainseg.chapters import study_recipe
+from brainseg.cohort import FLAIR, POST, PRE
+from brainseg.images.prepared import prepare
+from brainseg.images.preprocess import Preprocessing
+from brainseg.networks import backend, runs, training
+from brainseg.networks.augmentation import augment
+from brainseg.networks.batches import draw_rows, epoch_batches, load_batch
+from brainseg.networks.forward import predict_images
+from brainseg.networks.models import build_model
+from brainseg.networks.recipe import Recipe
+from brainseg.networks.record import run_folder
+from brainseg.networks.runs import train_or_load
+from brainseg.networks.weights import load_weights, save_weights
 
 TINY = Recipe(model="unet", options={"filters": 2, "depth": 2}, epochs=2, slices_per_epoch=8, batch_size=4)
 
