@@ -54,22 +54,21 @@ seeds = 2  # networks in each arm
 from math import comb
 
 import numpy as np
-import pandas as pd
 from IPython.display import Markdown, display
 
-from brainseg import metrics, statistics
 from brainseg.cohort import index_cohort, read_image, read_mask
 from brainseg.data import get_cohort
 from brainseg.experiments import leakage
 from brainseg.experiments.engine import get_tables
 from brainseg.figures import leakage as figures
 from brainseg.figures import style
-from brainseg.results import of_which_cohort, read_record, read_table
+from brainseg.metrics import confusion, dice
+from brainseg.results import of_which_cohort
 from brainseg.splits import split_by_slice
+from brainseg.statistics import p_text
 
 style.use_theme()
-root = get_cohort(data)
-table = index_cohort(root)
+table = index_cohort(get_cohort(data))
 
 # %% [markdown]
 # ## One head, many slices
@@ -92,9 +91,9 @@ def nearest(row):
 largest = test.loc[test["tumour_px"].idxmax()]
 source = nearest(largest)
 
-# %% mystnb={"figure": {"name": "fig-leakage-copied", "caption": "Left: the training slice nearest to the test slice with the largest tumour, with its mask. Right: that test slice with the same outline and with the true one."}, "image": {"alt": "Two neighbouring slices of one head. The outline copied from the left one nearly covers the true outline on the right one."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-leakage-copied", "caption": "Left: the training slice nearest to the test slice with the largest tumour, with its mask. Right: that test slice with the same outline and with the true one."}, "image": {"alt": "Two neighbouring slices of one head. The outline copied from the left one nearly covers the true outline on the right one."}}
 masks = read_mask(source["mask_path"]), read_mask(largest["mask_path"])
-copied_dice = float(metrics.dice(metrics.confusion(masks[1], masks[0]), empty=np.nan))
+copied_dice = float(dice(confusion(masks[1], masks[0]), empty=np.nan))
 figures.copied(read_image(source["image_path"]), masks[0], read_image(largest["image_path"]), masks[1], copied_dice)
 
 # %% [markdown]
@@ -102,51 +101,19 @@ figures.copied(read_image(source["image_path"]), masks[0], read_image(largest["i
 
 # %%
 copies = leakage.score_copies(table, np.flatnonzero(split == "train"), np.flatnonzero(split == "test"))
-per_patient = leakage.score_probes(copies.assign(arm="copy", seed=0))
-
-# %% tags=["hide-input"]
-by_gap = copies.groupby("distance").agg(
-    slices=("dice", "size"), tumour_slices=("dice", "count"), mean_dice=("dice", "mean")
-)
-by_gap["share of the test slices"] = by_gap["slices"] / len(copies)
-shown = by_gap.rename(columns=lambda c: c.replace("_", " ")).rename_axis("distance to the source")
-display(
-    shown.rename(columns={"mean dice": "mean Dice"}).style.format(
-        {"mean Dice": "{:.2f}", "share of the test slices": "{:.0%}"}, na_rep="-"
-    )
-)
-volumes = per_patient["volume_dice"].dropna()
-display(
-    Markdown(
-        f"In this split, **{(copies['distance'] == 1).mean():.0%}** of the test slices have a direct neighbour in training. "
-        f"The copy reaches a mean Dice of **{copies['dice'].mean():.2f}** on tumour slices, and **{volumes.mean():.2f}** "
-        f"per volume (median {volumes.median():.2f}, {len(volumes)} patients). A split by patient leaves it nothing to copy, "
-        "so there it would score 0."
-    )
-)
+Markdown(leakage.copy_findings(copies).sentence())
 
 # %% [markdown]
 # ## How far does a mask carry?
 #
 # {numref}`fig-leakage-copies` asks the same of every tumour slice of the cohort: how well does the mask fit that lies one slice away, two slices away, and so on?
 
-# %% mystnb={"figure": {"name": "fig-leakage-copies", "caption": "Dice of a mask copied from another slice of the same patient, against the distance between the two slices."}, "image": {"alt": "Faint lines for patients and a bold mean line, which starts at distance one and falls with every further slice."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-leakage-copies", "caption": "Dice of a mask copied from another slice of the same patient, against the distance between the two slices."}, "image": {"alt": "Faint lines for patients and a bold mean line, which starts at distance one and falls with every further slice."}}
 by_slices_away = leakage.copies_by_distance(table)
 figures.copies(by_slices_away)
 
-# %% tags=["hide-input"]
-means = by_slices_away.groupby("distance")["dice"].mean()
-below = means.index[means < means.iloc[0] / 2]
-display(
-    Markdown(
-        f"One slice away a copied mask fits with a Dice of {means.iloc[0]:.2f}. "
-        + (
-            f"From a distance of {below[0]} slices on, it is less than half of that."
-            if len(below)
-            else f"Even {means.index[-1]} slices away it is at least half of that."
-        )
-    )
-)
+# %%
+Markdown(leakage.fading(by_slices_away))
 
 # %% [markdown]
 # ## One difference, and nothing else
@@ -167,48 +134,27 @@ display(
 # Test slices drawn one by one would nearly all have $d = 1$. So each probe's volume is cut into alternating blocks of 1, 3, 5 or 9 slices, tested and leaked in turn: the middle of a long block is far from the leak.
 
 # %%
-kept = not recompute and get_tables("leakage", table)
-if kept:
-    record = read_record("leakage")
-    tables = {name: read_table("leakage", name) for name in ("design", "slices", "patients")}
-else:
-    tables, record = leakage.compute(
-        root, image_size=image_size, contrast=contrast, crop=crop, filters=filters,
-        epochs=epochs, slices_per_epoch=slices_per_epoch, seeds=seeds, fold=fold, seed=seed,
-    )  # fmt: skip
-roles, slices, patients = tables["design"], tables["slices"], tables["patients"]
+settings = {
+    "image_size": image_size, "contrast": contrast, "crop": crop, "filters": filters, "epochs": epochs,
+    "slices_per_epoch": slices_per_epoch, "seeds": seeds, "fold": fold, "seed": seed,
+}  # fmt: skip
+kept = get_tables("leakage", table, settings, recompute)
+roles, slices, patients = (kept.tables[name] for name in ("design", "slices", "patients"))
+found = leakage.findings(patients, slices, seed)
 
 # %% tags=["hide-input"]
-used, cohort = record["settings"], record["cohort"]
-display(
-    Markdown(
-        f"These tables come from {cohort['patients']} {'synthetic' if cohort['synthetic'] else 'real'} patients with "
-        f"{cohort['slices']} slices: U-Net with {used['filters']} filters at "
-        f"{used['image_size']} pixels, epochs: {used['epochs']} with {used['slices_per_epoch'] or 'all'} slices each, "
-        f"{used['seeds']} seed{'s' if used['seeds'] > 1 else ''} in each arm, {len(record['runs'])} trainings, "
-        f"{record['seconds'] / 60:.1f} minutes on {record['processor']}."
-        + (" They were **read** from `results/leakage`; the settings of the page were not used." if kept else "")
-        + of_which_cohort(record, table)
-    )
-)
+read = " They were **read** from `results/leakage`; the settings of the page were not used." if kept.read else ""
+display(Markdown(f"{leakage.described(kept.record)}{read}{of_which_cohort(kept.record, table)}"))
 
-# %% mystnb={"figure": {"name": "fig-leakage-blocks", "caption": "The volumes of up to eight probe patients, slice by slice: tested in both arms, or training the leaky arm. The honest arm sees none of them."}, "image": {"alt": "Horizontal strips of coloured cells, one strip a patient. Blocks of one, three, five or nine cells of two colours alternate. Slices with tumour are in full colour."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-leakage-blocks", "caption": "The volumes of up to eight probe patients, slice by slice: tested in both arms, or training the leaky arm. The honest arm sees none of them."}, "image": {"alt": "Horizontal strips of coloured cells, one strip a patient. Blocks of one, three, five or nine cells of two colours alternate. Slices with tumour are in full colour."}}
 figures.blocks(roles)
 
 # %% [markdown]
 # {numref}`fig-leakage-blocks` shows the blocks, and the next table what each arm trains on.
 
-# %% tags=["hide-input"]
+# %%
 display(leakage.arm_sizes(roles))
-tested = roles[roles["role"] == "test"]
-display(
-    Markdown(
-        f"The test: {len(tested)} slices of {tested['patient'].nunique()} probe patients, "
-        f"{(tested['tumour_px'] > 0).sum()} of them with tumour. "
-        f"{(tested['distance'] == 1).mean():.0%} of them lie next to a leaked slice, and the farthest is "
-        f"{tested['distance'].max():.0f} slices away."
-    )
-)
+Markdown(leakage.described_test(roles))
 
 # %% [markdown]
 # ## What the leak is worth
@@ -216,37 +162,18 @@ display(
 # The score to decide by is named beforehand: the mean Dice of a patient's tumour slices.
 # Seeds are averaged first, then each patient is compared with itself ({numref}`fig-leakage-arms`).
 
-# %% mystnb={"figure": {"name": "fig-leakage-arms", "caption": "Mean Dice on the same test slices with tumour, patient by patient: the copied mask, the network without the leak, and the network with it."}, "image": {"alt": "Three columns of dots between 0 and 1. Lines join each patient's dot in the honest column with that in the leaky column. Diamonds mark the means."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-leakage-arms", "caption": "Mean Dice on the same test slices with tumour, patient by patient: the copied mask, the network without the leak, and the network with it."}, "image": {"alt": "Three columns of dots between 0 and 1. Lines join each patient's dot in the honest column with that in the leaky column. Diamonds mark the means."}}
 figures.arms(leakage.paired(patients), "mean Dice of a patient's tumour slices")
 
 # %% tags=["hide-input"]
-labels = {"slice_dice": "Dice of tumour slices", "volume_dice": "Dice of the test slices as one volume"}
-rows = {}
-for score in leakage.SCORES:
-    by_arm, leak = leakage.paired(patients, score), leakage.worth(patients, score, seed=seed)
-    rows[labels[score]] = {
-        "patients": leak.patients,
-        "copy": by_arm["copy"].mean(), "honest": by_arm["honest"].mean(), "leaky": by_arm["leaky"].mean(),
-        "leaky minus honest": leak.estimate, "95 % interval from": leak.low, "to": leak.high, "p": leak.p_value,
-    }  # fmt: skip
-shown = pd.DataFrame.from_dict(rows, orient="index")
 signed = ["leaky minus honest", "95 % interval from", "to"]
 display(
-    shown.style.format("{:.3f}", subset=["copy", "honest", "leaky"], na_rep="-")
-    .format("{:+.3f}", subset=signed, na_rep="-").format(statistics.p_text, subset="p")
+    found.table().style.format("{:.3f}", subset=["copy", "honest", "leaky"], na_rep="-")
+    .format("{:+.3f}", subset=signed, na_rep="-").format(p_text, subset="p")
 )  # fmt: skip
 
-# %% tags=["hide-input"]
-by_seed = patients.dropna(subset="seed").groupby(["seed", "arm"])["slice_dice"].mean().unstack("arm")
-gains = ", ".join(f"{gain:+.3f}" for gain in by_seed["leaky"] - by_seed["honest"])
-display(
-    Markdown(
-        f"Seed by seed, the leaky arm's mean Dice of tumour slices minus the honest one's: {gains}. "
-        "How far these lie apart is the luck of a training, which the interval over patients does not know."
-        if len(by_seed) > 1
-        else "Each arm has one training. How much of the difference is the luck of a training, nothing here can tell: the interval over patients does not know it."
-    )
-)
+# %%
+Markdown(found.luck())
 
 # %% [markdown]
 # ## Near the leak and far from it
@@ -254,50 +181,17 @@ display(
 # If the gain comes from remembering neighbours, it should shrink with the distance.
 # Slices at different distances are different slices, and some are harder. So the honest arm is scored at the same slices, and the right panel of {numref}`fig-leakage-distance` shows the gap between the two.
 
-# %% mystnb={"figure": {"name": "fig-leakage-distance", "caption": "Left: Dice of tumour slices against the distance to the nearest leaked slice of the same patient. Right: the gap between the arms at the same slices, mean and 95 % bootstrap interval over patients. The second line of the axis counts tumour slices. The last distance includes all beyond."}, "image": {"alt": "Left, three lines for the copied mask, the honest and the leaky network over distance. Right, diamonds with intervals around a dashed line at zero."}} tags=["hide-input"]
-by_distance = leakage.by_distance(slices, seed=seed)
-figures.distances(by_distance)
+# %% mystnb={"figure": {"name": "fig-leakage-distance", "caption": "Left: Dice of tumour slices against the distance to the nearest leaked slice of the same patient. Right: the gap between the arms at the same slices, mean and 95 % bootstrap interval over patients. The second line of the axis counts tumour slices. The last distance includes all beyond."}, "image": {"alt": "Left, three lines for the copied mask, the honest and the leaky network over distance. Right, diamonds with intervals around a dashed line at zero."}}
+figures.distances(leakage.by_distance(slices, seed=seed))
 
-# %% tags=["hide-input"]
-gap = by_distance[by_distance["arm"] == "gap"].set_index("distance")
-copy = by_distance[by_distance["arm"] == "copy"].set_index("distance")["dice"]
-near, far = gap.index.min(), gap.index.max()
-
-
-def signed(value):
-    return "0.000" if abs(value) < 0.0005 else f"{value:+.3f}"
-
-
-sentence = f"At a distance of {near}, the gap between the arms is **{signed(gap.loc[near, 'dice'])}**"
-if far > near:
-    sentence += (
-        f"; at {far}{' or more' if far == leakage.FARTHEST else ''} it is **{signed(gap.loc[far, 'dice'])}**. "
-        f"Over the same distances the copied mask goes from {copy[near]:.2f} to {copy[far]:.2f}. "
-    )
-    fall = leakage.near_minus_far(slices, seed=seed)
-    if gap.loc[far, "patients"] < statistics.FEWEST_PATIENTS:
-        sentence += (
-            f"The farthest point is too thin for a verdict (slices: {gap.loc[far, 'slices']}, "
-            f"patients: {gap.loc[far, 'patients']})."
-        )
-    else:
-        sentence += (
-            f"Near minus far is {fall.estimate:+.3f} (95 % interval {fall.low:+.3f} to {fall.high:+.3f}, patients drawn). "
-            + (
-                "The gap is larger near the leak, as remembered neighbours would make it."
-                if fall.low > 0
-                else "The gap is smaller near the leak, so remembered neighbours do not explain it."
-                if fall.high < 0
-                else "The interval includes 0, so this study cannot tell whether the gap is larger near the leak."
-            )
-        )
-display(Markdown(sentence))
+# %%
+Markdown(found.distance.sentence())
 
 # %% [markdown]
 # ## The conclusion in one sentence
 
-# %% tags=["hide-input"]
-display(Markdown(f"> {leakage.conclusion(patients, seed=seed)}"))
+# %%
+Markdown(f"> {found.conclusion()}")
 
 # %% [markdown]
 # The leak of this comparison is milder than the article's in four ways.
@@ -308,22 +202,6 @@ display(Markdown(f"> {leakage.conclusion(patients, seed=seed)}"))
 # - The training is short. A network that trains longer has more time to remember.
 #
 # So this comparison can show a gain, and it cannot rule one out.
-
-# %% tags=["hide-input"]
-leak = leakage.worth(patients, seed=seed)
-display(
-    Markdown(
-        f"What its own leak may be worth, the interval says: anything from {signed(leak.low)} to {signed(leak.high)} in mean Dice of tumour slices. "
-        + (
-            f"From {leak.patients} patients it is too narrow, and it"
-            if leak.patients < statistics.FEWEST_PATIENTS
-            else "It"
-        )
-        + " does not hold the luck of a training. A stronger leak may be worth more."
-        if leak.patients > 1
-        else "What its own leak may be worth, a single patient does not say: there is no interval."
-    )
-)
 
 # %% [markdown]
 # In the classification of brain MRI, networks that were split by slice gained 29 to 55 per cent in accuracy, and scored about 96 % on labels drawn at random {cite:p}`yagis2021leakage`. Other tomographic images show the same {cite:p}`tampu2022leakage`.

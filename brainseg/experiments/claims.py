@@ -10,16 +10,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import pandas as pd
 
-from brainseg import statistics
 from brainseg.chapters import study_recipe
+from brainseg.cohort import read_patient
 from brainseg.evaluation.scores import score_patients
 from brainseg.experiments.plan import Training
-from brainseg.images.preprocess import Preprocessing
+from brainseg.images.crop import crop_and_resize
+from brainseg.images.prepared import HALF
+from brainseg.images.preprocess import Preprocessing, boxes_and_images
 from brainseg.splits import make_split
+from brainseg.statistics import (
+    FEWEST_PATIENTS,
+    Answer,
+    Difference,
+    Interval,
+    Verdict,
+    holm,
+    p_text,
+    paired_difference,
+    rank_correlation,
+    shown,
+)
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
@@ -52,6 +67,28 @@ LEARNING_RATE = 2e-3  # twice the study's: these trainings are short
 def arm_preprocessing(arm: str, image_size: int) -> Preprocessing:
     """What is done to the slices in one arm; no volume is normalised, as in the article."""
     return Preprocessing(image_size=image_size, **ARMS[arm], normalise="none")
+
+
+def arms_of_darkest(
+    cohort: pd.DataFrame, fold: int, seed: int, size: int = 256
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """What the network sees in each arm of the largest tumour slice of the darkest training patient.
+
+    Returns
+    -------
+    images : dict of uint8 arrays (size, size, 3), by arm
+    masks : dict of bool arrays (size, size), by arm
+    """
+    training = cohort[(make_split(cohort, by="patient", fold=fold, seed=seed) == "train") & (cohort["tumour_px"] > 0)]
+    darkest = training.groupby("patient")["mean_flair"].mean().idxmin()
+    position = int(cohort.loc[cohort["patient"] == darkest, "tumour_px"].to_numpy().argmax())
+    images, masks = read_patient(cohort, darkest)
+    seen, outlined = {}, {}
+    for arm in ARMS:
+        boxes, enhanced = boxes_and_images(images, arm_preprocessing(arm, size))
+        seen[arm] = crop_and_resize(enhanced[position], boxes[position], size)
+        outlined[arm] = crop_and_resize(masks[position], boxes[position], size) >= HALF
+    return seen, outlined
 
 
 @dataclass(frozen=True)
@@ -161,60 +198,316 @@ def seed_means(patients: pd.DataFrame) -> pd.DataFrame:
     return table.reindex(list(scores)).rename_axis(None)
 
 
-def compare(scores: pd.DataFrame, pairs: Iterable[tuple[str, str]], seed: int = 0) -> pd.DataFrame:
-    """Paired differences between columns, patient by patient.
+def described(record: dict) -> str:
+    """How the arms were trained, in a sentence; the record is that of the tables."""
+    settings, cohort, sides = record["settings"], record["cohort"], record["runs"][0]["patients"]
+    trainings = settings["seeds"]
+    return (
+        f"Cohort: {cohort['patients']} patients, {cohort['slices']} slices; {sides['train']} patients for training, "
+        f"{sides['validation']} for validation, {sides['test']} for the test (fold {settings['fold']}). Each arm: "
+        f"{trainings} training{'s' * (trainings > 1)} of {settings['epochs']} epochs with "
+        f"{settings['slices_per_epoch']} "
+        f"slices of {settings['image_size']} pixels, {settings['filters']} filters; together "
+        f"{record['seconds'] / 60:.0f} minutes on {record['processor']}."
+    )
+
+
+def arm_table(patients: pd.DataFrame, found: ContrastFindings) -> pd.DataFrame:
+    """The contrasts as a table to read, with the share of the tumour that each arm's box cut off."""
+    lost = patients.groupby("arm")[["lost_px", "tumour_px"]].sum()
+    table = found.table()[["mean", "low", "high", "p", "p_corrected", "better_on"]]
+    table = table.assign(lost=(lost["lost_px"] / lost["tumour_px"]).reindex(table.index))
+    table.columns = ["mean difference", "95 % interval from", "to", "p", "p corrected", "better on", "tumour cut off"]
+    return table
+
+
+# ---------------------------------------------------------------- what the arms show
+
+
+@dataclass(frozen=True)
+class ArmFinding:
+    """One arm beside another on the same patients: `arm` minus `against`.
+
+    Attributes
+    ----------
+    arm, against : str
+    difference : Difference
+    p_corrected : float
+        By Holm over the secondary contrasts; of the primary one its own p, because it was named beforehand and is one.
+    verdict : Verdict
+        By the one rule, with `GREAT` as the margin.
+    """
+
+    arm: str
+    against: str
+    difference: Difference
+    p_corrected: float
+    verdict: Verdict
+
+    def answer(self) -> str:
+        """What it says about "greatly improves": a phrase."""
+        if self.verdict.answer is not Answer.DIFFERENCE:
+            return self.verdict.text
+        if self.verdict.direction < 0:
+            return "a loss"
+        if self.difference.low >= GREAT:
+            return "a great improvement"
+        if self.difference.high < GREAT:
+            return "an improvement, but no great one"
+        return "an improvement; whether it is a great one, the data cannot tell"
+
+    def sentence(self) -> str:
+        """The difference with its interval and the answer, without a name and a full stop, in Markdown."""
+        found = self.difference
+        if found.patients < 2:
+            return f"{found.estimate:+.3f} on one patient, who gives no interval"
+        return (
+            f"{found.estimate:+.3f} (95 % interval {found.low:+.3f} to {found.high:+.3f}, "
+            f"{p_text(self.p_corrected, name='p')}), better on {found.better_on} of {found.patients} patients: "
+            f"**{self.answer()}**"
+        )
+
+
+@dataclass(frozen=True)
+class DarkFinding:
+    """Whether dark patients gain most from CLAHE alone; not among the planned contrasts.
+
+    Attributes
+    ----------
+    correlation : Interval
+        Spearman's, of brightness and gain.
+    darker, brighter : float
+        Mean gain of the darker and of the brighter half.
+    patients : int
+    """
+
+    correlation: Interval
+    darker: float
+    brighter: float
+    patients: int
+
+    def sentence(self) -> str:
+        """What it says of the article's argument."""
+        if self.patients < FEWEST_PATIENTS:
+            return f"With {self.patients} test patient{'s' * (self.patients > 1)}, no pattern can be told from chance."
+        low, high = self.correlation.low, self.correlation.high
+        said = (
+            "dark patients gain more, as the article argues"
+            if high < 0
+            else "bright patients gain more, against the article's argument"
+            if low > 0
+            else "the interval includes 0, so this page cannot tell whether dark patients gain more"
+        )
+        return (
+            f"The darker half of the test patients changes by {self.darker:+.3f} on average, the brighter half by "
+            f"{self.brighter:+.3f}. The rank correlation of brightness and gain is {self.correlation.estimate:+.2f} "
+            f"(95 % interval {low:+.2f} to {high:+.2f}): {said}. This was not among the planned comparisons, so take "
+            "it "
+            "as a hint."
+        )
+
+
+@dataclass(frozen=True)
+class ContrastFindings:
+    """What the six arms say of the article's claim about contrast.
+
+    Attributes
+    ----------
+    primary : ArmFinding
+        The article's pipeline against none of it.
+    others : tuple of ArmFinding
+        Every other arm against `NEITHER`.
+    within : ArmFinding
+        CLAHE where both arms are cropped; not planned, and not corrected.
+    dark : DarkFinding
+    trainings : int
+        Of each arm.
+    """
+
+    primary: ArmFinding
+    others: tuple[ArmFinding, ...]
+    within: ArmFinding
+    dark: DarkFinding
+    trainings: int
+
+    @property
+    def alone(self) -> ArmFinding:
+        """CLAHE against neither: what contrast does by itself."""
+        return next(finding for finding in self.others if finding.arm == "CLAHE")
+
+    def claim(self) -> str:
+        """Whether contrast greatly improves the models: "yes", "no" or "cannot tell"."""
+        finding = self.alone
+        if finding.verdict.answer is Answer.CANNOT_TELL:
+            return "cannot tell"
+        return "yes" if finding.answer() == "a great improvement" else "no"
+
+    def sentences(self) -> str:
+        """All of it, in Markdown."""
+        claim = {
+            "yes": "So the article's claim about contrast **holds here**.",
+            "no": "So a *great* improvement by contrast alone **is not what these data show**.",
+            "cannot tell": "So whether contrast improves the models greatly, these data **cannot tell**.",
+        }[self.claim()]
+        lines = [
+            f"**The primary contrast**, {PRIMARY} against neither, changes Dice by {self.primary.sentence()}. This "
+            "speaks of "
+            "the article's pipeline, contrast and crop together.",
+            "",
+            *(f"- {finding.arm}: {finding.sentence()}." for finding in self.others),
+            "",
+            f"Where both arms are cropped, CLAHE changes Dice by {self.within.sentence()}. This comparison was not "
+            "planned.",
+            "",
+            claim,
+        ]
+        return "\n".join(lines)
+
+    def table(self) -> pd.DataFrame:
+        """A row an arm, the primary first: ``mean, low, high, p, p_corrected, patients, better_on``."""
+        rows = {}
+        for finding in (self.primary, *self.others):
+            found = finding.difference
+            rows[finding.arm] = {
+                "mean": found.estimate, "low": found.low, "high": found.high, "p": found.p_value,
+                "p_corrected": finding.p_corrected, "patients": found.patients, "better_on": found.better_on,
+            }  # fmt: skip
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def findings(patients: pd.DataFrame, seed: int = 0) -> ContrastFindings:
+    """What the arms show.
 
     Parameters
     ----------
-    scores : DataFrame
-        One row per patient, one column per condition, no gaps.
-    pairs : (first, second)
-        First minus second is taken.
-
-    Returns
-    -------
-    DataFrame
-        One row per pair: ``first, second, mean, low, high`` (95 % bootstrap over patients), ``p`` (Wilcoxon's
-        signed ranks), ``patients`` and ``better_on``, those with a higher score in `first`.
+    patients : DataFrame
+        The table ``patients`` of :func:`score`.
+    seed : int
+        Of the bootstrap.
     """
-    rows = []
-    for first, second in pairs:
-        one, other = scores[first].to_numpy(), scores[second].to_numpy()
-        difference = statistics.paired_difference(one, other, seed=seed)
-        rows.append(
-            {
-                "first": first, "second": second,
-                "mean": difference.estimate, "low": difference.low, "high": difference.high,
-                "p": difference.p_value, "patients": difference.patients, "better_on": int((one > other).sum()),
-            }
-        )  # fmt: skip
-    return pd.DataFrame(rows)
+    dice = mean_over_seeds(patients)
+    trainings = int(patients.groupby("arm")["seed"].nunique().min())
+
+    def beside(arm: str, against: str) -> Difference:
+        return paired_difference(dice[arm], dice[against], seed=seed)
+
+    def finding(arm: str, against: str, difference: Difference, p: float) -> ArmFinding:
+        verdict = shown(difference, margin=GREAT, trainings=trainings, p_corrected=p)
+        return ArmFinding(arm, against, difference, p, verdict)
+
+    arms = [arm for arm in dice if arm not in (NEITHER, PRIMARY)]
+    found = {arm: beside(arm, NEITHER) for arm in arms}
+    corrected = holm(difference.p_value for difference in found.values())
+    primary, within = beside(PRIMARY, NEITHER), beside(PRIMARY, "slice crop")
+    brightness = patients.groupby("patient")["mean_flair"].first().reindex(dice.index)
+    gain = dice["CLAHE"] - dice[NEITHER]
+    dark = brightness <= brightness.median()
+    return ContrastFindings(
+        primary=finding(PRIMARY, NEITHER, primary, primary.p_value),
+        others=tuple(
+            finding(arm, NEITHER, difference, float(p))
+            for (arm, difference), p in zip(found.items(), corrected, strict=True)
+        ),
+        within=finding(PRIMARY, "slice crop", within, within.p_value),
+        dark=DarkFinding(
+            rank_correlation(brightness, gain, seed=seed),
+            float(gain[dark].mean()),
+            float(gain[~dark].mean()),
+            len(gain),
+        ),
+        trainings=trainings,
+    )
 
 
-def compare_arms(patients: pd.DataFrame) -> pd.DataFrame:
-    """Every arm against `NEITHER`, the primary one first; see :func:`compare`.
+# ---------------------------------------------------------------- what the conventions show
 
-    ``p_corrected`` is Holm's over the others. That of the primary contrast is its own p: it was named beforehand
-    and is one.
+
+@dataclass(frozen=True)
+class ConventionFindings:
+    """What the ways of scoring make of one set of predictions.
+
+    Attributes
+    ----------
+    nothing : Series
+        Score of finding nothing, by convention; those that this book reports are left out.
+    network : Series
+        Score of the network, by every convention.
     """
-    scores = mean_over_seeds(patients)
-    arms = [PRIMARY, *(arm for arm in scores if arm not in (NEITHER, PRIMARY))]
-    table = compare(scores, [(arm, NEITHER) for arm in arms])
-    return table.assign(p_corrected=[table["p"].iloc[0], *statistics.holm(table["p"].iloc[1:])])
+
+    nothing: pd.Series
+    network: pd.Series
+
+    PER_SLICE: ClassVar[str] = "Dice per slice, empty counts as 1"
+    PER_TUMOUR_SLICE: ClassVar[str] = "Dice per tumour slice"
+    PER_VOLUME: ClassVar[str] = "Dice per volume"
+
+    @property
+    def lift(self) -> float:
+        """What the empty slices add to the mean Dice of slices."""
+        return float(self.network[self.PER_SLICE] - self.network[self.PER_TUMOUR_SLICE])
+
+    @property
+    def beaten(self) -> list[str]:
+        """The conventions by which finding nothing is at least as good as the network."""
+        return [name for name in self.nothing.index if self.nothing[name] >= self.network[name]]
+
+    def empty_slices(self) -> str:
+        """Whether the empty slices lift the score, in Markdown."""
+        best = self.nothing.idxmax()
+        level = (
+            f"It is at least as good as the network by {len(self.beaten)} of these {len(self.nothing)} conventions: "
+            f"*{'*, *'.join(self.beaten)}*."
+            if self.beaten
+            else f"The network beats it by all {len(self.nothing)} of these conventions, but by as little as "
+            f"{(self.network[self.nothing.index] - self.nothing).min():.3f}."
+        )
+        lifted = (
+            "So the empty slices **do lift** such a score, and the article's conclusion does not hold for it."
+            if self.lift > NOTICEABLE
+            else "So the empty slices do not lift this score, and the article's conclusion holds for it, with a "
+            "network that "
+            "sees tumour where there is none."
+        )
+        return (
+            f"Finding *nothing* scores {self.nothing[best]:.2f} by *{best}* and {self.nothing[self.PER_SLICE]:.2f} by "
+            f"*{self.PER_SLICE}*. {level}\n\nThe network scores {self.network[self.PER_SLICE]:.2f} per slice when "
+            "empty "
+            f"slices join in, and {self.network[self.PER_TUMOUR_SLICE]:.2f} on tumour slices: a difference of "
+            f"**{self.lift:+.2f}**. {lifted}"
+        )
+
+    def spread(self) -> str:
+        """How far one set of masks reaches, in Markdown."""
+        scores, reported = self.network, self.network[self.PER_VOLUME]
+        above = int((scores > reported).sum())
+        return (
+            f"One set of masks reads anything from **{scores.min():.2f}** (*{scores.idxmin()}*) to "
+            f"**{scores.max():.2f}** "
+            f"(*{scores.idxmax()}*). This book reports {reported:.2f}, *{self.PER_VOLUME}*: {above} of the other "
+            f"{len(scores) - 1} conventions would read higher. So two scores can be compared only if both say how "
+            "they were made."
+        )
 
 
-def verdict(low: float, high: float, p_value: float, patients: int, trainings: int) -> str:
-    """What a difference with this interval says about "greatly improves"; see `GREAT`."""
-    if patients < statistics.FEWEST_PATIENTS:
-        return "too few patients to tell"
-    if trainings < statistics.FEWEST_TRAININGS:
-        return "too few trainings to tell"
-    if p_value < statistics.LARGEST_P and low > 0:
-        if low >= GREAT:
-            return "a great improvement"
-        return "an improvement, but no great one" if high < GREAT else "an improvement; whether a great one stays open"
-    if p_value < statistics.LARGEST_P and high < 0:
-        return "a loss"
-    if high < GREAT:
-        return "no improvement shown, and a great one is unlikely"
-    return "no improvement shown, and a great one not ruled out"
+def by_predictor(scored: pd.DataFrame) -> pd.DataFrame:
+    """Scores in the original frame: a row a convention, a column a predictor, in the order of the table."""
+    in_frame = scored[~scored["convention"].str.endswith("in the cropped frame")]
+    table = in_frame.pivot(index="convention", columns="predictor", values="score")
+    return table.reindex(index=in_frame["convention"].unique(), columns=in_frame["predictor"].unique())
+
+
+NOTICEABLE = 0.005
+"""Of Dice: a lift below it is rounded away in two digits."""
+
+
+def convention_findings(scored: pd.DataFrame) -> ConventionFindings:
+    """What the conventions show.
+
+    Parameters
+    ----------
+    scored : DataFrame
+        The table ``conventions`` of :func:`score`.
+    """
+    by_name = scored.set_index("convention")
+    nothing = by_name.loc[(by_name["predictor"] == "nothing") & ~by_name["honest"], "score"]
+    return ConventionFindings(nothing=nothing, network=by_name.loc[by_name["predictor"] == "U-Net", "score"])

@@ -12,20 +12,31 @@ and validation patients are the same, and so is the scoring. What is left is the
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from brainseg import statistics
 from brainseg.chapters import study_recipe
 from brainseg.cohort import read_mask
 from brainseg.evaluation.scores import score_patients, score_slices
 from brainseg.experiments.plan import Training
 from brainseg.images.preprocess import Preprocessing
 from brainseg.splits import split_by_patient
+from brainseg.statistics import (
+    DRAWS,
+    FEWEST_PATIENTS,
+    Answer,
+    Difference,
+    Interval,
+    Verdict,
+    bootstrap_interval,
+    p_text,
+    paired_difference,
+    shown,
+)
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
@@ -38,6 +49,9 @@ TRAINS = {"leaky": ("common", "leaked"), "honest": ("common", "stand-in")}
 
 SCORES = ("slice_dice", "volume_dice")
 """What is compared: the mean Dice of tumour slices, named beforehand, and that of the test slices as one volume."""
+
+MARGIN = 0.03
+"""Of Dice: a leak that is worth less would not change how a score is read. Named before this rule was applied."""
 
 LEARNING_RATE = 2e-3  # twice the study's: these trainings are short
 
@@ -332,12 +346,6 @@ def paired(patients: pd.DataFrame, score: str = "slice_dice") -> pd.DataFrame:
     return patients.pivot_table(index="patient", columns="arm", values=score, aggfunc="mean").dropna()
 
 
-def worth(patients: pd.DataFrame, score: str = "slice_dice", seed: int = 0) -> statistics.Difference:
-    """What the leak is worth: leaky minus honest, paired by patient, with a bootstrap interval over patients."""
-    by_arm = paired(patients, score)
-    return statistics.paired_difference(by_arm["leaky"], by_arm["honest"], seed=seed)
-
-
 def by_distance(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -> pd.DataFrame:
     """Dice of tumour slices against the distance to the nearest slice of the same patient that leaked.
 
@@ -353,7 +361,7 @@ def by_distance(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -
     for distance, of in _by_arm(slices, farthest).groupby("distance"):
         means = of.groupby("patient").mean()
         for arm in means:
-            interval = statistics.bootstrap_interval(means[arm].to_numpy(), seed=seed)
+            interval = bootstrap_interval(means[arm].to_numpy(), seed=seed)
             dice, low, high = interval
             rows.append(
                 {"arm": arm, "distance": int(distance), "patients": len(means), "slices": len(of),
@@ -362,7 +370,7 @@ def by_distance(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -
     return pd.DataFrame(rows)
 
 
-def near_minus_far(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -> statistics.Interval:
+def near_minus_far(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -> Interval:
     """How much larger the gap between the arms is next to the leak than far from it, with a bootstrap interval over patients.
 
     The gaps are those of :func:`by_distance` at its smallest and its largest distance. A patient may have slices at one
@@ -375,18 +383,16 @@ def near_minus_far(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0
     """
     gaps = _by_arm(slices, farthest).groupby(["patient", "distance"])["gap"].mean().unstack()
     if gaps.shape[1] < 2:
-        return statistics.Interval(np.nan, np.nan, np.nan)
+        return Interval(np.nan, np.nan, np.nan)
     ends = gaps.iloc[:, [0, -1]].to_numpy()
     estimate = float(np.subtract(*np.nanmean(ends, axis=0)))
     if len(ends) == 1:
-        return statistics.Interval(estimate, np.nan, np.nan)
-    weights = np.random.default_rng(seed).multinomial(
-        len(ends), np.full(len(ends), 1 / len(ends)), size=statistics.DRAWS
-    )
+        return Interval(estimate, np.nan, np.nan)
+    weights = np.random.default_rng(seed).multinomial(len(ends), np.full(len(ends), 1 / len(ends)), size=DRAWS)
     sums, counts = weights @ np.nan_to_num(ends), weights @ np.isfinite(ends)
     means = sums[(counts > 0).all(axis=1)] / counts[(counts > 0).all(axis=1)]
     low, high = np.percentile(means[:, 0] - means[:, 1], [2.5, 97.5])
-    return statistics.Interval(estimate, float(low), float(high))
+    return Interval(estimate, float(low), float(high))
 
 
 def _by_arm(slices: pd.DataFrame, farthest: int) -> pd.DataFrame:
@@ -399,26 +405,274 @@ def _by_arm(slices: pd.DataFrame, farthest: int) -> pd.DataFrame:
     return by_arm.assign(gap=by_arm["leaky"] - by_arm["honest"])
 
 
-def conclusion(patients: pd.DataFrame, score: str = "slice_dice", seed: int = 0) -> str:
-    """The result in one sentence, whichever way it came out."""
-    by_arm, leak = paired(patients, score), worth(patients, score, seed)
-    heads, these = (
-        (f"{leak.patients} patients", "these patients") if leak.patients > 1 else ("one patient", "this patient")
+def described(record: dict) -> str:
+    """How the networks were trained, in a sentence; the record is that of the tables."""
+    settings, cohort = record["settings"], record["cohort"]
+    kind = "synthetic" if cohort["synthetic"] else "real"
+    return (
+        f"These tables come from {cohort['patients']} {kind} patients with {cohort['slices']} slices: U-Net with "
+        f"{settings['filters']} filters at {settings['image_size']} pixels, {settings['epochs']} epochs with "
+        f"{settings['slices_per_epoch'] or 'all'} slices each, {settings['seeds']} "
+        f"seed{'s' * (settings['seeds'] > 1)} in "
+        f"each arm, {len(record['runs'])} trainings, {record['seconds'] / 60:.1f} minutes on {record['processor']}."
     )
-    said = (
-        f"On the same test slices of {heads}, networks that had trained on other slices of {these} reached a mean "
-        f"Dice of {by_arm['leaky'].mean():.3f}, and networks that had not reached {by_arm['honest'].mean():.3f}"
+
+
+def described_test(roles: pd.DataFrame) -> str:
+    """The test slices of a :func:`design` in a sentence."""
+    tested = roles[roles["role"] == "test"]
+    return (
+        f"The test: {len(tested)} slices of {tested['patient'].nunique()} probe patients, "
+        f"{(tested['tumour_px'] > 0).sum()} of them with tumour. {(tested['distance'] == 1).mean():.0%} of them lie "
+        "next "
+        f"to a leaked slice, and the farthest is {tested['distance'].max():.0f} slices away."
     )
-    if leak.patients == 1:
-        return f"{said}: a difference of {leak.estimate:+.3f}, and a single patient gives no interval."
-    p_value = statistics.p_text(leak.p_value, name="p")
-    result = f"{leak.estimate:+.3f} (95 % interval {leak.low:+.3f} to {leak.high:+.3f}, {p_value})"
-    if leak.patients < statistics.FEWEST_PATIENTS:
-        return f"{said}: a difference of {result}, from too few patients for a verdict."
-    if leak.low <= 0 <= leak.high or leak.p_value >= statistics.LARGEST_P:
-        return f"{said}: a difference of {result}, so this comparison does not show that the leak is worth anything."
-    if patients.loc[patients["arm"] == "leaky", "seed"].nunique() < statistics.FEWEST_TRAININGS:
-        return f"{said}: a difference of {result}, from too few trainings for a verdict."
-    if leak.estimate > 0:
-        return f"{said}: the leak is worth {result}, a gain that no new patient would see."
-    return f"{said}: a difference of {result}, so here the leak did not flatter the networks but held them back."
+
+
+# ---------------------------------------------------------------- what the comparison says
+
+
+@dataclass(frozen=True)
+class LeakFinding:
+    """What the leak is worth by one score: leaky minus honest, paired by patient.
+
+    Attributes
+    ----------
+    score : str
+        A name of `SCORES`.
+    means : mapping
+        Mean over patients of each arm: "leaky", "honest", "copy".
+    difference : Difference
+    verdict : Verdict
+        By the one rule, with `MARGIN`.
+    """
+
+    score: str
+    means: Mapping[str, float]
+    difference: Difference
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class DistanceFinding:
+    """Whether the gap between the arms is larger next to the leak.
+
+    Attributes
+    ----------
+    near, far : int
+        Distances in slices; `far` stands for all beyond it as well, where it is `FARTHEST`.
+    near_gap, far_gap : float
+    near_copy, far_copy : float
+        Dice of the copied mask at the same distances.
+    fall : Interval
+        Near minus far.
+    far_patients, far_slices : int
+    """
+
+    near: int
+    far: int
+    near_gap: float
+    far_gap: float
+    near_copy: float
+    far_copy: float
+    fall: Interval
+    far_patients: int
+    far_slices: int
+
+    def sentence(self) -> str:
+        """What it says of remembered neighbours, in Markdown."""
+        said = f"At a distance of {self.near}, the gap between the arms is **{self.near_gap:+z.3f}**"
+        if self.far == self.near:
+            return f"{said}, and there is no other distance to hold it against."
+        said += (
+            f"; at {self.far}{' or more' if self.far == FARTHEST else ''} it is **{self.far_gap:+z.3f}**. Over the "
+            "same "
+            f"distances the copied mask goes from {self.near_copy:.2f} to {self.far_copy:.2f}. "
+        )
+        if self.far_patients < FEWEST_PATIENTS:
+            return said + (
+                f"The farthest point is too thin for a verdict (slices: {self.far_slices}, patients: "
+                f"{self.far_patients})."
+            )
+        verdict = (
+            "The gap is larger near the leak, as remembered neighbours would make it."
+            if self.fall.low > 0
+            else "The gap is smaller near the leak, so remembered neighbours do not explain it."
+            if self.fall.high < 0
+            else "The interval includes 0, so these data cannot tell whether the gap is larger near the leak."
+        )
+        return said + (
+            f"Near minus far is {self.fall.estimate:+.3f} (95 % interval {self.fall.low:+.3f} to "
+            f"{self.fall.high:+.3f}, "
+            f"over patients). {verdict}"
+        )
+
+
+@dataclass(frozen=True)
+class LeakFindings:
+    """What the trained comparison says.
+
+    Attributes
+    ----------
+    primary : LeakFinding
+        By the mean Dice of tumour slices, named beforehand.
+    secondary : LeakFinding
+        By the Dice of the test slices as one volume.
+    gains : tuple of float
+        The primary score's leaky minus honest, seed by seed.
+    distance : DistanceFinding
+        Secondary as well; it has an interval and no p value, because some patients have slices on one side only.
+    """
+
+    primary: LeakFinding
+    secondary: LeakFinding
+    gains: tuple[float, ...]
+    distance: DistanceFinding
+
+    def conclusion(self) -> str:
+        """The result in one sentence, whichever way it came out."""
+        leak, verdict = self.primary.difference, self.primary.verdict
+        heads = f"{leak.patients} patients" if leak.patients > 1 else "one patient"
+        these = "these patients" if leak.patients > 1 else "this patient"
+        said = (
+            f"On the same test slices of {heads}, networks that had trained on other slices of {these} reached a mean "
+            f"Dice of {self.primary.means['leaky']:.3f}, and networks that had not reached "
+            f"{self.primary.means['honest']:.3f}: a difference of {leak.estimate:+.3f}"
+        )
+        if leak.patients == 1:
+            return f"{said}, and a single patient gives no interval."
+        said += f" (95 % interval {leak.low:+.3f} to {leak.high:+.3f}, {p_text(leak.p_value, name='p')})"
+        if verdict.answer is Answer.DIFFERENCE and verdict.direction > 0:
+            return f"{said}. That is what the leak is worth here, and no new patient would see it."
+        if verdict.answer is Answer.DIFFERENCE:
+            return f"{said}. Here the leak did not flatter the networks but held them back."
+        if verdict.answer is Answer.EQUIVALENT:
+            return f"{said}. Here the leak is worth less than {MARGIN:g} either way."
+        return f"{said}. What the leak is worth, these data {verdict.text}."
+
+    def luck(self) -> str:
+        """How far the trainings lie apart, seed by seed."""
+        if len(self.gains) < 2:
+            return (
+                "Each arm has one training. How much of the difference is the luck of a training, nothing here can "
+                "tell, "
+                "because the interval over patients does not know it."
+            )
+        gains = ", ".join(f"{gain:+.3f}" for gain in self.gains)
+        return (
+            f"Seed by seed, the leaky arm's mean Dice of tumour slices minus the honest one's: {gains}. How far these "
+            "lie "
+            "apart is the luck of a training, which the interval over patients does not know."
+        )
+
+    def table(self) -> pd.DataFrame:
+        """A row a score: patients, means of the arms, the difference with its interval and p."""
+        names = {"slice_dice": "Dice of tumour slices", "volume_dice": "Dice of the test slices as one volume"}
+        rows = {
+            names[finding.score]: {
+                "patients": finding.difference.patients, **finding.means,
+                "leaky minus honest": finding.difference.estimate,
+                "95 % interval from": finding.difference.low, "to": finding.difference.high,
+                "p": finding.difference.p_value,
+            }
+            for finding in (self.primary, self.secondary)
+        }  # fmt: skip
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def findings(patients: pd.DataFrame, slices: pd.DataFrame, seed: int = 0) -> LeakFindings:
+    """What the leak is worth.
+
+    Parameters
+    ----------
+    patients, slices : DataFrame
+        Tables of :func:`score`.
+    seed : int
+        Of the bootstrap.
+    """
+    networks = patients.dropna(subset="seed")
+    trainings = int(networks.groupby("arm")["seed"].nunique().min())
+
+    def finding(score: str) -> LeakFinding:
+        by_arm = paired(patients, score)
+        difference = paired_difference(by_arm["leaky"], by_arm["honest"], seed=seed)
+        verdict = shown(difference, margin=MARGIN, trainings=trainings)
+        return LeakFinding(
+            score, {arm: float(by_arm[arm].mean()) for arm in ("copy", "honest", "leaky")}, difference, verdict
+        )
+
+    by_seed = networks.groupby(["seed", "arm"])["slice_dice"].mean().unstack("arm")
+    at = by_distance(slices, seed=seed).set_index(["arm", "distance"])
+    distances = at.loc["gap"].index
+    near, far = int(distances.min()), int(distances.max())
+    return LeakFindings(
+        primary=finding("slice_dice"),
+        secondary=finding("volume_dice"),
+        gains=tuple(by_seed["leaky"] - by_seed["honest"]),
+        distance=DistanceFinding(
+            near, far, float(at.loc[("gap", near), "dice"]), float(at.loc[("gap", far), "dice"]),
+            float(at.loc[("copy", near), "dice"]), float(at.loc[("copy", far), "dice"]),
+            near_minus_far(slices, seed=seed),
+            int(at.loc[("gap", far), "patients"]), int(at.loc[("gap", far), "slices"]),
+        ),
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- what the copies show
+
+
+@dataclass(frozen=True)
+class CopyFindings:
+    """What a copied mask reaches in a split by slice.
+
+    Attributes
+    ----------
+    neighbours : float
+        Share of the test slices whose source is the next slice.
+    slice_dice : float
+        Mean over tumour slices.
+    volume_mean, volume_median : float
+        Over patients, each one volume.
+    patients : int
+    """
+
+    neighbours: float
+    slice_dice: float
+    volume_mean: float
+    volume_median: float
+    patients: int
+
+    def sentence(self) -> str:
+        """All of it, in Markdown."""
+        return (
+            f"In this split, **{self.neighbours:.0%}** of the test slices have a direct neighbour in training. The "
+            "copy "
+            f"reaches a mean Dice of **{self.slice_dice:.2f}** on tumour slices, and **{self.volume_mean:.2f}** per "
+            "volume "
+            f"(median {self.volume_median:.2f}, {self.patients} patients). A split by patient leaves it nothing to "
+            "copy, so "
+            "there it would score 0."
+        )
+
+
+def copy_findings(copies: pd.DataFrame) -> CopyFindings:
+    """What :func:`score_copies` gives, in a few numbers."""
+    volumes = score_probes(copies.assign(arm="copy", seed=0))["volume_dice"].dropna()
+    return CopyFindings(
+        float((copies["distance"] == 1).mean()),
+        float(copies["dice"].mean()),
+        float(volumes.mean()),
+        float(volumes.median()),
+        len(volumes),
+    )
+
+
+def fading(by_slices_away: pd.DataFrame) -> str:
+    """How fast a copied mask loses its fit, in a sentence; the table is that of :func:`copies_by_distance`."""
+    means = by_slices_away.groupby("distance")["dice"].mean()
+    below = means.index[means < means.iloc[0] / 2]
+    return f"One slice away a copied mask fits with a Dice of {means.iloc[0]:.2f}. " + (
+        f"From a distance of {below[0]} slices on, it is less than half of that."
+        if len(below)
+        else f"Even {means.index[-1]} slices away it is at least half of that."
+    )
