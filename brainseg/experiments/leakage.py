@@ -371,7 +371,7 @@ def by_distance(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -
 
 
 def near_minus_far(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -> Interval:
-    """How much larger the gap between the arms is next to the leak than far from it, with a bootstrap interval over patients.
+    """How much larger the gap between the arms is next to the leak than far from it, with an interval over patients.
 
     The gaps are those of :func:`by_distance` at its smallest and its largest distance. A patient may have slices at one
     of the two only. A draw takes patients, and so keeps what a patient has. Draws with nobody on one side are left out.
@@ -396,9 +396,7 @@ def near_minus_far(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0
 
 
 def _by_arm(slices: pd.DataFrame, farthest: int) -> pd.DataFrame:
-    """Dice of each tumour slice (row) in each arm (column), the seeds averaged, with the gap between leaky and
-    honest.
-    """
+    """Dice of each tumour slice (row) in each arm (column), seeds averaged, and the gap between leaky and honest."""
     tumour = slices[slices["tumour_px"] > 0]
     tumour = tumour.assign(distance=tumour["distance"].clip(upper=farthest))
     by_arm = tumour.pivot_table(index=["patient", "slice", "distance"], columns="arm", values="dice")

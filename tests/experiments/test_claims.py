@@ -1,18 +1,19 @@
 """The experiment on contrast and crop: its arms, its comparisons, and one run of it on a tiny cohort."""
 
-import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from brainseg import statistics
+from brainseg import results, statistics
 from brainseg.cohort import FLAIR, index_cohort, read_patient
 from brainseg.evaluation import conventions
 from brainseg.evaluation.conventions import CONVENTIONS
 from brainseg.experiments import claims
-from brainseg.experiments.claims import ARMS, NEITHER, PRIMARY, compare, compare_arms, mean_over_seeds, verdict
+from brainseg.experiments.claims import ARMS, NEITHER, PRIMARY, mean_over_seeds
+from brainseg.images.prepared import prepare
 from brainseg.networks.runs import Run
 
 
@@ -25,9 +26,10 @@ def test_the_arms_differ_in_contrast_and_crop_alone():
 
 
 def patients(scores: dict[str, list[float]], seed: int = 0) -> pd.DataFrame:
-    """A table of patients: arm -> one Dice per patient."""
-    rows = [(arm, seed, f"p{i:02}", dice) for arm, values in scores.items() for i, dice in enumerate(values)]
-    return pd.DataFrame(rows, columns=["arm", "seed", "patient", "dice"])
+    """A table of patients: arm -> one Dice per patient. The later a patient, the brighter."""
+    rows = [(arm, seed, f"p{i:02}", dice, 10 + i) for arm, values in scores.items() for i, dice in enumerate(values)]
+    table = pd.DataFrame(rows, columns=["arm", "seed", "patient", "dice", "mean_flair"])
+    return table.assign(lost_px=1, tumour_px=10)
 
 
 def test_a_patient_counts_once_with_the_mean_of_its_seeds():
@@ -49,40 +51,106 @@ def test_the_spread_of_the_seeds_is_that_of_their_means():
     )  # the third has no Dice in HE
 
 
-def test_differences_are_taken_patient_by_patient():
-    scores = pd.DataFrame({"a": [0.5, 0.6, 0.9], "b": [0.4, 0.7, 0.6]})
-    (row,) = compare(scores, [("a", "b")]).to_dict("records")
-    assert (row["first"], row["second"], row["patients"], row["better_on"]) == ("a", "b", 3, 2)
-    assert row["mean"] == pytest.approx(0.1) and row["low"] < 0.1 < row["high"]
+def arms(shift=0.0, clahe=0.0, number=18, seeds=3, noise=0.003, slope=0.0):
+    """All arms: that of the pipeline differs from neither by `shift`, CLAHE alone by `clahe`, the others hardly."""
+    rng = np.random.default_rng(0)
+    base = rng.uniform(0.5, 0.8, number)
+    shifts = {PRIMARY: shift, "CLAHE": clahe + slope * np.arange(number)}
+    tables = []
+    for seed in range(seeds):
+        scores = {arm: (base + shifts.get(arm, 0.0) + rng.normal(0, noise, number)).tolist() for arm in reversed(ARMS)}
+        tables.append(patients(scores, seed))
+    return pd.concat(tables)
 
 
 def test_the_primary_contrast_stands_first_and_is_not_corrected():
-    rng = np.random.default_rng(0)
-    scores = {arm: rng.uniform(0.3, 0.9, 12).tolist() for arm in reversed(ARMS)}
-    table = compare_arms(patients(scores))
-    assert table["first"].tolist() == [PRIMARY, "HE", "CLAHE", "slice crop", "patient crop"]
-    assert set(table["second"]) == {NEITHER}
+    found = claims.findings(arms(noise=0.1))
+    table = found.table()
+    assert table.index.tolist() == [PRIMARY, "HE", "CLAHE", "slice crop", "patient crop"]
     assert table["p_corrected"].iloc[0] == table["p"].iloc[0]
     np.testing.assert_allclose(table["p_corrected"].iloc[1:], statistics.holm(table["p"].iloc[1:]))
     assert (table["p_corrected"].iloc[1:] > table["p"].iloc[1:]).any()
+    assert {finding.against for finding in (found.primary, *found.others)} == {NEITHER}
+    assert (found.within.arm, found.within.against) == (PRIMARY, "slice crop")
+    assert claims.arm_table(arms(), found)["tumour cut off"].tolist() == [0.1] * 5
+
+
+def test_differences_are_taken_patient_by_patient_in_the_mean_over_seeds():
+    found = claims.findings(arms(shift=0.1, seeds=2, noise=0.0)).primary.difference
+    assert (found.patients, found.better_on) == (18, 18) and found.estimate == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "p_value", "number", "trainings", "words"),
+    ("settings", "answer"),
     [
-        (0.06, 0.10, 0.001, 18, 3, "a great improvement"),
-        (0.01, 0.04, 0.001, 18, 3, "an improvement, but no great one"),
-        (0.01, 0.09, 0.001, 18, 3, "an improvement; whether a great one stays open"),
-        (-0.09, -0.01, 0.001, 18, 3, "a loss"),
-        (-0.02, 0.03, 0.6, 18, 3, "no improvement shown, and a great one is unlikely"),
-        (0.01, 0.04, 0.2, 18, 3, "no improvement shown, and a great one is unlikely"),
-        (-0.02, 0.09, 0.6, 18, 3, "no improvement shown, and a great one not ruled out"),
-        (0.06, 0.10, 0.001, 9, 3, "too few patients to tell"),
-        (0.06, 0.10, 0.001, 18, 2, "too few trainings to tell"),
+        ({"shift": 0.10}, "a great improvement"),
+        ({"shift": 0.03}, "an improvement, but no great one"),
+        ({"shift": 0.05}, "an improvement; whether it is a great one, the data cannot tell"),
+        ({"shift": -0.10}, "a loss"),
+        ({"shift": 0.0}, "the two are equivalent within 0.05"),
+        ({"shift": 0.0, "noise": 0.3}, "cannot tell: the 95 % interval includes 0"),
+        ({"shift": 0.1, "number": 9}, "cannot tell: too few patients (9"),
+        ({"shift": 0.1, "seeds": 2}, "cannot tell: too few trainings (2"),
     ],
 )
-def test_a_verdict_takes_interval_p_value_patients_and_trainings(low, high, p_value, number, trainings, words):
-    assert verdict(low, high, p_value, number, trainings) == words
+def test_an_answer_takes_interval_margin_patients_and_trainings(settings, answer):
+    found = claims.findings(arms(**settings))
+    assert found.primary.answer().startswith(answer)
+    assert found.primary.answer() in found.sentences()
+
+
+@pytest.mark.parametrize(
+    ("settings", "claim", "said"),
+    [
+        ({"clahe": 0.1}, "yes", "**holds here**"),
+        ({"clahe": 0.02}, "no", "is not what these data show"),
+        ({"clahe": -0.1}, "no", "is not what these data show"),
+        ({"clahe": 0.0}, "no", "is not what these data show"),
+        ({"clahe": 0.1, "seeds": 1}, "cannot tell", "these data **cannot tell**"),
+    ],
+)
+def test_the_claim_is_about_contrast_alone(settings, claim, said):
+    found = claims.findings(arms(shift=0.3, **settings))
+    assert found.claim() == claim and said in found.sentences()
+
+
+@pytest.mark.parametrize(
+    ("slope", "number", "said"),
+    [
+        (-0.01, 18, "dark patients gain more"),
+        (0.01, 18, "bright patients gain more"),
+        (0.0, 18, "cannot tell whether dark patients gain more"),
+        (-0.01, 9, "no pattern can be told"),
+    ],
+)
+def test_whether_dark_patients_gain_more(slope, number, said):
+    dark = claims.findings(arms(slope=slope, number=number)).dark
+    assert said in dark.sentence()
+    assert (dark.darker > dark.brighter) == (slope < 0) or slope == 0
+
+
+def test_one_patient_gives_no_interval():
+    found = claims.findings(arms(shift=0.1, number=1))
+    assert "one patient, who gives no interval" in found.primary.sentence() and "nan" not in found.sentences()
+
+
+def conventions_of(per_slice, per_tumour_slice, nothing):
+    names = ["pixel accuracy", "Dice per slice, empty counts as 1", "Dice per tumour slice", "Dice per volume"]
+    network = [0.99, per_slice, per_tumour_slice, 0.7]
+    rows = [("U-Net", name, name in conventions.HONEST, score) for name, score in zip(names, network, strict=True)]
+    rows += [("nothing", name, name in conventions.HONEST, score) for name, score in zip(names, nothing, strict=True)]
+    return claims.convention_findings(pd.DataFrame(rows, columns=["predictor", "convention", "honest", "score"]))
+
+
+def test_empty_slices_lift_a_score_or_do_not():
+    lifted = conventions_of(0.9, 0.6, [0.98, 0.65, 0, 0])
+    assert lifted.lift == pytest.approx(0.3) and "**do lift**" in lifted.empty_slices()
+    assert lifted.beaten == [] and "by all 2 of these conventions, but by as little as 0.010" in lifted.empty_slices()
+    level = conventions_of(0.6, 0.6, [0.98, 0.65, 0, 0])
+    assert "do not lift" in level.empty_slices()
+    assert level.beaten == ["Dice per slice, empty counts as 1"]
+    assert "at least as good as the network by 1 of these 2" in level.empty_slices()
+    assert "from **0.60**" in level.spread() and "1 of the other 3" in level.spread()
 
 
 class FlairAsProbability:
@@ -103,39 +171,34 @@ class FlairAsProbability:
         return {"loss": 0.5, "iou": 0.25, "dice_coefficient": 0.4}
 
 
-@pytest.fixture
-def asked(monkeypatch):
-    """What `compute` asks to be trained, arm after arm; nothing is."""
-    asked = []
-
-    def train_or_load(recipe, prepared, split):
-        asked.append((recipe, prepared.preprocessing, split))
-        record = {"seconds": 2.0}
-        return Run(FlairAsProbability(), recipe, prepared, split, pd.DataFrame(), record, prepared.folder)
-
-    monkeypatch.setattr(claims, "train_or_load", train_or_load)
-    return asked
+SETTINGS = claims.Settings(image_size=256, filters=2, epochs=1, slices_per_epoch=4, seeds=2, seed=5)
 
 
-def test_the_experiment(tiny_cohort_once, asked):
-    made, record = claims.compute(
-        tiny_cohort_once, image_size=256, filters=2, epochs=1, slices_per_epoch=4, seeds=2, seed=5
-    )
-    recipes, preprocessings, splits = zip(*asked)
-    assert [p.contrast for p in preprocessings[::2]] == [settings["contrast"] for settings in ARMS.values()]
-    assert [recipe.seed for recipe in recipes] == [5, 6] * 6
-    assert len({str(replace(recipe, seed=0)) for recipe in recipes}) == 1, "an arm was trained in another way"
-    assert all(split.equals(splits[0]) for split in splits)
-    assert record["training_seconds"] == 24 and record["training_seeds"] == [5, 6]
+def standing_in(cohort, settings):
+    """The plan with a stand-in for each network; nothing is trained."""
+    for training in claims.plan(cohort, settings):
+        prepared = prepare(cohort.attrs["root"], training.preprocessing)
+        yield training, Run(FlairAsProbability(), prepared, training.split, SimpleNamespace(recipe=training.recipe))
+
+
+def test_the_plan_differs_in_the_arm_and_the_seed_alone(tiny_cohort_once):
+    plan = claims.plan(index_cohort(tiny_cohort_once), SETTINGS)
+    assert [training.preprocessing.contrast for training in plan[::2]] == [arm["contrast"] for arm in ARMS.values()]
+    assert [training.recipe.seed for training in plan] == [5, 6] * 6
+    assert len({str(replace(training.recipe, seed=0)) for training in plan}) == 1
+    assert all(training.split.equals(plan[0].split) for training in plan)
+    assert not plan[0].recipe.augmentation and plan[0].recipe.drop_sequence == 0
+
+
+def test_the_tables(tiny_cohort_once):
     cohort = index_cohort(tiny_cohort_once)
-    sides = {part: cohort.loc[splits[0] == part, "patient"].nunique() for part in ("test", "train", "validation")}
-    assert record["patients"] == sides
-    json.dumps(record)
-
+    made = claims.score(cohort, SETTINGS, standing_in(cohort, SETTINGS))
+    split = claims.plan(cohort, SETTINGS)[0].split
     table, scores = made["patients"], made["conventions"]
-    assert table.groupby(["arm", "seed"], sort=False).size().tolist() == [sides["test"]] * 12
+    tested = cohort.loc[split == "test", "patient"].nunique()
+    assert table.groupby(["arm", "seed"], sort=False).size().tolist() == [tested] * 12
     assert (table["tp"] + table["fn"] == table["tumour_px"]).all()
-    # Without contrast and crop, at 256 pixels, the stand-in calls a pixel on the right tumour where FLAIR is 128 or more.
+    # Without contrast and crop, the stand-in calls a pixel on the right tumour where FLAIR is 128 or more.
     for row in table[table["arm"] == NEITHER].itertuples():
         images, masks = read_patient(cohort, row.patient)
         bright = images[..., FLAIR] >= 128
@@ -148,27 +211,20 @@ def test_the_experiment(tiny_cohort_once, asked):
     assert unet["Dice per volume"] == pytest.approx(first["dice"].mean())
     assert unet[conventions.CROPPED_BATCH] == 0.4
     assert list(unet.index) == [*CONVENTIONS, conventions.CROPPED_VOLUME, conventions.CROPPED_BATCH]
-    by_name = scores.pivot(index="convention", columns="predictor", values="score")
+    by_name = claims.by_predictor(scores)
+    assert by_name.index.tolist() == list(CONVENTIONS) and by_name.columns[0] == "U-Net"
     # Three of five slices are empty in each test patient.
     assert by_name.loc["Dice per slice, empty counts as 1", "nothing"] == pytest.approx(3 / 5)
     assert by_name.loc["Dice per volume", "nothing"] == 0
-    tumour = cohort.loc[splits[0] == "test", "tumour_px"].sum()
-    frames = (splits[0] == "test").sum() * 256 * 256
+    tumour = cohort.loc[split == "test", "tumour_px"].sum()
+    frames = (split == "test").sum() * 256 * 256
     assert by_name.loc["pixel accuracy", "everything"] == pytest.approx(tumour / frames)
     assert by_name.loc["Dice of all pixels pooled", "everything"] == pytest.approx(2 * tumour / (frames + tumour))
 
 
-def test_the_usual_spot_is_as_large_as_a_middling_tumour_and_looks_at_no_test_slice(tiny_cohort_once, asked):
-    settings = {
-        "image_size": 32,
-        "filters": 2,
-        "epochs": 1,
-        "slices_per_epoch": 4,
-        "fold": 0,
-        "split_seed": 0,
-        "seed": 0,
-    }
-    run = claims.plan(tiny_cohort_once, NEITHER, **settings)
+def test_the_usual_spot_is_as_large_as_a_middling_tumour_and_looks_at_no_test_slice(tiny_cohort_once):
+    cohort = index_cohort(tiny_cohort_once)
+    _, run = next(standing_in(cohort, claims.Settings(image_size=32)))
     spot = conventions.trivial_predictions(run)["the usual spot"]
     training = run.prepared.table.iloc[run.rows("train")]
     assert spot[0].sum() == int(training.loc[training["tumour_px"] > 0, "tumour_px"].median())
@@ -176,6 +232,18 @@ def test_the_usual_spot_is_as_large_as_a_middling_tumour_and_looks_at_no_test_sl
     assert run.prepared.truth(run.rows("train")).any(axis=0)[spot[0]].all()
 
 
-def test_no_seed_is_no_experiment(tiny_cohort_once):
+def test_the_darkest_training_patient_is_shown_in_every_arm(tiny_cohort_once):
+    cohort = index_cohort(tiny_cohort_once)
+    images, masks = claims.arms_of_darkest(cohort, fold=0, seed=0, size=64)
+    assert list(images) == list(masks) == list(ARMS)
+    assert {image.shape for image in images.values()} == {(64, 64, 3)} and all(mask.any() for mask in masks.values())
+
+
+def test_no_seed_is_no_experiment():
     with pytest.raises(ValueError, match="seeds"):
-        claims.compute(tiny_cohort_once, seeds=0)
+        claims.Settings(seeds=0)
+
+
+def test_how_it_was_trained_is_told():
+    said = claims.described(results.read_record("claims"))
+    assert "3 trainings of 8 epochs" in said and "60 patients for training, 10 for validation, 18 for the test" in said

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,16 +11,17 @@ from helpers import write_cohort, write_slice
 
 from brainseg import results
 from brainseg.cohort import index_cohort
-from brainseg.experiments import leakage
+from brainseg.experiments import engine, leakage
 from brainseg.figures import leakage as figures
 from brainseg.splits import split_by_patient
+from brainseg.statistics import Answer
 
 AREAS = {1: 0, 2: 100, 3: 200, 4: 150, 5: 0, 6: 0}  # tumour pixels of the hand-made patient, by slice
 
 
 @pytest.fixture
 def by_hand(tmp_path) -> pd.DataFrame:
-    """One patient of six slices. A mask is the first pixels of one square, read row by row, so one mask holds the smaller."""
+    """One patient of six slices. A mask is the first pixels of a square, row by row, so one holds the smaller."""
     folder = tmp_path / "HAND_AA_0001_20000101"
     rows = []
     for number, area in AREAS.items():
@@ -26,7 +29,9 @@ def by_hand(tmp_path) -> pd.DataFrame:
         mask[50:70, 50:70] = np.arange(400).reshape(20, 20) < area
         write_slice(folder, number, np.zeros((256, 256, 3), np.uint8), mask)
         path = str(folder / f"{folder.name}_{number}_mask.tif")
-        rows.append({"patient": folder.name, "slice": number, "tumour_px": area, "mask_path": path})
+        rows.append(
+            {"patient": folder.name, "institution": "AA", "slice": number, "tumour_px": area, "mask_path": path}
+        )
     return pd.DataFrame(rows)
 
 
@@ -162,7 +167,7 @@ def test_a_test_without_tumour_is_refused_before_anything_is_trained(thin):
 
 
 def scored(leaky: float, honest: float = 0.6, patients: int = 12, spread: float = 0.01, seeds: int = 3) -> pd.DataFrame:
-    """Scores of tumour slices at distances 1 to 7; seeds of which the second lies `spread` higher, and patients that differ."""
+    """Scores of tumour slices at distances 1 to 7. The second seed lies `spread` higher, and patients differ."""
     rows = []
     for patient in range(patients):
         for arm, level in (("leaky", leaky), ("honest", honest), ("copy", 0.5)):
@@ -173,7 +178,8 @@ def scored(leaky: float, honest: float = 0.6, patients: int = 12, spread: float 
                     tp = round(1000 * dice)
                     rows.append(
                         {"arm": arm, "seed": seed, "patient": f"p{patient:02d}", "slice": distance,
-                         "distance": distance, "tumour_px": 1000, "tp": tp, "fp": 1000 - tp, "fn": 1000 - tp, "dice": dice}
+                         "distance": distance, "tumour_px": 1000, "tp": tp, "fp": 1000 - tp, "fn": 1000 - tp, "tn": 0,
+                         "institution": "AA", "dice": dice}
                     )  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -182,7 +188,7 @@ def test_patients_add_their_counts_and_average_their_tumour_slices():
     slices = pd.DataFrame(
         {
             "arm": "leaky", "seed": 0, "patient": list("aaab"), "slice": [1, 2, 3, 1], "tumour_px": [10, 30, 0, 0],
-            "tp": [10, 10, 0, 0], "fp": [0, 0, 20, 0], "fn": [0, 20, 0, 0], "dice": [1, 0.5, np.nan, np.nan],
+            "tp": [10, 10, 0, 0], "fp": [0, 0, 20, 0], "fn": [0, 20, 0, 0], "dice": [1, 0.5, np.nan, np.nan], "tn": 0, "institution": "AA",
         }
     )  # fmt: skip
     patients = leakage.score_probes(slices).set_index("patient")
@@ -197,9 +203,11 @@ def test_seeds_are_averaged_before_patients_are_compared():
     by_arm = leakage.paired(patients)
     assert len(by_arm) == 12
     assert by_arm["honest"].to_numpy() == pytest.approx(np.full(12, 0.605))
-    leak = leakage.worth(patients)
-    assert leak.patients == 12
-    assert leak.estimate == pytest.approx(0.1, abs=1e-3)
+    found = leakage.findings(patients, scored(leaky=0.7, seeds=2))
+    assert found.primary.difference.patients == 12
+    assert found.primary.difference.estimate == pytest.approx(0.1, abs=1e-3)
+    assert found.primary.means == pytest.approx({"copy": 0.5, "honest": 0.605, "leaky": 0.7046}, abs=1e-3)
+    assert found.gains == pytest.approx((0.0996, 0.0996), abs=1e-3)
 
 
 def test_the_gap_by_distance_pools_what_is_far():
@@ -228,32 +236,66 @@ def test_near_minus_far_has_an_interval_over_patients():
     assert estimate == pytest.approx(0) and np.isnan(interval).all()
 
 
+def found_of(slices):
+    return leakage.findings(leakage.score_probes(slices), slices)
+
+
 @pytest.mark.parametrize(
-    "slices, said",
+    ("slices", "answer", "said"),
     [
-        (
-            scored(leaky=0.7),
-            "the leak is worth +0.100 (95 % interval +0.098 to +0.101, p < 0.001), a gain that no new patient",
-        ),
-        (scored(leaky=0.6), "does not show that the leak is worth anything"),
-        (
-            scored(leaky=0.6, spread=0),
-            "a difference of +0.000 (95 % interval +0.000 to +0.000, p = 1.000), so this comparison does not",
-        ),
-        (scored(leaky=0.5), "did not flatter the networks but held them back"),
-        (
-            scored(leaky=0.7, seeds=2),
-            "a difference of +0.100 (95 % interval +0.098 to +0.101, p < 0.001), from too few trainings for a verdict",
-        ),
-        (scored(leaky=0.7, patients=5), "from too few patients for a verdict"),
-        (scored(leaky=0.7, patients=1), "a difference of +0.095, and a single patient gives no interval"),
+        (scored(leaky=0.7), Answer.DIFFERENCE, "That is what the leak is worth here, and no new patient"),
+        (scored(leaky=0.5), Answer.DIFFERENCE, "did not flatter the networks but held them back"),
+        (scored(leaky=0.6, spread=0), Answer.EQUIVALENT, "the leak is worth less than 0.03 either way"),
+        (scored(leaky=0.6, spread=0.5), Answer.CANNOT_TELL, "these data cannot tell: the 95 % interval includes 0"),
+        (scored(leaky=0.7, seeds=2), Answer.CANNOT_TELL, "cannot tell: too few trainings (2, and 3 are needed)"),
+        (scored(leaky=0.7, patients=5), Answer.CANNOT_TELL, "cannot tell: too few patients (5, and 10 are needed)"),
+        (scored(leaky=0.7, patients=1), Answer.CANNOT_TELL, "a difference of +0.095, and a single patient gives no"),
     ],
 )
-def test_the_conclusion_holds_whichever_way_it_came_out(slices, said):
-    sentence = leakage.conclusion(leakage.score_probes(slices))
-    assert said in sentence
-    assert "nan" not in sentence
-    assert ("is worth +" in sentence) == ("is worth +" in said)  # no gain is claimed where there is none
+def test_the_conclusion_holds_whichever_way_it_came_out(slices, answer, said):
+    found = found_of(slices)
+    assert found.primary.verdict.answer is answer
+    assert said in found.conclusion() and "nan" not in found.conclusion()
+    assert ("no new patient would see it" in found.conclusion()) == ("no new patient" in said)  # no gain without one
+
+
+def test_the_luck_of_a_training_is_told_where_there_are_several():
+    assert found_of(scored(leaky=0.7)).luck().count("+0.1") == 3
+    assert "one training" in found_of(scored(leaky=0.7, seeds=1)).luck()
+
+
+def shifted(near: float, noise: float = 0.0) -> pd.DataFrame:
+    """Scores whose gap is `near` larger next to the leak."""
+    slices = scored(leaky=0.7, spread=0)
+    rng = np.random.default_rng(0)
+    slices["dice"] += rng.normal(0, noise, len(slices))
+    slices.loc[(slices["arm"] == "leaky") & (slices["distance"] == 1), "dice"] += near
+    return slices
+
+
+@pytest.mark.parametrize(
+    ("slices", "said"),
+    [
+        (shifted(0.2), "larger near the leak"),
+        (shifted(-0.2), "smaller near the leak"),
+        (shifted(0, noise=0.1), "cannot tell whether the gap is larger"),
+        (shifted(0.2)[lambda rows: (rows["patient"] < "p09") | (rows["distance"] == 1)], "too thin for a verdict"),
+        (shifted(0.2)[lambda rows: rows["distance"] == 1], "no other distance"),
+    ],
+)
+def test_near_and_far_are_told_apart_or_not(slices, said):
+    assert said in found_of(slices).distance.sentence()
+
+
+def test_a_copy_is_summed_up_and_fades(by_hand):
+    copies = leakage.score_copies(by_hand, sources=np.array([0, 2, 5]), targets=np.array([1, 3, 4]))
+    found = leakage.copy_findings(copies)
+    assert (found.neighbours, found.patients) == (1.0, 1)
+    assert found.slice_dice == pytest.approx((0 + 300 / 350) / 2)
+    assert found.volume_mean == found.volume_median == pytest.approx(2 * 150 / (2 * 150 + 50 + 100))
+    away = pd.DataFrame({"distance": [1, 2, 3], "dice": [0.8, 0.5, 0.3]})
+    assert "From a distance of 3 slices on" in leakage.fading(away)
+    assert "Even 2 slices away" in leakage.fading(away.head(2))
 
 
 # ---------------------------------------------------------------- the whole, and its figures
@@ -264,13 +306,14 @@ def computed(tmp_path_factory):
     """Both arms, trained for one step on ten tiny patients."""
     pytest.importorskip("keras")
     names = [f"TEST_{'AB'[n % 2]}A_{n:04d}_20000101" for n in range(10)]
-    root = write_cohort(tmp_path_factory.mktemp("leak") / "kaggle_3m", names)
-    settings = {"image_size": 32, "filters": 2, "epochs": 1, "slices_per_epoch": 8, "seeds": 1}
-    return root, settings, *leakage.compute(root, **settings)
+    cohort = index_cohort(write_cohort(tmp_path_factory.mktemp("leak") / "kaggle_3m", names))
+    settings = leakage.Settings(image_size=32, filters=2, epochs=1, slices_per_epoch=8, seeds=1)
+    return cohort, settings, *engine.compute(leakage, cohort, settings)
 
 
+@pytest.mark.slow
 def test_computed_tables_hold_every_arm_on_the_same_slices(computed, tmp_path, monkeypatch):
-    root, settings, found, record = computed
+    cohort, settings, found, record = computed
     slices, roles = found["slices"], found["design"]
     tested = roles[roles["role"] == "test"]
     for _, own in slices.groupby("arm"):
@@ -278,35 +321,47 @@ def test_computed_tables_hold_every_arm_on_the_same_slices(computed, tmp_path, m
         assert own["distance"].tolist() == tested["distance"].tolist()
         assert (own["tp"] + own["fn"]).tolist() == tested["tumour_px"].tolist()
     assert set(slices["arm"]) == {"leaky", "honest", "copy"}
-    assert settings.items() <= record["settings"].items()
+    assert record["settings"] == asdict(settings)
     assert [run["arm"] for run in record["runs"]] == ["leaky", "honest"]
-    assert len({run["training_slices"] for run in record["runs"]}) == 1
-    assert record["cohort"]["patients"] == index_cohort(root)["patient"].nunique()
+    assert record["cohort"]["patients"] == cohort["patient"].nunique()
+    assert "2 trainings" in leakage.described(record) and "10 real patients" in leakage.described(record)
+    assert f"The test: {len(tested)} slices" in leakage.described_test(roles)
 
-    monkeypatch.setattr(tables, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(results, "project_root", lambda: tmp_path)
     results.write_tables("leakage", found, record)
-    kept = results.read_table("leakage", "patients")
-    assert leakage.worth(kept).estimate == pytest.approx(leakage.worth(found["patients"]).estimate, abs=1e-5)
-    assert len(leakage.by_distance(results.read_table("leakage", "slices"))) == len(leakage.by_distance(slices))
+    kept = results.read_tables("leakage")
+    now, then = (leakage.findings(tables["patients"], tables["slices"]) for tables in (found, kept))
+    assert then.primary.difference.estimate == pytest.approx(now.primary.difference.estimate, abs=1e-5)
+    assert then.distance.near_gap == pytest.approx(now.distance.near_gap, abs=1e-5)
 
 
+@pytest.mark.slow
+def test_both_arms_train_alike(computed):
+    cohort, settings, _, _ = computed
+    leaky, honest = leakage.plan(cohort, settings)
+    assert (leaky.recipe, leaky.preprocessing) == (honest.recipe, honest.preprocessing)
+    assert (leaky.split == "train").sum() == (honest.split == "train").sum()
+    assert (leaky.labels, honest.labels) == ({"arm": "leaky", "seed": 0}, {"arm": "honest", "seed": 0})
+
+
+@pytest.mark.slow
 def test_a_second_call_trains_nothing(computed, monkeypatch):
-    root, settings, found, record = computed
+    cohort, settings, found, _ = computed
     monkeypatch.setattr("brainseg.networks.runs.train", lambda *_: pytest.fail("it trains again"))
-    again, _ = leakage.compute(root, **settings)
+    again, _ = engine.compute(leakage, cohort, settings)
     pd.testing.assert_frame_equal(again["slices"], found["slices"])
 
 
-def test_without_seeds_there_is_nothing_to_compare(tiny_cohort_once):
+def test_without_seeds_there_is_nothing_to_compare():
     with pytest.raises(ValueError, match="seeds is 0"):
-        leakage.compute(tiny_cohort_once, seeds=0)
+        leakage.Settings(seeds=0)
 
 
 def test_figures_draw_what_they_are_given(cohort, by_hand):
     roles = leakage.design(cohort)
     slices, patients = scored(leaky=0.7), leakage.score_probes(scored(leaky=0.7))
     (ax,) = figures.copies(leakage.copies_by_distance(by_hand)).axes
-    assert [text.get_text() for text in ax.texts][0] == f"{leakage.copies_by_distance(by_hand)['dice'].iloc[0]:.2f}"
+    assert ax.texts[0].get_text() == f"{leakage.copies_by_distance(by_hand)['dice'].iloc[0]:.2f}"
 
     (ax,) = figures.blocks(roles).axes
     assert len(ax.patches) == roles["role"].isin(["test", "leaked"]).sum()
