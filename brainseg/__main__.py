@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 DATA_HELP = (
-    '"phantom": the embedded synthetic cohort, made when absent ("phantom:4": one of four patients, "phantom:4:1": with seed 1); '
+    '"phantom": the embedded synthetic cohort, made when absent ("phantom:4": one of four patients, "phantom:4:1": '
+    "with seed 1); "
     '"kaggle": the real one, downloaded when absent; or a folder in Kaggle\'s layout'
 )
 
@@ -193,9 +194,7 @@ def clean(arguments: argparse.Namespace) -> None:
 
 
 def test(arguments: argparse.Namespace) -> None:
-    """Run the tests, two files at a time. What follows goes to pytest, as in: test -k crop; -n 0 runs them one by
-    one.
-    """
+    """Run the tests, two files at a time. What follows goes to pytest, as in: test -k crop, or test -n 0."""
     import pytest
 
     from brainseg.publishing import study_root

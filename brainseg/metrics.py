@@ -15,7 +15,7 @@ the data set gives no spacing. What such numbers show is the matter of `brainseg
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -24,13 +24,16 @@ THRESHOLD = 0.5
 """Probability from which on a pixel is called tumour, wherever nothing else is said."""
 
 
+Count = Any  # a number or an array; NumPy's types cannot say both
+
+
 class Confusion(NamedTuple):
     """Counts of pixels; each a number or an array of one shape. Soft counts are floats."""
 
-    tp: np.ndarray
-    fp: np.ndarray
-    fn: np.ndarray
-    tn: np.ndarray
+    tp: Count
+    fp: Count
+    fn: Count
+    tn: Count
 
 
 def confusion(truth: np.ndarray, prediction: np.ndarray, axis: int | tuple[int, ...] | None = None) -> Confusion:
@@ -230,7 +233,7 @@ def nsd(truth: np.ndarray, prediction: np.ndarray, *, tolerance_px: float) -> fl
     return border_scores(truth, prediction, (tolerance_px,))[1][0]
 
 
-def _ratio(numerator, denominator, empty: float) -> np.ndarray:
+def _ratio(numerator: Count, denominator: Count, empty: float) -> np.ndarray:
     if not (np.isnan(empty) or empty in (0, 1)):
         raise ValueError(f"empty is {empty}: the value of 0/0 is NaN, 1 or 0")
     numerator, denominator = np.asarray(numerator, float), np.asarray(denominator, float)

@@ -1,6 +1,4 @@
-"""Where generated things go, how a file or folder is written so that it is whole or absent, and the environment
-variables.
-"""
+"""Where generated things go, writing that is whole or absent, locks, and the environment variables."""
 
 from __future__ import annotations
 

@@ -61,9 +61,7 @@ def processor() -> str:
 
 
 def commit() -> str | None:
-    """The checkout's commit, with a mark where tracked files other than results differ from it; None outside a
-    checkout.
-    """
+    """The checkout's commit, marked where tracked files other than results differ; None outside a checkout."""
     if (root := project_root()) is None:
         return None
     git = ["git", "-C", str(root)]

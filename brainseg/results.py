@@ -43,7 +43,7 @@ Buda, Saha and Mazurowski, project page: https://mateuszbuda.github.io/2017/12/0
 """
 
 TWO_READERS = (0.82, 0.86)
-"""Two experts agree to a Dice of 84 % on this kind of tumour, standard deviation 2 %, says the same page, without a source."""
+"""Two experts agree to a Dice of 84 +- 2 % (SD) on this kind of tumour, says the same page, without a source."""
 
 AIMS = {"fcn32": 0.74, "unet": 0.84, "resunet": 0.84}
 """Mean Dice per volume that this study was asked to reach on patients never seen; no result of anybody."""
@@ -99,7 +99,7 @@ def write_tables(study: str, tables: dict[str, pd.DataFrame], record: dict) -> P
     tables : dict of DataFrame
         By name. Floats are kept to six digits.
     record : dict
-        Parameters, cohort, versions, seconds: what JSON can hold; `brainseg.provenance.origin` gives what every one needs.
+        Parameters, cohort, versions, seconds: what JSON can hold; `brainseg.provenance.origin` is part of all.
 
     Returns
     -------
@@ -154,8 +154,8 @@ def read_log() -> pd.DataFrame:
 def log_test(**line) -> Path:
     """Write down a look at test patients of the real cohort that led to a result: one line more in the log.
 
-    Lines are added and never removed: a network that is replaced keeps the line of its score. What is no look of a single
-    network has no weights, epochs and scores.
+    Lines are added and never removed: a network that is replaced keeps the line of its score. What is no look of
+    a single network has no weights, epochs and scores.
 
     Parameters
     ----------

@@ -14,6 +14,7 @@ institution with one patient, and a tumour load that is a number and not a class
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import count
 from typing import Literal
 
@@ -32,7 +33,7 @@ def patient_folds(table: pd.DataFrame, n_folds: int | None = None, seed: int = 0
     Parameters
     ----------
     table : DataFrame
-        One row per slice, with the columns `patient`, `case`, `institution`, `slice`, `tumour_px` (see `brainseg.cohort`).
+        One row per slice, with `patient`, `case`, `institution`, `slice` and `tumour_px` (see `brainseg.cohort`).
     n_folds : int, optional
         Number of folds; by default five, or as many as there are cases where these are fewer.
     seed : int
@@ -179,13 +180,13 @@ def _cases_in_order(table: pd.DataFrame) -> list[str]:
     return ordered
 
 
-def _deal(ordered, n_folds: int, rng: np.random.Generator) -> np.ndarray:
+def _deal(ordered: Sequence, n_folds: int, rng: np.random.Generator) -> np.ndarray:
     """Deal neighbours to different folds: each run of `n_folds` units gets the folds in a random order."""
     runs = math.ceil(len(ordered) / n_folds)
     return np.concatenate([rng.permutation(n_folds) for _ in range(runs)])[: len(ordered)]
 
 
-def _draw(ordered, share: float, rng: np.random.Generator, unit: str) -> list:
+def _draw(ordered: Sequence, share: float, rng: np.random.Generator, unit: str) -> list:
     """Draw `share` of the units, at least one, one from each of as many equal stretches of the order."""
     if not 0 < share < 1:
         raise ValueError(f"validation_share is {share}: it must lie between 0 and 1, for example 0.15")

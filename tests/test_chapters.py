@@ -1,4 +1,4 @@
-"""The recipe of the study, and the profile that promises to train nothing: today's profiles against the kept records."""
+"""The recipe of the study, and the profile that promises to train nothing: today's profiles against kept records."""
 
 from dataclasses import asdict, replace
 

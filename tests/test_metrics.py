@@ -187,7 +187,7 @@ def test_borders_match_brute_force(seed):
         padded = np.pad(mask, 1)
         return [
             (i, j)
-            for i, j in zip(*np.nonzero(mask))
+            for i, j in zip(*np.nonzero(mask), strict=False)
             if not all(padded[i + 1 + di, j + 1 + dj] for di, dj in ((0, 1), (1, 0), (0, -1), (-1, 0)))
         ]
 

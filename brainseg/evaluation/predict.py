@@ -68,9 +68,7 @@ def predict_masks(run: Run, rows: np.ndarray, threshold: float = THRESHOLD) -> n
 
 
 def evaluate(run: Run, part: str = "test") -> pd.DataFrame:
-    """Predict and score all slices of one part of the run's split; see
-    :func:`brainseg.evaluation.predict.scores.score_slices`.
-    """
+    """Predict and score all slices of one part of the run's split: `brainseg.evaluation.scores.score_slices`."""
     rows = run.rows(part)
     return score_slices(predict_masks(run, rows), run.prepared.truth(rows), run.prepared.table.iloc[rows])
 

@@ -103,9 +103,7 @@ def read_masks(table: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
 
 
 def score_copies(table: pd.DataFrame, sources: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
-    """Copy to each target the mask of its nearest source, and score it:
-    :func:`brainseg.evaluation.predict.scores.score_slices` with ``distance`` in slices.
-    """
+    """Copy to each target the mask of its nearest source, and score it; with ``distance`` in slices."""
     rows, distance = nearest_source(table, sources, targets)
     masks, truth = read_masks(table, rows), read_masks(table, targets)
     scores = score_slices(masks, truth, table.iloc[targets], borders=False)

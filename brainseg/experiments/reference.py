@@ -142,9 +142,7 @@ def keeps_weights(protocol: str, model: str, fold: int) -> bool:
 
 
 def score_reference(data: str, without_weights: Mapping[str, Run] = MappingProxyType({})) -> Path:
-    """Score the runs that the tables lack, those that are kept and those of `without_weights`; write the tables
-    anew.
-    """
+    """Score the runs that the tables lack, kept ones and those of `without_weights`, and write the tables."""
     table = index_cohort(get_cohort(data))
     kept_tables = {name: results_folder(REFERENCE) / f"{name}.csv" for name in ("slices", "patients", "article")}
     tables = {name: [pd.read_csv(path)] if path.is_file() else [] for name, path in kept_tables.items()}

@@ -25,7 +25,7 @@ def arms_of_a_slice(images: Mapping[str, np.ndarray], masks: Mapping[str, np.nda
     figure, axes = slice_grid(rows, 3)
     for ax in axes.flat[len(images) :]:
         ax.set_axis_off()
-    for ax, (arm, image) in zip(axes.flat, images.items()):
+    for ax, (arm, image) in zip(axes.flat, images.items(), strict=False):
         show_slice(ax, image, arm)
         outline(ax, masks[arm])
     return figure

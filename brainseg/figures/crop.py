@@ -22,9 +22,7 @@ def draw_box(ax: Axes, box: Box, colour: str = COLOURS["box"], style: str = "-")
 
 
 def five_steps(stages: CropStages, vmax: float | None = None) -> Figure:
-    """The article's five steps on one slice, in six panels: the last two are the contour with its extreme points, and
-    the crop.
-    """
+    """The article\'s five steps on one slice, in six panels; the last two show the contour, and the crop."""
     figure, axes = slice_grid(2, 3, captions=0.3)
     panels = axes.ravel()
     show_slice(panels[0], stages.image, "1  load", vmax=vmax)

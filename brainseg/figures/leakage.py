@@ -78,7 +78,8 @@ def blocks(design: pd.DataFrame, most: int = 8) -> Figure:
     for row, name in enumerate(names):
         own = probes[probes["patient"] == name]
         cells = [
-            to_rgba(colours[role], 1 if tumour else 0.3) for role, tumour in zip(own["role"], own["tumour_px"] > 0)
+            to_rgba(colours[role], 1 if tumour else 0.3)
+            for role, tumour in zip(own["role"], own["tumour_px"] > 0, strict=False)
         ]
         ax.bar(own["slice"], 0.8, width=0.9, bottom=row - 0.4, color=cells)
     ax.set_yticks(range(len(names)), [f"probe {row + 1}" for row in range(len(names))])
@@ -146,7 +147,8 @@ def distances(by_distance: pd.DataFrame) -> Figure:
     right.axhline(0, color=COLOURS["no tumour"], linestyle="--", linewidth=1.2)
     farthest = gap["distance"].max()
     labels = [
-        f"{distance}{'+' if distance == FARTHEST else ''}\n{n}" for distance, n in zip(gap["distance"], gap["slices"])
+        f"{distance}{'+' if distance == FARTHEST else ''}\n{n}"
+        for distance, n in zip(gap["distance"], gap["slices"], strict=False)
     ]
     for ax in (left, right):
         ax.set_xticks(gap["distance"], labels)

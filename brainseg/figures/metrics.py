@@ -87,7 +87,7 @@ def smoothing_on_empty(smooths: tuple[float, ...], marked_px: int) -> Figure:
     figure, ax = new_figure(height=4.2)
     wrong_px = np.arange(0, 3001)
     colours = [OKABE_ITO[name] for name in ("blue", "vermillion", "bluish green", "reddish purple")]
-    for smooth, colour, style in zip(smooths, colours, ("-", "--", "-.", ":")):
+    for smooth, colour, style in zip(smooths, colours, ("-", "--", "-.", ":"), strict=False):
         ax.plot(wrong_px, smooth / (wrong_px + smooth), style, color=colour, linewidth=2.5, label=f"s = {smooth:g}")
     ax.axvline(marked_px, color="#595959", linewidth=1)
     # The words go to the side of the line that has the room.
@@ -117,7 +117,7 @@ def conventions(scores: pd.DataFrame) -> Figure:
     ax.hlines(rows[:-1] - 0.5, 0, 1, color="#BFBFBF", linewidth=1)
     # A step down from mark to mark, so that equal scores do not hide each other.
     steps = np.linspace(0.3, -0.3, scores.shape[1])
-    for (name, column), marker, colour, step in zip(scores.items(), MARKERS, OKABE_ITO.values(), steps):
+    for (name, column), marker, colour, step in zip(scores.items(), MARKERS, OKABE_ITO.values(), steps, strict=False):
         ax.plot(
             column, rows + step, marker, color=colour, markersize=10, markeredgecolor="black", label=name, clip_on=False
         )
@@ -139,7 +139,7 @@ def baselines(scores: pd.DataFrame) -> Figure:
     colours = [OKABE_ITO["sky blue"]] * (len(scores) - 1) + [OKABE_ITO["vermillion"]]
     for ax, (name, column) in zip(axes[0], scores.items(), strict=True):
         ax.barh(rows, column, color=colours, height=0.7)
-        for row, value in zip(rows, column):
+        for row, value in zip(rows, column, strict=False):
             inside = value > 0.7
             ax.text(
                 value - 0.03 if inside else value + 0.03,
@@ -158,7 +158,9 @@ def one_pixel(area_px: np.ndarray, scores: dict[str, np.ndarray]) -> Figure:
     """Dice against tumour area on a log axis, one cloud per prediction; a line through the medians of area bins."""
     figure, ax = new_figure(height=4.2)
     edges = np.geomspace(max(area_px.min(), 1), area_px.max() + 1, 9)
-    for (name, values), marker, colour in zip(scores.items(), MARKERS, (OKABE_ITO["orange"], OKABE_ITO["blue"])):
+    for (name, values), marker, colour in zip(
+        scores.items(), MARKERS, (OKABE_ITO["orange"], OKABE_ITO["blue"]), strict=False
+    ):
         ax.plot(area_px, values, marker, color=colour, markersize=4, alpha=0.3, markeredgewidth=0)
         bins = pd.Series(values).groupby(np.digitize(area_px, edges)).median()
         centres = pd.Series(area_px).groupby(np.digitize(area_px, edges)).median()

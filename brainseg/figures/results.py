@@ -189,7 +189,9 @@ def rules(scores: pd.DataFrame) -> Figure:
     """The same predictions by several rules: one group of bars per rule (row), one bar per predictor (column)."""
     figure, ax = new_figure(height=0.9 + 0.75 * len(scores))
     rows = np.arange(len(scores))
-    for shift, (name, colour) in zip((-0.19, 0.19), zip(scores.columns, (COLOURS["resunet"], COLOURS["no tumour"]))):
+    for shift, (name, colour) in zip(
+        (-0.19, 0.19), zip(scores.columns, (COLOURS["resunet"], COLOURS["no tumour"]), strict=False), strict=False
+    ):
         ax.barh(rows + shift, scores[name], height=0.36, color=colour, label=name)
         for row, value in zip(rows, scores[name], strict=True):
             ax.text(value + 0.01, row + shift, f"{value:.2f}", va="center", fontsize=10)

@@ -104,7 +104,7 @@ def ellipsoid_slices(images: np.ndarray, part: np.ndarray, ellipsoid: Ellipsoid,
     rows, across = np.mgrid[: part.shape[1], : part.shape[2]]
     middle = ellipsoid.centre[1:]
     half = 2 + np.sqrt(np.diag(np.linalg.inv(ellipsoid.matrix)))[1:].max()  # the ellipsoid's own reach
-    for ax, number in zip(axes.flat, chosen):
+    for ax, number in zip(axes.flat, chosen, strict=False):
         show_slice(ax, images[number], f"slice {number + 1}", vmax=white(images[number][..., FLAIR]))
         offset = np.stack([np.full(rows.shape, number), rows, across], axis=-1) - ellipsoid.centre
         inside = np.einsum("...i,ij,...j->...", offset, ellipsoid.matrix, offset)

@@ -6,6 +6,8 @@ time: the channels are MR sequences, not colours, and a mixture of them means no
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
@@ -13,7 +15,7 @@ CONTRASTS = ("none", "he", "clahe")
 """The names that `enhance` knows."""
 
 
-def _each_channel(image: np.ndarray, operation) -> np.ndarray:
+def _each_channel(image: np.ndarray, operation: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Apply a function of one ``uint8 (H, W)`` plane to every channel of `image`."""
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim not in (2, 3):

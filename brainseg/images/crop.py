@@ -37,14 +37,17 @@ class Box(NamedTuple):
 
     @property
     def height(self) -> int:
+        """In pixels."""
         return self.bottom - self.top
 
     @property
     def width(self) -> int:
+        """In pixels."""
         return self.right - self.left
 
     @property
     def area_px(self) -> int:
+        """Pixels inside."""
         return self.height * self.width
 
     @classmethod

@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -65,11 +65,11 @@ class Prepared:
         """The box of one row."""
         return Box(*(int(value) for value in self.table.loc[row, BOX_COLUMNS]))
 
-    def _rows(self, rows) -> np.ndarray:
+    def _rows(self, rows: np.ndarray | Sequence[int] | int) -> np.ndarray:
         rows = np.atleast_1d(np.asarray(rows))
         return np.flatnonzero(rows) if rows.dtype == bool else rows.astype(int)
 
-    def restore(self, probabilities: np.ndarray, rows) -> np.ndarray:
+    def restore(self, probabilities: np.ndarray, rows: np.ndarray | Sequence[int]) -> np.ndarray:
         """Predictions put back into the original frame, 0 outside the box.
 
         Parameters
@@ -102,7 +102,7 @@ class Prepared:
         """The masks of `rows` in the prepared frame: bool (n, S, S), true where at least half of a pixel is tumour."""
         return self.masks[rows] >= HALF
 
-    def truth(self, rows) -> np.ndarray:
+    def truth(self, rows: np.ndarray | Sequence[int]) -> np.ndarray:
         """The masks of `rows` as they are on disk, in the original frame: bool (n, 256, 256)."""
         paths = self.table["mask_path"].to_numpy()[self._rows(rows)]
         masks = np.zeros((len(paths), *FRAME), bool)
@@ -160,9 +160,7 @@ def prepare(root: str | Path, preprocessing: Preprocessing, workers: int | None 
 
 
 def prepared_fingerprint(table: pd.DataFrame, preprocessing: Preprocessing) -> str:
-    """What the arrays of a cohort's table will be known by, prepared or not: of the slices, the settings and the
-    code.
-    """
+    """What a cohort's arrays are known by, prepared or not: slices, settings and code."""
     return f"{table.attrs['fingerprint']}-{preprocessing.digest}"
 
 

@@ -59,14 +59,14 @@ class Preprocessing:
     margin_px: int | None = None
     normalise: str = "volume"
 
-    def __post_init__(self):
-        for name, value, known in (
+    def __post_init__(self) -> None:
+        for name, text, known in (
             ("contrast", self.contrast, CONTRASTS),
             ("crop", self.crop, CROPS),
             ("normalise", self.normalise, NORMALISATIONS),
         ):
-            if value not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+            if text not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, not {text!r}")
         if self.margin_px is None:
             object.__setattr__(self, "margin_px", MARGIN_PX if self.crop == "patient" else 0)
         for name, value, least, most in (
@@ -74,7 +74,7 @@ class Preprocessing:
             ("margin_px", self.margin_px, 0, min(FRAME)),
         ):
             whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-            if not whole or not least <= value <= most:
+            if not whole or value is None or not least <= value <= most:
                 raise ValueError(f"{name} must be a whole number from {least} to {most}, not {value!r}")
             object.__setattr__(self, name, int(value))
         if self.crop == "none" and self.margin_px:
@@ -134,18 +134,19 @@ def boxes_and_images(images: np.ndarray, preprocessing: Preprocessing) -> tuple[
     images : uint8 (n, 256, 256, 3); the given ones themselves where nothing is done to them
     """
     by_volume = preprocessing.crop == "patient" or preprocessing.normalise == "volume"
-    head = head_silhouette(images) if by_volume else None
+    head = head_silhouette(images) if by_volume else np.zeros(FRAME, bool)
+    margin_px = preprocessing.margin_px or 0
     if preprocessing.crop == "patient":
-        boxes = [square_box(head, preprocessing.margin_px)] * len(images)
+        boxes = [square_box(head, margin_px)] * len(images)
     elif preprocessing.crop == "slice":
         stages = [crop_stages(image) for image in images]
-        boxes = [one.box.widened(preprocessing.margin_px, FRAME) for one in stages]
+        boxes = [stage.box.widened(margin_px, FRAME) for stage in stages]
     else:
         boxes = [Box.whole(images.shape[1:3])] * len(images)
     if preprocessing.normalise == "volume":
         images = normalise_volume(images, head)
     if preprocessing.contrast == "clahe" and preprocessing.crop == "slice" and preprocessing.normalise == "none":
-        images = np.stack([one.enhanced for one in stages])  # the article's own order: its boxes come after CLAHE
+        images = np.stack([stage.enhanced for stage in stages])  # the article's own order: its boxes come after CLAHE
     elif preprocessing.contrast != "none":
         images = np.stack([enhance(image, preprocessing.contrast) for image in images])
     return boxes, images

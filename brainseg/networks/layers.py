@@ -30,7 +30,7 @@ class Normalisation(layers.BatchNormalization):
     are the same either way, and outputs differ by rounding, moving variances by n/(n-1) for n values a channel.
     """
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs, training=None, mask=None):  # noqa: D102
         if keras.backend.backend() != "tensorflow" or inputs.shape[-1] % 16 or not self.trainable:
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
@@ -65,7 +65,7 @@ def probability(x):
 class Bilinear(keras.initializers.Initializer):
     """Kernel ``(height, width, out, in)`` that makes a transposed convolution interpolate bilinearly."""
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape, dtype=None):  # noqa: D102
         size = shape[0]
         ramp = 1 - np.abs((np.arange(size) - (size - 1) / 2) / (size / 2))
         kernel = np.outer(ramp, ramp)[:, :, None, None] / shape[3]

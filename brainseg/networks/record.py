@@ -164,7 +164,7 @@ class RunRecord:
         return pd.read_csv(self.folder / SPLIT)
 
     def split(self, table: pd.DataFrame) -> pd.Series:
-        """The side of a reference run on which each slice of a cohort stands, and "new" for those that it does not know.
+        """The side of a reference run on which each slice of a cohort stands, "new" where it does not know it.
 
         Returns
         -------
@@ -246,9 +246,7 @@ def reference_patients() -> set[str]:
 
 
 def reference_digests(model: str | None = None) -> dict[str, str]:
-    """The digest of the weights of each reference run by patient, of one model or of all: which edition a table stands
-    beside.
-    """
+    """The digest of the weights of each reference run by patient: which edition a table stands beside."""
     return {record.name: record.digest() for record in reference_runs(model, "patient", with_weights=True)}
 
 
@@ -261,9 +259,7 @@ def find_reference(recipe: Recipe, preprocessing: Preprocessing, split_by: str, 
 
 
 def differences(record: RunRecord, recipe: Recipe, preprocessing: Preprocessing) -> dict[str, tuple]:
-    """In what a recipe and a preprocessing differ from those that decided the weights of a run: name -> (run's,
-    given).
-    """
+    """In what a recipe and a preprocessing differ from those of a run: name -> (the run's, the given one)."""
     theirs = asdict(record.recipe) | asdict(record.preprocessing)
     ours = asdict(recipe) | asdict(preprocessing)
     return {name: (theirs[name], ours[name]) for name in ours if theirs[name] != ours[name]}

@@ -164,9 +164,7 @@ def load_network(record: RunRecord) -> keras.Model:
 
 
 def load_reference(record: RunRecord, root: str | Path) -> Run:
-    """A reference run with its own split of the cohort in `root`, whose slices are prepared as it was trained on
-    them.
-    """
+    """A reference run with its own split of the cohort in `root`, prepared as it was for the training."""
     prepared = prepare(root, record.preprocessing)
     return load_run(record, prepared, record.split(prepared.table))
 

@@ -49,9 +49,7 @@ class Volume:
     spacing: float
 
     def sample(self, points: np.ndarray, outside: float = 0.0, where: np.ndarray | None = None) -> np.ndarray:
-        """Interpolate linearly at `points` (3, ...) in MNI mm; `outside` is the value beyond the map and the mask
-        `where`.
-        """
+        """Interpolate linearly at `points` (3, ...) in MNI mm; `outside` is the value beyond map and mask."""
         chosen = points.reshape(3, -1) if where is None else points[:, where]
         index = (chosen - self.low[:, None].astype(points.dtype)) / points.dtype.type(self.spacing)
         values = ndimage.map_coordinates(self.values, index, order=1, mode="constant", cval=outside)

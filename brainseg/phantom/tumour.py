@@ -60,7 +60,7 @@ def grow(
     grown_by = np.zeros_like(density)
     target = volume_ml * 1000 / COARSE_MM**3
     living = (diffusivity > 0).astype(np.float32)
-    for steps in range(1, _MAX_STEPS + 1):
+    for steps in range(1, _MAX_STEPS + 1):  # noqa: B007
         change = density * (1 - density) * living
         for axis, face in enumerate(fluxes):
             flow = face * np.diff(density, axis=axis)

@@ -195,6 +195,7 @@ class ThisInterpreter(AsyncKernelManager):
 
     @property
     def kernel_spec(self) -> KernelSpec:
+        """The kernel of the running interpreter, with the environment of a page."""
         paths = [str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
         environment = {
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
@@ -206,6 +207,7 @@ class ThisInterpreter(AsyncKernelManager):
         return KernelSpec(env=environment, **get_kernel_dict())
 
     async def start_kernel(self, **options) -> None:
+        """Start it, with what it writes on stderr kept out of the terminal."""
         # What a cell writes on stderr reaches the notebook all the same; the terminal belongs to the bar.
         await super().start_kernel(stderr=subprocess.DEVNULL, **options)
 
@@ -218,6 +220,7 @@ class _Watch(threading.Thread):
         self.peak, self._bar, self._over = 0, bar, threading.Event()
 
     def run(self) -> None:
+        """Look twice a second until told to stop."""
         while not self._over.wait(0.5):
             used = 0
             for process in psutil.Process().children(recursive=True):

@@ -106,7 +106,7 @@ def unpaired(folder: Path) -> list[str]:
     """What is wrong with the pairs of a folder, a sentence each; compared by content, never by time stamps."""
     problems = []
     sources = find_notebooks(folder)
-    for name, source in sources.items():
+    for source in sources.values():
         paired = source.with_suffix(".ipynb")
         if not paired.exists():
             problems.append(f"{paired.name} is missing.")
@@ -119,7 +119,7 @@ def unpaired(folder: Path) -> list[str]:
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         if any(cell.outputs or cell.execution_count is not None for cell in code):
             problems.append(f"{paired.name} holds outputs.")
-    for stray in sorted(set(path.stem for path in folder.glob("*.ipynb")) - set(sources)):
+    for stray in sorted({path.stem for path in folder.glob("*.ipynb")} - set(sources)):
         problems.append(f"{stray}.ipynb has no source {stray}.py.")
     return problems
 

@@ -5,9 +5,9 @@ checked, a cell tagged ``check``:
 
 - A solution that defines functions leaves their signatures and docstrings. Any other code leaves three dots, and a
   solution in words leaves a place for words.
-- A check calls the function on small inputs with answers found by hand. Each assertion carries a hint as its message. It
-  uses nothing but the function and what the notebook imports, so that it runs without the notebook. In the study's own
-  edition a wrong answer stops the notebook; the student edition prints the hint instead, and goes on.
+- A check calls the function on small inputs with answers found by hand. Each assertion carries a hint as its message.
+  It uses nothing but the function and what the notebook imports, so that it runs without the notebook. In the
+  study's own edition a wrong answer stops the notebook; the student edition prints the hint instead, and goes on.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ READ_ME = """\
 # brainseg, student edition
 
 The notebooks of the book without the solutions of their exercises. Open one in JupyterLab and start with its first
-code cell: it installs the package where it is missing, or says how. Each notebook runs alone, on simulated patients that it makes itself.
+code cell: it installs the package where it is missing, or says how. Each notebook runs alone, on simulated patients
+that it makes itself.
 No graphics card is needed.
 
 Chapters 1 to 4 need no deep-learning library. Chapters 5 to 9 train small networks in minutes.

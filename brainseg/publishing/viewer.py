@@ -72,7 +72,8 @@ def viewer_page(text: str, patients: list[dict], banner: str) -> str:
         for number, patient in enumerate(patients)
     )
     scripts = "".join(f'<script defer src="viewer/{name}.js"></script>' for name in ("patients", "niivue", "viewer"))
-    place = f'```{{raw}} html\n<div id="viewer">\n{pictures or "<p>This edition holds no volumes.</p>"}\n</div>\n{scripts}\n```'
+    shown = pictures or "<p>This edition holds no volumes.</p>"
+    place = f'```{{raw}} html\n<div id="viewer">\n{shown}\n</div>\n{scripts}\n```'
     return f"{title}\n\n{banner}\n{rest}".replace(MARK, place)
 
 

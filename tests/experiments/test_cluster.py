@@ -112,6 +112,6 @@ def test_an_address_where_nobody_answers_is_named(monkeypatch):
         raise OSError("Timed out trying to connect")
 
     monkeypatch.setattr(distributed, "Client", refuse)
-    with pytest.raises(ValueError, match="No Dask scheduler answers at tcp://127.0.0.1:1 .*dask scheduler"):
-        with get_cluster(scheduler="tcp://127.0.0.1:1"):
-            pass
+    refused = pytest.raises(ValueError, match="No Dask scheduler answers at tcp://127.0.0.1:1 .*dask scheduler")
+    with refused, get_cluster(scheduler="tcp://127.0.0.1:1"):
+        pass

@@ -188,7 +188,8 @@ def test_patients_add_their_counts_and_average_their_tumour_slices():
     slices = pd.DataFrame(
         {
             "arm": "leaky", "seed": 0, "patient": list("aaab"), "slice": [1, 2, 3, 1], "tumour_px": [10, 30, 0, 0],
-            "tp": [10, 10, 0, 0], "fp": [0, 0, 20, 0], "fn": [0, 20, 0, 0], "dice": [1, 0.5, np.nan, np.nan], "tn": 0, "institution": "AA",
+            "tp": [10, 10, 0, 0], "fp": [0, 0, 20, 0], "fn": [0, 20, 0, 0], "dice": [1, 0.5, np.nan, np.nan],
+            "tn": 0, "institution": "AA",
         }
     )  # fmt: skip
     patients = leakage.score_probes(slices).set_index("patient")

@@ -87,9 +87,9 @@ def test_everything_done_is_said():
 
 
 def test_who_does_not_wait_is_told_that_somebody_is_at_it(tmp_path):
-    with locked(tmp_path / "run"), pytest.raises(BusyError, match="another process"):
-        with locked(tmp_path / "run", wait=False):
-            pass
+    refused = pytest.raises(BusyError, match="another process")
+    with locked(tmp_path / "run"), refused, locked(tmp_path / "run", wait=False):
+        pass
     with locked(tmp_path / "run", wait=False):  # and it is let go of
         pass
 

@@ -43,7 +43,7 @@ def test_loss_forms_state_their_ranges():
 
 def test_smoothing_curves_start_at_one_and_halve_at_s():
     figure = draw.smoothing_on_empty((1, 100), marked_px=40)
-    for line, smooth in zip(figure.axes[0].lines, (1, 100)):
+    for line, smooth in zip(figure.axes[0].lines, (1, 100), strict=False):
         x, y = line.get_data()
         assert y[0] == 1 and y[list(x).index(smooth)] == 0.5
 

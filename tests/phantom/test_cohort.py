@@ -222,7 +222,7 @@ def test_calibration_measures_a_lesion_of_known_contrast():
     assert not first["near_black"] and first["height_px"] == pytest.approx(179, abs=2)
     assert patient["tumour_share"] == 0.5 and patient["missing_post"] is False
 
-    # White noise of SD s, smoothed by a Gaussian of width w, has the SD s / (2 w sqrt(pi)); a tenth lies above 1.28 SDs.
+    # White noise of SD s, smoothed by a Gaussian of width w, has the SD s / (2 w sqrt(pi)); a tenth lies above 1.28.
     image[0, ..., FLAIR] = np.clip(image[0, ..., FLAIR] + np.random.default_rng(0).normal(0, 8, (256, 256)), 0, 255)
     spread = 8 / (2 * calibrate.SMOOTHED_PX * np.sqrt(np.pi))
     _, patient = calibrate.measure_patient(image, np.stack([lesion, np.zeros_like(lesion)]))

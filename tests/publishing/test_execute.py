@@ -410,7 +410,8 @@ def test_one_test_patient_has_no_interval(tmp_path, nothing, monkeypatch):
     monkeypatch.setattr("brainseg.publishing.readme.has_tables", lambda study: False)
     (tmp_path / "README.md").write_text(f"# Study\n{BEGIN}\nformer text\n{END}\nafter\n")
     table = pd.DataFrame(
-        {"on": ["test patients", "fresh patients"], "model": ["U-Net", "FCN-32"], "patients": [1, 2], "mean": [0.5, 0.25], "low": [nothing, 0.1], "high": [nothing, 0.4],
+        {"on": ["test patients", "fresh patients"], "model": ["U-Net", "FCN-32"], "patients": [1, 2],
+         "mean": [0.5, 0.25], "low": [nothing, 0.1], "high": [nothing, 0.4],
          "median": [0.5, 0.25], "worst": [0.5, 0.1]}
     )  # fmt: skip
     kept = keep_results(tmp_path, OnePage(tmp_path / "phantom-smoke", split_by="patient", **SETTINGS), "08", table)

@@ -248,7 +248,8 @@ def test_the_keyboard_reaches_everything(browser, server, name):
 def picture(page) -> np.ndarray:
     """The viewer's canvas as it is on the screen, float (height, width, 3), once the wanted state is drawn."""
     page.wait_for_function("""() => {
-        const viewer = document.getElementById('viewer'), drawn = viewer.dataset.drawn && JSON.parse(viewer.dataset.drawn);
+        const viewer = document.getElementById('viewer');
+        const drawn = viewer.dataset.drawn && JSON.parse(viewer.dataset.drawn);
         return drawn && drawn.slice + 1 === Number(document.getElementById('viewer-slice').value)
             && drawn.model === document.getElementById('viewer-model').value
             && ['truth', 'prediction'].every(name => drawn[name] === document.getElementById('viewer-' + name).checked);
@@ -319,8 +320,9 @@ def test_the_playground_computes_what_the_package_computes(browser, server):
     from brainseg.networks import losses
 
     states = [
-        {}, {"right": 0, "down": 0}, {"grow": 4}, {"grow": -6}, {"size": 2, "grow": 1}, {"right": 24, "down": -24, "size": 18},
-        {"right": 22}, {"prediction": False}, {"tumour": False}, {"tumour": False, "prediction": False}, {"size": 1, "grow": -10},
+        {}, {"right": 0, "down": 0}, {"grow": 4}, {"grow": -6}, {"size": 2, "grow": 1},
+        {"right": 24, "down": -24, "size": 18}, {"right": 22}, {"prediction": False}, {"tumour": False},
+        {"tumour": False, "prediction": False}, {"size": 1, "grow": -10},
     ]  # fmt: skip
     with Visit(browser, server) as visit:
         page = visit.open("playground.html")

@@ -21,7 +21,8 @@ STUDENTS = {name: student_notebook(notebook, name) for name, notebook in SOURCES
 # What a student is likely to write: a function of each check, and a wrong body for it.
 MISTAKES = {
     "largest_share": "return (table['tumour_px'] > 0).groupby(table['patient']).sum().idxmax()",  # the count
-    "neighbour_dice": "return [(a & b).sum() / max((a | b).sum(), 1) for a, b in zip(masks, masks[1:]) if (a | b).any()]",  # IoU
+    "neighbour_dice": "pairs = zip(masks, masks[1:]); "
+    "return [(a & b).sum() / max((a | b).sum(), 1) for a, b in pairs if (a | b).any()]",  # IoU
     "gamma_corrected": "return (255 * (plane / 255) ** power).astype(np.uint8)",  # cut off instead of rounded
     "needed_margin_px": "r, c = np.nonzero(mask); return max(0, *([box.top - r.min(), r.max() - box.bottom, "
     "box.left - c.min(), c.max() - box.right] if len(r) else [0]))",  # as if the box were closed
@@ -33,7 +34,7 @@ MISTAKES = {
     "field_of_stack": "return 1 + sum(side - 1 for side, _ in convolutions)",  # strides forgotten
     "hardest_patient": "return scores.mean(axis=1).idxmin()",
     "longest_gap": "return sum(missed)",
-    "poorly_found": "return int((2 * patients['tp'] < patients['tp'] + patients['fp']).sum())",  # of what was called tumour
+    "poorly_found": "return int((2 * patients['tp'] < patients['tp'] + patients['fp']).sum())",  # of the prediction
     "coin_chance": "return comb(compared, better) / 2**compared",  # exactly, not at least
     "above_nothing": "return score - nothing",
     "chance_of_any": "return tests * level",

@@ -21,7 +21,7 @@ def mf(mask):
 
 def ellipsoid(radii, frame=(61, 121, 121)):
     axes = np.meshgrid(*(np.arange(n) - n // 2 for n in frame), indexing="ij", sparse=True)
-    return sum((axis / radius) ** 2 for axis, radius in zip(axes, radii)) <= 1
+    return sum((axis / radius) ** 2 for axis, radius in zip(axes, radii, strict=False)) <= 1
 
 
 def test_a_disc_has_neither_asd_nor_mf_but_for_its_pixels():

@@ -22,7 +22,7 @@ def drawn():
     patients = [f"TEST_AA_{number:04d}_20000101" for number in range(24)]
     code = np.tile([1, 2, 3], 8)
     masks = {}
-    for patient, value in zip(patients, code):
+    for patient, value in zip(patients, code, strict=False):
         z, y, x = np.abs(FRAME).transpose(3, 0, 1, 2)
         size = rng.uniform(8, 15)
         ball = (z / 3.2) ** 2 + (y / size) ** 2 + (x / (0.9 * size)) ** 2 <= 1

@@ -1,0 +1,106 @@
+"""The house: its map, its one-way imports, what is loaded when, and where it looks for its surroundings."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import brainseg
+from brainseg.networks import recipe
+from brainseg.paths import ENVIRONMENT, project_root
+
+ROOT = project_root()
+PACKAGE = Path(brainseg.__file__).parent
+
+
+def rooms() -> set[str]:
+    """What lies at the top of the package."""
+    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    return modules | {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+
+
+def test_the_map_in_the_package_names_the_rooms_that_there_are():
+    named = re.findall(r"^(\w+)  +\S", brainseg.__doc__, re.MULTILINE)
+    assert set(named) == rooms() and len(named) == len(set(named))
+
+
+def test_contributing_shows_the_same_map():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text[text.index("## Where is what") : text.index("Outside the package")]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == re.findall(
+        r"^(\w+)  +\S", brainseg.__doc__, re.MULTILINE
+    )
+
+
+def test_imports_go_one_way():
+    """The contract is in pyproject.toml; import-linter reads the package's imports and prints what breaks it."""
+    pytest.importorskip("importlinter")
+    call = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()", "--no-cache"]
+    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0 and "1 kept, 0 broken" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "metrics", "statistics", "splits", "results", "data", "images.prepared", "networks.record", "networks.recipe",
+        "evaluation.scores", "evaluation.headline", "evaluation.folder", "chapters", "experiments.plan",
+        "experiments.engine", "experiments.claims", "experiments.leakage", "experiments.outcome", "__main__",
+    ],
+)  # fmt: skip
+def test_what_needs_no_network_loads_no_keras(module):
+    code = f"import sys, brainseg.{module}; print(sorted({{'keras', 'tensorflow'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_importing_figures_changes_no_figure():
+    code = (
+        "import matplotlib; before = dict(matplotlib.rcParams); "
+        "import brainseg.figures.style, brainseg.figures.results; "
+        "print([name for name, value in matplotlib.rcParams.items() if before[name] != value and name != 'backend'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_environment_variable_is_in_the_table():
+    places = [*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py"), ROOT / "Makefile", ROOT / ".ci" / "run"]
+    places += (ROOT / ".github").rglob("*.yml")
+    used = {name for path in places for name in re.findall(r"BRAINSEG_[A-Z]+", path.read_text(encoding="utf-8"))}
+    assert used == set(ENVIRONMENT)
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(BRAINSEG_[A-Z]+)`", text, re.MULTILINE)) == set(ENVIRONMENT)
+
+
+def test_the_names_of_a_recipe_are_those_of_models_and_losses():
+    pytest.importorskip("keras")
+    from brainseg.networks import losses, models
+
+    assert set(models.MODELS) == set(recipe.MODELS) and set(losses.BY_NAME) == set(recipe.LOSSES)
+
+
+def test_tests_mirror_the_package():
+    """A test file of a room tests a module of that room; those that test something else say so here."""
+    others = {"test_structure", "test_install", "test_requirements", "test_crop_contrast", "test_backends"}
+    strangers = [
+        path.relative_to(ROOT / "tests").as_posix()
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if path.stem not in others
+        and not (PACKAGE / path.relative_to(ROOT / "tests").parent / f"{path.stem.removeprefix('test_')}.py").is_file()
+        and not (PACKAGE / path.relative_to(ROOT / "tests").parent / path.stem.removeprefix("test_")).is_dir()
+    ]
+    assert strangers == []
+
+
+def test_one_class_reads_the_record_of_a_run():
+    """Nobody else names the file."""
+    readers = []
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and node.value == "run.json":
+                readers.append(path.relative_to(PACKAGE).as_posix())
+    assert readers == ["networks/record.py"]
