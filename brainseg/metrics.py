@@ -145,11 +145,6 @@ def smoothed_dice(counts: Confusion, smooth: float) -> np.ndarray:
     return (2 * counts.tp + smooth) / (2 * counts.tp + counts.fp + counts.fn + smooth)
 
 
-def smoothed_iou(counts: Confusion, smooth: float) -> np.ndarray:
-    """(TP + s) / (TP + FP + FN + s); what holds for `smoothed_dice` holds here."""
-    return (counts.tp + smooth) / (counts.tp + counts.fp + counts.fn + smooth)
-
-
 def boundary(mask: np.ndarray) -> np.ndarray:
     """The pixels of a 2D mask with a side towards background or towards the frame's outside; bool, same shape."""
     return mask & ~ndimage.binary_erosion(mask)

@@ -22,7 +22,6 @@ import numpy as np
 import pandas as pd
 
 N_FOLDS = 5
-SIDES = ("train", "validation", "test")
 
 
 def patient_folds(table: pd.DataFrame, n_folds: int | None = None, seed: int = 0) -> pd.Series:

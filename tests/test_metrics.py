@@ -17,7 +17,6 @@ from brainseg.metrics import (
     precision,
     recall,
     smoothed_dice,
-    smoothed_iou,
     soft_confusion,
     specificity,
     surface_distances,
@@ -52,7 +51,6 @@ def test_counts_and_ratios_by_hand():
     assert specificity(counts, empty=np.nan) == 10 / 12
     assert accuracy(counts) == 12 / 16
     assert smoothed_dice(counts, 1) == 5 / 9
-    assert smoothed_iou(counts, 1) == 3 / 7
 
 
 def test_precision_and_recall_are_told_apart():

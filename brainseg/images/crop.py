@@ -1,7 +1,7 @@
 """Crop: where the head is, and the way back.
 
 Two ways to find the box, both from the image alone. `slice_box` is the article's: five steps on one
-slice. `volume_box` is ours: one square box for all slices of a patient, with a margin, so that no
+slice. `square_box` is ours: one square box for all slices of a patient, with a margin, so that no
 slice is stretched and no single bad slice can shrink it. `restore` is the inverse of `crop_and_resize`.
 """
 
@@ -181,13 +181,13 @@ def head_silhouette(images: np.ndarray) -> np.ndarray:
     return silhouette > 0 if found else np.zeros(projection.shape, bool)
 
 
-def volume_box(images: np.ndarray, margin_px: int = MARGIN_PX) -> Box:
-    """One square box for all slices of a patient, from the images alone.
+def square_box(silhouette: np.ndarray, margin_px: int = MARGIN_PX) -> Box:
+    """One square box for all slices of a patient.
 
     Parameters
     ----------
-    images : uint8 array (n, H, W, C)
-        All slices of one patient.
+    silhouette : bool array (H, W)
+        From :func:`head_silhouette`, of all slices of the patient.
     margin_px : int
         Pixels added on each side of the head.
 
@@ -198,11 +198,6 @@ def volume_box(images: np.ndarray, margin_px: int = MARGIN_PX) -> Box:
         the frame; no longer than the frame's shorter side. The whole frame where no head is found.
         Where the frame is too short for the head, the head loses what stands out.
     """
-    return square_box(head_silhouette(images), margin_px)
-
-
-def square_box(silhouette: np.ndarray, margin_px: int = MARGIN_PX) -> Box:
-    """The square box of `volume_box` around a silhouette, bool (H, W), that is already known."""
     rows, columns = (np.flatnonzero(silhouette.any(axis=axis)) for axis in (1, 0))
     frame = silhouette.shape
     if not rows.size:

@@ -34,11 +34,6 @@ def negative_dice(y_true, y_pred, smooth: float = SMOOTH, batch: bool = True):
     return -_dice(y_true, y_pred, smooth, batch)
 
 
-def jaccard_loss(y_true, y_pred, smooth: float = SMOOTH, batch: bool = True):
-    """One minus the smoothed IoU (the Jaccard index), in [0, 1]."""
-    return 1.0 - _iou(y_true, y_pred, smooth, batch)
-
-
 def bce(y_true, y_pred):
     """Binary cross-entropy, the mean over a sample's pixels: every pixel weighs the same, tumour or not."""
     y_true, y_pred = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
@@ -85,5 +80,5 @@ def _overlap_and_total(y_true, y_pred, batch):
     return tuple(ops.ones_like(s) * ops.sum(s) for s in sums) if batch else sums
 
 
-BY_NAME = {"bce": bce, "dice": dice_loss, "bce_dice": bce_dice, "jaccard": jaccard_loss}
+BY_NAME = {"bce": bce, "dice": dice_loss, "bce_dice": bce_dice}
 """The losses that a `brainseg.networks.recipe.Recipe` may name."""

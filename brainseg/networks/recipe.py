@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 MODELS = ("fcn32", "unet", "resunet")
 """The networks of :mod:`brainseg.networks.models`, by name."""
 
-LOSSES = ("bce", "dice", "bce_dice", "jaccard")
+LOSSES = ("bce", "dice", "bce_dice")
 """The losses of :mod:`brainseg.networks.losses` that a training may minimise, by name."""
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brainseg.images import crop
-from brainseg.images.crop import Box, crop_and_resize, crop_stages, head_silhouette, restore, slice_box, volume_box
+from brainseg.images.crop import Box, crop_and_resize, crop_stages, head_silhouette, restore, slice_box, square_box
 
 
 def drawn_slice(rows=(40, 200), columns=(60, 190), grey=120):
@@ -73,7 +73,7 @@ def test_without_a_contour_the_whole_frame_is_kept(grey):
 # ---------------------------------------------------------------- the box of a patient
 
 
-def test_volume_box_of_a_drawn_head_is_derived_by_hand():
+def test_square_box_of_a_drawn_head_is_derived_by_hand():
     # 160 rows by 130 columns, grey 120. The 5 x 5 mean of a straight border is 120 * k / 5, Otsu
     # splits 0..120 near the middle of the ramp: the border moves by two pixels at the most.
     head = head_silhouette(drawn_volume())
@@ -101,38 +101,38 @@ def test_square_box_is_never_larger_than_the_frame():
     assert crop.square_box(head, margin_px=10) == (26, 226, 0, 200)
 
 
-def test_volume_box_joins_slices_that_show_different_parts():
+def test_square_box_joins_slices_that_show_different_parts():
     images = np.zeros((2, 256, 256, 3), np.uint8)
     images[0, 50:150, 60:160] = 100
     images[1, 100:220, 80:180] = 100
-    box = volume_box(images, margin_px=4)
+    box = square_box(head_silhouette(images), margin_px=4)
     assert box.height == box.width
     assert inside(Box(50, 220, 60, 180), box)
     assert box.height <= 170 + 2 * 4 + 4
 
 
-def test_noise_specks_and_a_head_rest_do_not_move_the_volume_box():
+def test_noise_specks_and_a_head_rest_do_not_move_the_square_box():
     random = np.random.default_rng(3)
-    clean = volume_box(drawn_volume())
+    clean = square_box(head_silhouette(drawn_volume()))
     noisy = drawn_volume().astype(float) + np.abs(random.normal(0, 8, (4, 256, 256, 3)))
     noisy[0, random.integers(0, 256, 40), random.integers(0, 256, 40)] = 255  # single hot pixels
     noisy[:, 20:230, 8:11] = 200  # a thin bar beside the head
-    box = volume_box(noisy.clip(0, 255).astype(np.uint8))
+    box = square_box(head_silhouette(noisy.clip(0, 255).astype(np.uint8)))
     assert np.abs(np.array(box) - clean).max() <= 3
 
 
 @pytest.mark.parametrize("grey", [0, 77])
 def test_a_volume_without_a_head_keeps_the_whole_frame(grey):
-    assert volume_box(np.full((3, 256, 256, 3), grey, np.uint8)) == (0, 256, 0, 256)
+    assert square_box(head_silhouette(np.full((3, 256, 256, 3), grey, np.uint8))) == (0, 256, 0, 256)
 
 
 def test_pure_noise_keeps_the_whole_frame():
     noise = np.random.default_rng(0).integers(0, 12, (5, 256, 256, 3)).astype(np.uint8)
-    assert volume_box(noise) == (0, 256, 0, 256)
+    assert square_box(head_silhouette(noise)) == (0, 256, 0, 256)
 
 
 def test_a_single_channel_volume_works():
-    assert volume_box(drawn_volume()[..., :1]) == volume_box(drawn_volume())
+    assert square_box(head_silhouette(drawn_volume()[..., :1])) == square_box(head_silhouette(drawn_volume()))
 
 
 # ---------------------------------------------------------------- there and back
@@ -184,7 +184,7 @@ def test_a_crop_is_a_copy():
     part = crop.crop(image, Box(0, 50, 0, 50))
     part[:] = 9
     crop_stages(image)
-    volume_box(image[None])
+    square_box(head_silhouette(image[None]))
     crop_and_resize(image, Box(3, 200, 3, 200), 64)[:] = 0
     crop_and_resize(image, Box.whole((256, 256)), 256)[:] = 0
     assert np.array_equal(image, before)
@@ -195,8 +195,8 @@ def test_a_crop_is_a_copy():
     [
         lambda: crop_stages(np.zeros((256, 256, 3))),
         lambda: crop_stages(np.zeros((256, 256), np.uint8)),
-        lambda: volume_box(np.zeros((256, 256, 3), np.uint8)),
-        lambda: volume_box(np.zeros((0, 256, 256, 3), np.uint8)),
+        lambda: head_silhouette(np.zeros((256, 256, 3), np.uint8)),
+        lambda: head_silhouette(np.zeros((0, 256, 256, 3), np.uint8)),
         lambda: restore(np.zeros((4, 64, 64)), Box(0, 64, 0, 64)),
     ],
 )

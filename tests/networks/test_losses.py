@@ -65,8 +65,6 @@ def test_dice_by_hand():
 
 def test_iou_by_hand():
     # Slice by slice: (4 + 1) / (6 + 1) and (0 + 1) / (1 + 1); the batch: (4 + 1) / (7 + 1).
-    np.testing.assert_allclose(numbers(losses.jaccard_loss(TRUTH, PREDICTION, batch=False)), [2 / 7, 1 / 2], rtol=1e-6)
-    np.testing.assert_allclose(numbers(losses.jaccard_loss(TRUTH, PREDICTION)), [3 / 8] * 2, rtol=1e-6)
     assert numbers(losses.iou(TRUTH, PREDICTION)) == pytest.approx(5 / 8)
 
 
@@ -78,7 +76,6 @@ def test_ratios_match_numpy(smooth, soft):
     total = truth.sum((1, 2, 3)) + prediction.sum((1, 2, 3))
     dice, iou = (2 * overlap + smooth) / (total + smooth), (overlap + smooth) / (total - overlap + smooth)
     np.testing.assert_allclose(numbers(losses.dice_loss(truth, prediction, smooth, batch=False)), 1 - dice, rtol=1e-4)
-    np.testing.assert_allclose(numbers(losses.jaccard_loss(truth, prediction, smooth, batch=False)), 1 - iou, rtol=1e-4)
     batch = (2 * overlap.sum() + smooth) / (total.sum() + smooth)
     np.testing.assert_allclose(numbers(losses.negative_dice(truth, prediction, smooth)), [-batch] * 3, rtol=1e-4)
 
@@ -129,7 +126,7 @@ def test_gradient_matches_finite_differences():
 def test_ranges(seed):
     truth, prediction = random_pair(seed, soft=seed % 2 == 0)
     for batch in (True, False):
-        for loss, low, high in ((losses.dice_loss, 0, 1), (losses.negative_dice, -1, 0), (losses.jaccard_loss, 0, 1)):
+        for loss, low, high in ((losses.dice_loss, 0, 1), (losses.negative_dice, -1, 0)):
             values = numbers(loss(truth, prediction, batch=batch))
             assert values.shape == (3,) and (values >= low).all() and (values <= high).all()
             assert numbers(loss(truth, truth, batch=batch)) == pytest.approx(low, abs=1e-6)
@@ -161,7 +158,6 @@ def test_shapes_that_disagree_are_shown():
         losses.negative_dice,
         losses.bce,
         losses.bce_dice,
-        losses.jaccard_loss,
         functools.partial(losses.dice_loss, smooth=10.0, batch=False),
     ],
 )
