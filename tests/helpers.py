@@ -55,3 +55,11 @@ def write_cohort(root: Path, patients=PATIENTS, slices: int = SLICES) -> Path:
     text = "\n".join(["Patient,RNASeqCluster,neoplasm_histologic_grade,age_at_initial_pathologic", *rows, ""])
     (root / "data.csv").write_text(text)
     return root
+
+
+def image_of(root, number=1, patient=PATIENTS[0]):
+    return root / patient / f"{patient}_{number}.tif"
+
+
+def mask_of(root, number=1, patient=PATIENTS[0]):
+    return root / patient / f"{patient}_{number}_mask.tif"

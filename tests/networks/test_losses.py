@@ -74,7 +74,7 @@ def test_ratios_match_numpy(smooth, soft):
     truth, prediction = random_pair(0, soft=soft)
     overlap = np.minimum(truth, prediction).sum((1, 2, 3))
     total = truth.sum((1, 2, 3)) + prediction.sum((1, 2, 3))
-    dice, iou = (2 * overlap + smooth) / (total + smooth), (overlap + smooth) / (total - overlap + smooth)
+    dice = (2 * overlap + smooth) / (total + smooth)
     np.testing.assert_allclose(numbers(losses.dice_loss(truth, prediction, smooth, batch=False)), 1 - dice, rtol=1e-4)
     batch = (2 * overlap.sum() + smooth) / (total.sum() + smooth)
     np.testing.assert_allclose(numbers(losses.negative_dice(truth, prediction, smooth)), [-batch] * 3, rtol=1e-4)
@@ -151,6 +151,7 @@ def test_shapes_that_disagree_are_shown():
         losses.dice_loss(TRUTH, PREDICTION[..., 0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "loss",
     [
@@ -183,6 +184,7 @@ def test_reported_coefficient_is_the_mean_over_batches():
     assert reported == pytest.approx(np.mean(by_batch), rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_everything_here_holds_on_other_backends(backend):
     """Keras fixes its backend when it is imported, so another one needs another process."""

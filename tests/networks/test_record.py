@@ -41,6 +41,7 @@ def found(recipe, prepared, split_by, fold):
     return record.find_reference(recipe, prepared.preprocessing, split_by, fold)
 
 
+@pytest.mark.slow
 def test_a_reference_run_is_found_and_predicts_as_before(run, checkout):
     assert found(RECIPE, run.prepared, "patient", 1) is None
     kept = runs.keep(run, "patient", 1)
@@ -56,6 +57,7 @@ def test_a_reference_run_is_found_and_predicts_as_before(run, checkout):
         assert {arrays[name].dtype for name in arrays} == {np.dtype("float16")}
 
 
+@pytest.mark.slow
 def test_another_recipe_fold_or_size_is_not_this_run(run, checkout):
     kept = runs.keep(run, "patient", 1)
     assert found(replace(RECIPE, seed=1), run.prepared, "patient", 1) is None
@@ -67,6 +69,7 @@ def test_another_recipe_fold_or_size_is_not_this_run(run, checkout):
     assert record.differences(kept, RECIPE, run.prepared.preprocessing) == {}
 
 
+@pytest.mark.slow
 def test_what_is_written_is_read(run, tmp_path):
     plain = run.record
     plain.write(tmp_path)
@@ -83,6 +86,7 @@ def test_a_damaged_record_names_the_file_and_the_way_out(tmp_path, damage):
         record.RunRecord.read(tmp_path)
 
 
+@pytest.mark.slow
 def test_patients_that_the_split_does_not_name_are_new(run, checkout):
     kept = runs.keep(run, "patient", 1)
     table = run.prepared.table.copy()
@@ -95,18 +99,21 @@ def test_patients_that_the_split_does_not_name_are_new(run, checkout):
     assert record.reference_patients() == set(run.prepared.table["patient"])
 
 
+@pytest.mark.slow
 def test_the_profile_follows_the_patients(run, checkout, tiny_cohort):
     assert choose_profile({"data": str(tiny_cohort)}) == "quick"
     runs.keep(run, "patient", 1)
     assert choose_profile({"data": str(tiny_cohort)}) == "reference"
 
 
+@pytest.mark.slow
 def test_a_split_by_slice_is_kept_by_slice(run, checkout):
     by_slice = replace(run, split=make_split(run.prepared.table, by="slice"))
     kept = runs.keep(by_slice, "slice", 0)
     assert kept.split(run.prepared.table).tolist() == by_slice.split.tolist()
 
 
+@pytest.mark.slow
 def test_the_tables_hold_one_row_per_test_patient_and_are_reproduced(run, checkout):
     runs.keep(run, "patient", 1)
     data = str(run.prepared.root)
@@ -132,6 +139,7 @@ def test_the_tables_hold_one_row_per_test_patient_and_are_reproduced(run, checko
     assert not reference.reproduce(data)["same"].any()
 
 
+@pytest.mark.slow
 def test_a_run_without_weights_is_scored_and_documented(run, checkout):
     by_slice = replace(run, split=make_split(run.prepared.table, by="slice"))
     kept = runs.keep(by_slice, "slice", 0, weights=False)
@@ -148,6 +156,7 @@ def test_a_run_without_weights_is_scored_and_documented(run, checkout):
         reference.reproduce(str(run.prepared.root))
 
 
+@pytest.mark.slow
 def test_in_a_larger_cohort_a_run_without_weights_is_trained_on_the_sides_that_it_had(
     tiny_cohort, checkout, monkeypatch
 ):
@@ -188,6 +197,7 @@ def test_a_synthetic_cohort_is_no_reference(monkeypatch):
         reference.train_reference("phantom", ["unet"], [0])
 
 
+@pytest.mark.slow
 def test_every_reference_run_of_the_project_is_whole():
     """Records and splits agree, weights fit their network, lie where the rule wants them, and together stay small."""
     records = record.reference_runs()

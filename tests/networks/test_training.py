@@ -114,6 +114,7 @@ def test_a_dropped_sequence_becomes_a_copy_of_flair():
     np.testing.assert_array_equal(changed[..., POST], changed[..., FLAIR])
 
 
+@pytest.mark.slow
 def test_a_run_is_trained_once_and_loaded_ever_after(prepared, split, tmp_path, monkeypatch):
     run = train_or_load(TINY, prepared, split, tmp_path)
     assert list(run.history["epoch"]) == [1, 2]
@@ -128,6 +129,7 @@ def test_a_run_is_trained_once_and_loaded_ever_after(prepared, split, tmp_path, 
         np.testing.assert_array_equal(left, right)
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_after_its_last_epoch(prepared, split, tmp_path, monkeypatch):
     whole = train_or_load(TINY, prepared, split, tmp_path / "whole")
 
@@ -213,6 +215,7 @@ def test_predictions_do_not_depend_on_the_batch(prepared):
     np.testing.assert_allclose(whole, model.predict_on_batch(images)[..., 0], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_kept_weights_are_those_of_the_best_epoch_in_the_history(prepared, split, tmp_path, monkeypatch):
     scores = iter([0.3, 0.6, 0.4])
     kept = []
@@ -224,6 +227,7 @@ def test_the_kept_weights_are_those_of_the_best_epoch_in_the_history(prepared, s
     assert sorted(path.name for path in run.folder.iterdir()) == ["best.npz", "history.csv", "run.json"]
 
 
+@pytest.mark.slow
 def test_the_shortest_training_there_is(prepared, split, tmp_path):
     run = train_or_load(replace(TINY, epochs=1, slices_per_epoch=2), prepared, split, tmp_path)
     assert len(run.history) == 1

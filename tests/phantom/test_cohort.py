@@ -30,6 +30,7 @@ def read(folder):
     return images, np.stack([tifffile.imread(f"{name}_mask.tif") for name in names])
 
 
+@pytest.mark.slow
 def test_layout_is_kaggles(phantom):
     folders = patient_folders(phantom)
     assert len(folders) == 4
@@ -45,6 +46,7 @@ def test_layout_is_kaggles(phantom):
         assert len(list(folder.iterdir())) == 2 * len(images)
 
 
+@pytest.mark.slow
 def test_clinical_table_has_kaggles_columns_and_every_case(phantom):
     table = pd.read_csv(phantom / "data.csv")
     assert tuple(table.columns) == CLINICAL_COLUMNS
@@ -58,6 +60,7 @@ def test_clinical_table_has_gaps_but_few():
     assert 0 < missing.mean() < 0.1
 
 
+@pytest.mark.slow
 def test_notice_says_synthetic_and_carries_the_template_notice(phantom):
     notice = (phantom / "NOTICE.txt").read_text(encoding="utf-8")
     assert "not patient data" in notice
@@ -65,6 +68,7 @@ def test_notice_says_synthetic_and_carries_the_template_notice(phantom):
     assert "the above copyright notice appear in all copies" in notice
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_files_whatever_the_workers(phantom, tmp_path):
     again = make_phantom(tmp_path / "again", patients=4, seed=0, workers=1)
     files = sorted(path.relative_to(phantom) for path in phantom.rglob("*") if path.is_file())
@@ -77,11 +81,13 @@ def test_another_seed_gives_other_patients():
     assert plan_cohort(4, seed=0)[0] != plan_cohort(4, seed=1)[0]
 
 
+@pytest.mark.slow
 def test_about_a_third_of_the_slices_hold_tumour(phantom):
     masks = np.concatenate([read(folder)[1] for folder in patient_folders(phantom)])
     assert 0.2 < masks.any(axis=(1, 2)).mean() < 0.5
 
 
+@pytest.mark.slow
 def test_missing_sequence_is_a_copy_of_flair(phantom):
     copies = {folder.name.split("_")[2]: [c for c in (PRE, POST) if (images[..., c] == images[..., FLAIR]).all()]
               for folder in patient_folders(phantom) for images in [read(folder)[0]]}  # fmt: skip
@@ -93,11 +99,13 @@ def test_default_cohort_lacks_both_kinds_of_sequence():
     assert sorted(plan.missing for plan in plans if plan.missing) == ["post", "post", "pre"]
 
 
+@pytest.mark.slow
 def test_one_institution_is_nearly_black(phantom):
     brightest = {folder.name.split("_")[1]: np.percentile(read(folder)[0], 99) for folder in patient_folders(phantom)}
     assert brightest.pop("XD") < 60 < min(brightest.values())
 
 
+@pytest.mark.slow
 def test_slices_run_from_the_skull_base_to_beyond_the_vertex(phantom):
     for folder in patient_folders(phantom):
         flair = read(folder)[0][..., FLAIR].astype(float)
@@ -105,6 +113,7 @@ def test_slices_run_from_the_skull_base_to_beyond_the_vertex(phantom):
         assert content[-1] < 0.35 * content[len(content) // 2] < content[0]
 
 
+@pytest.mark.slow
 def test_frame_border_is_background(phantom):
     for folder in patient_folders(phantom):
         images, _ = read(folder)
@@ -162,6 +171,7 @@ def test_shape_differs_by_cluster_by_design():
             assert plan.growth == GROWTH_BY_CLUSTER[int(cluster)]
 
 
+@pytest.mark.slow
 def test_a_cohort_that_is_there_is_left_alone(phantom, monkeypatch):
     monkeypatch.setattr("brainseg.phantom.cohort.load_head", lambda: pytest.fail("made again"))
     assert make_phantom(phantom, patients=4) == phantom
@@ -184,6 +194,7 @@ def test_a_folder_that_is_no_cohort_is_refused(tmp_path):
         make_phantom(tmp_path / "mine", patients=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", [{"patients": 3}, {"seed": 1}])
 def test_another_cohort_in_the_folder_is_refused(phantom, other):
     with pytest.raises(FileExistsError, match="other patients"):

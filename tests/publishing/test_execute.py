@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -12,14 +11,12 @@ import sys
 from pathlib import Path
 
 import nbformat
-import pandas as pd
 import pytest
 from helpers import write_cohort
 
 from brainseg.paths import project_root
 from brainseg.publishing import StudyError, make_book, make_notebook, make_readme, pair
 from brainseg.publishing.notebooks import choose_parameters, parameters_of, read_source, unpaired
-from brainseg.publishing.readme import BEGIN, END, fill_readme, keep_results
 from brainseg.publishing.stage import configuration, repository_address
 
 FIRST = """# ---
@@ -184,6 +181,7 @@ def test_nothing_runs_on_a_wrong_name(root, tmp_path):
 # ---------------------------------------------------------------- editions
 
 
+@pytest.mark.slow
 def test_an_executed_page_carries_its_provenance_and_is_kept_until_something_changes(root, tmp_path):
     def run(**overrides):
         page = make_notebook("01", profile="smoke", overrides=overrides, root=root)
@@ -222,12 +220,14 @@ def test_an_executed_page_carries_its_provenance_and_is_kept_until_something_cha
     assert run(data=str(other))[1] != changed
 
 
+@pytest.mark.slow
 def test_a_relative_folder_means_the_same_inside_the_notebook(root, tmp_path, tiny_cohort, monkeypatch):
     monkeypatch.chdir(tiny_cohort.parent)
     page = make_notebook("01", profile="smoke", overrides={"data": tiny_cohort.name}, root=root)
     assert f"cohort {tiny_cohort}" in outputs(page)
 
 
+@pytest.mark.slow
 def test_a_crash_leaves_the_failed_notebook_and_names_it(root):
     good = make_notebook("02", profile="smoke", root=root)
     with pytest.raises(StudyError, match=r"02_second failed.*ZeroDivisionError.*\n.*02_second\.failed\.ipynb"):
@@ -245,6 +245,7 @@ def test_a_crash_leaves_the_failed_notebook_and_names_it(root):
 # ---------------------------------------------------------------- the book
 
 
+@pytest.mark.slow
 def test_the_book(root, tmp_path):
     page, results = make_book("smoke", root=root)
     assert page == tmp_path / "build" / "site" / "index.html" and page.is_file()
@@ -369,164 +370,10 @@ def test_the_sitemap_names_every_page_where_the_address_is_known(tmp_path, monke
     assert configuration(project_root(), None)["sphinx"]["config"]["ogp_site_url"] == "https://someone.example/study/"
 
 
-def test_every_module_has_a_place_in_the_pages_on_the_package(tmp_path):
-    from brainseg.publishing.api import GROUPS, write_api
-
-    package = project_root() / "brainseg"
-    write_api(package, tmp_path / "api")
-    text = "\n".join(path.read_text() for path in (tmp_path / "api").glob("*.md"))
-    named = re.findall(r"automodule:: (\S+)", text)
-    modules = {
-        path
-        for path in package.rglob("*.py")
-        if path.name != "__main__.py" and path.parent / path.name != package / "__init__.py"
-    }
-    assert len(named) == len(set(named)) == len(modules)
-    toc = (project_root() / "book" / "_toc.yml").read_text()
-    assert all(f"file: api/{page}\n" in toc for page in [*GROUPS, "index"])
-
-
 # ---------------------------------------------------------------- the kept results
-
-
-class OnePage:
-    """An executed edition, as far as its results are concerned."""
-
-    def __init__(self, folder, **parameters):
-        self.folder, self.parameters = folder, parameters
-        self.pages = {"08": folder / "08.ipynb", "10": folder / "10.ipynb"}
-
-    def record(self, name):
-        cohort = {"patients": 4, "slices": 20, "synthetic": True}
-        cost = {"seconds": 90.0 if name == "08" else 30.0, "peak_memory_mb": 2048 if name == "10" else 1024}
-        return {"cohort": cohort, "parameters": self.parameters, "versions": {}, "processor": "a machine", **cost}
-
-
-SETTINGS = dict(fold=0, image_size=96, epochs=2, slices_per_epoch=8, seed=0)
-
-
-@pytest.mark.parametrize("nothing", [None, float("nan")])
-def test_one_test_patient_has_no_interval(tmp_path, nothing, monkeypatch):
-    monkeypatch.setattr("brainseg.publishing.readme.has_tables", lambda study: False)
-    (tmp_path / "README.md").write_text(f"# Study\n{BEGIN}\nformer text\n{END}\nafter\n")
-    table = pd.DataFrame(
-        {"on": ["test patients", "fresh patients"], "model": ["U-Net", "FCN-32"], "patients": [1, 2],
-         "mean": [0.5, 0.25], "low": [nothing, 0.1], "high": [nothing, 0.4],
-         "median": [0.5, 0.25], "worst": [0.5, 0.1]}
-    )  # fmt: skip
-    kept = keep_results(tmp_path, OnePage(tmp_path / "phantom-smoke", split_by="patient", **SETTINGS), "08", table)
-    fill_readme(tmp_path)
-    text = (tmp_path / "README.md").read_text()
-    assert "| test patients | U-Net | 1 | 0.500 | none (one patient) | 0.500 | 0.500 |" in text
-    assert "| fresh patients | FCN-32 | 2 | 0.250 | 0.10 to 0.40 | 0.250 | 0.100 |" in text
-    assert "2 chapters were executed in 2.0 minutes, the first nine in 1.5, with at most 2.0 GB" in text
-    assert text.endswith("after\n") and "former text" not in text
-    assert "NaN" not in kept.read_text()
-
-
-def test_the_reference_edition_leads_the_readme(tmp_path, monkeypatch):
-    patients = pd.DataFrame(
-        {
-            "protocol": "honest",
-            "part": "test",
-            "model": "unet",
-            "fold": [0, 1],
-            "patient": ["a", "b"],
-            "dice": [0.5, 0.75],
-        }
-    )
-    leaky = patients.assign(protocol="article", dice=1.0)
-    monkeypatch.setattr("brainseg.evaluation.headline.read_table", lambda study, name: pd.concat([patients, leaky]))
-    monkeypatch.setattr("brainseg.publishing.readme.has_tables", lambda study: True)
-    monkeypatch.setattr(
-        "brainseg.publishing.readme.read_record", lambda study: {"cohort": {"patients": 88, "slices": 3232}}
-    )
-    (tmp_path / "README.md").write_text(f"{BEGIN}\n{END}\n")
-    fill_readme(tmp_path)
-    text = (tmp_path / "README.md").read_text()
-    assert "(88 patients, 3232 slices of TCGA-LGG)" in text
-    assert "| U-Net | 2 | 2 | 0.625 | 0.50 to 0.75 | 0.625 | 0.500 |" in text
-    assert (tmp_path / "book" / "images" / "headline.png").stat().st_size > 10_000
 
 
 def test_results_split_by_slice_are_not_kept(root, tmp_path):
     with pytest.raises(StudyError, match="split by slice.*parts of patients"):
-        keep_results(tmp_path, OnePage(tmp_path / "x", split_by="slice", **SETTINGS), "08", pd.DataFrame())
-    with pytest.raises(StudyError, match="split by slice"):
         make_readme("smoke", {"split_by": "slice"}, root=root)
     assert not list(tmp_path.rglob("edition-*.json")) and not (tmp_path / "build" / "executed").exists()
-
-
-# ---------------------------------------------------------------- the command line
-
-
-@pytest.mark.parametrize("everything", [False, True])
-def test_clean_removes_what_the_project_made_and_nothing_else(tmp_path, monkeypatch, everything):
-    from brainseg.__main__ import main
-
-    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
-    book, data = {"executed", "src", "html", "site", "student"}, {"cohorts", "prepared", "crops", "runs"}
-    for name in book | data | {"letters"}:
-        (tmp_path / "build" / name / "below").mkdir(parents=True)
-    for name in ("book.log", "diary.txt"):
-        (tmp_path / "build" / name).write_text("text")
-    main(["clean", *(["--all"] if everything else [])])
-    left = {path.name for path in (tmp_path / "build").iterdir()}
-    assert left == {"letters", "diary.txt"} | (set() if everything else data)
-
-
-def test_the_home_folder_is_no_build_folder(tmp_path, monkeypatch, capsys):
-    from brainseg.__main__ import main
-
-    monkeypatch.setenv("HOME", str(tmp_path / "me"))
-    (tmp_path / "me" / "src").mkdir(parents=True)
-    for folder in (tmp_path, tmp_path / "me"):
-        monkeypatch.setenv("BRAINSEG_BUILD", str(folder))
-        with pytest.raises(SystemExit, match="error: BRAINSEG_BUILD is"):
-            main(["clean", "--all"])
-    assert (tmp_path / "me" / "src").is_dir()
-
-
-def test_help_answers_without_importing_the_study():
-    code = "import sys, runpy\nsys.argv = ['brainseg', '--help']\n"
-    code += "try: runpy.run_module('brainseg', run_name='__main__')\nexcept SystemExit: pass\n"
-    code += "assert not {'numpy', 'pandas', 'papermill', 'tensorflow'} & set(sys.modules)"
-    environment = {**os.environ, "PYTHONPATH": str(project_root())}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-    assert all(command in done.stdout for command in ("data", "book", "notebook", "pair", "clean", "test"))
-
-
-def test_wrong_input_of_predict_is_refused_without_keras(tmp_path):
-    (tmp_path / "empty").mkdir()
-    code = "import sys\nfrom brainseg.evaluation.folder import predict_folder\n"
-    code += (
-        f"try: predict_folder({str(tmp_path / 'empty')!r}, {str(tmp_path / 'out')!r}, {str(tmp_path / 'empty')!r})\n"
-    )
-    code += "except ValueError as error: print(error)\nassert not {'keras', 'tensorflow'} & set(sys.modules)"
-    environment = {**os.environ, "PYTHONPATH": str(project_root())}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-    assert done.returncode == 0 and "holds no finished run" in done.stdout, done.stderr
-
-
-def test_the_commands_do_not_wait_for_keras():
-    code = "import sys, brainseg.publishing\nassert not {'keras', 'tensorflow'} & set(sys.modules)"
-    environment = {**os.environ, "PYTHONPATH": str(project_root())}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-
-
-def test_a_misspelt_name_is_refused_before_any_patient_is_drawn(tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(project_root()), "BRAINSEG_BUILD": str(tmp_path)}
-    command = [sys.executable, "-m", "brainseg", "notebook", "6_unet"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 1 and done.stderr.startswith("error: There is no notebook '6_unet'. There are: ")
-    assert done.stderr.count("\n") == 1 and list(tmp_path.iterdir()) == []
-
-
-def test_an_error_is_one_message(capsys):
-    from brainseg.__main__ import main
-
-    with pytest.raises(SystemExit) as stopped:
-        main(["notebook", "no_such_notebook", "-p", "epochs"])
-    assert str(stopped.value) == "error: -p takes NAME=VALUE, as in -p epochs=10, and not 'epochs'."

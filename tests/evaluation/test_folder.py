@@ -1,0 +1,114 @@
+"""A folder of slices in, masks and overlays out, and what is refused."""
+
+import shutil
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from helpers import PATIENTS
+
+keras = pytest.importorskip("keras")
+from brainseg.cohort import CohortError, index_cohort
+from brainseg.evaluation import predict
+from brainseg.evaluation.folder import predict_folder
+
+
+@pytest.mark.slow
+def test_a_folder_of_slices_becomes_masks_and_overlays(run, tiny_cohort, tmp_path):
+    out = tmp_path / "out"
+    table = predict_folder(tiny_cohort, out, run.folder)
+    slices = index_cohort(tiny_cohort)
+    assert len(table) == len(slices)
+    assert pd.read_csv(out / "predictions.csv")["slice"].tolist() == table["slice"].tolist()
+    # The same network on the same slices, once through the cohort and once through the folder.
+    through_cohort = predict.predict_masks(run, np.arange(len(slices)))
+    expected = dict(zip(slices["image_path"], through_cohort, strict=True))
+    for name in table["slice"]:
+        mask = tifffile.imread(out / name.replace(".tif", "_predicted.tif"))
+        assert mask.dtype == np.uint8 and set(np.unique(mask)) <= {0, 255}
+        np.testing.assert_array_equal(mask > 0, expected[str(tiny_cohort / name)])
+        assert cv2.imread(str(out / name.replace(".tif", "_overlay.png"))).shape == (512, 512, 3)
+
+
+@pytest.mark.slow
+def test_predict_reports_every_unreadable_slice_and_writes_nothing(run, tmp_path):
+    folder = tmp_path / "slices"
+    folder.mkdir()
+    (folder / "a_1.tif").write_bytes(b"not an image")
+    tifffile.imwrite(folder / "a_2.tif", np.zeros((10, 10), np.uint8))
+    with pytest.raises(CohortError) as caught:
+        predict_folder(folder, tmp_path / "out", run.folder)
+    assert len(caught.value.problems) == 2
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(CohortError, match="holds no .tif slices"):
+        predict_folder(tmp_path / "nowhere", tmp_path / "out", run.folder)
+
+
+@pytest.mark.slow
+def test_two_slices_with_one_output_are_reported(run, tmp_path):
+    folder = tmp_path / "slices"
+    folder.mkdir()
+    for name in ("a_1.tif", "a_1.tiff", "a_2.tif"):
+        tifffile.imwrite(folder / name, np.zeros((256, 256, 3), np.uint8), photometric="rgb")
+    with pytest.raises(CohortError, match=r"a_1\.tiff? and a_1\.tiff? would give the same files") as caught:
+        predict_folder(folder, tmp_path / "out", run.folder)
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.slow
+def test_predicting_into_the_folder_of_slices_can_be_repeated(run, tiny_cohort):
+    first = predict_folder(tiny_cohort, tiny_cohort, run.folder)
+    pd.testing.assert_frame_equal(predict_folder(tiny_cohort, tiny_cohort, run.folder), first)
+
+
+@pytest.mark.slow
+def test_an_interrupted_prediction_leaves_no_older_table(run, tiny_cohort, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    predict_folder(tiny_cohort, out, run.folder)
+
+    def breaks(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("brainseg.evaluation.folder.tifffile.imwrite", breaks)
+    with pytest.raises(OSError, match="No space left"):
+        predict_folder(tiny_cohort, out, run.folder)
+    assert not (out / "predictions.csv").exists()
+
+
+@pytest.mark.slow
+def test_patients_that_the_run_has_seen_are_marked(run, tiny_cohort, tmp_path, capsys):
+    from brainseg.__main__ import main
+
+    slices = tmp_path / "slices"
+    seen, again, new = PATIENTS[0], PATIENTS[1].rpartition("_")[0] + "_20110101", "TEST_CC_0009_20000101"
+    for source, name in ((seen, seen), (PATIENTS[1], again), (PATIENTS[2], new)):
+        (slices / name).mkdir(parents=True)
+        for number in (1, 2):
+            shutil.copy(tiny_cohort / source / f"{source}_{number}.tif", slices / name / f"{name}_{number}.tif")
+    table = predict_folder(slices, tmp_path / "out", run.folder)
+    marks = table.groupby("patient")["seen_in_training"]
+    assert marks.first().to_dict() == marks.last().to_dict() == {seen: True, again: True, new: False}
+    # The folder itself may be the patient's.
+    assert predict_folder(slices / seen, tmp_path / "one", run.folder)["seen_in_training"].all()
+    main(["predict", str(slices), str(tmp_path / "out"), "--run", str(run.folder)])
+    assert "trained or chosen on 2 of these patients" in capsys.readouterr().out
+    main(["predict", str(slices / new), str(tmp_path / "new"), "--run", str(run.folder)])
+    assert "trained or chosen" not in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_run_that_cannot_be_loaded_says_why(run, tiny_cohort, tmp_path):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(run.folder, damaged)
+    (damaged / "run.json").write_text('{"recipe": ')
+    with pytest.raises(ValueError, match=r"damaged.run\.json is damaged.*train the run again"):
+        predict_folder(tiny_cohort, tmp_path / "out", damaged)
+    bare = tmp_path / "bare"
+    shutil.copytree(run.folder, bare)
+    (bare / "best.npz").unlink()
+    run.record.as_reference("patient", 1).write(bare)
+    with pytest.raises(ValueError, match="kept without its weights"):
+        predict_folder(tiny_cohort, tmp_path / "out", bare)
+    assert bare.is_dir() and not (tmp_path / "out").exists()

@@ -1,0 +1,84 @@
+"""The command line: what it answers at once, what it removes, and how an error reads."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from brainseg.paths import project_root
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_clean_removes_what_the_project_made_and_nothing_else(tmp_path, monkeypatch, everything):
+    from brainseg.__main__ import main
+
+    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
+    book, data = {"executed", "src", "html", "site", "student"}, {"cohorts", "prepared", "crops", "runs"}
+    for name in book | data | {"letters"}:
+        (tmp_path / "build" / name / "below").mkdir(parents=True)
+    for name in ("book.log", "diary.txt"):
+        (tmp_path / "build" / name).write_text("text")
+    main(["clean", *(["--all"] if everything else [])])
+    left = {path.name for path in (tmp_path / "build").iterdir()}
+    assert left == {"letters", "diary.txt"} | (set() if everything else data)
+
+
+def test_the_home_folder_is_no_build_folder(tmp_path, monkeypatch, capsys):
+    from brainseg.__main__ import main
+
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    (tmp_path / "me" / "src").mkdir(parents=True)
+    for folder in (tmp_path, tmp_path / "me"):
+        monkeypatch.setenv("BRAINSEG_BUILD", str(folder))
+        with pytest.raises(SystemExit, match="error: BRAINSEG_BUILD is"):
+            main(["clean", "--all"])
+    assert (tmp_path / "me" / "src").is_dir()
+
+
+def test_help_answers_without_importing_the_study():
+    code = "import sys, runpy\nsys.argv = ['brainseg', '--help']\n"
+    code += "try: runpy.run_module('brainseg', run_name='__main__')\nexcept SystemExit: pass\n"
+    code += "assert not {'numpy', 'pandas', 'papermill', 'tensorflow'} & set(sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(project_root())}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert all(command in done.stdout for command in ("data", "book", "notebook", "pair", "clean", "test"))
+
+
+def test_wrong_input_of_predict_is_refused_without_keras(tmp_path):
+    (tmp_path / "empty").mkdir()
+    code = "import sys\nfrom brainseg.evaluation.folder import predict_folder\n"
+    code += (
+        f"try: predict_folder({str(tmp_path / 'empty')!r}, {str(tmp_path / 'out')!r}, {str(tmp_path / 'empty')!r})\n"
+    )
+    code += "except ValueError as error: print(error)\nassert not {'keras', 'tensorflow'} & set(sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(project_root())}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0 and "holds no finished run" in done.stdout, done.stderr
+
+
+def test_the_commands_do_not_wait_for_keras():
+    code = "import sys, brainseg.publishing\nassert not {'keras', 'tensorflow'} & set(sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(project_root())}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_misspelt_name_is_refused_before_any_patient_is_drawn(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(project_root()), "BRAINSEG_BUILD": str(tmp_path)}
+    command = [sys.executable, "-m", "brainseg", "notebook", "6_unet"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 1 and done.stderr.startswith("error: There is no notebook '6_unet'. There are: ")
+    assert done.stderr.count("\n") == 1 and list(tmp_path.iterdir()) == []
+
+
+def test_an_error_is_one_message(capsys):
+    from brainseg.__main__ import main
+
+    with pytest.raises(SystemExit) as stopped:
+        main(["notebook", "no_such_notebook", "-p", "epochs"])
+    assert str(stopped.value) == "error: -p takes NAME=VALUE, as in -p epochs=10, and not 'epochs'."
