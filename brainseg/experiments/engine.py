@@ -28,7 +28,7 @@ from tqdm import tqdm
 from brainseg.cohort import index_cohort
 from brainseg.data import get_cohort
 from brainseg.experiments.plan import Training, to_do, workload
-from brainseg.networks.record import reference_patients
+from brainseg.networks.record import reference_digests, reference_patients
 from brainseg.paths import BusyError
 from brainseg.provenance import origin
 from brainseg.results import has_tables, log_test, read_record, read_tables, write_tables
@@ -116,7 +116,8 @@ def compute(
         What the experiment's ``score`` gives.
     record : dict
         ``settings``; ``runs``, for each its labels, the digest of its weights, patients of each side and
-        :meth:`brainseg.networks.record.RunRecord.summary`; ``seconds`` of training; `brainseg.provenance.origin`.
+        :meth:`brainseg.networks.record.RunRecord.summary`; ``networks``, the reference runs that there are, by name the
+        digest of their weights; ``seconds`` of training; `brainseg.provenance.origin`.
     """
     plan, runs = experiment.plan(cohort, settings), []
     train_plan(plan, cohort, cluster)
@@ -130,7 +131,8 @@ def compute(
 
     tables = experiment.score(cohort, settings, noted())
     seconds = round(sum(run["seconds"] for run in runs), 1)
-    return tables, {"settings": asdict(settings), "runs": runs, "seconds": seconds, **origin(cohort)}
+    record = {"settings": asdict(settings), "runs": runs, "networks": reference_digests(), "seconds": seconds}
+    return tables, record | origin(cohort)
 
 
 def get_tables(name: str, cohort: pd.DataFrame, settings: Mapping | None = None, recompute: bool = False) -> Tables:

@@ -127,6 +127,26 @@ def ratio_by_slices(slices: Sequence[int], ratios: Sequence[float]) -> Figure:
     return figure
 
 
+def by_pixels(widths: Sequence[int], measured: pd.DataFrame) -> Figure:
+    """ASD and MF of the same shapes, against how many pixels wide they are drawn.
+
+    Parameters
+    ----------
+    widths : sequence of int
+    measured : DataFrame
+        With ``shape, width, asd, mf``.
+    """
+    figure, axes = new_figure(1, 2, height=3.4)
+    for ax, feature in zip(axes, ("asd", "mf"), strict=True):
+        for (name, rows), colour in zip(measured.groupby("shape", sort=False), _SOURCES, strict=False):
+            ax.plot(rows["width"], rows[feature], "o-", color=colour, label=name if ax is axes[0] else None)
+        ax.set(title=feature.upper(), xlabel="pixels across", xscale="log", ylim=(0, None))
+        ax.set_xticks(widths, [str(width) for width in widths])
+        ax.minorticks_off()
+    figure.legend(loc="outside lower center", ncols=4)
+    return figure
+
+
 def by_cluster(features: pd.DataFrame, codes: pd.Series) -> Figure:
     """One dot per patient: the three features by the code of one genomic classification, with the medians.
 
@@ -209,6 +229,31 @@ def shuffles(p_values: np.ndarray, smallest: float) -> Figure:
     return figure
 
 
+def overlaps(table: pd.DataFrame) -> Figure:
+    """Cramer's V of each two classifications, in a triangle: dark where they put the same patients together.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `brainseg.experiments.shape_genomics.association.overlaps`.
+    """
+    if table.empty:
+        return message("There are no two classifications.")
+    wide = table.pivot(index="second", columns="first", values="v")
+    wide = wide.reindex(index=list(dict.fromkeys(table["second"])), columns=list(dict.fromkeys(table["first"])))
+    wide = wide.rename(
+        index=lambda code: code.removesuffix("Cluster"), columns=lambda code: code.removesuffix("Cluster")
+    )
+    figure, ax = new_figure(height=1.4 + 0.5 * len(wide))
+    sns.heatmap(
+        wide, annot=True, fmt=".2f", cmap="Blues", vmin=0, vmax=1, ax=ax, linewidths=1, linecolor="#BBBBBB",
+        cbar_kws={"label": "Cramer's V"}, annot_kws={"fontsize": 11},
+    )  # fmt: skip
+    ax.set(xlabel="", ylabel="")
+    ax.tick_params(length=0, rotation=0)
+    return figure
+
+
 def bland_altman(
     features: pd.DataFrame, sources: Sequence[str], agreement: pd.DataFrame, manual: str = "manual"
 ) -> Figure:
@@ -247,7 +292,7 @@ def bland_altman(
     return figure
 
 
-def effect_differences(effects: pd.DataFrame, names: Mapping[str, str]) -> Figure:
+def effect_differences(effects: pd.DataFrame, names: Mapping[str, str], margin: float) -> Figure:
     """Differences in effect size from the manual masks, with their paired bootstrap intervals; a panel per feature.
 
     Parameters
@@ -255,6 +300,8 @@ def effect_differences(effects: pd.DataFrame, names: Mapping[str, str]) -> Figur
     effects : DataFrame
         With ``source, feature, code, difference, low, high``.
     names : mapping of code column to what it measures
+    margin : float
+        Differences up to this do not matter; the band is shaded.
     """
     if effects.empty:
         return message("Too few patients have both masks and a code.")
@@ -272,6 +319,7 @@ def effect_differences(effects: pd.DataFrame, names: Mapping[str, str]) -> Figur
             ax.hlines(rows, part["low"], part["high"], color=_SOURCES[1 + number], linewidth=2.5)
             ax.plot(part["difference"], rows, "D", color=_SOURCES[1 + number], label=source if ax is axes[0] else None)
         ax.axvline(0, color="black", linestyle="--", linewidth=1.2)
+        ax.axvspan(-margin, margin, color=COLOURS["no tumour"], alpha=0.25, linewidth=0)
         ax.set(title=feature.upper())
         ax.grid(axis="y", visible=False)
     axes[0].set_yticks(range(len(codes)), [names.get(code, code).replace(" (", "\n(") for code in codes])

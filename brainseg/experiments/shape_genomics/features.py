@@ -195,7 +195,7 @@ def enclosing_ellipsoid(points: np.ndarray, tolerance: float = TOLERANCE, most_s
 
 
 def corners(part: np.ndarray) -> np.ndarray:
-    """The corners of a volume's voxels, float (n, 3), of those only that end a row of voxels: all that can lie on the hull.
+    """The corners of those voxels that end a row of voxels, float (n, 3): all that can lie on the hull.
 
     A voxel's centre has whole coordinates, so its corners lie half a voxel to each side.
     """
