@@ -104,7 +104,7 @@ def ellipsoid_slices(images: np.ndarray, part: np.ndarray, ellipsoid: Ellipsoid,
     rows, across = np.mgrid[: part.shape[1], : part.shape[2]]
     middle = ellipsoid.centre[1:]
     half = 2 + np.sqrt(np.diag(np.linalg.inv(ellipsoid.matrix)))[1:].max()  # the ellipsoid's own reach
-    for ax, number in zip(axes.flat, chosen):
+    for ax, number in zip(axes.flat, chosen, strict=False):  # the last axes may stay empty
         show_slice(ax, images[number], f"slice {number + 1}", vmax=white(images[number][..., FLAIR]))
         offset = np.stack([np.full(rows.shape, number), rows, across], axis=-1) - ellipsoid.centre
         inside = np.einsum("...i,ij,...j->...", offset, ellipsoid.matrix, offset)
@@ -200,8 +200,8 @@ def heat_map(associations: pd.DataFrame, names: Mapping[str, str], column: str =
         star = part[column].unstack().reindex_like(p) < 0.05
         shown = p.map(partial(p_text, digits=4))
         sns.heatmap(
-            p, annot=shown + star.map(lambda yes: " *" if yes else ""), fmt="", cmap="Blues_r", norm=LogNorm(1e-5, 1), ax=ax, cbar=False,
-            linewidths=1, linecolor="#BBBBBB", annot_kws={"fontsize": 11},
+            p, annot=shown + star.map(lambda yes: " *" if yes else ""), fmt="", cmap="Blues_r",
+            norm=LogNorm(1e-5, 1), ax=ax, cbar=False, linewidths=1, linecolor="#BBBBBB", annot_kws={"fontsize": 11},
         )  # fmt: skip
         ax.set(title=title, xlabel="", ylabel="", xticklabels=[name.upper() for name in FEATURES])
         ax.set_yticks(np.arange(len(codes)) + 0.5, [names.get(code, code) for code in codes], rotation=0)
@@ -257,7 +257,9 @@ def overlaps(table: pd.DataFrame) -> Figure:
 def bland_altman(
     features: pd.DataFrame, sources: Sequence[str], agreement: pd.DataFrame, manual: str = "manual"
 ) -> Figure:
-    """Difference against mean of two sources on the same patients, a row per source and a panel per feature, with bias and limits.
+    """Difference against mean of two sources on the same patients, with bias and limits of agreement.
+
+    There is a row per source and a panel per feature.
 
     Parameters
     ----------

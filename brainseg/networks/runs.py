@@ -21,7 +21,7 @@ from brainseg.networks import losses
 from brainseg.networks.backend import configure_backend
 from brainseg.networks.models import build_model
 from brainseg.networks.recipe import Recipe
-from brainseg.networks.record import HISTORY, RECORD, SPLIT, WEIGHTS, RunRecord, run_folder
+from brainseg.networks.record import HISTORY, NEW, RECORD, SPLIT, WEIGHTS, RunRecord, run_folder
 from brainseg.networks.training import clear_states, train
 from brainseg.networks.weights import load_weights, save_weights
 from brainseg.paths import folder_atomically, locked

@@ -164,7 +164,7 @@ def leak_of(features: pd.DataFrame, codes: pd.DataFrame, seed: int, draws: int) 
         drawn, honest, leaky = values.to_numpy().T
         if len(values) > 1:
             icc = _icc_with(drawn)
-            row = {"feature": feature, "measure": "icc", "honest": icc(honest), "leaky": icc(leaky)}
+            row = {"feature": feature, "measure": "icc", "honest": float(icc(honest)), "leaky": float(icc(leaky))}
             rows.append(row | _columns(association.compare_sources(leaky, honest, icc, draws, seed)))
         of_code = labels.get(TARGET[0], pd.Series(np.nan, labels.index)).loc[values.index].to_numpy(float)
         known = np.isfinite(of_code)

@@ -221,7 +221,7 @@ def compare_sources(
     Returns
     -------
     Evidence
-        Of the statistic of `first` minus that of `second`.
+        Of the statistic of `first` minus that of `second`; NaN where that is not defined.
     """
     first, second = as_pairs(first, second)
     n, rng = len(first), np.random.default_rng(seed)
@@ -233,7 +233,8 @@ def compare_sources(
     as_far = np.count_nonzero(np.abs(swapped) >= abs(estimate) - 1e-12)  # sums of the same numbers differ in rounding
     _, low, high = percentile_interval(estimate, resampled)
     _, low_90, high_90 = percentile_interval(estimate, resampled, EQUIVALENCE_LEVEL)
-    return Evidence(estimate, low, high, low_90, high_90, (1 + as_far) / (1 + draws), n)
+    p_value = float((1 + as_far) / (1 + draws)) if np.isfinite(estimate) else np.nan
+    return Evidence(estimate, low, high, low_90, high_90, p_value, n)
 
 
 def compare_effects(
@@ -367,11 +368,9 @@ def added_p_value(feature: np.ndarray, others: np.ndarray, positive: np.ndarray)
     Returns
     -------
     float
-        NaN where one kind has no more patients than a regression has weights.
+        NaN where one kind has no more patients than the regression has weights.
     """
-    others = np.asarray(others, float).reshape(len(feature), -1)
-    positive = np.asarray(positive, bool)
-    feature, others = stats.rankdata(feature), stats.rankdata(others, axis=0)
+    feature, others, positive = stats.rankdata(feature), stats.rankdata(others, axis=0), np.asarray(positive, bool)
     if min(positive.sum(), (~positive).sum()) <= others.shape[1] + 2:
         return np.nan
     gain = _log_likelihood(np.column_stack([others, feature]), positive) - _log_likelihood(others, positive)
@@ -387,7 +386,8 @@ def _log_likelihood(numbers: np.ndarray, positive: np.ndarray) -> float:
     if numbers.shape[1] == 0:
         probability = np.full(len(positive), positive.mean())
     else:
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=np.inf, solver="newton-cholesky"))
+        # Hardly any penalty: enough that two numbers that are the same, or tell all, still have weights.
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=1e6, solver="newton-cholesky"))
         probability = model.fit(numbers, positive).predict_proba(numbers)[:, 1]
     return float(special.xlogy(positive, probability).sum() + special.xlogy(~positive, 1 - probability).sum())
 
