@@ -1,10 +1,13 @@
-"""The recipe of the study, and the run that a chapter's parameters describe."""
+"""The recipe of the study, the run that a chapter's parameters describe, and what chapters say alike of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
 
 from brainseg.data import get_cohort
 from brainseg.images.preprocess import Preprocessing
@@ -13,6 +16,8 @@ from brainseg.networks.record import differences, find_reference, reference_runs
 from brainseg.splits import make_split
 
 if TYPE_CHECKING:
+    import keras
+
     from brainseg.networks.runs import Run
 
 
@@ -124,3 +129,68 @@ def require_reference(parameters: Mapping) -> None:
 
 def _named(differing: Mapping[str, tuple]) -> str:
     return ", ".join(f"{name} ({theirs!r} there, {ours!r} here)" for name, (theirs, ours) in differing.items())
+
+
+# ---------------------------------------------------------------- what chapters say alike
+
+
+def network_summary(model: keras.Model) -> str:
+    """How large a network is, what a slice costs it, and how much of the slice it sees, in Markdown."""
+    from brainseg.networks.models import multiply_adds, receptive_field
+
+    size, reach = model.input_shape[1], receptive_field(model)
+    seen = "the whole frame" if reach >= size else f"{reach} of {size} rows of the input"
+    return (
+        f"It has **{model.count_params():,} parameters** and needs {multiply_adds(model) / 1e6:,.0f} million "
+        f"multiply-adds for one slice of {size} × {size} pixels. Its output at the centre depends on {seen}."
+    )
+
+
+def training_summary(run: Run) -> str:
+    """How a training went, and what its validation score is good for, in Markdown."""
+    record = run.record
+    memory = (
+        ""
+        if record.peak_memory_mib is None
+        else f", and needed at most {record.peak_memory_mib / 1024:.1f} GiB of memory"
+    )
+    said = (
+        f"The training took **{record.seconds / 60:.1f} minutes** on {record.processor}{memory}. The best epoch was "
+        f"{record.best_epoch} of {record.recipe.epochs}, with a mean validation Dice of "
+        f"{record.validation_dice:.3f} (validation patients: {len(record.patients['validation'])}). It is taken on the "
+        "slices as the network sees them, and no piece of a prediction is dropped. The epoch was chosen by this very "
+        "number, so it is too good to be reported. [Chapter 8](08_compare.html) scores patients that no epoch was "
+        "chosen by, in the original frame."
+    )
+    if not patients_on_several_sides(run.prepared.table, run.split):
+        return said
+    return (
+        f"{said}\n\n**Slices were split here, not patients.** Slices of one patient stand on more than one side, so "
+        "the network has seen near-copies of the slices that it is scored on. Where the text calls validation or test "
+        "patients new to the network, that is not true of this run, and its scores are no estimate of how the network "
+        "does on a new patient."
+    )
+
+
+def patients_on_several_sides(table: pd.DataFrame, split: pd.Series) -> int:
+    """How many patients have slices on more than one side of a split; 0 where patients were split."""
+    return int((split.groupby(table["patient"]).nunique() > 1).sum())
+
+
+def example_rows(run: Run, part: str = "validation") -> np.ndarray:
+    """Up to three slices to look at, from a large tumour to a small one.
+
+    They are the slices at a tenth, a half and nine tenths of the part's tumour slices, in the order of the tumour's
+    area.
+
+    Returns
+    -------
+    ndarray of int
+        Row numbers in the prepared table; none where the part has no slice with tumour.
+    """
+    tumour_px = run.prepared.table["tumour_px"].to_numpy()
+    rows = run.rows(part)
+    rows = rows[tumour_px[rows] > 0]
+    rows = rows[np.argsort(-tumour_px[rows])]
+    places = [len(rows) // 10, len(rows) // 2, len(rows) * 9 // 10]
+    return rows[np.unique(places)] if len(rows) else rows

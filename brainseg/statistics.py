@@ -191,6 +191,25 @@ def percentile_interval(estimate: float, draws: np.ndarray, level: float = LEVEL
     return Interval(float(estimate), float(low), float(high))
 
 
+def share_interval(count: int, total: int, *, level: float = LEVEL) -> Interval:
+    """A share of patients with its exact interval (Clopper, Pearson 1934, doi:10.1093/biomet/26.4.404).
+
+    It holds the true share at least as often as it says, however few the patients, and says something where nobody or
+    everybody counts.
+
+    Raises
+    ------
+    ValueError
+        There are no patients, or more count than there are.
+    """
+    if not 0 <= count <= total or total == 0:
+        raise ValueError(f"{count} of {total} is no share")
+    tail = (1 - level) / 2
+    low = special.betaincinv(count, total - count + 1, tail) if count else 0.0
+    high = special.betaincinv(count + 1, total - count, 1 - tail) if count < total else 1.0
+    return Interval(count / total, float(low), float(high))
+
+
 def sign_flip_p(differences: np.ndarray, *, draws: int = DRAWS, seed: int = 0) -> float:
     """Two-sided p value of the mean of paired differences, by flipping their signs.
 

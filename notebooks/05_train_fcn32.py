@@ -49,9 +49,7 @@ filters = 16  # width of the first level
 epochs = 12
 slices_per_epoch = 480  # 0 takes every training slice once
 
-# %% tags=["hide-input"]
-from pathlib import Path
-
+# %%
 import cv2
 import keras
 import numpy as np
@@ -59,65 +57,22 @@ import pandas as pd
 from IPython.display import Markdown, display
 from keras import layers
 
-from brainseg import metrics
-from brainseg.chapters import study_recipe, study_run
-from brainseg.cohort import read_image
-from brainseg.data import get_cohort
-from brainseg.evaluation import predict
+from brainseg import chapters
+from brainseg.evaluation.predict import predict_masks
+from brainseg.experiments import coarse_grid
 from brainseg.figures import style
 from brainseg.figures import training as figures
-from brainseg.images.prepared import prepare
-from brainseg.images.preprocess import Preprocessing
-from brainseg.networks import layers, models
-from brainseg.paths import project_root
-from brainseg.splits import make_split
+from brainseg.networks import models
+from brainseg.networks.layers import Bilinear
 
 style.use_theme()
 
-# %% tags=["hide-input"]
-if split_by != "patient":
-    display(
-        Markdown(
-            "**Slices were split here, not patients.** Slices of one patient stand on more than one "
-            "side, so the network has seen near-copies of the slices that it is scored on. Where the "
-            "text says that test or validation patients are new to the network, that is not true of "
-            "this run. A patient's *volume* is only those of the slices that fell on the scored side. "
-            "Scores of this run are no estimate of how the network does on a new patient."
-        )
-    )
-
 # %% [markdown]
 # The parameters ask for slices without {term}`CLAHE`, which the article uses.
-# [Chapter 2](02_contrast) measures what CLAHE does to the {term}`contrast-to-noise ratio`, and compares it with doing nothing.
+# [Chapter 2](02_contrast) measures what CLAHE does to the {term}`contrast-to-noise ratio`, and [chapter 11](11_claims) trains with it and without it.
 # A network can learn a curve of grey levels by itself, so the study starts from the plainer slices.
 # The article's way is one parameter away: `contrast = "clahe"`.
-
-# %% tags=["hide-input"]
-# Validation patients of the embedded cohort, none from the test fold: benchmarks/select_recipe.py.
-recorded = (project_root() or Path()) / "results" / "recipe_selection.csv"
-if recorded.is_file():
-    recipes = pd.read_csv(recorded)
-    means = recipes.groupby(["model", "contrast"])["dice"].mean().round(3).unstack()
-    gains = (means["none"] - means["clahe"]).round(3)
-    display(
-        Markdown(
-            "A small comparison on validation patients of the embedded synthetic cohort is kept in "
-            "`results/recipe_selection.csv`. Mean Dice per patient without CLAHE and with it: "
-            + "; ".join(
-                f"{style.MODEL_NAMES[name]} {row['none']:.3f} and {row['clahe']:.3f}"
-                for name, row in means.dropna().iterrows()
-            )
-            + f" (patients: {recipes['patient'].nunique()}; one training each). "
-            + (
-                "Each network leans towards leaving CLAHE out. "
-                if (gains.dropna() > 0).all()
-                else "It does not lean towards leaving CLAHE out for every network. "
-            )
-            + "So few patients prove nothing."
-        )
-    )
-
-# %% [markdown]
+#
 # ## From naming an image to labelling its pixels
 #
 # Networks that name what is in a photograph were there first.
@@ -154,7 +109,7 @@ print(f"scores: {score.shape[1]} × {score.shape[2]} cells")
 # The blobs overlap and add up. At the start of the training they interpolate bilinearly. Then they are learned.
 
 # %%
-enlarged = layers.Conv2DTranspose(1, 64, strides=32, padding="same", kernel_initializer=layers.Bilinear())(score)
+enlarged = layers.Conv2DTranspose(1, 64, strides=32, padding="same", kernel_initializer=Bilinear())(score)
 tumour = layers.Activation("sigmoid")(enlarged)
 print(f"output: {tumour.shape[1]} × {tumour.shape[2]} pixels")
 
@@ -174,36 +129,19 @@ print(f"output: {tumour.shape[1]} × {tumour.shape[2]} pixels")
 # - **Dropout**, which silences random channels in training, comes once with a share of 0.2. The paper has it twice with 0.5.
 #
 # The enlarged slice costs four times the work. There is no way back up through the stages, which saves a part of it.
-# The sentence below the figure says what is left.
+# The table below the figure says what is left.
 
-# %% mystnb={"figure": {"name": "fig-fcn32-network", "caption": "FCN-32 from left to right. A block is a layer: as high as its maps, as wide as it has channels (both on a logarithmic scale). Numbers are the side of the maps in pixels."}, "image": {"alt": "A row of coloured blocks that get lower from left to right; the last one jumps back to full height."}} tags=["hide-input"]
-model = models.fcn32(image_size, **study_recipe("fcn32", filters=filters).options)
+# %% mystnb={"figure": {"name": "fig-fcn32-network", "caption": "FCN-32 from left to right. A block is a layer: as high as its maps, as wide as it has channels (both on a logarithmic scale). Numbers are the side of the maps in pixels."}, "image": {"alt": "A row of coloured blocks that get lower from left to right; the last one jumps back to full height."}}
+model = models.fcn32(image_size, **chapters.study_recipe("fcn32", filters=filters).options)
 figures.network(model)
 
-# %% tags=["hide-input"]
-reach = models.receptive_field(model)
-seen = "the whole frame" if reach >= image_size else f"{reach} of {image_size} rows"
-display(
-    Markdown(
-        f"It has **{model.count_params():,} parameters** and needs "
-        f"{models.multiply_adds(model) / 1e6:,.0f} million multiply-adds "
-        f"for one slice of {image_size} × {image_size} pixels. "
-        f"Its output at the centre depends on {seen} of the input."
-    )
-)
-
-# %% tags=["hide-input"]
-work = {
-    name: models.multiply_adds(models.build_model(name, image_size, **study_recipe(name, filters=filters).options))
-    for name in ("fcn32", "unet", "resunet")
-}
-display(
-    Markdown(
-        "Beside the other two networks of this study, in multiply-adds per slice: "
-        + ", ".join(f"{style.MODEL_NAMES[name]} {n / 1e6:,.0f} million" for name, n in work.items())
-        + f". The dearest costs **{max(work.values()) / min(work.values()):.2f} times** the cheapest."
-    )
-)
+# %%
+costs = {}
+for name in models.MODELS:
+    network = models.build_model(name, image_size, **chapters.study_recipe(name, filters=filters).options)
+    costs[style.MODEL_NAMES[name]] = models.multiply_adds(network) / 1e6
+display(pd.DataFrame({"million multiply-adds per slice": costs}).round().astype(int))
+Markdown(chapters.network_summary(model))
 
 # %% [markdown]
 # What the output at the centre depends on is called its {term}`receptive field`.
@@ -211,59 +149,51 @@ display(
 # ## What averaging over cells keeps
 #
 # Before training anything, ask how much of a tumour's outline survives a coarse grid.
-# Take the true masks of the training patients and give each cell the share of tumour in it.
-# Enlarge that bilinearly, and cut at the one threshold that does best.
+# Take a true mask and give each cell the share of tumour in it. Enlarge that bilinearly, and cut at the one threshold that does best.
 #
 # This is *one* answer that such a grid allows, and a simple one. It is **no upper limit**.
 # The votes of a network need not be averages, and its blobs are learned. So a trained network can do better.
 #
-# {numref}`fig-fcn32-kept` tries several grids. A cell of 32 pixels is the paper's network on our slices as they are.
-# A cell of 16 is the network above, which enlarges them first.
+# `study_run` trains the network, or loads it where it was trained before. For now we only want its training patients.
 
 # %%
-prepared = prepare(get_cohort(data), Preprocessing(image_size=image_size, contrast=contrast, crop=crop))
-split = make_split(prepared.table, by=split_by, fold=fold, seed=seed)
-
-
-def kept_dice(part, cell):
-    """Mean per-volume Dice of masks after a coarse grid, at the best threshold."""
-    rows = np.flatnonzero((split == part) & (prepared.table["tumour_px"] > 0))
-    masks = prepared.masks[rows] / np.float32(255)
-    side = masks.shape[1]
-    grid, full = (side // cell, side // cell), (side, side)
-    coarse = [cv2.resize(m, grid, interpolation=cv2.INTER_AREA) for m in masks]
-    fine = np.stack([cv2.resize(m, full, interpolation=cv2.INTER_LINEAR) for m in coarse])
-    patients = prepared.table["patient"].to_numpy()[rows]
-
-    def at(threshold):
-        counts = metrics.confusion(masks >= 0.5, fine >= threshold, axis=(1, 2))
-        return float(metrics.dice(metrics.pool(counts, by=patients), empty=1).mean())
-
-    return max(at(threshold) for threshold in np.arange(0.1, 0.7, 0.05))
-
-
-kept = {cell: kept_dice("train", cell) for cell in (32, 16, 8, 4, 2)}
-
-# %% mystnb={"figure": {"name": "fig-fcn32-kept", "caption": "What averaging over cells keeps: per-volume Dice, mean over the training patients, of their true masks after a passage through a coarse grid. No training is involved, and it is no upper limit."}, "image": {"alt": "Five horizontal bars, one for each cell size from 32 down to 2 pixels."}} tags=["hide-input"]
-figures.bars(
-    pd.Series({f"cells of {cell} px": value for cell, value in kept.items()}),
-    "Dice per patient, mean", style.COLOURS["fcn32"],
+run = chapters.study_run(
+    "fcn32", data, seed=seed, image_size=image_size, contrast=contrast, crop=crop,
+    split_by=split_by, fold=fold, filters=filters, epochs=epochs, slices_per_epoch=slices_per_epoch,
 )  # fmt: skip
+cell = 32 // run.recipe.options["enlarge"]  # in pixels of the slice, before it is enlarged
 
-# %% tags=["hide-input"]
-cell = 32 // study_recipe("fcn32", filters=filters).options["enlarge"]
-display(
-    Markdown(
-        f"Slices of {image_size} pixels give our FCN-32 a grid of {image_size // cell} by {image_size // cell} cells. "
-        f"A simple answer on that grid, averaging and interpolating, keeps a Dice of **{kept[cell]:.2f}**. "
-        f"Without enlarging the slice first it keeps {kept[32]:.2f}. "
-        "A trained enlargement can do better, because its blobs are learned. "
-        "The paper refines the grid instead: its FCN-16 and FCN-8 add finer ones. "
-        "U-Net, in the next chapter, goes all the way."
-    )
+training = run.rows("train")
+largest = training[run.prepared.table["tumour_px"].to_numpy()[training].argmax()]
+mask = run.prepared.masks[largest] / np.float32(255)
+cells = cv2.resize(mask, (image_size // cell, image_size // cell), interpolation=cv2.INTER_AREA)
+passed = cv2.resize(cells, mask.shape, interpolation=cv2.INTER_LINEAR)
+print(
+    f"{mask.sum():.0f} px of tumour become {np.count_nonzero(cells)} cells, and {np.sum(passed >= 0.5)} px at a threshold of 0.5"
 )
 
 # %% [markdown]
+# {numref}`fig-fcn32-kept` does this with all training patients and several grids. A cell of 32 pixels is the paper's network on our slices as they are.
+# A cell of 16 is the network above, which enlarges them first.
+
+# %% mystnb={"figure": {"name": "fig-fcn32-kept", "caption": "What averaging over cells keeps: per-volume Dice, mean over the training patients, of their true masks after a passage through a coarse grid. No training is involved, and it is no upper limit."}, "image": {"alt": "Five horizontal bars, one for each cell size from 32 down to 2 pixels."}}
+kept = {side: coarse_grid.kept_dice(run.prepared, training, side) for side in coarse_grid.CELLS_PX}
+figures.bars(
+    pd.Series(kept).rename(lambda side: f"cells of {side} px"), "Dice per patient, mean", style.COLOURS["fcn32"]
+)
+
+# %%
+Markdown(
+    f"Slices of {image_size} pixels give our FCN-32 a grid of {image_size // cell} by {image_size // cell} cells. "
+    f"A simple answer on that grid, averaging and interpolating, keeps a Dice of **{kept[cell]:.2f}**. "
+    f"Without enlarging the slice first it keeps {kept[32]:.2f}."
+)
+
+# %% [markdown]
+# A trained enlargement can do better, because its blobs are learned.
+# The paper refines the grid instead: its FCN-16 and FCN-8 add finer ones.
+# U-Net, in the next chapter, goes all the way.
+#
 # ## Training
 #
 # Slices are normalised within the patient, cropped to the head, resized and augmented at random.
@@ -274,69 +204,25 @@ display(
 # After each {term}`epoch` the validation patients are scored, each as one {term}`volume`. The weights of the best epoch are kept.
 # {numref}`fig-fcn32-curves` shows how it went.
 
+# %% mystnb={"figure": {"name": "fig-fcn32-curves", "caption": "Training of FCN-32: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss on the left, the validation Dice on the right."}}
+figures.learning_curves(run.record)
+
 # %%
-run = study_run(
-    "fcn32", data, seed=seed, image_size=image_size, contrast=contrast, crop=crop,
-    split_by=split_by, fold=fold, filters=filters, epochs=epochs,
-    slices_per_epoch=slices_per_epoch,
-)  # fmt: skip
-
-# %% mystnb={"figure": {"name": "fig-fcn32-curves", "caption": "Training of FCN-32: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss on the left, the validation Dice on the right."}} tags=["hide-input"]
-figures.learning_curves(run.history, run.record.best_epoch, style.COLOURS["fcn32"])
-
-# %% tags=["hide-input"]
-memory = run.record.peak_memory_mib
-display(
-    Markdown(
-        f"The training took **{run.record.seconds / 60:.1f} minutes** on {run.record.processor} "
-        f"and {'an unknown amount' if memory is None else f'at most {memory / 1024:.1f} GiB'} "
-        "of memory. "
-        f"The best epoch was {run.record.best_epoch} of {run.recipe.epochs}, "
-        f"with a mean validation Dice of {run.record.validation_dice:.3f} "
-        f"(validation patients: {len(run.record.patients['validation'])}). "
-        "It is taken on the slices as the network sees them, and no piece of a prediction is dropped. "
-        "The epoch was chosen by this very number, so it is too good to be reported. "
-        "[Chapter 8](08_compare.html) scores patients that no epoch was chosen by, in the original frame."
-    )
-)
+Markdown(chapters.training_summary(run))
 
 # %% [markdown]
 # ## First predictions
 #
 # {numref}`fig-fcn32-first` shows validation slices.
 # No network has been scored on the test patients before [chapter 8](08_compare).
+# Look for the blobs of the votes in the outlines, and compare the smallest tumour with the size of a cell.
 
-# %% mystnb={"figure": {"name": "fig-fcn32-first", "caption": "Validation slices from a large tumour (top) to a small one: FLAIR, truth, prediction, and both outlines."}, "image": {"alt": "Rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}} tags=["hide-input"]
-tumour_px = run.prepared.table["tumour_px"].to_numpy()
-rows = run.rows("validation")
-rows = rows[np.argsort(-tumour_px[rows])][: (tumour_px[rows] > 0).sum()]
-if len(rows):
-    rows = rows[np.unique([len(rows) // 10, len(rows) // 2, len(rows) * 9 // 10])]
-figures.predictions(
-    [read_image(path) for path in run.prepared.table["image_path"].iloc[rows]],
-    run.prepared.truth(rows),
-    predict.predict_masks(run, rows),
-    [f"{px:,} px tumour" for px in tumour_px[rows]],
-)
+# %% mystnb={"figure": {"name": "fig-fcn32-first", "caption": "Validation slices from a large tumour (top) to a small one: FLAIR, truth, prediction, and both outlines."}, "image": {"alt": "Rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}}
+rows = chapters.example_rows(run)
+figures.predictions(run.prepared, rows, predict_masks(run, rows))
 
-# %% [markdown]
-# Look for the blobs of the votes in the outlines. Compare the smallest tumour with the size of a cell.
-
-# %% tags=["hide-input"]
-reached = run.record.validation_dice
-if (tumour_px[run.rows("validation")] > 0).any():
-    average = kept_dice("validation", cell)
-    gap = round(reached, 2) - round(average, 2)
-    place = "above" if gap > 0 else "below" if gap < 0 else "level with"
-    display(
-        Markdown(
-            f"Trained, the network reaches a mean validation Dice of **{reached:.2f}**. "
-            f"Averaging the true masks of the same patients over its cells keeps {average:.2f}. "
-            f"So the trained votes and blobs stand {place} this simple answer, "
-            "which is given the truth but may only average and interpolate it. "
-            + ("Its grid alone does not explain what it misses." if gap < 0 else "")
-        )
-    )
+# %%
+Markdown(coarse_grid.finding(run, cell).sentence())
 
 # %% [markdown]
 # ## Take-away

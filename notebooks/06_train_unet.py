@@ -18,7 +18,7 @@
 # :class: tip
 # - **You will** build a U-Net level by level, train it, and look at what it finds.
 # - **You will learn** why a network that halves its grid four times can still draw a sharp outline.
-# - **You need** the chapters on [cropping](03_crop) and [metrics](04_metrics), and some Keras.
+# - **You need** [the chapter on FCN-32](05_train_fcn32), which explains how all three networks are trained.
 # - **It takes** about 20 minutes to read. The training itself takes a few minutes on a laptop.
 # :::
 
@@ -49,16 +49,14 @@ filters = 16  # width of the first level
 epochs = 12
 slices_per_epoch = 480  # 0 takes every training slice once
 
-# %% tags=["hide-input"]
+# %%
 import keras
-import numpy as np
 import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 from keras import layers
 
-from brainseg.chapters import study_run
-from brainseg.cohort import read_image
-from brainseg.evaluation import predict
+from brainseg import chapters
+from brainseg.evaluation.predict import predict_masks
 from brainseg.figures import style
 from brainseg.figures import training as figures
 from brainseg.networks import models
@@ -66,18 +64,6 @@ from brainseg.networks.batches import load_batch, make_batch
 from brainseg.networks.training import validation_dice
 
 style.use_theme()
-
-# %% tags=["hide-input"]
-if split_by != "patient":
-    display(
-        Markdown(
-            "**Slices were split here, not patients.** Slices of one patient stand on more than one "
-            "side, so the network has seen near-copies of the slices that it is scored on. Where the "
-            "text says that test or validation patients are new to the network, that is not true of "
-            "this run. A patient's *volume* is only those of the slices that fell on the scored side. "
-            "Scores of this run are no estimate of how the network does on a new patient."
-        )
-    )
 
 # %% [markdown]
 # ## One problem, two wishes
@@ -131,34 +117,20 @@ for name, x in {"up to level 2": up_2, "up to level 1": up_1, "tumour": tumour}.
     print(f"{name}: {x.shape[1]} × {x.shape[2]} pixels, {x.shape[3]} channels")
 
 # %% [markdown]
-# That is all of it, with three words to explain.
-# {term}`Batch normalisation <batch normalisation>` brings every channel to mean 0 and spread 1 over the batch, then scales and shifts it as the network learns.
-# That makes training steadier.
-# A {term}`transposed convolution` spreads each number over a patch of pixels, where a convolution sums a patch into one.
-# Its {term}`stride` is the step from one patch to the next: a stride of 2 doubles the grid.
+# That is all of it. The {term}`batch normalisation` and the {term}`transposed convolution` are those of [chapter 5](05_train_fcn32).
+# With a {term}`stride` of 2, the transposed convolution doubles the grid.
 #
 # The network of this study is the same with four levels and more channels: `brainseg.networks.models.unet`.
 # {numref}`fig-unet-network` draws it.
 
-# %% mystnb={"figure": {"name": "fig-unet-network", "caption": "U-Net from left to right. A block is a layer: as high as its maps, as wide as it has channels (both on a logarithmic scale). Numbers are the side of the maps in pixels."}, "image": {"alt": "A row of coloured blocks that get lower towards the middle and higher again, in the shape of a U."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-unet-network", "caption": "U-Net from left to right. A block is a layer: as high as its maps, as wide as it has channels (both on a logarithmic scale). Numbers are the side of the maps in pixels."}, "image": {"alt": "A row of coloured blocks that get lower towards the middle and higher again, in the shape of a U."}}
 model = models.unet(image_size, filters=filters)
 figures.network(model)
 
-# %% tags=["hide-input"]
-reach = models.receptive_field(model)
-seen = "the whole frame" if reach >= image_size else f"{reach} of {image_size} rows"
-display(
-    Markdown(
-        f"It has **{model.count_params():,} parameters** and needs "
-        f"{models.multiply_adds(model) / 1e6:,.0f} million multiply-adds "
-        f"for one slice of {image_size} × {image_size} pixels. "
-        f"Its output at the centre depends on {seen} of the input."
-    )
-)
+# %%
+Markdown(chapters.network_summary(model))
 
 # %% [markdown]
-# What the output at the centre depends on is called its {term}`receptive field`.
-#
 # ## What the network is shown
 #
 # Slices are normalised within the patient, cropped to the head and resized, as chapter 3 prepared them.
@@ -170,92 +142,49 @@ display(
 # The mask moves with its image, as {numref}`fig-unet-augmentation` shows.
 
 # %%
-run = study_run(
+run = chapters.study_run(
     "unet", data, seed=seed, image_size=image_size, contrast=contrast, crop=crop,
-    split_by=split_by, fold=fold, filters=filters, epochs=epochs,
-    slices_per_epoch=slices_per_epoch,
+    split_by=split_by, fold=fold, filters=filters, epochs=epochs, slices_per_epoch=slices_per_epoch,
 )  # fmt: skip
 
-# %% mystnb={"figure": {"name": "fig-unet-augmentation", "caption": "Training slices as they were prepared (top) and as the network sees them once (bottom). FLAIR, true outline in blue."}, "image": {"alt": "Two rows of head slices. The lower ones are rotated, mirrored or bent copies of the upper ones, and the outline of the tumour follows."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-unet-augmentation", "caption": "Training slices as they were prepared (top) and as the network sees them once (bottom). FLAIR, true outline in blue."}, "image": {"alt": "Two rows of head slices. The lower ones are rotated, mirrored or bent copies of the upper ones, and the outline of the tumour follows."}}
 training = run.prepared.table.iloc[run.rows("train")]
-largest = training[training["tumour_px"] > 0].sort_values("tumour_px", ascending=False)
-largest = largest.drop_duplicates("patient").head(4)
-shown_rows = largest.index.to_numpy()
+with_tumour = training[training["tumour_px"] > 0].sort_values("tumour_px", ascending=False)
+largest = with_tumour.drop_duplicates("patient").index[:4].to_numpy()  # each patient's largest tumour
 figures.augmentation(
-    *load_batch(run.prepared, shown_rows), *make_batch(run.prepared, shown_rows, run.recipe, epoch=0, index=0)
+    *load_batch(run.prepared, largest), *make_batch(run.prepared, largest, run.recipe, epoch=0, index=0)
 )
-
-# %% tags=["hide-input"]
-display(
-    Markdown(
-        f"Patients shown: {len(shown_rows)}, each with the slice where its tumour is largest. "
-        "They are the training patients with the largest such slices."
-    )
-)
-
-# %% tags=["hide-input"]
-table = run.prepared.table.assign(part=run.split, tumour=run.prepared.table["tumour_px"] > 0)
-parts = (
-    table.groupby("part")
-    .agg(
-        patients=("patient", "nunique"),
-        slices=("patient", "size"),
-        tumour_slices=("tumour", "sum"),
-    )
-    .rename(columns={"tumour_slices": "tumour slices"})
-)
-display(parts.loc[["train", "validation", "test"]])
 
 # %% [markdown]
-# The patients of the three parts are different people when `split_by` is `"patient"`.
-# The training never reads a test slice.
-#
+# The training sees these slices again and again, each time changed in another way.
+# The next table counts who stands on which side. With `split_by = "patient"` they are different people, and the training never reads a test slice.
+
+# %%
+table = run.prepared.table.assign(part=run.split, tumour=run.prepared.table["tumour_px"] > 0)
+sides = table.groupby("part").agg(
+    patients=("patient", "nunique"), slices=("patient", "size"), with_tumour=("tumour", "sum")
+)
+sides.loc[["train", "validation", "test"]].rename(columns={"with_tumour": "slices with tumour"})
+
+# %% [markdown]
 # ## Training
 #
-# The {term}`loss` is the sum of cross-entropy and {term}`Dice` loss over the batch ([chapter 4](04_metrics)).
-# Half of the slices drawn show tumour.
-# {term}`Adam` moves the weights: a descent along the slope of the loss that gives each weight a step of its own.
-# The steps grow for a short warm-up, then shrink along a {term}`cosine schedule`.
-# After each {term}`epoch` the validation patients are scored, each as one {term}`volume`.
-# The weights of the best epoch are kept. {numref}`fig-unet-curves` marks it.
+# Loss, steps and schedule are those of [chapter 5](05_train_fcn32), and so is the choice of the epoch, which {numref}`fig-unet-curves` marks.
 
-# %% mystnb={"figure": {"name": "fig-unet-curves", "caption": "Training of U-Net: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss on the left, the validation Dice on the right."}} tags=["hide-input"]
-figures.learning_curves(run.history, run.record.best_epoch, style.COLOURS["unet"])
+# %% mystnb={"figure": {"name": "fig-unet-curves", "caption": "Training of U-Net: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss on the left, the validation Dice on the right."}}
+figures.learning_curves(run.record)
 
-# %% tags=["hide-input"]
-memory = run.record.peak_memory_mib
-display(
-    Markdown(
-        f"The training took **{run.record.seconds / 60:.1f} minutes** on {run.record.processor} "
-        f"and {'an unknown amount' if memory is None else f'at most {memory / 1024:.1f} GiB'} "
-        "of memory. "
-        f"The best epoch was {run.record.best_epoch} of {run.recipe.epochs}, "
-        f"with a mean validation Dice of {run.record.validation_dice:.3f} "
-        f"(validation patients: {len(run.record.patients['validation'])}). "
-        "It is taken on the slices as the network sees them, and no piece of a prediction is dropped. "
-        "The epoch was chosen by this very number, so it is too good to be reported. "
-        "[Chapter 8](08_compare.html) scores patients that no epoch was chosen by, in the original frame."
-    )
-)
+# %%
+Markdown(chapters.training_summary(run))
 
 # %% [markdown]
 # ## First predictions
 #
-# {numref}`fig-unet-first` shows validation slices.
-# No network has been scored on the test patients before [chapter 8](08_compare).
+# {numref}`fig-unet-first` shows validation slices. Compare the outlines with those of FCN-32: nothing is drawn in blobs any more.
 
-# %% mystnb={"figure": {"name": "fig-unet-first", "caption": "Validation slices from a large tumour (top) to a small one: FLAIR, truth, prediction, and both outlines."}, "image": {"alt": "Rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}} tags=["hide-input"]
-tumour_px = run.prepared.table["tumour_px"].to_numpy()
-rows = run.rows("validation")
-rows = rows[np.argsort(-tumour_px[rows])][: (tumour_px[rows] > 0).sum()]
-if len(rows):
-    rows = rows[np.unique([len(rows) // 10, len(rows) // 2, len(rows) * 9 // 10])]
-figures.predictions(
-    [read_image(path) for path in run.prepared.table["image_path"].iloc[rows]],
-    run.prepared.truth(rows),
-    predict.predict_masks(run, rows),
-    [f"{px:,} px tumour" for px in tumour_px[rows]],
-)
+# %% mystnb={"figure": {"name": "fig-unet-first", "caption": "Validation slices from a large tumour (top) to a small one: FLAIR, truth, prediction, and both outlines."}, "image": {"alt": "Rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}}
+rows = chapters.example_rows(run)
+figures.predictions(run.prepared, rows, predict_masks(run, rows))
 
 # %% [markdown]
 # ## What the bridges are worth
@@ -284,21 +213,19 @@ for level in (1, 2, 3, 4):
     cut = without_bridge(run.model, level)
     scores[name] = validation_dice(cut, run.prepared, validation)
 
-# %% mystnb={"figure": {"name": "fig-unet-bridges", "caption": "Mean per-volume Dice of the validation patients with one bridge cut at a time, without training again."}, "image": {"alt": "Five horizontal bars: the network as trained, and with each of its four bridges cut."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-unet-bridges", "caption": "Mean per-volume Dice of the validation patients with one bridge cut at a time, without training again."}, "image": {"alt": "Five horizontal bars: the network as trained, and with each of its four bridges cut."}}
 figures.bars(pd.Series(scores), "validation Dice per patient, mean")
 
-# %% tags=["hide-input"]
+# %%
 cuts = pd.Series(scores).drop("as trained")
-display(
-    Markdown(
-        f"Of the cuts, the one **{cuts.idxmin()}** leaves the lowest score: {cuts.min():.2f}, "
-        f"where the network as trained has {scores['as trained']:.2f}. "
-        "It was never trained with a bridge cut. So this says how much *this* network uses each bridge, "
-        "not how good a network without it could become."
-    )
+Markdown(
+    f"The cut that costs most is the one **{cuts.idxmin()}**: it leaves {cuts.min():.2f}, "
+    f"where the network as trained has {scores['as trained']:.2f}."
 )
 
 # %% [markdown]
+# The network was never trained with a bridge cut. So this says how much *this* network uses each bridge, not how good a network without it could become.
+#
 # ## Take-away
 #
 # - Going down tells *what*, going up tells *where*, and the bridges connect the two.

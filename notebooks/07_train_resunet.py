@@ -49,34 +49,21 @@ filters = 16  # width of the first level
 epochs = 12
 slices_per_epoch = 480  # 0 takes every training slice once
 
-# %% tags=["hide-input"]
+# %%
 import keras
 import numpy as np
 import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 from keras import layers
 
-from brainseg.chapters import study_recipe, study_run
-from brainseg.cohort import read_image
-from brainseg.evaluation import predict
+from brainseg import chapters
+from brainseg.evaluation.predict import predict_masks
 from brainseg.figures import style
 from brainseg.figures import training as figures
 from brainseg.networks import models
 from brainseg.networks.batches import load_batch
 
 style.use_theme()
-
-# %% tags=["hide-input"]
-if split_by != "patient":
-    display(
-        Markdown(
-            "**Slices were split here, not patients.** Slices of one patient stand on more than one "
-            "side, so the network has seen near-copies of the slices that it is scored on. Where the "
-            "text says that test or validation patients are new to the network, that is not true of "
-            "this run. A patient's *volume* is only those of the slices that fell on the scored side. "
-            "Scores of this run are no estimate of how the network does on a new patient."
-        )
-    )
 
 # %% [markdown]
 # ## Learn the correction, not the whole
@@ -91,9 +78,6 @@ if split_by != "patient":
 # ResUNet {cite:p}`zhang2018road` was made to find roads in aerial photographs.
 # It is a U-Net in which every pair of convolutions is a residual unit, and a {term}`stride` takes the place of pooling:
 # the convolution moves on by two pixels at a time, and so halves the grid itself.
-#
-# The units contain {term}`batch normalisation`: it brings every channel to mean 0 and spread 1 over the batch,
-# then scales and shifts it as the network learns.
 #
 # ## One residual unit
 
@@ -125,25 +109,16 @@ print("largest change of the signal:", float(change.max()))
 #
 # ## The whole network
 
-# %% mystnb={"figure": {"name": "fig-resunet-network", "caption": "ResUNet from left to right. A block is a layer: as high as its maps, as wide as it has channels (both on a logarithmic scale). Numbers are the side of the maps in pixels."}, "image": {"alt": "A row of coloured blocks that get lower towards the middle and higher again; grey blocks mark where shortcuts are added."}} tags=["hide-input"]
-model = models.resunet(image_size, **study_recipe("resunet", filters=filters).options)
+# %% mystnb={"figure": {"name": "fig-resunet-network", "caption": "ResUNet from left to right. A block is a layer: as high as its maps, as wide as it has channels (both on a logarithmic scale). Numbers are the side of the maps in pixels."}, "image": {"alt": "A row of coloured blocks that get lower towards the middle and higher again; grey blocks mark where shortcuts are added."}}
+model = models.resunet(image_size, **chapters.study_recipe("resunet", filters=filters).options)
 figures.network(model)
 
 # %% [markdown]
 # The paper halves the grid three times. In {numref}`fig-resunet-network` it is four times, as in U-Net: with three, the
 # {term}`receptive field` of an output pixel would be smaller than a U-Net's, and a comparison would compare depths.
 
-# %% tags=["hide-input"]
-reach = models.receptive_field(model)
-seen = "the whole frame" if reach >= image_size else f"{reach} of {image_size} rows"
-display(
-    Markdown(
-        f"It has **{model.count_params():,} parameters** and needs "
-        f"{models.multiply_adds(model) / 1e6:,.0f} million multiply-adds "
-        f"for one slice of {image_size} × {image_size} pixels. "
-        f"Its output at the centre depends on {seen} of the input."
-    )
-)
+# %%
+Markdown(chapters.network_summary(model))
 
 # %% [markdown]
 # ## Training
@@ -152,49 +127,23 @@ display(
 # {numref}`fig-resunet-curves` shows how it went.
 
 # %%
-run = study_run(
+run = chapters.study_run(
     "resunet", data, seed=seed, image_size=image_size, contrast=contrast, crop=crop,
-    split_by=split_by, fold=fold, filters=filters, epochs=epochs,
-    slices_per_epoch=slices_per_epoch,
+    split_by=split_by, fold=fold, filters=filters, epochs=epochs, slices_per_epoch=slices_per_epoch,
 )  # fmt: skip
 
-# %% mystnb={"figure": {"name": "fig-resunet-curves", "caption": "Training of ResUNet: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss on the left, the validation Dice on the right."}} tags=["hide-input"]
-figures.learning_curves(run.history, run.record.best_epoch, style.COLOURS["resunet"])
+# %% mystnb={"figure": {"name": "fig-resunet-curves", "caption": "Training of ResUNet: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss on the left, the validation Dice on the right."}}
+figures.learning_curves(run.record)
 
-# %% tags=["hide-input"]
-memory = run.record.peak_memory_mib
-display(
-    Markdown(
-        f"The training took **{run.record.seconds / 60:.1f} minutes** on {run.record.processor} "
-        f"and {'an unknown amount' if memory is None else f'at most {memory / 1024:.1f} GiB'} "
-        "of memory. "
-        f"The best epoch was {run.record.best_epoch} of {run.recipe.epochs}, "
-        f"with a mean validation Dice of {run.record.validation_dice:.3f} "
-        f"(validation patients: {len(run.record.patients['validation'])}). "
-        "It is taken on the slices as the network sees them, and no piece of a prediction is dropped. "
-        "The epoch was chosen by this very number, so it is too good to be reported. "
-        "[Chapter 8](08_compare.html) scores patients that no epoch was chosen by, in the original frame."
-    )
-)
+# %%
+Markdown(chapters.training_summary(run))
 
 # %% [markdown]
-# ## First predictions
-#
-# {numref}`fig-resunet-first` shows validation slices.
-# No network has been scored on the test patients before [chapter 8](08_compare).
+# {numref}`fig-resunet-first` shows its first predictions, on validation slices.
 
-# %% mystnb={"figure": {"name": "fig-resunet-first", "caption": "Validation slices from a large tumour (top) to a small one: FLAIR, truth, prediction, and both outlines."}, "image": {"alt": "Rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}} tags=["hide-input"]
-tumour_px = run.prepared.table["tumour_px"].to_numpy()
-rows = run.rows("validation")
-rows = rows[np.argsort(-tumour_px[rows])][: (tumour_px[rows] > 0).sum()]
-if len(rows):
-    rows = rows[np.unique([len(rows) // 10, len(rows) // 2, len(rows) * 9 // 10])]
-figures.predictions(
-    [read_image(path) for path in run.prepared.table["image_path"].iloc[rows]],
-    run.prepared.truth(rows),
-    predict.predict_masks(run, rows),
-    [f"{px:,} px tumour" for px in tumour_px[rows]],
-)
+# %% mystnb={"figure": {"name": "fig-resunet-first", "caption": "Validation slices from a large tumour (top) to a small one: FLAIR, truth, prediction, and both outlines."}, "image": {"alt": "Rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}}
+rows = chapters.example_rows(run)
+figures.predictions(run.prepared, rows, predict_masks(run, rows))
 
 # %% [markdown]
 # ## What the units add
@@ -214,14 +163,12 @@ ratio = pd.Series(
     {layer.name: size[2 * i] / size[2 * i + 1] for i, layer in enumerate(additions)},
     name="correction / shortcut",
 )
-display(ratio.round(2).to_frame())
+ratio.round(2).to_frame()
 
-# %% tags=["hide-input"]
-display(
-    Markdown(
-        f"The correction is largest, relative to its shortcut, in `{ratio.idxmax()}` "
-        f"({ratio.max():.1f} times the shortcut) and smallest in `{ratio.idxmin()}` ({ratio.min():.1f} times)."
-    )
+# %%
+Markdown(
+    f"The correction is largest, relative to its shortcut, in `{ratio.idxmax()}` "
+    f"({ratio.max():.1f} times the shortcut) and smallest in `{ratio.idxmin()}` ({ratio.min():.1f} times)."
 )
 
 # %% [markdown]

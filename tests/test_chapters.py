@@ -1,11 +1,14 @@
 """The recipe of the study, and the profile that promises to train nothing: today's profiles against kept records."""
 
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from brainseg import results
-from brainseg.chapters import require_reference, study_recipe
+from brainseg.chapters import example_rows, network_summary, require_reference, study_recipe, training_summary
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import MODELS, Recipe
 from brainseg.networks.record import find_reference, reference_runs
@@ -68,3 +71,55 @@ def test_without_a_checkout_nothing_is_a_reference_run(monkeypatch):
     assert reference_runs() == []
     with pytest.raises(ValueError, match="there is no fcn32 split by patient in fold 0"):
         require_reference(PROFILE)
+
+
+def run_of(tumour_px, split, patients) -> SimpleNamespace:
+    """What the sentences and the choice of slices ask of a run, with the record of a reference run."""
+    table, split = pd.DataFrame({"tumour_px": tumour_px, "patient": patients}), pd.Series(split)
+    record = replace(reference_runs("unet", "patient", 0)[0], seconds=90.0, peak_memory_mib=1536, best_epoch=3)
+    return SimpleNamespace(
+        prepared=SimpleNamespace(table=table),
+        split=split,
+        rows=lambda part: np.flatnonzero(split == part),
+        record=replace(record, validation_dice=0.8125, processor="a processor", patients={"validation": ["a", "b"]}),
+    )
+
+
+def test_a_training_is_told_from_its_record():
+    run = run_of([5, 5], ["train", "validation"], ["a", "b"])
+    said = training_summary(run)
+    assert "**1.5 minutes** on a processor, and needed at most 1.5 GiB of memory." in said
+    assert f"epoch was 3 of {run.record.recipe.epochs}, with a mean validation Dice of 0.812" in said
+    assert "(validation patients: 2)" in said and "too good to be reported" in said
+    run.record = replace(run.record, peak_memory_mib=None)
+    assert "on a processor. The best" in training_summary(run)
+
+
+def test_a_patient_on_two_sides_is_told_and_nobody_else():
+    apart = run_of([5] * 4, ["train", "train", "validation", "test"], ["a", "a", "b", "c"])
+    shared = run_of([5] * 4, ["train", "validation", "validation", "test"], ["a", "a", "b", "c"])
+    assert "Slices were split here" not in training_summary(apart)
+    assert "**Slices were split here, not patients.**" in training_summary(shared)
+
+
+def test_examples_go_from_a_large_tumour_to_a_small_one():
+    areas = [*range(0, 100, 5), 900]
+    run = run_of(areas, ["validation"] * 20 + ["train"], [*"abcdefghijklmnopqrstu"])
+    rows = example_rows(run)
+    assert [areas[row] for row in rows] == [90, 50, 10]  # of 19 slices with tumour: the second, the tenth, the 18th
+    assert list(example_rows(run, "train")) == [20]
+    assert len(example_rows(run, "test")) == 0
+    assert len(example_rows(run_of([0, 0], ["validation"] * 2, ["a", "b"]))) == 0
+
+
+def test_a_network_is_told_in_numbers():
+    keras = pytest.importorskip("keras")
+    image = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(1, 3, padding="same")(image)
+    model = keras.Model(image, keras.layers.Conv2D(1, 1, activation="sigmoid", name="probability")(x))
+    said = network_summary(model)
+    assert f"**{3 * 9 + 1 + 2} parameters**" in said and "16 × 16 pixels" in said
+    assert "3 of 16 rows" in said
+    whole = keras.layers.Conv2D(1, 31, padding="same")(image)
+    model = keras.Model(image, keras.layers.Conv2D(1, 1, activation="sigmoid", name="probability")(whole))
+    assert "the whole frame" in network_summary(model)

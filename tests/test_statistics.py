@@ -23,6 +23,7 @@ from brainseg.statistics import (
     rank_correlation,
     rank_p_value,
     rank_statistic,
+    share_interval,
     shown,
     sign_flip_p,
 )
@@ -445,3 +446,17 @@ def test_rank_correlation_with_its_interval():
     assert bowl.estimate == pytest.approx(0) and bowl.low < 0 < bowl.high
     assert rank_correlation(first, -(first**3)) == pytest.approx((-1, -1, -1))
     assert np.isnan(rank_correlation(first, np.ones(18))).all()
+
+
+@pytest.mark.parametrize(("count", "total"), [(0, 110), (1, 110), (3, 10), (10, 10)])
+def test_the_interval_of_a_share_is_the_exact_one(count, total):
+    expected = stats.binomtest(count, total).proportion_ci(method="exact")
+    share, low, high = share_interval(count, total)
+    assert share == count / total
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@pytest.mark.parametrize(("count", "total"), [(0, 0), (3, 2), (-1, 2)])
+def test_what_is_no_share_has_no_interval(count, total):
+    with pytest.raises(ValueError, match="no share"):
+        share_interval(count, total)

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice, slice_grid
-from brainseg.images.crop import Box, CropStages
+from brainseg.cohort import FLAIR, read_image, read_mask
+from brainseg.figures.style import (
+    COLOURS,
+    OKABE_ITO,
+    new_figure,
+    outline,
+    outline_legend,
+    show_slice,
+    slice_grid,
+    white,
+)
+from brainseg.images.crop import Box, CropStages, crop_and_resize
 
 CROP_NAMES = {"none": "whole frame", "slice": "one box per slice (article)", "patient": "one box per patient (ours)"}
 CROP_COLOURS = {"none": "#595959", "slice": OKABE_ITO["orange"], "patient": OKABE_ITO["blue"]}
@@ -22,7 +35,7 @@ def draw_box(ax: Axes, box: Box, colour: str = COLOURS["box"], style: str = "-")
 
 
 def five_steps(stages: CropStages, vmax: float | None = None) -> Figure:
-    """The article\'s five steps on one slice, in six panels; the last two show the contour, and the crop."""
+    """The article's five steps on one slice, in six panels; the last two show the contour, and the crop."""
     figure, axes = slice_grid(2, 3, captions=0.3)
     panels = axes.ravel()
     show_slice(panels[0], stages.image, "1  load", vmax=vmax)
@@ -61,19 +74,34 @@ def kept_shares(shares: dict[str, np.ndarray]) -> Figure:
     return figure
 
 
-def worst_slices(images: list[np.ndarray], masks: list[np.ndarray], boxes: list[Box], titles: list[str]) -> Figure:
-    """Slices with their box; the tumour inside it outlined, and the tumour outside it filled."""
-    columns = min(3, len(images))
-    rows = -(-len(images) // columns)
-    figure, axes = slice_grid(rows, columns, captions=0.55)
-    for ax in axes.ravel()[len(images) :]:
+def stretched(path: str) -> np.ndarray:
+    """FLAIR of a slice with its grey levels stretched for display, float32 (H, W) in 0..1."""
+    flair = read_image(path)[..., FLAIR]
+    return np.clip(flair / white(flair), 0, 1).astype(np.float32)
+
+
+def worst_slices(table: pd.DataFrame, worst: pd.DataFrame) -> Figure:
+    """Slices with their box; the tumour inside it outlined, and the tumour outside it filled.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The cohort's, with ``image_path, mask_path``.
+    worst : DataFrame
+        With ``row`` (of the table), ``canny, box, lost_px, kept``.
+    """
+    columns = min(3, len(worst))
+    figure, axes = slice_grid(-(-len(worst) // columns), columns, captions=0.55)
+    for ax in axes.ravel()[len(worst) :]:
         ax.set_axis_off()
-    for ax, image, mask, box, title in zip(axes.ravel(), images, masks, boxes, titles, strict=False):
-        show_slice(ax, image, title)
-        inside = np.zeros_like(mask)
-        inside[box.top : box.bottom, box.left : box.right] = True
+    for ax, found in zip(axes.ravel(), worst.itertuples(), strict=False):
+        box, mask = found.box, read_mask(table.loc[found.row, "mask_path"])
+        title = f"Canny {found.canny[0]}, {found.canny[1]}\n{found.lost_px} px lost, {found.kept:.0%} kept"
+        show_slice(ax, stretched(table.loc[found.row, "image_path"]), title)
+        outside = np.ones_like(mask)
+        outside[box.top : box.bottom, box.left : box.right] = False
         lost = np.zeros((*mask.shape, 4))
-        lost[mask & ~inside] = (*(int(COLOURS["tumour"][i : i + 2], 16) / 255 for i in (1, 3, 5)), 0.85)
+        lost[mask & outside] = to_rgba(COLOURS["tumour"], 0.85)
         ax.imshow(lost, interpolation="nearest")
         outline(ax, mask, width=1.2)
         draw_box(ax, box)
@@ -81,13 +109,24 @@ def worst_slices(images: list[np.ndarray], masks: list[np.ndarray], boxes: list[
     return figure
 
 
-def neighbours(images: list[np.ndarray], ways: dict[str, list[np.ndarray]], titles: list[str]) -> Figure:
-    """Neighbouring slices in the first row; below, one row for each way of cropping and resizing them."""
-    figure, axes = slice_grid(1 + len(ways), len(images), captions=0.3)
-    for column, (image, title) in enumerate(zip(images, titles, strict=True)):
-        show_slice(axes[0, column], image, title)
-        for row, resized in enumerate(ways.values(), start=1):
-            show_slice(axes[row, column], resized[column])
+def neighbours(slices: pd.DataFrame, ways: Mapping[str, Sequence[Box]], size: int = 128) -> Figure:
+    """Neighbouring slices in the first row; below, one row for each way of cropping and resizing them.
+
+    Parameters
+    ----------
+    slices : DataFrame
+        Rows of the cohort's table.
+    ways : mapping
+        The boxes of these slices by a name of `CROP_NAMES`.
+    size : int
+        Side of the resized slices in pixels.
+    """
+    figure, axes = slice_grid(1 + len(ways), len(slices), captions=0.3)
+    for column, (path, number) in enumerate(zip(slices["image_path"], slices["slice"], strict=True)):
+        plane = stretched(path)
+        show_slice(axes[0, column], plane, f"slice {number}")
+        for row, boxes in enumerate(ways.values(), start=1):
+            show_slice(axes[row, column], crop_and_resize(plane, boxes[column], size))
     for row, crop in enumerate(ways, start=1):
         axes[row, 0].set_title(CROP_NAMES[crop], loc="left")
     return figure

@@ -1,10 +1,8 @@
-"""Figures of the three training chapters: a network drawn layer by layer, its learning curves, its first
-predictions.
-"""
+"""Figures of the training chapters: a network drawn layer by layer, its learning curves, its first predictions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from brainseg.cohort import FLAIR
+from brainseg.cohort import FLAIR, read_image
 from brainseg.figures.style import (
     COLOURS,
     OKABE_ITO,
@@ -24,6 +22,12 @@ from brainseg.figures.style import (
     white,
     zoom_to_head,
 )
+
+if TYPE_CHECKING:
+    import keras
+
+    from brainseg.images.prepared import Prepared
+    from brainseg.networks.record import RunRecord
 
 _BLOCKS = {
     "Conv2D": ("convolution", OKABE_ITO["sky blue"]),
@@ -43,13 +47,8 @@ def message(text: str) -> Figure:
     return figure
 
 
-def network(model) -> Figure:
-    """Draw a network from left to right: one block per layer, as high as its maps are, as wide as it has channels.
-
-    Parameters
-    ----------
-    model : keras.Model
-    """
+def network(model: keras.Model) -> Figure:
+    """Draw a network from left to right: one block per layer, as high as its maps are, as wide as it has channels."""
     figure, ax = new_figure(height=3.8)
     position, seen, previous = 0.0, {}, None
     for layer in model.layers:
@@ -78,16 +77,9 @@ def network(model) -> Figure:
     return figure
 
 
-def learning_curves(history: pd.DataFrame, best_epoch: int, colour: str = COLOURS["unet"]) -> Figure:
-    """Training loss and validation Dice by epoch; the epoch whose weights are kept is marked.
-
-    Parameters
-    ----------
-    history : DataFrame
-        With ``epoch, loss, validation_dice``.
-    best_epoch : int
-    colour : str
-    """
+def learning_curves(record: RunRecord) -> Figure:
+    """Training loss and validation Dice by epoch; the epoch whose weights are kept is marked."""
+    history, best_epoch, colour = record.history, record.best_epoch, COLOURS[record.recipe.model]
     figure, (left, right) = new_figure(1, 2, height=3.4)
     left.plot(history["epoch"], history["loss"], color=colour, marker="o", markersize=3)
     left.set(xlabel="epoch", ylabel="training loss", title="What is minimised")
@@ -140,30 +132,30 @@ def bars(values: pd.Series, xlabel: str, colour: str = COLOURS["unet"]) -> Figur
     return figure
 
 
-def predictions(
-    images: Sequence[np.ndarray], truths: Sequence[np.ndarray], masks: Sequence[np.ndarray], titles: Sequence[str]
-) -> Figure:
+def predictions(prepared: Prepared, rows: np.ndarray, masks: np.ndarray) -> Figure:
     """One row per slice: input, true mask, prediction, and both outlines on the input.
 
     Parameters
     ----------
-    images : sequence of uint8 arrays (H, W, 3)
-    truths : sequence of bool arrays (H, W)
-    masks : sequence of bool arrays (H, W)
+    prepared : Prepared
+    rows : ndarray of int (n,)
+        Row numbers in the prepared table. The area of their tumour is written over the first panel.
+    masks : ndarray, bool (n, 256, 256)
         Predicted.
-    titles : sequence of str
-        Written over the first panel of each row.
     """
-    if len(images) == 0:
+    if len(rows) == 0:
         return message("There is no slice with tumour to show.")
-    figure, axes = slice_grid(len(images), 4)
-    for row, image, truth, mask, title in zip(axes, images, truths, masks, titles, strict=True):
-        show_slice(row[0], image, title, vmax=white(image[..., FLAIR]))
-        show_slice(row[1], truth, "truth")
-        show_slice(row[2], mask, "prediction")
-        show_slice(row[3], image, "both", vmax=white(image[..., FLAIR]))
-        zoom_to_head(row, image)
-        outline(row[3], truth, COLOURS["truth"])
-        outline(row[3], mask, COLOURS["prediction"])
+    figure, axes = slice_grid(len(rows), 4)
+    for panels, slice_, truth, mask in zip(
+        axes, prepared.table.iloc[rows].itertuples(), prepared.truth(rows), masks, strict=True
+    ):
+        image = read_image(slice_.image_path)
+        show_slice(panels[0], image, f"{slice_.tumour_px:,} px tumour", vmax=white(image[..., FLAIR]))
+        show_slice(panels[1], truth, "truth")
+        show_slice(panels[2], mask, "prediction")
+        show_slice(panels[3], image, "both", vmax=white(image[..., FLAIR]))
+        zoom_to_head(panels, image)
+        outline(panels[3], truth, COLOURS["truth"])
+        outline(panels[3], mask, COLOURS["prediction"])
     outline_legend(figure, {"truth": COLOURS["truth"], "prediction": COLOURS["prediction"]})
     return figure

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import write_slice
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -26,7 +27,25 @@ def lesion():
     return mask
 
 
-def every_figure(head, lesion):
+@pytest.fixture
+def table(head, lesion, tmp_path):
+    """A cohort's table of three slices, as far as the figures ask for it."""
+    folder = tmp_path / "TEST_AA_0001_20000101"
+    for number in (1, 2, 3):
+        write_slice(folder, number, head, lesion)
+    names = [f"{folder}/{folder.name}_{number}" for number in (1, 2, 3)]
+    return pd.DataFrame(
+        {"slice": [1, 2, 3], "image_path": [f"{n}.tif" for n in names], "mask_path": [f"{n}_mask.tif" for n in names]}
+    )
+
+
+def worst(*boxes) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"row": range(len(boxes)), "box": boxes, "canny": [(50, 150)] * len(boxes), "lost_px": 9, "kept": 0.5}
+    )
+
+
+def every_figure(head, lesion, table):
     plane = head[..., 1]
     ring, air = np.roll(lesion, 40, axis=0), head[..., 0] < 3
     patients = pd.DataFrame(
@@ -48,15 +67,15 @@ def every_figure(head, lesion):
         "steps without a contour": crop.five_steps(crop_stages(np.zeros_like(head))),
         "dilation": crop.dilation({"one": plane, "two": plane}),
         "kept": crop.kept_shares({"slice": np.array([0.5, 1]), "patient": np.array([0.8, 0.8])}),
-        "worst": crop.worst_slices([plane] * 4, [lesion] * 4, [box] * 4, ["title"] * 4),
-        "neighbours": crop.neighbours([plane] * 3, {"slice": [plane] * 3, "patient": [plane] * 3}, ["1", "2", "3"]),
+        "worst": crop.worst_slices(table, worst(box, box)),
+        "neighbours": crop.neighbours(table, {"slice": [box] * 3, "patient": [box] * 3}),
         "sweep": crop.margin_sweep(sweep, 4),
         "round trip": crop.round_trip(scores),
     }
 
 
-def test_every_figure_is_legible_and_closed(head, lesion):
-    for name, figure in every_figure(head, lesion).items():
+def test_every_figure_is_legible_and_closed(head, lesion, table):
+    for name, figure in every_figure(head, lesion, table).items():
         assert isinstance(figure, Figure), name
         figure.canvas.draw()
         assert figure.get_figwidth() <= 8.01, name
@@ -74,15 +93,27 @@ def test_a_box_is_drawn_along_the_edges_of_its_pixels():
     plt.close(figure)
 
 
-def test_only_tumour_outside_the_box_is_filled(head, lesion):
-    figure = crop.worst_slices([head[..., 1]], [lesion], [Box(0, 110, 0, 256)], ["half is lost"])
+def test_only_tumour_outside_the_box_is_filled(lesion, table):
+    figure = crop.worst_slices(table, worst(Box(0, 110, 0, 256)))
     filled = figure.axes[0].images[1].get_array()[..., 3] > 0
     expected = lesion.copy()
     expected[:110] = False
     assert np.array_equal(filled, expected)
+    assert figure.axes[0].get_title() == "Canny 50, 150\n9 px lost, 50% kept"
 
 
-def test_the_figures_do_not_change_what_they_are_given(head, lesion):
+def test_neighbours_are_resized_from_their_own_boxes(table):
+    boxes = [Box(0, 64, 0, 64), Box(100, 164, 90, 154), Box(0, 256, 0, 256)]
+    figure = crop.neighbours(table, {"slice": boxes}, size=64)
+    drawn = [ax.images[0].get_array() for ax in figure.axes]
+    whole = crop.stretched(table.loc[0, "image_path"])
+    assert np.array_equal(drawn[1], whole) and whole.dtype == np.float32 and whole.max() == 1
+    assert np.array_equal(drawn[4], whole[100:164, 90:154])
+    assert drawn[5].shape == (64, 64)
+    assert figure.axes[1].get_title() == "slice 2"
+
+
+def test_the_figures_do_not_change_what_they_are_given(head, lesion, table):
     before = head.copy(), lesion.copy()
-    every_figure(head, lesion)
+    every_figure(head, lesion, table)
     assert np.array_equal(head, before[0]) and np.array_equal(lesion, before[1])

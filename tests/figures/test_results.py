@@ -1,17 +1,15 @@
-"""Figures of the training chapters and of the results: what they draw is what they were given."""
+"""Figures of the results: what they draw is what they were given."""
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from brainseg.figures import results, training
+from brainseg.figures import results
 from brainseg.figures.style import COLOURS, MODEL_NAMES
 
 IMAGES = [np.full((8, 8, 3), level, np.uint8) for level in (10, 20)]
 TRUTHS = [np.eye(8) > 0, np.zeros((8, 8), bool)]
-MASKS = [np.zeros((8, 8), bool), np.ones((8, 8), bool)]
 
 
 def texts(ax) -> list[str]:
@@ -26,57 +24,6 @@ def slices(model="unet", tumour_px=(0, 0, 40, 400)) -> pd.DataFrame:
     """Four slices: quiet, a false alarm of 7 pixels, and two with tumour."""
     rows = {"tumour_px": tumour_px, "dice": [np.nan, np.nan, 0.25, 0.75], "fp": [0, 7, 3, 3]}
     return pd.DataFrame(rows).assign(model=model)
-
-
-def test_a_message_is_a_figure():
-    assert texts(training.message("nothing here").axes[0]) == ["nothing here"]
-
-
-def test_a_network_has_a_block_per_drawn_layer_and_its_legend():
-    image = keras.Input((16, 16, 3))
-    x = keras.layers.MaxPooling2D(2)(keras.layers.Conv2D(4, 3, padding="same")(image))
-    x = keras.layers.Activation("relu")(keras.layers.Conv2D(8, 3, padding="same")(x))  # not drawn
-    figure = training.network(keras.Model(image, keras.layers.UpSampling2D(2)(x)))
-    (ax,) = figure.axes
-    assert [patch.get_height() for patch in ax.patches] == [5, 4, 4, 5]  # log2 of the side, plus one
-    widths = [patch.get_width() for patch in ax.patches]
-    assert widths == pytest.approx([0.35 * 3, 0.35 * 3, 0.35 * 4, 0.35 * 4])
-    assert texts(ax) == ["16", "8", "16"]
-    assert legend(figure) == ["convolution", "max pooling", "upsampling"]
-
-
-def test_learning_curves_mark_the_epoch_that_is_kept():
-    history = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 2.0, 1.0], "validation_dice": [0.1, 0.6, 0.5]})
-    left, right = training.learning_curves(history, best_epoch=2).axes
-    assert list(left.lines[0].get_ydata()) == [3, 2, 1]
-    assert list(right.lines[0].get_ydata()) == [0.1, 0.6, 0.5]
-    assert list(right.lines[1].get_xdata()) == [2, 2]
-    assert texts(right) == ["kept: epoch 2, 0.600"]
-    assert right.get_ylabel() == "Dice per patient, mean"
-
-
-def test_augmentation_puts_prepared_over_augmented():
-    images, masks = np.zeros((3, 8, 8, 3), np.float32), np.zeros((3, 8, 8, 1), np.float32)
-    masks[:, 2:4, 2:4] = 1
-    figure = training.augmentation(images, masks, images + 0.5, np.zeros_like(masks))
-    assert [ax.get_title() for ax in figure.axes] == ["prepared"] * 3 + ["augmented"] * 3
-    assert [float(ax.images[0].get_array().max()) for ax in figure.axes] == [0] * 3 + [0.5] * 3
-    assert [len(ax.collections[-1].get_segments()) for ax in figure.axes] == [8] * 3 + [0] * 3
-
-
-def test_bars_are_as_long_as_their_numbers():
-    (ax,) = training.bars(pd.Series({"one": 0.25, "other": 0.5}), "score").axes
-    assert [bar.get_width() for bar in ax.patches] == [0.25, 0.5]
-    assert texts(ax) == ["0.250", "0.500"] and ax.get_xlabel() == "score"
-
-
-def test_predictions_stand_beside_the_truth():
-    figure = training.predictions(IMAGES, TRUTHS, MASKS, ["first", "second"])
-    panels = np.reshape(figure.axes[:8], (2, 4))
-    assert [row[0].get_title() for row in panels] == ["first", "second"]
-    assert [int(row[1].images[0].get_array().sum()) for row in panels] == [8, 0]
-    assert [int(row[2].images[0].get_array().sum()) for row in panels] == [0, 64]
-    assert legend(figure) == ["truth", "prediction"]
 
 
 def test_patient_dice_draws_every_patient_and_the_mean():
@@ -157,8 +104,6 @@ def test_rules_draw_both_predictors():
 @pytest.mark.parametrize(
     ("figure", "word"),
     [
-        (lambda: training.augmentation(*[np.zeros((0, 8, 8, 3))] * 4), "with tumour"),
-        (lambda: training.predictions([], [], [], []), "with tumour"),
         (lambda: results.side_by_side([], [], {"unet": []}, []), "with tumour"),
         (lambda: results.dice_against_size(slices(tumour_px=0)), "with tumour"),
         (lambda: results.false_alarms(slices(tumour_px=9)), "without tumour"),

@@ -1,0 +1,105 @@
+"""What a coarse grid costs, measured without a network: true masks are averaged over cells and interpolated back.
+
+This is one simple answer that a grid allows, and no upper limit. A network's votes need not be averages, and its blobs
+are learned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from brainseg import metrics
+from brainseg.images.prepared import Prepared
+
+if TYPE_CHECKING:
+    from brainseg.networks.runs import Run
+
+CELLS_PX = (32, 16, 8, 4, 2)
+"""Sides of a cell: 32 px is the paper's, on the slice as the network gets it."""
+
+THRESHOLDS = np.arange(0.1, 0.7, 0.05)
+
+
+def through_cells(mask: np.ndarray, cell_px: int) -> np.ndarray:
+    """A mask after the passage through a coarse grid.
+
+    Parameters
+    ----------
+    mask : float32 array (S, S), share of tumour in each pixel, 0..1
+    cell_px : int
+        Side of a cell, which divides S.
+
+    Returns
+    -------
+    float32 array (S, S)
+        Each cell holds its share of tumour, and pixels are interpolated bilinearly between the cells.
+    """
+    side = len(mask)
+    cells = cv2.resize(mask, (side // cell_px, side // cell_px), interpolation=cv2.INTER_AREA)
+    return cv2.resize(cells, (side, side), interpolation=cv2.INTER_LINEAR)
+
+
+def kept_dice(prepared: Prepared, rows: np.ndarray, cell_px: int) -> float:
+    """Mean per-volume Dice of true masks after the passage, cut at the threshold that does best of all.
+
+    Parameters
+    ----------
+    rows : ndarray of int
+        Row numbers in the prepared table. Slices without tumour say nothing here, and are passed over.
+    cell_px : int
+
+    Returns
+    -------
+    float
+        NaN where no slice shows tumour.
+    """
+    rows = rows[prepared.table["tumour_px"].to_numpy()[rows] > 0]
+    if not len(rows):
+        return float("nan")
+    masks = prepared.masks[rows] / np.float32(255)
+    passed = np.stack([through_cells(mask, cell_px) for mask in masks])
+    patients = prepared.table["patient"].to_numpy()[rows]
+
+    def mean_dice(threshold: float) -> float:
+        counts = metrics.confusion(masks >= 0.5, passed >= threshold, axis=(1, 2))
+        return float(metrics.dice(metrics.pool(counts, by=patients), empty=1).mean())
+
+    return max(mean_dice(threshold) for threshold in THRESHOLDS)
+
+
+@dataclass(frozen=True)
+class GridFinding:
+    """A trained network beside the simple answer on its grid, on the same validation patients.
+
+    Attributes
+    ----------
+    reached : float
+        Mean validation Dice of the network.
+    averaged : float
+        Of the true masks after the passage through cells of the network's size; NaN where no slice shows tumour.
+    """
+
+    reached: float
+    averaged: float
+
+    def sentence(self) -> str:
+        """Whether the grid explains what the network misses, in Markdown; the numbers are compared as printed."""
+        if np.isnan(self.averaged):
+            return "No validation slice shows tumour, so there is nothing to compare the network with."
+        gap = round(self.reached, 2) - round(self.averaged, 2)
+        place = "above" if gap > 0 else "below" if gap < 0 else "level with"
+        grid = " Its grid alone does not explain what it misses." if gap < 0 else ""
+        return (
+            f"Trained, the network reaches a mean validation Dice of **{self.reached:.2f}**. The true masks of the "
+            f"same patients, averaged over its cells, keep {self.averaged:.2f}. So the trained votes and blobs stand "
+            f"{place} this simple answer, which is given the truth but may only average and interpolate it.{grid}"
+        )
+
+
+def finding(run: Run, cell_px: int) -> GridFinding:
+    """What :func:`kept_dice` makes of a run's validation patients, beside the run's own score."""
+    return GridFinding(run.record.validation_dice, kept_dice(run.prepared, run.rows("validation"), cell_px))
