@@ -488,7 +488,7 @@ def neighbour_dice(masks):
         One value for each pair of neighbours of which at least one shows tumour.
     """
     values = []
-    for one, other in zip(masks, masks[1:]):
+    for one, other in zip(masks[:-1], masks[1:], strict=True):
         if one.any() or other.any():
             values.append(2 * (one & other).sum() / (one.sum() + other.sum()))
     return values
