@@ -510,6 +510,8 @@ print("A batch without tumour scores 1. Small batches and sorted slices make suc
 # %% tags=["solution", "hide-cell"]
 shifted = predictions["three pixels to the right"]
 for tolerance in range(5):
-    mean = np.mean([nsd(t, p, tolerance_px=tolerance) for t, p in zip(truth[has_tumour], shifted[has_tumour], strict=True)])
+    mean = np.mean(
+        [nsd(t, p, tolerance_px=tolerance) for t, p in zip(truth[has_tumour], shifted[has_tumour], strict=True)]
+    )
     print(f"tolerance {tolerance} px: mean NSD {mean:.3f}")
 print("No border pixel is further than the shift from its own copy. Dice depends on the tumour's size as well.")

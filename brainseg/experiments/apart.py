@@ -72,11 +72,12 @@ class Lift:
         if not self.both_kinds:
             return "This test side has no slices of one of the two groups, so they cannot be compared here."
         dice = self.article["Dice"]
+        lower = "lower than" if self.by_article else "no lower than"
         shows = "shows the lift that the article looked for" if self.by_article else "shows no lift by empty slices"
         return (
             f"Scored in this way, ResUNet has a Dice of {dice['all test slices']:.3f} on all test slices, "
             f"{dice['with tumour']:.3f} on those with tumour and {dice['without tumour']:.3f} on those without. The "
-            f"tumour slices alone score **{'lower than' if self.by_article else 'no lower than'} all slices together**. "
+            f"tumour slices alone score **{lower} all slices together**. "
             f"So this table {shows}. "
             "Where there is no tumour, nothing can overlap, and only the smoothing lifts the score above zero."
         )

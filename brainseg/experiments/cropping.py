@@ -146,18 +146,19 @@ class ArticleFindings:
                 f"{loss.share.high:.0%} could still lose some."
             )
         said += f"Over the {len(counts)} pairs of thresholds it is {_span(counts)}. "
-        lost = pd.Series(dtype=float)
+        by_patient = pd.Series(dtype=float)
         for other in self.by_canny:
-            lost = lost.add(pd.Series(other.losing, dtype=float), fill_value=0)
-        if len(lost) == 1:
-            said += f"It is always the same one, {lost.index[0]}. "
-        elif lost.max() > lost.sum() / 2:
-            said += f"{lost.idxmax()} alone has {lost.max() / lost.sum():.0%} of all the pixels lost. "
+            by_patient = by_patient.add(pd.Series(other.losing, dtype=float), fill_value=0)
+        if len(by_patient) == 1:
+            said += f"It is always the same one, {by_patient.index[0]}. "
+        elif by_patient.max() > by_patient.sum() / 2:
+            share = by_patient.max() / by_patient.sum()
+            said += f"{by_patient.idxmax()} alone has {share:.0%} of all the pixels lost. "
         said += "So the procedure can cut off a tumour. "
-        if max(counts) == 1:
+        if len(by_patient) == 1:
             return said + "One patient shows that it happens, and not how often."
-        if len(set(counts)) > 1:
-            return said + "How often depends on two numbers that the article does not give."
+        if len({frozenset(other.losing) for other in self.by_canny}) > 1:
+            return said + "Whose it is depends on two numbers that the article does not give."
         return said + "It does so with every pair of thresholds that we tried."
 
 

@@ -153,20 +153,3 @@ def institutions(table: pd.DataFrame) -> Figure:
     right.tick_params(axis="y", left=False)
     left.invert_yaxis()
     return figure
-
-
-def table_gaps(patient_table: pd.DataFrame) -> Figure:
-    """Bars: how many rows of ``data.csv`` leave each column empty."""
-    gaps = patient_table.isna().sum().sort_values(kind="stable")
-    figure, ax = new_figure(height=0.27 * len(gaps) + 0.9)
-    if gaps.empty:
-        ax.set_axis_off()
-        ax.text(0.5, 0.5, "the table has no column but Patient", ha="center", transform=ax.transAxes)
-        return figure
-    bars = ax.barh(gaps.index, gaps, color=OKABE_ITO["blue"])
-    ax.bar_label(bars, padding=4)
-    ax.set(xlabel=f"empty cells of {len(patient_table)} rows", xlim=(0, max(1, gaps.max()) * 1.1))
-    ax.set_ylim(-0.7, len(gaps) - 0.3)
-    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    ax.grid(visible=False, axis="y")
-    return figure

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from brainseg.cohort import FLAIR, index_cohort, read_image, read_mask, read_patient_table
+from brainseg.cohort import FLAIR, index_cohort, read_image, read_mask
 from brainseg.figures import explore, style
 
 
@@ -122,13 +122,6 @@ def test_institutions_are_drawn_on_the_same_row_on_both_sides(table):
     assert [label.get_text() for label in left.get_yticklabels()] == ["BB", "AA"]
     rows = np.round(right.collections[0].get_offsets()[:, 1]).astype(int)
     assert np.bincount(rows).tolist() == [3, 2]
-
-
-def test_gaps_are_counted(tiny_cohort_once):
-    patient_table = read_patient_table(tiny_cohort_once)
-    patient_table.iloc[:4, 0] = np.nan
-    (ax,) = explore.table_gaps(patient_table).axes
-    assert sorted(bar.get_width() for bar in ax.patches) == [0, 0, 4]
 
 
 def test_a_missing_sequence_is_named(table):
