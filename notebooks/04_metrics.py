@@ -25,8 +25,7 @@
 # A network's mask is never quite the reader's mask. One number has to say how close it comes. This chapter shows that
 # the number depends on a few decisions, which reports often leave out: what an empty slice scores, and what is averaged.
 #
-# The masks of the test patients serve as examples here, and some statistics use the whole cohort. In a run of this book, no network has been trained,
-# selected or scored on test patients before {doc}`chapter 8 <08_compare>`: the predictions of this chapter are made by hand.
+# The masks of a fifth of the patients serve as examples, and some statistics use the whole cohort. No network is involved: the predictions of this chapter are made by hand.
 
 # %% tags=["install", "remove-cell"]
 import importlib.util
@@ -52,11 +51,12 @@ fold = 0  # the fold whose patients are scored
 import cv2
 import numpy as np
 import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 from scipy import ndimage
 
 from brainseg.cohort import FLAIR, index_cohort, read_mask, read_patient
 from brainseg.data import get_cohort
+from brainseg.experiments.averaging import patch_elsewhere, unit_finding
 from brainseg.figures import metrics as draw
 from brainseg.figures import style
 from brainseg.metrics import (
@@ -73,13 +73,14 @@ from brainseg.metrics import (
     specificity,
 )
 from brainseg.splits import split_by_patient
-from brainseg.statistics import bootstrap_interval
 
 style.use_theme()
 root = get_cohort(data)
 table = index_cohort(root)
 test = table[split_by_patient(table, fold=fold, seed=seed) == "test"]
-print(test["patient"].nunique(), "test patients,", len(test), "slices,", (test["tumour_px"] > 0).sum(), "with tumour")
+print(
+    f"{test['patient'].nunique()} patients of the fold, {len(test)} slices, {(test['tumour_px'] > 0).sum()} with tumour"
+)
 
 # %% [markdown]
 # ## Count the pixels
@@ -113,7 +114,7 @@ for name, prediction in predictions.items():
     twice_overlap_of_sum = 2 * tp / (2 * tp + fp + fn)
     print(f"{name:15} IoU {overlap_of_union:.3f}   Dice {twice_overlap_of_sum:.3f}")
 
-# %% mystnb={"figure": {"name": "fig-metrics-cells", "caption": "Three predictions of one drawn tumour (thick border), with every pixel named."}, "image": {"alt": "Three four by four grids. Cells are marked TP, FP, FN or TN; below each grid stand the counts, IoU and Dice."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-metrics-cells", "caption": "Three predictions of one drawn tumour (thick border), with every pixel named."}, "image": {"alt": "Three four by four grids. Cells are marked TP, FP, FN or TN; below each grid stand the counts, IoU and Dice."}}
 draw.counted_cells(truth, predictions)
 
 # %% [markdown]
@@ -127,7 +128,7 @@ draw.counted_cells(truth, predictions)
 # ({numref}`fig-metrics-curve`). A paper that reports IoU looks worse than one that reports Dice, with the same masks.
 # The link holds mask by mask. It does not hold between a *mean* Dice and a *mean* IoU.
 
-# %% mystnb={"figure": {"name": "fig-metrics-curve", "caption": "Dice over IoU, with the three drawn predictions."}, "image": {"alt": "A curve that runs above the diagonal from zero to one, with three marked points."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-metrics-curve", "caption": "Dice over IoU, with the three drawn predictions."}, "image": {"alt": "A curve that runs above the diagonal from zero to one, with three marked points."}}
 draw.dice_against_iou({name: iou(confusion(truth, p), empty=np.nan) for name, p in predictions.items()})
 
 # %% [markdown]
@@ -164,31 +165,24 @@ print(f"slope of 1 - d: {slope(lambda p: 1 - soft_dice(truth, p)):.6f}")
 print(f"slope of -d:    {slope(lambda p: -soft_dice(truth, p)):.6f}")
 
 # %% [markdown]
-# The two forms differ by 1 and by nothing else. Their slopes are equal, so a network learns the same from both
-# ({numref}`fig-metrics-forms`). `brainseg.networks.losses` holds both, and its tests compare the gradients. This book trains
-# with $1 - d$ plus cross-entropy. A loss between 0 and 1 is easier to read next to another.
-
-# %% mystnb={"figure": {"name": "fig-metrics-forms", "caption": "The two forms of the Dice loss: parallel lines, one apart."}, "image": {"alt": "Two parallel falling lines over the Dice coefficient, one from one to zero, the other from zero to minus one."}} tags=["hide-input"]
-draw.loss_forms()
-
-# %% [markdown]
+# The two forms differ by 1 and by nothing else. Their slopes are equal, so a network learns the same from both.
+# This book trains with $1 - d$ plus cross-entropy, because a loss between 0 and 1 is easier to read next to another.
+#
 # ## What smoothing does to an empty mask
 #
 # On a slice without tumour, an empty prediction gives $0/0$, which has no value. With smoothing it gives $s/s = 1$. With $n$ false alarms it
 # gives $s/(n + s)$. So $s$ alone decides what a false alarm costs on a slice without tumour.
 # The same holds the other way round: a tumour of $n$ pixels that was missed altogether earns $s/(n + s)$, not 0.
 
-# %% mystnb={"figure": {"name": "fig-metrics-smoothing", "caption": "Smoothed Dice where one of the two masks is empty. The line marks the area that one tumour slice in ten of this cohort does not exceed."}, "image": {"alt": "Curves that fall from one to zero over the number of wrong pixels, later for larger smoothing constants."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-metrics-smoothing", "caption": "Smoothed Dice where one of the two masks is empty. The line marks the area that one tumour slice in ten of this cohort does not exceed."}, "image": {"alt": "Curves that fall from one to zero over the number of wrong pixels, later for larger smoothing constants."}}
 small_px = int(table.loc[table["tumour_px"] > 0, "tumour_px"].quantile(0.1))
 draw.smoothing_on_empty((1, 100, 1000), marked_px=small_px)
 
-# %% tags=["hide-input"]
+# %%
 missed = ", ".join(f"{s / (small_px + s):.2f} with s = {s}" for s in (1, 100, 1000))
-display(
-    Markdown(
-        f"One tumour slice in ten shows at most {small_px} pixels of tumour. Missing all of {small_px} pixels scores {missed}. "
-        "The score without smoothing is 0. A smoothed coefficient is a fine thing to train with, and a poor thing to report."
-    )
+Markdown(
+    f"One tumour slice in ten shows at most {small_px} pixels of tumour. Missing all of {small_px} pixels scores {missed}. "
+    "The score without smoothing is 0. A smoothed coefficient is a fine thing to train with, and a poor thing to report."
 )
 
 # %% [markdown]
@@ -197,7 +191,7 @@ display(
 #
 # ## The same predictions, scored in five ways
 #
-# Now the frames of the test patients. Four predictions are made from the truth, so we know what is wrong with each of them. The
+# Now the frames of this fold's patients. Four predictions are made from the truth, so we know what is wrong with each of them. The
 # fifth looks at the image: Otsu's threshold {cite:p}`otsu1979` separates the head from the air, and once more the bright part
 # of the head from the rest, on each patient's {term}`FLAIR` volume.
 
@@ -246,21 +240,19 @@ for name, prediction in predictions.items():
 scores = pd.DataFrame(rows).T
 scores.round(3)
 
-# %% mystnb={"figure": {"name": "fig-metrics-conventions", "caption": "Five predictions, each scored in five ways. Nothing changes along a row but the averaging."}, "image": {"alt": "One row per prediction, with five marks on a Dice axis."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-metrics-conventions", "caption": "Five predictions, each scored in five ways. Nothing changes along a row but the averaging."}, "image": {"alt": "One row per prediction, with five marks on a Dice axis."}}
 draw.conventions(scores)
 
-# %% tags=["hide-input"]
+# %%
 spread = scores.max(axis=1) - scores.min(axis=1)
 widest = spread.idxmax()
 tumour, empty_one = "mean of tumour slices", "mean of slices, empty = 1"
-display(
-    Markdown(
-        f"The way of averaging moves a score by up to {spread.max():.2f} (*{widest}*: from {scores.loc[widest].min():.2f}, "
-        f"{scores.loc[widest].idxmin()}, to {scores.loc[widest].max():.2f}, {scores.loc[widest].idxmax()}). "
-        f"*Three pixels to the right* reads {scores.loc['three pixels to the right', tumour]:.3f} on tumour slices and "
-        f"{scores.loc['three pixels to the right', empty_one]:.3f} when the {np.mean(~has_tumour):.0%} of slices without tumour "
-        "join in with a score of 1."
-    )
+Markdown(
+    f"The way of averaging moves a score by up to {spread.max():.2f} (*{widest}*: from {scores.loc[widest].min():.2f}, "
+    f"{scores.loc[widest].idxmin()}, to {scores.loc[widest].max():.2f}, {scores.loc[widest].idxmax()}). "
+    f"*Three pixels to the right* reads {scores.loc['three pixels to the right', tumour]:.3f} on tumour slices and "
+    f"{scores.loc['three pixels to the right', empty_one]:.3f} when the {np.mean(~has_tumour):.0%} of slices without tumour "
+    "join in with a score of 1."
 )
 
 # %% [markdown]
@@ -294,18 +286,16 @@ for name, prediction in trivial.items():
     }
 fooled = pd.DataFrame(fooled)
 
-# %% mystnb={"figure": {"name": "fig-metrics-baselines", "caption": "Three predictions that know nothing about tumours, under five metrics. The last one is the score that this book reports first."}, "image": {"alt": "Three panels of horizontal bars, one panel per trivial prediction, one bar per metric, with numbers."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-metrics-baselines", "caption": "Three predictions that know nothing about tumours, under five metrics. The last one is the score that this book reports first."}, "image": {"alt": "Three panels of horizontal bars, one panel per trivial prediction, one bar per metric, with numbers."}}
 draw.baselines(fooled)
 
-# %% tags=["hide-input"]
+# %%
 nothing = fooled["nothing"]
-display(
-    Markdown(
-        f"A prediction without a single tumour pixel has an accuracy of {nothing['pixel accuracy']:.3f}, and a mean slice IoU of "
-        f"{nothing['slice IoU, empty = 1']:.3f}: that is the share of slices without tumour, and nothing else. It finds no tumour. "
-        f"Its Dice of volumes is {nothing['Dice of volumes']:.0f}. A mean IoU over all slices, when near "
-        "1, owes part of its height to this share."
-    )
+Markdown(
+    f"A prediction without a single tumour pixel has an accuracy of {nothing['pixel accuracy']:.3f}, and a mean slice IoU of "
+    f"{nothing['slice IoU, empty = 1']:.3f}: that is the share of slices without tumour, and nothing else. It finds no tumour. "
+    f"Its Dice of volumes is {nothing['Dice of volumes']:.0f}. A mean IoU over all slices, when near "
+    "1, owes part of its height to this share."
 )
 
 # %% [markdown]
@@ -315,7 +305,7 @@ display(
 # is quoted {cite:p}`budacode`. What does one pixel cost? Take every tumour mask of the
 # cohort, make it one pixel larger or smaller all around, and compare it with itself.
 
-# %% mystnb={"figure": {"name": "fig-metrics-one-pixel", "caption": "Dice of every tumour mask of the cohort against itself, one pixel larger or smaller all around. The joined marks are medians of equal steps in area."}, "image": {"alt": "Two clouds of points, one for masks a pixel larger and one for masks a pixel smaller: Dice against the tumour's area, with the medians joined by lines."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-metrics-one-pixel", "caption": "Dice of every tumour mask of the cohort against itself, one pixel larger or smaller all around. The joined marks are medians of equal steps in area."}, "image": {"alt": "Two clouds of points, one for masks a pixel larger and one for masks a pixel smaller: Dice against the tumour's area, with the medians joined by lines."}}
 tumour_rows = table[table["tumour_px"] > 0]
 masks = np.stack([read_mask(path) for path in tumour_rows["mask_path"]])
 one_off = {
@@ -326,17 +316,15 @@ draw.one_pixel(
     tumour_rows["tumour_px"].to_numpy(), {name: dice(slices, empty=np.nan) for name, slices in one_off.items()}
 )
 
-# %% tags=["hide-input"]
+# %%
 cost = {name: 1 - dice(pool(slices, by=tumour_rows["patient"]), empty=np.nan) for name, slices in one_off.items()}
 larger = dice(one_off["one pixel larger"], empty=np.nan)
-display(
-    Markdown(
-        f"Over {len(cost['one pixel larger'])} patients, a mask that is one pixel too large loses "
-        f"{100 * cost['one pixel larger'].mean():.1f} points of volume Dice on average, one that is a pixel too small "
-        f"{100 * cost['one pixel smaller'].mean():.1f}. On single slices the loss is {100 * (1 - larger.mean()):.1f} points on "
-        f"average, and {100 * (1 - np.median(larger[tumour_rows['tumour_px'] <= small_px])):.0f} in the middle of the smallest tenth. "
-        "A model that differs from another by less than this may differ by a habit of drawing."
-    )
+Markdown(
+    f"Over {len(cost['one pixel larger'])} patients, a mask that is one pixel too large loses "
+    f"{100 * cost['one pixel larger'].mean():.1f} points of volume Dice on average, one that is a pixel too small "
+    f"{100 * cost['one pixel smaller'].mean():.1f}. On single slices the loss is {100 * (1 - larger.mean()):.1f} points on "
+    f"average, and {100 * (1 - np.median(larger[tumour_rows['tumour_px'] <= small_px])):.0f} in the middle of the smallest tenth. "
+    "A model that differs from another by less than this may differ by a habit of drawing."
 )
 
 # %% [markdown]
@@ -351,17 +339,12 @@ display(
 # Both are measured on tumour slices, in pixels of the frame: the data set gives no spacing. A missed tumour costs the
 # frame's diagonal in HD95, and scores 0 in NSD. The tolerance of 2 pixels is our choice.
 
-# %% mystnb={"figure": {"name": "fig-metrics-same-dice", "caption": "Two predictions with the same number of false alarms, so with the same Dice. Their borders tell them apart."}, "image": {"alt": "The same FLAIR slice twice: on the left the prediction hugs the tumour, on the right it has a second patch on the other side."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-metrics-same-dice", "caption": "Two predictions with the same number of false alarms, so with the same Dice. Their borders tell them apart."}, "image": {"alt": "The same FLAIR slice twice: on the left the prediction hugs the tumour, on the right it has a second patch on the other side."}}
 shown = int(np.abs(areas - np.median(areas[has_tumour])).argmin())  # a tumour of middling size
 image, mask = np.concatenate([images for images, _ in volumes])[shown], truth[shown]
 rim = predictions["one pixel too large"][shown]
 
-# As many false alarms as the rim has, but in one patch on the other side of the midline.
-row, column = ndimage.center_of_mass(mask)
-y, x = np.mgrid[:256, :256]
-distance = np.hypot(y - row, x - (255 - column)) + 1000 * mask
-patch = np.zeros_like(mask)
-patch.flat[distance.argsort(axis=None)[: np.sum(rim & ~mask)]] = True
+patch = patch_elsewhere(mask, area_px=np.sum(rim & ~mask))  # as many false alarms as the rim has
 errors = {"a rim of one pixel": rim, "a patch elsewhere": mask | patch}
 notes = {
     name: f"Dice {dice(confusion(mask, p), empty=np.nan):.3f}\n"
@@ -375,23 +358,11 @@ draw.same_dice(image, mask, errors, notes)
 #
 # A mean over a few patients would be another with other patients. The {term}`bootstrap` draws the patients again and again, with
 # replacement, and reports the range that holds 95 % of the means {cite:p}`efron1993bootstrap`. It must draw *patients*:
-# slices of one patient are alike, and to draw them one by one pretends to know more than we do.
+# slices of one patient are alike, and to draw them one by one pretends to know more than we do. Here are both intervals of *Otsu on FLAIR*.
 
-# %% tags=["hide-input"]
-by_slice = dice(confusion(truth, predictions["Otsu on FLAIR"], axis=(1, 2)), empty=np.nan)[has_tumour]
-by_patient = pd.Series(by_slice).groupby(patients[has_tumour]).mean()
-over_patients, over_slices = bootstrap_interval(by_patient, seed=seed), bootstrap_interval(by_slice, seed=seed)
-if len(by_patient) == 1:
-    text = "With a single test patient there is no interval to give: its spread cannot be told from one value."
-else:
-    wider = (over_patients.high - over_patients.low) / (over_slices.high - over_slices.low)
-    text = (
-        f"Otsu's Dice on a patient's tumour slices is {over_patients.estimate:.3f} on average over {len(by_patient)} patients, "
-        f"with an interval from {over_patients.low:.3f} to {over_patients.high:.3f}. The same slices, drawn as if all "
-        f"{len(by_slice)} were independent, give {over_slices.low:.3f} to {over_slices.high:.3f}. The honest interval has "
-        f"{wider:.1f} times the width of the other one."
-    )
-display(Markdown(text))
+# %%
+by_slice = dice(confusion(truth, predictions["Otsu on FLAIR"], axis=(1, 2)), empty=np.nan)
+Markdown(unit_finding(by_slice[has_tumour], patients[has_tumour], seed).sentence())
 
 # %% [markdown]
 # ## Take-away
@@ -511,7 +482,7 @@ print("A batch without tumour scores 1. Small batches and sorted slices make suc
 shifted = predictions["three pixels to the right"]
 for tolerance in range(5):
     mean = np.mean(
-        [nsd(t, p, tolerance_px=tolerance) for t, p in zip(truth[has_tumour], shifted[has_tumour], strict=True)]
+        [nsd(*pair, tolerance_px=tolerance) for pair in zip(truth[has_tumour], shifted[has_tumour], strict=True)]
     )
     print(f"tolerance {tolerance} px: mean NSD {mean:.3f}")
 print("No border pixel is further than the shift from its own copy. Dice depends on the tumour's size as well.")

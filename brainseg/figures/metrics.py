@@ -63,21 +63,6 @@ def dice_against_iou(points: dict[str, float]) -> Figure:
     return figure
 
 
-def loss_forms() -> Figure:
-    """Both forms of the Dice loss over the Dice coefficient: two parallel lines, one apart, with their ranges."""
-    figure, ax = new_figure(height=3.8)
-    d = np.array([0.0, 1.0])
-    for name, loss, colour in (("1 − Dice", 1 - d, OKABE_ITO["blue"]), ("−Dice", 0 - d, OKABE_ITO["vermillion"])):
-        ax.plot(d, loss, color=colour, linewidth=2.5)
-        ends = f"from {loss.min():.0f} to {loss.max():.0f}".replace("-", "−")
-        ax.text(0.5, loss.mean() + 0.1, f"{name}, {ends}", color=colour)
-        ax.plot(1, loss[1], "o", color=colour, markersize=9, clip_on=False)
-    ax.axhline(0, color="#595959", linewidth=1)
-    ax.text(0.98, -0.06, "perfect", ha="right", va="top")
-    ax.set(xlabel="Dice coefficient of the prediction", ylabel="loss", xlim=(0, 1), ylim=(-1.05, 1.05))
-    return figure
-
-
 def smoothing_on_empty(smooths: tuple[float, ...], marked_px: int) -> Figure:
     """The smoothed Dice `s / (n + s)` of an empty mask against one of `n` pixels, for several `s`.
 

@@ -37,10 +37,6 @@ def test_points_lie_on_the_curve():
     np.testing.assert_allclose(point.get_xydata(), [[1 / 3, 0.5]])
 
 
-def test_loss_forms_state_their_ranges():
-    assert {"1 − Dice, from 0 to 1", "−Dice, from −1 to 0"} <= set(texts(draw.loss_forms()))
-
-
 def test_smoothing_curves_start_at_one_and_halve_at_s():
     figure = draw.smoothing_on_empty((1, 100), marked_px=40)
     for line, smooth in zip(figure.axes[0].lines, (1, 100), strict=False):
@@ -76,7 +72,6 @@ def test_no_text_is_below_ten_points():
     scores = pd.DataFrame({"nothing": [0.99, 0.0]}, index=["accuracy", "Dice"])
     for figure in (
         draw.counted_cells(TRUTH, {"x": SHIFTED}),
-        draw.loss_forms(),
         draw.baselines(scores),
         draw.conventions(scores),
     ):
