@@ -263,8 +263,8 @@ def faint_sentence(stands_out: pd.Series, dice: pd.DataFrame) -> str:
     return (
         f"The {faint.sum()} patients with the faintest tumours against the {(~faint).sum()} others, mean Dice: "
         f"{means}. Over all {len(faint)} patients, the rank correlation between U-Net's Dice and how far the "
-        f"tumour stands out is {rank:+.2f}. Faint tumours may differ in other ways too, and with few patients all of this "
-        "is luck in part: a candidate, and no proof."
+        f"tumour stands out is {rank:+.2f}. Faint tumours may differ in other ways too, and with few patients "
+        "all of this is luck in part: a candidate, and no proof."
     )
 
 

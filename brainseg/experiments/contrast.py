@@ -1,0 +1,194 @@
+"""Does CLAHE bring a tumour out better than histogram equalisation? Three measures, over patients, by the one rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+from tqdm import tqdm
+
+from brainseg.cohort import FLAIR, read_patient
+from brainseg.images.contrast import CONTRASTS, enhance
+from brainseg.images.crop import head_silhouette
+from brainseg.images.visibility import background_noise, contrast_to_noise, ring_of_brain, separability
+from brainseg.statistics import Answer, Difference, Verdict, bootstrap_interval, holm, paired_difference, shown
+
+MEASURES = {
+    "cnr": "contrast-to-noise ratio",
+    "separability": "tumour brighter than ring",
+    "air": "noise in the air",
+}
+"""What is measured, and how it is written. More is better for the first two, less for the last."""
+
+BETTER = {"cnr": 1, "separability": 1, "air": -1}
+"""The direction that is an improvement."""
+
+NAMES = {"none": "as it is", "he": "HE", "clahe": "CLAHE"}
+
+PRIMARY = ("clahe", "he")
+"""The article's question, named beforehand: its three measures are corrected for being three."""
+
+SECONDARY = (("he", "none"), ("clahe", "none"))
+
+
+def measure(table: pd.DataFrame) -> pd.DataFrame:
+    """Measure every slice with tumour after each treatment, on the same pixels.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`brainseg.cohort.index_cohort`.
+
+    Returns
+    -------
+    DataFrame
+        A row for each slice with tumour and treatment: ``patient, slice, treatment`` and those of `MEASURES`; ``cnr``
+        and ``separability`` are NaN where no brain is left for a ring.
+    """
+    patients = table.loc[table["tumour_px"] > 0, "patient"].unique()
+    rows = (row for patient in tqdm(patients, desc="measuring", leave=False) for row in _of_patient(table, patient))
+    return pd.DataFrame(rows, columns=["patient", "slice", "treatment", *MEASURES])
+
+
+def _of_patient(table: pd.DataFrame, patient: str) -> Iterator[dict]:
+    images, masks = read_patient(table, patient)
+    head = head_silhouette(images)
+    for number, (image, mask) in enumerate(zip(images, masks, strict=True), start=1):
+        if not mask.any():
+            continue
+        ring = ring_of_brain(image, mask)
+        for treatment in CONTRASTS:
+            plane = enhance(image[..., FLAIR], treatment)
+            yield {
+                "patient": patient,
+                "slice": number,
+                "treatment": treatment,
+                "cnr": contrast_to_noise(plane, mask, ring),
+                "separability": separability(plane, mask, ring),
+                "air": background_noise(plane, head),
+            }
+
+
+@dataclass(frozen=True)
+class ContrastFindings:
+    """What the measures say of CLAHE and of histogram equalisation.
+
+    Attributes
+    ----------
+    by_patient : DataFrame
+        A row a patient, a column for each (measure, treatment): means over the patient's slices.
+    intervals : DataFrame
+        On (measure, treatment): ``estimate, low, high``.
+    differences : mapping of (measure, first, second) to Difference
+        `first` minus `second`, paired by patient.
+    verdicts : mapping of (measure, first, second) to Verdict
+    slices, left_out : int
+        Slices that were measured, and those that have no brain left for a ring.
+    """
+
+    by_patient: pd.DataFrame
+    intervals: pd.DataFrame
+    differences: Mapping[tuple[str, str, str], Difference]
+    verdicts: Mapping[tuple[str, str, str], Verdict]
+    slices: int
+    left_out: int
+
+    def table(self) -> pd.DataFrame:
+        """A row a measure and pair: the mean paired difference with its interval, and what the data show."""
+        rows = {
+            (MEASURES[measure], f"{NAMES[first]} minus {NAMES[second]}"): {
+                "mean": found.estimate,
+                "95 % interval from": found.low,
+                "to": found.high,
+                "the data": self.verdicts[measure, first, second].answer.value,
+            }
+            for (measure, first, second), found in self.differences.items()
+        }
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+    def counted(self) -> str:
+        """How many patients and slices there are, in a sentence."""
+        return (
+            f"{len(self.by_patient)} patients, {self.slices} slices with tumour. {self.left_out} more slices could not "
+            "be measured: no brain is left for a ring."
+        )
+
+    def improvement(self, measure: str, first: str, second: str) -> int:
+        """1 where `first` is shown to be better than `second`, -1 where it is shown to be worse, else 0."""
+        return BETTER[measure] * self.verdicts[measure, first, second].direction
+
+    def article(self) -> bool | Answer:
+        """Whether CLAHE is better than HE, as the article says: by all three measures.
+
+        False where HE is shown to be better by one of them, and CLAHE by none.
+        """
+        better = [self.improvement(measure, *PRIMARY) for measure in MEASURES]
+        if all(sign > 0 for sign in better):
+            return True
+        if any(sign < 0 for sign in better) and not any(sign > 0 for sign in better):
+            return False
+        return Answer.CANNOT_TELL
+
+    def sentence(self) -> str:
+        """The verdict on the article's conclusion, and what each treatment does to a slice as it is, in Markdown."""
+        better = [self.improvement(measure, *PRIMARY) for measure in MEASURES]
+        conclusion = {
+            True: "The article's conclusion, that CLAHE is the better of the two, **holds** here",
+            False: "The article's conclusion, that CLAHE is the better of the two, **does not hold** here",
+            Answer.CANNOT_TELL: (
+                "The article's conclusion, that CLAHE is the better of the two, **holds only in part** here"
+                if any(sign > 0 for sign in better)
+                else "Whether CLAHE is the better of the two, as the article concludes, these data **cannot tell**"
+            ),
+        }[self.article()]
+        kept = self.differences["separability", "he", "none"].estimate
+        return (
+            f"- **CLAHE against HE.** {self._told(*PRIMARY)} {conclusion}.\n"
+            f"- **CLAHE against doing nothing.** {self._told('clahe', 'none')}\n"
+            "- **HE against doing nothing.** Its curve keeps the order of grey levels: the chance that tumour "
+            f"outshines ring changes by {kept:+.4f}. What is left of a change comes from grey levels that it merges."
+        )
+
+    def _told(self, first: str, second: str) -> str:
+        words = {1: "better", -1: "worse", 0: "not shown to be better or worse"}
+        answers = (f"{MEASURES[name]}: **{words[self.improvement(name, first, second)]}**" for name in MEASURES)
+        return f"By each measure, {NAMES[first]} compared with {NAMES[second]}: {'; '.join(answers)}."
+
+
+def findings(measured: pd.DataFrame, seed: int = 0) -> ContrastFindings:
+    """What :func:`measure` shows, by the one rule.
+
+    A patient's slices are averaged first, so that each patient counts once. Patients without any measured slice are
+    left out.
+
+    Parameters
+    ----------
+    measured : DataFrame
+        Of :func:`measure`.
+    seed : int
+        Of the bootstrap and the sign flips.
+
+    Raises
+    ------
+    ValueError
+        No patient is left.
+    """
+    by_patient = measured.groupby(["patient", "treatment"])[list(MEASURES)].mean().unstack()
+    by_patient = by_patient.reindex(columns=CONTRASTS, level=1).dropna()
+    if by_patient.empty:
+        raise ValueError("No patient has a slice with tumour that could be measured")
+    differences = {
+        (name, first, second): paired_difference(
+            by_patient[name, first].to_numpy(), by_patient[name, second].to_numpy(), seed=seed
+        )
+        for name in MEASURES
+        for first, second in (PRIMARY, *SECONDARY)
+    }
+    primary = [key for key in differences if key[1:] == PRIMARY]
+    corrected = dict(zip(primary, holm(differences[key].p_value for key in primary), strict=True))
+    verdicts = {key: shown(found, p_corrected=corrected.get(key)) for key, found in differences.items()}
+    intervals = {key: bootstrap_interval(values.to_numpy(), seed=seed)._asdict() for key, values in by_patient.items()}
+    left_out = int(measured.loc[measured["treatment"] == CONTRASTS[0], "cnr"].isna().sum())
+    slices = len(measured) // len(CONTRASTS) - left_out
+    return ContrastFindings(by_patient, pd.DataFrame(intervals).T, differences, verdicts, slices, left_out)

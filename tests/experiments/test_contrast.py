@@ -1,0 +1,72 @@
+"""CLAHE against HE on tables made by hand: each answer, both ways round."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brainseg.cohort import index_cohort
+from brainseg.experiments import contrast
+from brainseg.images.contrast import CONTRASTS
+from brainseg.statistics import Answer
+
+AS_IT_IS = {"cnr": 1.0, "separability": 0.7, "air": 10.0}
+GOOD = {"cnr": 0.2, "separability": 0.05, "air": -2.0}
+
+
+def measured(patients=20, **shifts):
+    """A slice a patient; each treatment is a slice as it is plus its shifts, and a little of the patient's own."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for patient in range(patients):
+        for treatment in CONTRASTS:
+            values = {
+                name: value + shifts.get(treatment, {}).get(name, 0) + rng.normal(0, 0.01)
+                for name, value in AS_IT_IS.items()
+            }
+            rows.append({"patient": f"p{patient:02d}", "slice": 1, "treatment": treatment, **values})
+    return pd.DataFrame(rows)
+
+
+def test_clahe_that_is_better_by_all_three_is_better():
+    found = contrast.findings(measured(clahe=GOOD))
+    assert found.article() is True and "**holds** here" in found.sentence()
+    assert [found.improvement(name, "clahe", "he") for name in contrast.MEASURES] == [1, 1, 1]
+    assert found.differences["air", "clahe", "he"].estimate == pytest.approx(-2, abs=0.02)
+    assert found.table().loc[("noise in the air", "CLAHE minus HE"), "mean"] < 0
+
+
+def test_the_other_way_round_it_does_not_hold():
+    found = contrast.findings(measured(he=GOOD))
+    assert found.article() is False and "**does not hold**" in found.sentence()
+    assert [found.improvement(name, "clahe", "he") for name in contrast.MEASURES] == [-1, -1, -1]
+    assert found.improvement("air", "he", "none") == 1
+
+
+def test_better_by_one_measure_holds_in_part():
+    found = contrast.findings(measured(clahe={"cnr": 0.2}, he={"air": -2.0}))
+    assert found.article() is Answer.CANNOT_TELL and "only in part" in found.sentence()
+
+
+@pytest.mark.parametrize(("patients", "clahe"), [(20, {}), (6, GOOD)])
+def test_no_difference_and_few_patients_cannot_tell(patients, clahe):
+    found = contrast.findings(measured(patients, clahe=clahe))
+    assert found.article() is Answer.CANNOT_TELL and "these data **cannot tell**" in found.sentence()
+
+
+def test_each_patient_counts_once_and_slices_without_a_ring_are_counted():
+    table = measured(12)
+    again = table[table["patient"] == "p00"].assign(slice=2, cnr=np.nan, separability=np.nan)
+    found = contrast.findings(pd.concat([table, again]))
+    assert len(found.by_patient) == 12 and (found.slices, found.left_out) == (12, 1)
+    assert found.counted().startswith("12 patients, 12 slices with tumour. 1 more")
+    with pytest.raises(ValueError, match="No patient"):
+        contrast.findings(table.assign(cnr=np.nan))
+
+
+def test_every_slice_with_tumour_is_measured_after_each_treatment(tiny_cohort_once):
+    table = index_cohort(tiny_cohort_once)
+    rows = contrast.measure(table)
+    assert len(rows) == 3 * (table["tumour_px"] > 0).sum()
+    assert rows["treatment"].value_counts().nunique() == 1 and rows["air"].ge(0).all()
+    found = rows.pivot(index=["patient", "slice"], columns="treatment", values="separability").dropna()
+    assert found.max(axis=None) <= 1 and found.min(axis=None) >= 0
