@@ -48,20 +48,17 @@ class Interval(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Difference:
-    """The mean of `first - second` over patients, and what is known of it; see :func:`paired_difference`.
+class Evidence:
+    """A difference of two numbers from the same patients, and what is known of it: what :func:`shown` asks for.
 
     Attributes
     ----------
     estimate, low, high : float
-        The mean and its 95 % interval.
+        The difference and its 95 % interval.
     low_90, high_90 : float
         The 90 % interval, which decides about equivalence.
     p_value : float
-        Of the sign-flip test of the mean.
     patients : int
-    better_on : int
-        Patients with a larger value in `first` than in `second`.
     """
 
     estimate: float
@@ -71,6 +68,18 @@ class Difference:
     high_90: float
     p_value: float
     patients: int
+
+
+@dataclass(frozen=True)
+class Difference(Evidence):
+    """The mean of `first - second` over patients, with the sign-flip test's p value; see :func:`paired_difference`.
+
+    Attributes
+    ----------
+    better_on : int
+        Patients with a larger value in `first` than in `second`.
+    """
+
     better_on: int
 
 
@@ -310,7 +319,7 @@ def p_text(p_value: float, digits: int = 3, name: str = "") -> str:
 
 
 def shown(
-    difference: Difference,
+    difference: Evidence,
     *,
     margin: float | None = None,
     trainings: int | None = None,

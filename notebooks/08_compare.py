@@ -49,41 +49,21 @@ filters = 16  # width of the first level
 epochs = 12
 slices_per_epoch = 480  # 0 takes every training slice once
 
-# %% tags=["hide-input"]
-from dataclasses import replace
-from itertools import combinations
-
+# %%
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 from myst_nb import glue
 
-from brainseg import statistics
-from brainseg.chapters import study_run
-from brainseg.cohort import FLAIR, read_image, read_patient
-from brainseg.data import get_cohort
-from brainseg.evaluation import predict, scores
-from brainseg.evaluation.scores import summarise
+from brainseg.chapters import patients_on_several_sides, study_run
+from brainseg.cohort import read_image
+from brainseg.experiments import comparison
+from brainseg.experiments.ranking import NAMES, rank_networks
 from brainseg.figures import results as figures
 from brainseg.figures import style
-from brainseg.images.prepared import prepare
-from brainseg.images.visibility import ring_of_brain, separability
-from brainseg.networks import models
+from brainseg.statistics import p_text
 
 style.use_theme()
-NAMES = style.MODEL_NAMES
-
-# %% tags=["hide-input"]
-if split_by != "patient":
-    display(
-        Markdown(
-            "**Slices were split here, not patients.** Slices of one patient stand on more than one "
-            "side, so the network has seen near-copies of the slices that it is scored on. Where the "
-            "text says that test or validation patients are new to the network, that is not true of "
-            "this run. A patient's *volume* is only those of the slices that fell on the scored side. "
-            "Scores of this run are no estimate of how the network does on a new patient."
-        )
-    )
 
 # %% [markdown]
 # ## The three runs
@@ -100,21 +80,19 @@ runs = {
     for name in ("fcn32", "unet", "resunet")
 }  # fmt: skip
 
-# %% tags=["hide-input"]
-costs = pd.DataFrame(
-    {
-        NAMES[name]: {
-            "parameters (thousands)": run.model.count_params() / 1e3,
-            "multiply-adds per slice (millions)": models.multiply_adds(run.model) / 1e6,
-            "training (minutes)": run.record.seconds / 60,
-            "best epoch": run.record.best_epoch,
-        }
-        for name, run in runs.items()
-    }
-).T
-display(costs.style.format("{:,.0f}").format("{:.1f}", subset=["training (minutes)"]))
+# %%
+known = runs["unet"].prepared
+costs = comparison.costs(runs)
+costs.style.format("{:,.0f}").format("{:.1f}", subset=["training (minutes)"])
+
+# %%
 work = costs["multiply-adds per slice (millions)"]
-display(Markdown(f"In multiply-adds, the dearest network costs {work.max() / work.min():.2f} times the cheapest."))
+print(f"In multiply-adds, the dearest network costs {work.max() / work.min():.2f} times the cheapest.")
+print("Patients with slices on more than one side:", patients_on_several_sides(known.table, runs["unet"].split))
+
+# %% [markdown]
+# A number above 0 in the last line means that slices were split, not patients (`split_by = "slice"`). The networks
+# have then seen near-copies of the slices that they are scored on, and no score below is an estimate for a new patient.
 
 # %% [markdown]
 # ## The article's table
@@ -125,14 +103,8 @@ display(Markdown(f"In multiply-adds, the dearest network costs {work.max() / wor
 # batches. The article does not say how it scored, so this is our reading.
 
 # %%
-rows = {}
-for name, run in runs.items():
-    for part in ["train", "validation", "test"]:
-        rows[NAMES[name], part] = predict.article_scores(run, run.rows(part))
-article = pd.DataFrame(rows).T
-
-# %% tags=["hide-input"]
-display(article.style.format("{:.3f}"))
+article = comparison.article_table(runs)
+article.style.format("{:.3f}")
 
 # %% [markdown]
 # A batch mixes slices with and without tumour, and its pixels are counted together.
@@ -146,57 +118,26 @@ display(article.style.format("{:.3f}"))
 # All slices of a patient are one volume with one Dice.
 
 # %%
-known = runs["unet"].prepared
-test = runs["unet"].rows("test")  # the same for all three:
-assert all((run.rows("test") == test).all() for run in runs.values())
-truth = known.truth(test)
-predicted = {name: predict.predict_masks(run, test) for name, run in runs.items()}
-slices = {name: scores.score_slices(marked, truth, known.table.iloc[test]) for name, marked in predicted.items()}
-patients = {name: scores.score_patients(table) for name, table in slices.items()}
-summaries = {name: summarise(table, seed=seed) for name, table in patients.items()}
+side = comparison.score_test_side(runs)
+honest = comparison.summary_table(side.patients, seed=seed)
+honest.style.format(precision=3, na_rep="-")
 
-honest = pd.DataFrame(summaries).T.rename(index=NAMES)
-honest["patients"] = honest["patients"].astype(int)
-
-# %% tags=["hide-input"]
-shown = honest.rename(columns={"low": "95 % bootstrap interval from", "high": "to"})
-display(shown.style.format("{:.3f}", subset=shown.columns[1:], na_rep="-"))
-
-# %% mystnb={"figure": {"name": "fig-compare-patients", "caption": "Per-volume Dice of the test patients. Each dot is a patient; the diamond is the mean with its 95 % bootstrap interval over patients."}, "image": {"alt": "Three columns of dots between 0 and 1, one column a network, each with a diamond and an interval for the mean."}} tags=["hide-input"]
-figures.patient_dice(patients, summaries)
+# %% mystnb={"figure": {"name": "fig-compare-patients", "caption": "Per-volume Dice of the test patients. Each dot is a patient; the diamond is the mean with its 95 % bootstrap interval over patients."}, "image": {"alt": "Three columns of dots between 0 and 1, one column a network, each with a diamond and an interval for the mean."}}
+figures.patient_dice(side.patients, {model: honest.loc[NAMES[model]] for model in runs})
 
 # %% [markdown]
 # The interval in {numref}`fig-compare-patients` answers one question: how much could this mean change with other patients of the same kind?
 # It was made by drawing the test patients again and again, with replacement: a {term}`bootstrap`.
 # Slices would give a far narrower one, and a wrong one: neighbouring slices of one head are no independent witnesses.
 #
-# With few patients even this interval is too narrow. How much too narrow can be simulated:
-# draw as many normal numbers as there are test patients, make the interval, see whether it holds the true mean, and repeat.
-
+# With few patients even this interval can be too narrow. How much too narrow can be tried: let the observed patients
+# stand for everyone there is, so that the true mean is known. Draw as many patients from them as there are test patients, make
+# the interval, see whether it holds the true mean, and repeat. The intervals of this study are bias-corrected and accelerated (BCa), which allows for skewed scores.
+# The differences between two networks, which the chapter comes to below, are tried as well.
 
 # %%
-def coverage(n, samples=2000, draws=2000):
-    """Share of normal samples of size n whose 95 % interval holds the mean."""
-    rng = np.random.default_rng(seed)
-    values = rng.standard_normal((samples, n))
-    # A row of weights is a resample.
-    weights = rng.multinomial(n, np.full(n, 1 / n), size=draws) / n
-    low, high = np.percentile(values @ weights.T, [2.5, 97.5], axis=1)
-    return float(np.mean((low <= 0) & (high >= 0)))
-
-
-n_test = len(patients["unet"])
-
-# %% tags=["hide-input"]
-display(
-    Markdown(
-        f"With {n_test} test patients, an interval that is called 95 % holds the true mean in "
-        f"**{coverage(n_test):.0%}** of the simulated samples. "
-        "Per-volume Dice is not normally distributed, so this is a guide, not a correction."
-        if n_test > 1
-        else "There is one test patient, so there is no interval at all."
-    )
-)
+trust = comparison.coverage_table(side.dice(), seed=seed)
+display(trust.style.format("{:.1%}"), Markdown(comparison.coverage_sentence(trust, len(side.dice().dropna()))))
 
 # %% [markdown]
 # ## Fresh patients
@@ -206,51 +147,17 @@ display(
 # No network, setting or chapter has met these patients.
 
 # %%
-fresh_patients, fresh_summaries = {}, {}
-if known.table["synthetic"].all():
-    draw = f"phantom:{known.table['patient'].nunique()}:{1000 + seed}"
-    cohort = prepare(get_cohort(draw), known.preprocessing)
-    if cohort.fingerprint == known.fingerprint:
-        raise ValueError(f"data is {draw} itself, none fresh: choose another seed")
-    everyone = pd.Series("test", index=cohort.table.index)
-    for name, run in runs.items():
-        on_fresh = replace(run, prepared=cohort, split=everyone)
-        on_slices = predict.evaluate(on_fresh, "test")
-        fresh_patients[name] = scores.score_patients(on_slices)
-        fresh_summaries[name] = summarise(fresh_patients[name], seed=seed)
-
-# %% tags=["hide-input"]
-if fresh_summaries:
-    fresh = pd.DataFrame(fresh_summaries).T.rename(index=NAMES)
-    fresh["patients"] = fresh["patients"].astype(int)
-    shown = fresh.rename(columns={"low": "95 % bootstrap interval from", "high": "to"})
-    display(shown.style.format("{:.3f}", subset=shown.columns[1:], na_rep="-"))
-    means = "; ".join(
-        f"{NAMES[name]} {summaries[name]['mean']:.3f} there, {fresh_summaries[name]['mean']:.3f} here" for name in runs
-    )
-    display(
-        Markdown(
-            f"The same networks, {n_test} test patients against {fresh['patients'].max()} fresh ones: {means}. "
-            + (
-                "Both means vary with the patients that were drawn, that of fewer patients more. "
-                if split_by == "patient"
-                else "The test slices are of patients whom the networks know, the fresh ones are not. "
-            )
-            + f"For the networks' worth on this kind of patient, the mean over {fresh['patients'].max()} is the better guess."
-        )
-    )
-else:
-    display(
-        Markdown(
-            "These patients are real, so no more can be drawn. What comes nearest are patients of the data set whom no kept network has met: "
-            "where there are such, `make reproduce` scores them and lists them as new."
-        )
-    )
-tables = {"test patients": honest, "fresh patients": fresh} if fresh_summaries else {"test patients": honest}
-together = pd.concat({on: table.reset_index(names="model") for on, table in tables.items()}, names=["on"]).reset_index(
-    "on"
-)
+fresh = comparison.score_fresh_patients(runs, seed=seed)
+tables = {"test patients": honest}
+if fresh is not None:
+    tables["fresh patients"] = comparison.summary_table(fresh.patients, seed=seed)
+together = pd.concat({on: table.reset_index(names="model") for on, table in tables.items()}, names=["on"])
+together = together.reset_index("on")
 glue("results", together.round(4).to_dict("list"), display=False)
+
+# %%
+display(together.set_index(["on", "model"]).style.format(precision=3, na_rep="-"))
+display(Markdown(comparison.fresh_sentence(honest, tables.get("fresh patients"))))
 
 # %% [markdown]
 # ## Which patients fail
@@ -260,51 +167,18 @@ glue("results", together.round(4).to_dict("list"), display=False)
 # the brain around it? At one half, the tumour is as bright as its surroundings. {numref}`fig-compare-faint` sets it against the score.
 
 # %%
-if fresh_patients:
-    scored, scored_table = fresh_patients, cohort.table
-else:
-    scored, scored_table = patients, known.table
+scored, scored_table = (side.patients, known.table) if fresh is None else (fresh.patients, fresh.table)
+dice = pd.DataFrame({model: table["dice"] for model, table in scored.items()})
+stands_out = comparison.how_far_tumours_stand_out(scored_table, dice.index)
 
-
-def tumour_stands_out(patient):
-    """How often a tumour pixel is brighter than one around it: mean over slices."""
-    images, masks = read_patient(scored_table, patient)
-    shares = [
-        separability(image[..., FLAIR], mask, ring_of_brain(image, mask))
-        for image, mask in zip(images, masks, strict=True) if mask.any()
-    ]  # fmt: skip
-    return pd.Series(shares, dtype=float).mean()  # NaN, no ring left: skipped
-
-
-stands_out = {patient: tumour_stands_out(patient) for patient in scored["unet"].index}
-stands_out = pd.Series(stands_out).dropna()
-
-# %% mystnb={"figure": {"name": "fig-compare-faint", "caption": "Per-volume Dice against how far the tumour stands out from the brain around it on FLAIR: 0.5 is not at all, 1 is every pixel brighter. Each dot is a patient, of the fresh ones where there are such, otherwise of the test side."}, "image": {"alt": "A cloud of dots in three colours, one colour a network: upwards the Dice, to the right how often the tumour is brighter than its surroundings."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-compare-faint", "caption": "Per-volume Dice against how far the tumour stands out from the brain around it on FLAIR: 0.5 is not at all, 1 is every pixel brighter. Each dot is a patient, of the fresh ones where there are such, otherwise of the test side."}, "image": {"alt": "A cloud of dots in three colours, one colour a network: upwards the Dice, to the right how often the tumour is brighter than its surroundings."}}
 figures.dice_against(stands_out, scored, "how often the tumour is brighter")
 
-# %% tags=["hide-input"]
-if len(stands_out) >= statistics.FEWEST_PATIENTS:
-    faint = stands_out.index.isin(stands_out.nsmallest(len(stands_out) // 4).index)
-    scores = pd.DataFrame({name: table["dice"] for name, table in scored.items()}).loc[stands_out.index]
-    means = "; ".join(
-        f"{NAMES[name]} {scores.loc[faint, name].mean():.2f} against {scores.loc[~faint, name].mean():.2f}"
-        for name in scores
-    )
-    rank = stands_out.corr(scores["unet"], method="spearman")
-    display(
-        Markdown(
-            f"The {faint.sum()} patients with the faintest tumours against the {(~faint).sum()} others, mean Dice: {means}. "
-            f"Over all {len(faint)} patients, the rank correlation between U-Net's Dice and how far the tumour stands out is {rank:+.2f}. "
-            "Faint tumours may differ in other ways too, and with few patients all of this is luck in part: a candidate, and no proof."
-            + (
-                " How the faintest simulated tumours compare with the faintest real ones is in [chapter 1](01_explore.html)."
-                if fresh_patients
-                else ""
-            )
-        )
-    )
-else:
-    display(Markdown(f"Patients here: {len(stands_out)}. That is too few for a number."))
+# %%
+Markdown(comparison.faint_sentence(stands_out, dice))
+
+# %% [markdown]
+# [Chapter 1](01_explore) sets the faintest simulated tumours beside the faintest real ones.
 
 # %% [markdown]
 # ## Is one network better than another?
@@ -312,107 +186,58 @@ else:
 # Two intervals can overlap although one network is better on nearly every patient.
 # The fair comparison is **paired**: subtract the scores patient by patient.
 #
-# Since the interval is too narrow, it does not decide alone. We call an order *clear* only if three things hold:
+# Since the interval can be too narrow, it does not decide alone. The study has **one rule** ({term}`one rule`), and every chapter
+# uses it. The data show a difference where the 95 % interval of the {term}`paired difference` excludes zero *and* the p value is below 0.05. Two
+# networks are {term}`equivalent` where the 90 % interval lies within a margin, here 0.02 of Dice. In every other case the data **cannot tell**. Fewer than ten patients,
+# or fewer than three trainings of each network, cannot tell either: another training of the same network could turn the order round.
 #
-# - there are at least ten test patients,
-# - the interval of the {term}`paired difference` excludes zero,
-# - the p value of Wilcoxon's signed-rank test is below 0.05 after Holm's correction {cite:p}`holm1979`, because three pairs are compared.
-#
-# The test asks how often differences as one-sided as these would come up if neither network were better. Holm's correction multiplies the smallest
-# p value by three, the next by two and the last by one, and lets none fall below the one before it. [Chapter 11](11_claims) corrects in the same way.
+# The p value is that of a {term}`sign-flip test`: were neither network better, each patient's difference could as well have the other sign.
+# It is corrected by Holm {cite:p}`holm1979`, because three pairs are compared: the smallest
+# p value counts three times, the next twice and the last once, and none may fall below the one before it. [Chapter 11](11_claims) corrects in the same way.
 
 # %%
-rows = {}
-for first, second in combinations(reversed(runs), 2):
-    one, other = patients[first]["dice"], patients[second]["dice"]
-    difference = statistics.paired_difference(one, other, seed=seed)
-    rows[f"{NAMES[first]} minus {NAMES[second]}"] = {
-        "mean": difference.estimate, "low": difference.low, "high": difference.high,
-        "p": difference.p_value, "better on": int((one > other).sum()),
-    }  # fmt: skip
-differences = pd.DataFrame.from_dict(rows, orient="index")
-differences.insert(4, "p corrected", statistics.holm(differences["p"]))
-excludes_zero = (differences["low"] > 0) | (differences["high"] < 0)
-significant = excludes_zero & (differences["p corrected"] < statistics.LARGEST_P)
-differences["clear"] = significant & (n_test >= statistics.FEWEST_PATIENTS)
+ranking = rank_networks(side.dice(), trainings=1, seed=seed)
+pairs = ranking.table()
+numbers = ["mean", "low", "high", "median"]
+pairs.style.format("{:+.3f}", subset=numbers, na_rep="-").format(p_text, subset=["p corrected"])
 
-# %% tags=["hide-input"]
-shown = differences.drop(columns="clear").rename(columns={"low": "95 % bootstrap interval from", "high": "to"})
-display(
-    shown.style.format("{:+.3f}", subset=shown.columns[:3], na_rep="-").format(
-        statistics.p_text, subset=["p", "p corrected"]
-    )
-)
-
-# %% mystnb={"figure": {"name": "fig-compare-paired", "caption": "Differences in per-volume Dice on the same test patients: mean and 95 % bootstrap interval. An interval that crosses the dashed line leaves the order open. One that does not is not enough by itself."}, "image": {"alt": "Three horizontal intervals, one for each pair of networks, around a dashed vertical line at zero."}} tags=["hide-input"]
-figures.paired_differences(differences)
+# %% mystnb={"figure": {"name": "fig-compare-paired", "caption": "Differences in per-volume Dice on the same test patients: mean and 95 % bootstrap interval. An interval that crosses the dashed line leaves the order open. One that does not is not enough by itself."}, "image": {"alt": "Three horizontal intervals, one for each pair of networks, around a dashed vertical line at zero."}}
+figures.paired_differences(pairs)
 
 # %% [markdown]
 # {numref}`fig-compare-paired` shows the differences. The next cell applies the rule.
 
-# %% tags=["hide-input"]
-sentences = []
-for label, row in differences.iterrows():
-    if n_test < statistics.FEWEST_PATIENTS:
-        verdict = ""
-    else:
-        verdict = ": the order is clear" if row["clear"] else ": the order stays open"
-    sentences.append(
-        f"- **{label}**: {row['mean']:+.3f}, {statistics.p_text(row['p corrected'], name='corrected p')}, "
-        f"better on {row['better on']} of {n_test}{verdict}."
-    )
-if n_test < statistics.FEWEST_PATIENTS:
-    sentences.append(f"\nTest patients: {n_test}. That is **too few to order networks**, so no order is called clear.")
-best = max(summaries, key=lambda name: summaries[name]["mean"])
-of_resunet = differences[differences.index.str.startswith(NAMES["resunet"])]
-if (of_resunet["clear"] & (of_resunet["mean"] > 0)).all():
-    agrees = "ResUNet is clearly best of the three, **as the article found**."
-elif (of_resunet["clear"] & (of_resunet["mean"] < 0)).any():
-    agrees = "ResUNet is clearly behind another network, so the article's ranking **does not hold here**."
-else:
-    agrees = "The article's ranking, ResUNet first, is **neither confirmed nor refuted here**."
-sentences.append(
-    f"\nThe highest mean has {NAMES[best]}. {agrees} "
-    "One training each: the order is of these networks, not of the architectures, and all of it is one split and one seed."
-)
-display(Markdown("\n".join(sentences)))
+# %%
+Markdown("\n".join([*(pair.sentence() for pair in ranking.pairs), "", ranking.sentence()]))
 
 # %% [markdown]
 # ## The same slices through all three
 #
 # The slices of {numref}`fig-compare-panel` are chosen by their tumour, not by their score: the largest tumour slice of up to four test patients.
 
-# %% tags=["hide-input"]
-table = known.table.iloc[test]
-largest = table[table["tumour_px"] > 0].sort_values("tumour_px", ascending=False)
-largest = largest.drop_duplicates("patient")
+# %%
+table = known.table.iloc[side.rows]
+largest = table[table["tumour_px"] > 0].sort_values("tumour_px", ascending=False).drop_duplicates("patient")
 positions = np.unique(np.linspace(0, max(len(largest) - 1, 0), 4).round().astype(int))
 chosen = largest.iloc[positions[: len(largest)]]
-places = np.searchsorted(test, chosen.index)
+places = np.searchsorted(side.rows, chosen.index)
 
-# %% mystnb={"figure": {"name": "fig-compare-panel", "caption": "The largest tumour slice of up to four test patients through all three networks: true and predicted outlines on FLAIR."}, "image": {"alt": "Rows of head slices. In each row the plain slice, then the slice with two outlines for FCN-32, U-Net and ResUNet."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-compare-panel", "caption": "The largest tumour slice of up to four test patients through all three networks: true and predicted outlines on FLAIR."}, "image": {"alt": "Rows of head slices. In each row the plain slice, then the slice with two outlines for FCN-32, U-Net and ResUNet."}}
 figures.side_by_side(
     [read_image(path) for path in chosen["image_path"]],
-    truth[places],
-    {name: marked[places] for name, marked in predicted.items()},
+    side.truth[places],
+    {model: masks[places] for model, masks in side.predicted.items()},
     [f"{px:,} px" for px in chosen["tumour_px"]],
 )
 
-# %% tags=["hide-input"]
-gap = {NAMES[n]: article.loc[(NAMES[n], "test"), "Dice"] - summaries[n]["mean"] for n in runs}
-widest = max(gap, key=lambda name: abs(gap[name]))
-display(
-    Markdown(
-        f"On the same test slices, the article's way of scoring and ours differ most for {widest}: "
-        f"{article.loc[(widest, 'test'), 'Dice']:.3f} by batch against {honest.loc[widest, 'mean']:.3f} by patient."
-    )
-)
+# %%
+Markdown(comparison.unit_sentence(article, honest))
 
 # %% [markdown]
 # ## Take-away
 #
 # - The unit of scoring is a choice. Here it is the patient, because a patient is what a result must hold for.
-# - A mean without an interval says little when the test patients are few, and then the interval is too narrow as well.
+# - A mean without an interval says little when the test patients are few, and then the interval may be too narrow as well.
 # - A mean can hide the tail. Look at who is in it, and at what those patients share.
 # - Which network is better is a question about *differences on the same patients*.
 #
@@ -420,7 +245,7 @@ display(
 #
 # **1. Recall.** Why would a bootstrap over slices give an interval that is too narrow?
 #
-# **2. Compute.** Which test patient is hardest for all three networks? Complete the function, and use it on the `patients` tables.
+# **2. Compute.** Which test patient is hardest for all three networks? Complete the function, and use it on `side.dice()`.
 
 
 # %% tags=["solution", "hide-cell"]
@@ -440,7 +265,7 @@ def hardest_patient(scores):
     return scores.max(axis=1).idxmin()
 
 
-by_patient = pd.DataFrame({NAMES[name]: table["dice"] for name, table in patients.items()})
+by_patient = side.dice().rename(columns=NAMES)
 print(hardest_patient(by_patient))
 by_patient.loc[hardest_patient(by_patient)]
 
@@ -461,7 +286,7 @@ print("Right.")
 # chapter. Then change one of the three and run again: `split_by = "slice"`, `seed = 1`, `fold = 1`.
 # **Write down first** which of the tables will change most with each, and whether the order of the networks will survive.
 #
-# **4. Open.** How many test patients would you need to call a difference of 0.02 in Dice clear? Use the differences of this page as a guide.
+# **4. Open.** How many test patients would you need to show a difference of 0.02 in Dice? Use the differences of this page as a guide.
 
 # %% [markdown] tags=["solution"]
 # :::{dropdown} Answers in words
@@ -471,6 +296,6 @@ print("Right.")
 # A new seed or fold changes the patients that are scored. With one or two of them, an order that survives is luck. The table of fresh patients has as many as the cohort: see whether the order survives there.
 #
 # **4.** The width of an interval shrinks with the root of the number of patients. Take the spread of the paired differences $s$: about $(2 s / 0.02)^2$ patients
-# make an interval that reaches 0.02 to either side. Where the true difference is 0.02, one study of that size in two calls it clear. For four in five take
+# make an interval that reaches 0.02 to either side. Where the true difference is 0.02, one study of that size in two shows it. For four in five take
 # $(2.8 s / 0.02)^2$, about twice as many, and more where several pairs are compared.
 # :::

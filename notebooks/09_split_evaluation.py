@@ -49,38 +49,20 @@ filters = 16  # width of the first level
 epochs = 12
 slices_per_epoch = 480  # 0 takes every training slice once
 
-# %% tags=["hide-input"]
+# %%
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from brainseg import metrics, statistics
-from brainseg.chapters import study_run
-from brainseg.cohort import POST, PRE, read_image
-from brainseg.evaluation import predict, scores
+from brainseg.chapters import patients_on_several_sides, study_run
 from brainseg.evaluation.scores import summarise_by_size, summarise_empty
+from brainseg.experiments import apart, comparison
+from brainseg.experiments.ranking import NAMES
 from brainseg.figures import results as figures
 from brainseg.figures import style, viewer
 from brainseg.figures import training as panels
 
 style.use_theme()
-NAMES = style.MODEL_NAMES
-HEADINGS = {
-    "mean_dice": "mean Dice", "median_dice": "median Dice", "tenth_percentile": "10th percentile",
-    "median_hd95_px": "median HD95 (px)", "nsd_2px": "NSD at 2 px",
-}  # fmt: skip
-
-# %% tags=["hide-input"]
-if split_by != "patient":
-    display(
-        Markdown(
-            "**Slices were split here, not patients.** Slices of one patient stand on more than one "
-            "side, so the network has seen near-copies of the slices that it is scored on. Where the "
-            "text says that test or validation patients are new to the network, that is not true of "
-            "this run. A patient's *volume* is only those of the slices that fell on the scored side. "
-            "Scores of this run are no estimate of how the network does on a new patient."
-        )
-    )
 
 # %% [markdown]
 # ## The article's worry
@@ -102,34 +84,13 @@ runs = {
     for name in ("fcn32", "unet", "resunet")
 }  # fmt: skip
 run = runs["resunet"]
-test = run.rows("test")
-with_tumour = run.prepared.table["tumour_px"].to_numpy()[test] > 0
-groups = {
-    "all test slices": test,
-    "with tumour": test[with_tumour],
-    "without tumour": test[~with_tumour],
-}
-groups = {name: rows for name, rows in groups.items() if len(rows)}
-article = {name: predict.article_scores(run, rows) for name, rows in groups.items()}
-article = pd.DataFrame(article).T
-article.insert(0, "slices", [len(rows) for rows in groups.values()])
+print("Patients with slices on more than one side:", patients_on_several_sides(run.prepared.table, run.split))
+article = apart.score_groups(run)
+article.style.format(precision=3)
 
-# %% tags=["hide-input"]
-display(article.style.format("{:.0f}", subset=["slices"]).format("{:.3f}", subset=["loss", "IoU", "Dice"]))
-if len(groups) == 3:
-    dice = article["Dice"].round(3)
-    lower = dice["with tumour"] < dice["all test slices"]
-    display(
-        Markdown(
-            f"Scored in this way, ResUNet has a Dice of {dice['all test slices']:.3f} on all test slices, "
-            f"{dice['with tumour']:.3f} on those with tumour and {dice['without tumour']:.3f} on those without. "
-            f"The tumour slices alone score **{'lower than' if lower else 'no lower than'} all slices together**. "
-            f"So this table {'shows the lift that the article looked for' if lower else 'shows no lift by empty slices'}. "
-            "Where there is no tumour, nothing can overlap, and only the smoothing lifts the score above zero."
-        )
-    )
-else:
-    display(Markdown("This test side has no slices of one of the two groups, so they cannot be compared here."))
+# %% [markdown]
+# A number above 0 in the line above the table means that slices were split, not patients (`split_by = "slice"`). No score below is
+# then an estimate for a new patient.
 
 # %% [markdown]
 # ## What an empty prediction would score
@@ -140,61 +101,15 @@ else:
 # *Pixel accuracy* is the share of pixels with the right label.
 
 # %%
-truth = run.prepared.truth(test)
-nothing = np.zeros_like(truth)
-predicted = {name: predict.predict_masks(r, test) for name, r in runs.items()}
-counts = {
-    "ResUNet": metrics.confusion(truth, predicted["resunet"], axis=(1, 2)),
-    "never any tumour": metrics.confusion(truth, nothing, axis=(1, 2)),
-}
+side = comparison.score_test_side(runs)
+lift = apart.lift(article, side.truth, side.predicted["resunet"])
+Markdown(lift.article_sentence())
 
+# %% mystnb={"figure": {"name": "fig-split-inflation", "caption": "The same test slices by five rules: ResUNet, and a prediction that is always empty."}, "image": {"alt": "Pairs of horizontal bars for five ways of scoring. The empty prediction scores high by the first three and zero by the last two."}}
+figures.rules(lift.rules)
 
-def on_tumour(counts):
-    iou, dice = metrics.iou(counts, empty=1), metrics.dice(counts, empty=1)
-    return {
-        "IoU on tumour slices only": float(np.mean(iou[with_tumour])),
-        "Dice on tumour slices only": float(np.mean(dice[with_tumour])),
-    }
-
-
-inflation = pd.DataFrame(
-    {
-        name: {
-            "pixel accuracy": float(np.mean(metrics.accuracy(c))),
-            "IoU by slice, empty counts as 1": float(np.mean(metrics.iou(c, empty=1))),
-            "Dice by slice, empty counts as 1": float(np.mean(metrics.dice(c, empty=1))),
-            **(on_tumour(c) if with_tumour.any() else {}),
-        }
-        for name, c in counts.items()
-    }
-)
-
-# %% mystnb={"figure": {"name": "fig-split-inflation", "caption": "The same test slices by five rules: ResUNet, and a prediction that is always empty."}, "image": {"alt": "Pairs of horizontal bars for five ways of scoring. The empty prediction scores high by the first three and zero by the last two."}} tags=["hide-input"]
-figures.rules(inflation)
-
-# %% tags=["hide-input"]
-empty_iou = inflation.loc["IoU by slice, empty counts as 1", "never any tumour"]
-all_iou = inflation.loc["IoU by slice, empty counts as 1", "ResUNet"]
-accuracy = inflation.loc["pixel accuracy", "never any tumour"]
-display(
-    Markdown(
-        f"A prediction that is always empty reaches a slice IoU of **{empty_iou:.2f}** on these slices, "
-        f"and a pixel accuracy of **{accuracy:.3f}**."
-    )
-)
-if 0 < with_tumour.sum() < len(test):
-    tumour_iou = inflation.loc["IoU on tumour slices only", "ResUNet"]
-    lift = round(round(all_iou, 2) - round(tumour_iou, 2), 2)
-    display(
-        Markdown(
-            f"ResUNet has a slice IoU of {all_iou:.2f} over all slices and {tumour_iou:.2f} on the tumour slices, "
-            f"a difference of **{lift:+.2f}**. By this rule the empty slices **{'lift' if lift > 0 else 'do not lift'}** the score; "
-            f"by the article's own, as we read it, they {'do' if lower else 'do not'}."
-            + ("" if lower == (lift > 0) else " So the rule decides, and a score must name its rule.")
-        )
-    )
-else:
-    display(Markdown("This test side has one kind of slice only, so nothing can be said about a lift."))
+# %%
+Markdown(lift.rule_sentence())
 
 # %% [markdown]
 # ## What is right and what is wrong in the argument
@@ -215,30 +130,8 @@ else:
 # found costs the diagonal of the frame. {term}`NSD` is the share of the outlines that agree to within the tolerance.
 
 # %%
-slices = pd.concat(
-    [
-        scores.score_slices(marked, truth, run.prepared.table.iloc[test]).assign(model=name)
-        for name, marked in predicted.items()
-    ]
-)
-tumour = slices[slices["tumour_px"] > 0]
-table = tumour.groupby("model", sort=False).agg(
-    slices=("dice", "size"),
-    mean_dice=("dice", "mean"),
-    median_dice=("dice", "median"),
-    tenth_percentile=("dice", lambda d: d.quantile(0.1)),
-    missed=("tp", lambda tp: (tp == 0).mean()),
-    median_hd95_px=("hd95_px", "median"),
-    nsd_2px=("nsd_2px", "mean"),
-)
-
-# %% tags=["hide-input"]
-shown = table.rename(index=NAMES, columns=HEADINGS).rename_axis(None)
-display(
-    shown.style.format("{:.2f}", subset=shown.columns[1:], na_rep="-")
-    .format("{:.0%}", subset=["missed"], na_rep="-")
-    .format("{:.1f}", subset=["median HD95 (px)"], na_rep="-")
-)
+table = apart.tumour_slice_table(side.slices)
+table.style.format(precision=2, na_rep="-").format("{:.0%}", subset=["missed"], na_rep="-")
 
 # %% [markdown]
 # These are means over slices, and a patient with many tumour slices counts many times.
@@ -246,27 +139,14 @@ display(
 # [Chapter 8](08_compare) says how far such an interval can be trusted with few patients.
 
 # %%
-by_patient = tumour.groupby(["model", "patient"], sort=False)["dice"].mean()
-intervals = {}
-for name, values in by_patient.groupby("model", sort=False):
-    interval = statistics.bootstrap_interval(values, seed=seed)
-    intervals[NAMES[name]] = {"patients": len(values), **interval._asdict()}
+apart.by_patient_table(side.slices, seed=seed).style.format(precision=2, na_rep="-")
 
-# %% tags=["hide-input"]
-shown = pd.DataFrame.from_dict(intervals, orient="index", columns=["patients", "estimate", "low", "high"]).rename(
-    columns={"estimate": "mean", "low": "95 % bootstrap interval from", "high": "to"}
-)
-display(shown.style.format("{:.2f}", subset=shown.columns[1:], na_rep="-"))
+# %% mystnb={"figure": {"name": "fig-split-size", "caption": "Dice of each tumour slice against the size of its tumour, on a logarithmic scale."}, "image": {"alt": "A cloud of dots for each network. One dot is one tumour slice."}}
+figures.dice_against_size(side.slices)
 
-# %% mystnb={"figure": {"name": "fig-split-size", "caption": "Dice of each tumour slice against the size of its tumour, on a logarithmic scale."}, "image": {"alt": "A cloud of dots for each network. One dot is one tumour slice."}} tags=["hide-input"]
-figures.dice_against_size(slices)
-
-# %% tags=["hide-input"]
-sizes = pd.concat({NAMES[name]: summarise_by_size(part) for name, part in slices.groupby("model", sort=False)}).rename(
-    columns=HEADINGS
-)
-ratios = ["mean Dice", "median Dice", "10th percentile"]
-display(sizes.style.format("{:.2f}", subset=ratios, na_rep="-"))
+# %%
+by_model = {NAMES[model]: part for model, part in side.slices.groupby("model", sort=False)}
+pd.concat({name: summarise_by_size(part) for name, part in by_model.items()}).style.format(precision=2, na_rep="-")
 
 # %% [markdown]
 # {numref}`fig-split-size` shows each tumour slice by its size.
@@ -277,37 +157,28 @@ display(sizes.style.format("{:.2f}", subset=ratios, na_rep="-"))
 #
 # Here a false alarm is a slice with any pixel called tumour. {numref}`fig-split-alarms` counts and sizes them.
 
-# %% mystnb={"figure": {"name": "fig-split-alarms", "caption": "Test slices without tumour: the share in which a network sees some (left), and how many pixels each false alarm has (right)."}, "image": {"alt": "Left, three bars for the share of false alarms. Right, dots for the size of each alarm on a logarithmic scale."}} tags=["hide-input"]
-figures.false_alarms(slices)
+# %% mystnb={"figure": {"name": "fig-split-alarms", "caption": "Test slices without tumour: the share in which a network sees some (left), and how many pixels each false alarm has (right)."}, "image": {"alt": "Left, three bars for the share of false alarms. Right, dots for the size of each alarm on a logarithmic scale."}}
+figures.false_alarms(side.slices)
 
-# %% tags=["hide-input"]
-empty = pd.DataFrame({NAMES[name]: summarise_empty(part) for name, part in slices.groupby("model", sort=False)}).T
-display(
-    empty.style.format(
-        {
-            "slices": "{:.0f}", "left clean": "{:.0%}", "median false pixels in an alarm": "{:.0f}",
-            "most false pixels": "{:.0f}", "specificity of pixels": "{:.4f}",
-        },
-        na_rep="-",
-    )
-)  # fmt: skip
+# %%
+empty = pd.DataFrame({name: summarise_empty(part) for name, part in by_model.items()}).T
+whole = ["slices", "median false pixels in an alarm", "most false pixels"]
+empty.style.format("{:.0f}", subset=whole).format("{:.0%}", subset=["left clean"], na_rep="-").format(
+    "{:.4f}", subset=["specificity of pixels"], na_rep="-"
+)
 
 # %% [markdown]
 # ## Input, truth, prediction
 #
 # The article shows a few good examples. In {numref}`fig-split-panel` the score chooses: the best, the median and the worst tumour slice of ResUNet.
 
-# %% mystnb={"figure": {"name": "fig-split-panel", "caption": "ResUNet on the test slices with the best, the median and the worst Dice: input (FLAIR), truth, prediction, both outlines."}, "image": {"alt": "Three rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}} tags=["hide-input"]
-ranked = tumour[tumour["model"] == "resunet"].sort_values("dice")
+# %% mystnb={"figure": {"name": "fig-split-panel", "caption": "ResUNet on the test slices with the best, the median and the worst Dice: input (FLAIR), truth, prediction, both outlines."}, "image": {"alt": "Three rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}}
+resunet = side.slices[side.slices["model"] == "resunet"]
+ranked = resunet[resunet["tumour_px"] > 0].sort_values("dice")
 chosen = ranked.iloc[[-1, len(ranked) // 2, 0] if len(ranked) else []]
-rows = chosen.index.to_numpy()
-places = np.searchsorted(test, rows)
-panels.predictions(
-    [read_image(path) for path in run.prepared.table["image_path"].iloc[rows]],
-    truth[places],
-    predicted["resunet"][places],
-    [f"{name}: Dice {dice:.2f}" for name, dice in zip(("best", "median", "worst"), chosen["dice"])],
-)
+places = np.searchsorted(side.rows, chosen.index)
+titles = [f"{name}: Dice {dice:.2f}" for name, dice in zip(("best", "median", "worst"), chosen["dice"], strict=False)]
+panels.predictions(run.prepared, chosen.index.to_numpy(), side.predicted["resunet"][places], titles)
 
 # %% [markdown]
 # ## Whole patients
@@ -315,30 +186,14 @@ panels.predictions(
 # Three slices are a poor sample of a head. So here is the patient with the median Dice of ResUNet, and the one with the worst.
 # In the book you can scroll through both in the [viewer](../viewer), with the outlines of all three networks.
 
-# %% tags=["hide-input"]
-by_dice = scores.score_patients(slices[slices["model"] == "resunet"])["dice"].dropna().sort_values()
-picked = (
-    {
-        patient: f"{which} of {len(by_dice)} test patients by ResUNet"
-        for which, patient in (("median", by_dice.index[len(by_dice) // 2]), ("worst", by_dice.index[0]))
-    }
-    if len(by_dice)
-    else {}
-)
-whole = []
-for patient, title in picked.items():
-    of_patient = (run.prepared.table["patient"] == patient).to_numpy()[test]
-    part = run.prepared.table.iloc[test[of_patient]]
-    whole.append(
-        viewer.viewer_patient(
-            patient,
-            title,
-            np.stack([read_image(path) for path in part["image_path"]]),
-            truth[of_patient],
-            {name: marked[of_patient] for name, marked in predicted.items()},
-            missing=[channel for channel, name in ((PRE, "missing_pre"), (POST, "missing_post")) if part[name].any()],
-        )
-    )
+# %%
+by_dice = side.patients["resunet"]["dice"].dropna().sort_values()
+picked = {"median": by_dice.index[len(by_dice) // 2], "worst": by_dice.index[0]} if len(by_dice) else {}
+titles = {patient: f"{which} of {len(by_dice)} test patients by ResUNet" for which, patient in picked.items()}
+whole = [
+    viewer.patient_of_run(run.prepared, side.rows, side.truth, side.predicted, patient, title)
+    for patient, title in titles.items()
+]
 display(viewer.viewer_output(whole), raw=True)
 
 # %% [markdown]
@@ -375,7 +230,7 @@ def longest_gap(missed):
     return longest
 
 
-of_resunet = slices[slices["model"] == "resunet"].sort_values(["patient", "slice"])
+of_resunet = side.slices[side.slices["model"] == "resunet"].sort_values(["patient", "slice"])
 all_missed = (of_resunet["tumour_px"] > 0) & (of_resunet["tp"] == 0)
 all_missed.groupby(of_resunet["patient"]).agg(lambda of_patient: longest_gap(of_patient)).max()
 

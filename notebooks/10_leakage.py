@@ -142,7 +142,7 @@ kept = get_tables("leakage", table, settings, recompute)
 roles, slices, patients = (kept.tables[name] for name in ("design", "slices", "patients"))
 found = leakage.findings(patients, slices, seed)
 
-# %% tags=["hide-input"]
+# %%
 read = " They were **read** from `results/leakage`; the settings of the page were not used." if kept.read else ""
 display(Markdown(f"{leakage.described(kept.record)}{read}{of_which_cohort(kept.record, table)}"))
 

@@ -72,8 +72,7 @@ shown = outcome.headline_table(lines)
 display(shown.style.format("{:.3f}", subset=["mean", "from", "to", "median", "worst"]).hide(axis="index"))
 
 # %%
-found = outcome.findings(patients, read_table("reference", "splits"), seed)
-Markdown(found.sentences())
+Markdown(outcome.read_findings(seed).sentences())
 
 # %% [markdown]
 # The aims were set beforehand, and no result stands behind them.

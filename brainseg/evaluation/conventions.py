@@ -97,9 +97,9 @@ def trivial_predictions(run: Run) -> dict[str, np.ndarray]:
     """
     test, table = run.rows("test"), run.prepared.table
     training = run.rows("train")
-    known = run.prepared.truth(training[table["tumour_px"].to_numpy()[training] > 0])
-    often, area = known.sum(axis=0).ravel(), int(np.median(known.sum(axis=(1, 2)))) if len(known) else 0
-    spot = np.zeros(known.shape[1:], bool)
+    tumours = run.prepared.truth(training[table["tumour_px"].to_numpy()[training] > 0])
+    often, area = tumours.sum(axis=0).ravel(), int(np.median(tumours.sum(axis=(1, 2)))) if len(tumours) else 0
+    spot = np.zeros(tumours.shape[1:], bool)
     spot.flat[np.argsort(-often, kind="stable")[:area]] = True
     names = table["patient"].to_numpy()[test]
     bright = np.zeros((len(test), *spot.shape), bool)

@@ -26,7 +26,7 @@ def headline(seed: int = 0) -> list[Line]:
     list of Line
         First the networks that were tested on more patients than all of them share, each on all of its own; then
         every network on the shared ones; the highest mean first in both. The summaries are those of
-        `brainseg.evaluation.predict.scores.summarise`.
+        :func:`brainseg.evaluation.scores.summarise`.
 
     Raises
     ------
@@ -39,8 +39,8 @@ def headline(seed: int = 0) -> list[Line]:
     shared = set.intersection(*(set(table.index) for table in by_model.values()))
 
     def lines(tables: dict[str, pd.DataFrame]) -> list[Line]:
-        of = [Line(name, table, summarise(table, seed=seed)) for name, table in tables.items() if len(table)]
-        return sorted(of, key=lambda one: -one.summary["mean"])
+        found = [Line(name, table, summarise(table, seed=seed)) for name, table in tables.items() if len(table)]
+        return sorted(found, key=lambda line: -line.summary["mean"])
 
     whole = {name: table for name, table in by_model.items() if len(table) > len(shared)}
     return lines(whole) + lines({name: table[table.index.isin(shared)] for name, table in by_model.items()})

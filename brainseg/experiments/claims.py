@@ -25,6 +25,7 @@ from brainseg.images.preprocess import Preprocessing, boxes_and_images
 from brainseg.splits import make_split
 from brainseg.statistics import (
     FEWEST_PATIENTS,
+    FEWEST_TRAININGS,
     Answer,
     Difference,
     Interval,
@@ -57,6 +58,9 @@ GREAT = 0.05
 """What counts as a great improvement, in Dice. Named beforehand: about what one wrong pixel all round costs (chapter
 4)."""
 
+
+NOTICEABLE = 0.005
+"""Of Dice: a lift below it is rounded away in two digits."""
 
 LEARNING_RATE = 2e-3  # twice the study's: these trainings are short
 
@@ -141,7 +145,7 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
     -------
     dict of DataFrame
         ``"patients"``: ``arm, seed`` and what :func:`score_test_patients` gives. ``"conventions"``: what
-        :func:`brainseg.evaluation.predict.conventions.score_conventions` gives for the first training of `PRIMARY`.
+        :func:`brainseg.evaluation.conventions.score_conventions` gives for the first training of `PRIMARY`.
     """
     from brainseg.evaluation.conventions import score_conventions
 
@@ -206,9 +210,8 @@ def described(record: dict) -> str:
         f"Cohort: {cohort['patients']} patients, {cohort['slices']} slices; {sides['train']} patients for training, "
         f"{sides['validation']} for validation, {sides['test']} for the test (fold {settings['fold']}). Each arm: "
         f"{trainings} training{'s' * (trainings > 1)} of {settings['epochs']} epochs with "
-        f"{settings['slices_per_epoch']} "
-        f"slices of {settings['image_size']} pixels, {settings['filters']} filters; together "
-        f"{record['seconds'] / 60:.0f} minutes on {record['processor']}."
+        f"{settings['slices_per_epoch']} slices of {settings['image_size']} pixels, {settings['filters']} filters; "
+        f"together {record['seconds'] / 60:.0f} minutes on {record['processor']}."
     )
 
 
@@ -279,12 +282,15 @@ class DarkFinding:
     darker, brighter : float
         Mean gain of the darker and of the brighter half.
     patients : int
+    trainings : int
+        Of each arm.
     """
 
     correlation: Interval
     darker: float
     brighter: float
     patients: int
+    trainings: int
 
     def sentence(self) -> str:
         """What it says of the article's argument."""
@@ -292,7 +298,9 @@ class DarkFinding:
             return f"With {self.patients} test patient{'s' * (self.patients > 1)}, no pattern can be told from chance."
         low, high = self.correlation.low, self.correlation.high
         said = (
-            "dark patients gain more, as the article argues"
+            f"each arm has too few trainings for a verdict ({self.trainings}, and {FEWEST_TRAININGS} are needed)"
+            if self.trainings < FEWEST_TRAININGS
+            else "dark patients gain more, as the article argues"
             if high < 0
             else "bright patients gain more, against the article's argument"
             if low > 0
@@ -302,8 +310,7 @@ class DarkFinding:
             f"The darker half of the test patients changes by {self.darker:+.3f} on average, the brighter half by "
             f"{self.brighter:+.3f}. The rank correlation of brightness and gain is {self.correlation.estimate:+.2f} "
             f"(95 % interval {low:+.2f} to {high:+.2f}): {said}. This was not among the planned comparisons, so take "
-            "it "
-            "as a hint."
+            "it as a hint."
         )
 
 
@@ -337,10 +344,11 @@ class ContrastFindings:
 
     def claim(self) -> str:
         """Whether contrast greatly improves the models: "yes", "no" or "cannot tell"."""
-        finding = self.alone
-        if finding.verdict.answer is Answer.CANNOT_TELL:
-            return "cannot tell"
-        return "yes" if finding.answer() == "a great improvement" else "no"
+        verdict, found = self.alone.verdict, self.alone.difference
+        if verdict.answer is Answer.DIFFERENCE and found.low >= GREAT:
+            return "yes"
+        maybe_great = verdict.direction > 0 and found.high >= GREAT
+        return "cannot tell" if verdict.answer is Answer.CANNOT_TELL or maybe_great else "no"
 
     def sentences(self) -> str:
         """All of it, in Markdown."""
@@ -351,8 +359,7 @@ class ContrastFindings:
         }[self.claim()]
         lines = [
             f"**The primary contrast**, {PRIMARY} against neither, changes Dice by {self.primary.sentence()}. This "
-            "speaks of "
-            "the article's pipeline, contrast and crop together.",
+            "speaks of the article's pipeline, contrast and crop together.",
             "",
             *(f"- {finding.arm}: {finding.sentence()}." for finding in self.others),
             "",
@@ -414,6 +421,7 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> ContrastFindings:
             float(gain[dark].mean()),
             float(gain[~dark].mean()),
             len(gain),
+            trainings,
         ),
         trainings=trainings,
     )
@@ -465,14 +473,12 @@ class ConventionFindings:
             "So the empty slices **do lift** such a score, and the article's conclusion does not hold for it."
             if self.lift > NOTICEABLE
             else "So the empty slices do not lift this score, and the article's conclusion holds for it, with a "
-            "network that "
-            "sees tumour where there is none."
+            "network that sees tumour where there is none."
         )
         return (
             f"Finding *nothing* scores {self.nothing[best]:.2f} by *{best}* and {self.nothing[self.PER_SLICE]:.2f} by "
             f"*{self.PER_SLICE}*. {level}\n\nThe network scores {self.network[self.PER_SLICE]:.2f} per slice when "
-            "empty "
-            f"slices join in, and {self.network[self.PER_TUMOUR_SLICE]:.2f} on tumour slices: a difference of "
+            f"empty slices join in, and {self.network[self.PER_TUMOUR_SLICE]:.2f} on tumour slices: a difference of "
             f"**{self.lift:+.2f}**. {lifted}"
         )
 
@@ -482,10 +488,9 @@ class ConventionFindings:
         above = int((scores > reported).sum())
         return (
             f"One set of masks reads anything from **{scores.min():.2f}** (*{scores.idxmin()}*) to "
-            f"**{scores.max():.2f}** "
-            f"(*{scores.idxmax()}*). This book reports {reported:.2f}, *{self.PER_VOLUME}*: {above} of the other "
-            f"{len(scores) - 1} conventions would read higher. So two scores can be compared only if both say how "
-            "they were made."
+            f"**{scores.max():.2f}** (*{scores.idxmax()}*). This book reports {reported:.2f}, *{self.PER_VOLUME}*: "
+            f"{above} of the other {len(scores) - 1} conventions would read higher. So two scores can be compared only "
+            "if both say how they were made."
         )
 
 
@@ -494,10 +499,6 @@ def by_predictor(scored: pd.DataFrame) -> pd.DataFrame:
     in_frame = scored[~scored["convention"].str.endswith("in the cropped frame")]
     table = in_frame.pivot(index="convention", columns="predictor", values="score")
     return table.reindex(index=in_frame["convention"].unique(), columns=in_frame["predictor"].unique())
-
-
-NOTICEABLE = 0.005
-"""Of Dice: a lift below it is rounded away in two digits."""
 
 
 def convention_findings(scored: pd.DataFrame) -> ConventionFindings:

@@ -3,8 +3,7 @@
 An experiment is a module with four names.
 
 - ``Settings``: a frozen dataclass. Its fields are what the command line sets with ``-p NAME=VALUE``, and its defaults
-are
-  those of the real cohort.
+  are those of the real cohort.
 - ``plan(cohort, settings)``: the trainings that it needs, a list of :class:`brainseg.experiments.plan.Training`.
 - ``score(cohort, settings, runs)``: tidy tables by name, from the trained runs.
 - ``findings(...)``: what a page says of the tables, as dataclasses with numbers, intervals and a verdict.

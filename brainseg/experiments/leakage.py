@@ -6,7 +6,6 @@ The trained comparison has one fixed set of test slices, of some *probe* patient
 *common* patients. The leaky one trains on the *leaked* slices as well: the probes' other slices. The honest one
 gets *stand-ins* for them: as many slices, with and without tumour, of as many other patients. Size, steps, recipe
 and validation patients are the same, and so is the scoring. What is left is the leak.
-
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from brainseg.splits import split_by_patient
 from brainseg.statistics import (
     DRAWS,
     FEWEST_PATIENTS,
+    FEWEST_TRAININGS,
     Answer,
     Difference,
     Interval,
@@ -88,12 +88,12 @@ def nearest_source(table: pd.DataFrame, sources: np.ndarray, targets: np.ndarray
     targets = np.asarray(targets)
     rows, distance = np.empty(len(targets), int), np.empty(len(targets), int)
     for patient in np.unique(patients[targets]):
-        of = patients[targets] == patient
+        mine = patients[targets] == patient
         own = sources[patients[sources] == patient]
         if len(own) == 0:
             raise ValueError(f"{patient} has slices to test and none to copy from")
-        apart = np.abs(numbers[targets[of]][:, None] - numbers[own])
-        rows[of], distance[of] = own[apart.argmin(1)], apart.min(1)
+        apart = np.abs(numbers[targets[mine]][:, None] - numbers[own])
+        rows[mine], distance[mine] = own[apart.argmin(1)], apart.min(1)
     return rows, distance
 
 
@@ -322,7 +322,7 @@ def score_probes(slices: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     slices : DataFrame
-        With ``arm, seed`` and the columns of :func:`brainseg.evaluation.predict.scores.score_slices`.
+        With ``arm, seed`` and the columns of :func:`brainseg.evaluation.scores.score_slices`.
 
     Returns
     -------
@@ -356,13 +356,13 @@ def by_distance(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -
         as well), ``patients``, ``slices``, ``dice``, ``low``, ``high`` (95 % bootstrap interval over patients).
     """
     rows = []
-    for distance, of in _by_arm(slices, farthest).groupby("distance"):
-        means = of.groupby("patient").mean()
+    for distance, scored in _by_arm(slices, farthest).groupby("distance"):
+        means = scored.groupby("patient").mean()
         for arm in means:
             interval = bootstrap_interval(means[arm].to_numpy(), seed=seed)
             dice, low, high = interval
             rows.append(
-                {"arm": arm, "distance": int(distance), "patients": len(means), "slices": len(of),
+                {"arm": arm, "distance": int(distance), "patients": len(means), "slices": len(scored),
                  "dice": dice, "low": low, "high": high}
             )  # fmt: skip
     return pd.DataFrame(rows)
@@ -409,8 +409,8 @@ def described(record: dict) -> str:
         f"These tables come from {cohort['patients']} {kind} patients with {cohort['slices']} slices: U-Net with "
         f"{settings['filters']} filters at {settings['image_size']} pixels, {settings['epochs']} epochs with "
         f"{settings['slices_per_epoch'] or 'all'} slices each, {settings['seeds']} "
-        f"seed{'s' * (settings['seeds'] > 1)} in "
-        f"each arm, {len(record['runs'])} trainings, {record['seconds'] / 60:.1f} minutes on {record['processor']}."
+        f"seed{'s' * (settings['seeds'] > 1)} in each arm, {len(record['runs'])} trainings, "
+        f"{record['seconds'] / 60:.1f} minutes on {record['processor']}."
     )
 
 
@@ -420,8 +420,7 @@ def described_test(roles: pd.DataFrame) -> str:
     return (
         f"The test: {len(tested)} slices of {tested['patient'].nunique()} probe patients, "
         f"{(tested['tumour_px'] > 0).sum()} of them with tumour. {(tested['distance'] == 1).mean():.0%} of them lie "
-        "next "
-        f"to a leaked slice, and the farthest is {tested['distance'].max():.0f} slices away."
+        f"next to a leaked slice, and the farthest is {tested['distance'].max():.0f} slices away."
     )
 
 
@@ -463,6 +462,8 @@ class DistanceFinding:
     fall : Interval
         Near minus far.
     far_patients, far_slices : int
+    trainings : int
+        Of each arm.
     """
 
     near: int
@@ -474,6 +475,7 @@ class DistanceFinding:
     fall: Interval
     far_patients: int
     far_slices: int
+    trainings: int
 
     def sentence(self) -> str:
         """What it says of remembered neighbours, in Markdown."""
@@ -482,25 +484,28 @@ class DistanceFinding:
             return f"{said}, and there is no other distance to hold it against."
         said += (
             f"; at {self.far}{' or more' if self.far == FARTHEST else ''} it is **{self.far_gap:+z.3f}**. Over the "
-            "same "
-            f"distances the copied mask goes from {self.near_copy:.2f} to {self.far_copy:.2f}. "
+            f"same distances the copied mask goes from {self.near_copy:.2f} to {self.far_copy:.2f}. "
         )
         if self.far_patients < FEWEST_PATIENTS:
             return said + (
                 f"The farthest point is too thin for a verdict (slices: {self.far_slices}, patients: "
                 f"{self.far_patients})."
             )
-        verdict = (
+        said += (
+            f"Near minus far is {self.fall.estimate:+.3f} (95 % interval {self.fall.low:+.3f} to "
+            f"{self.fall.high:+.3f}, over patients). "
+        )
+        if self.trainings < FEWEST_TRAININGS:
+            return said + (
+                f"There are too few trainings for a verdict ({self.trainings} in each arm, and {FEWEST_TRAININGS} are "
+                "needed)."
+            )
+        return said + (
             "The gap is larger near the leak, as remembered neighbours would make it."
             if self.fall.low > 0
             else "The gap is smaller near the leak, so remembered neighbours do not explain it."
             if self.fall.high < 0
             else "The interval includes 0, so these data cannot tell whether the gap is larger near the leak."
-        )
-        return said + (
-            f"Near minus far is {self.fall.estimate:+.3f} (95 % interval {self.fall.low:+.3f} to "
-            f"{self.fall.high:+.3f}, "
-            f"over patients). {verdict}"
         )
 
 
@@ -551,14 +556,12 @@ class LeakFindings:
         if len(self.gains) < 2:
             return (
                 "Each arm has one training. How much of the difference is the luck of a training, nothing here can "
-                "tell, "
-                "because the interval over patients does not know it."
+                "tell, because the interval over patients does not know it."
             )
         gains = ", ".join(f"{gain:+.3f}" for gain in self.gains)
         return (
             f"Seed by seed, the leaky arm's mean Dice of tumour slices minus the honest one's: {gains}. How far these "
-            "lie "
-            "apart is the luck of a training, which the interval over patients does not know."
+            "lie apart is the luck of a training, which the interval over patients does not know."
         )
 
     def table(self) -> pd.DataFrame:
@@ -609,7 +612,7 @@ def findings(patients: pd.DataFrame, slices: pd.DataFrame, seed: int = 0) -> Lea
             near, far, float(at.loc[("gap", near), "dice"]), float(at.loc[("gap", far), "dice"]),
             float(at.loc[("copy", near), "dice"]), float(at.loc[("copy", far), "dice"]),
             near_minus_far(slices, seed=seed),
-            int(at.loc[("gap", far), "patients"]), int(at.loc[("gap", far), "slices"]),
+            int(at.loc[("gap", far), "patients"]), int(at.loc[("gap", far), "slices"]), trainings,
         ),
     )  # fmt: skip
 
@@ -642,12 +645,9 @@ class CopyFindings:
         """All of it, in Markdown."""
         return (
             f"In this split, **{self.neighbours:.0%}** of the test slices have a direct neighbour in training. The "
-            "copy "
-            f"reaches a mean Dice of **{self.slice_dice:.2f}** on tumour slices, and **{self.volume_mean:.2f}** per "
-            "volume "
-            f"(median {self.volume_median:.2f}, {self.patients} patients). A split by patient leaves it nothing to "
-            "copy, so "
-            "there it would score 0."
+            f"copy reaches a mean Dice of **{self.slice_dice:.2f}** on tumour slices, and **{self.volume_mean:.2f}** "
+            f"per volume (median {self.volume_median:.2f}, {self.patients} patients). A split by patient leaves it "
+            "nothing to copy, so there it would score 0."
         )
 
 

@@ -15,7 +15,7 @@ from brainseg.evaluation.headline import Line
 from brainseg.evaluation.scores import summarise, summarise_empty
 from brainseg.experiments.ranking import NAMES
 from brainseg.networks.record import reference_runs
-from brainseg.results import AIMS, CROSS_VALIDATED, REFERENCE, read_table
+from brainseg.results import AIMS, CROSS_VALIDATED, REFERENCE, TWO_READERS, read_table
 from brainseg.statistics import FEWEST_PATIENTS, bootstrap_interval
 
 NEAR_ONE = 0.95
@@ -92,7 +92,8 @@ class NetworkOutcome:
         return (
             f"- **{self.name}** has a mean of {self.summary['mean']:.3f} over {self.summary['patients']} patients "
             f"({self.summary['low']:.3f} to {self.summary['high']:.3f}; by fold {min(self.folds):.3f} to "
-            f"{max(self.folds):.3f}). The aim, {self.aim:g}, is **{said}**{reservation}."
+            f"{max(self.folds):.3f}), and a median of {self.summary['median']:.3f}. The aim, {self.aim:g}, is "
+            f"**{said}**{reservation}."
         )
 
 
@@ -116,28 +117,50 @@ class Outcome:
     mean_of_choosers: float
     mean_of_others: float
 
+    @property
+    def unet(self) -> Mapping[str, float]:
+        """U-Net's summary: the published mean is that of a U-Net."""
+        return next(network for network in self.networks if network.model == "unet").summary
+
     def against_published(self) -> str:
         """Where U-Net's interval lies to the published mean: "above", "below" or "around"."""
-        unet = next(network for network in self.networks if network.model == "unet").summary
-        return "above" if unet["low"] > CROSS_VALIDATED else "below" if unet["high"] < CROSS_VALIDATED else "around"
+        low, high = self.unet["low"], self.unet["high"]
+        return "above" if low > CROSS_VALIDATED else "below" if high < CROSS_VALIDATED else "around"
+
+    def against_readers(self) -> str:
+        """Where U-Net's mean lies to the agreement of two human readers: "above", "below" or "within" it."""
+        low, high = TWO_READERS
+        return "above" if self.unet["mean"] > high else "below" if self.unet["mean"] < low else "within"
+
+    def choice(self) -> str:
+        """Who had a part in a choice, and U-Net's mean without them, in Markdown; empty where nobody had."""
+        if not self.chose:
+            return ""
+        if not self.others:
+            return f"All {self.chose} of U-Net's patients had a part in a choice of settings, length or prediction."
+        return (
+            f"{self.chose} of U-Net's {self.chose + self.others} patients had a part in a choice of settings, length "
+            f"or prediction. Its mean is {self.mean_of_choosers:.3f} on these and **{self.mean_of_others:.3f} on the "
+            f"{self.others} others**."
+        )
 
     def sentences(self) -> str:
         """All of it, in Markdown."""
         lines = [network.sentence() for network in self.networks]
-        if self.chose:
-            lines.append(
-                f"\n{self.chose} of U-Net's patients had a part in a choice, although no network that scores them was "
-                f"trained on them. Its mean is {self.mean_of_choosers:.3f} on these and **{self.mean_of_others:.3f} on "
-                f"the {self.others} others**. They are different patients, so the gap is not the size of the bias."
-            )
+        if choice := self.choice():
+            gap = " They are different patients, so the gap is not the size of the bias." if self.others else ""
+            lines.append(f"\n{choice} No network that scores them was trained on them.{gap}")
         published = {
             "above": f"U-Net's interval lies above the published mean of {CROSS_VALIDATED}",
             "below": f"U-Net's interval lies below the published mean of {CROSS_VALIDATED}",
             "around": f"U-Net's interval holds the published mean of {CROSS_VALIDATED}, so the two are not told apart",
         }[self.against_published()]
+        low, high = TWO_READERS
         lines.append(
-            f"\n{published}. That mean comes from larger slices without the skull, from more training patients and "
-            "from other folds, so the comparison is a hint at most."
+            f"\n{published}. That mean has an error of its own, and it comes from larger slices without the skull, "
+            "from more training patients and from other folds, so the comparison is a hint at most. U-Net's mean lies "
+            f"**{self.against_readers()}** the agreement of two human readers, {low:g} to {high:g}, which the same "
+            "page quotes without a source."
         )
         return "\n".join(lines)
 
@@ -168,6 +191,11 @@ def findings(patients: pd.DataFrame, splits: pd.DataFrame, seed: int = 0) -> Out
         mean_of_choosers=float(unet[chose].mean()),
         mean_of_others=float(unet[~chose].mean()),
     )
+
+
+def read_findings(seed: int = 0) -> Outcome:
+    """:func:`findings` of the kept tables."""
+    return findings(read_scores().patients, read_table(REFERENCE, "splits"), seed)
 
 
 # ---------------------------------------------------------------- tables

@@ -8,8 +8,8 @@ chapters the same parameters, so that they find the reference runs by them. Ever
     slices.csv              one row per run and test slice
     patients.csv            one row per run and test patient
     article.csv             the runs that were split by slice, scored as the article scores
-    test_log.csv            looks at test patients that led to a result: when, which weights, trained how, their score,
-    by which commit record.json             where the tables come from
+    test_log.csv            looks at test patients that led to a result: when, which weights, their score, the commit
+    record.json             where the tables come from
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def score_reference(data: str, without_weights: Mapping[str, Run] = MappingProxy
         of_run = score_run(run, run_name)
         for name, part in of_run.items():
             # Weights of this name that were there before are replaced, scores and all. Their line in the log stays.
-            tables[name] = [of[of["run"] != run_name] for of in tables[name]] + [part]
+            tables[name] = [kept[kept["run"] != run_name] for kept in tables[name]] + [part]
         lines.append(_line(run_name, run, of_run["patients"]))
     joined = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items() if parts}
     record = {**origin(table), "tolerance": TOLERANCE}
@@ -180,8 +180,8 @@ def score_run(run: Run, name: str) -> dict[str, pd.DataFrame]:
     from brainseg.evaluation.predict import evaluate
 
     by_patient = run.record.split_by == "patient"
-    known = {"run": name, "protocol": "honest" if by_patient else "article"}
-    known |= {"model": run.recipe.model, "fold": run.record.fold, "seed": run.recipe.seed}
+    described = {"run": name, "protocol": "honest" if by_patient else "article"}
+    described |= {"model": run.recipe.model, "fold": run.record.fold, "seed": run.recipe.seed}
     slices = evaluate(run).assign(part="test")
     patients = score_patients(slices, by=["part"]).reset_index()
     missing = run.prepared.table.groupby("patient")[["missing_pre", "missing_post"]].first().any(axis=1)
@@ -190,7 +190,7 @@ def score_run(run: Run, name: str) -> dict[str, pd.DataFrame]:
     if not by_patient:
         tables["article"] = article_table(run)
     for table in tables.values():
-        for place, (key, value) in enumerate(known.items()):
+        for place, (key, value) in enumerate(described.items()):
             table.insert(place, key, value)
     return tables
 

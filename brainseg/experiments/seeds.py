@@ -66,8 +66,7 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
         if lacking := set(record.sides()["patient"]) - set(cohort["patient"]):
             raise ValueError(
                 f"{cohort.attrs['root']} lacks {len(lacking)} patients of {record.name}, {min(lacking)} among them: "
-                "name "
-                "the whole cohort"
+                "name the whole cohort"
             )
         labels = {"model": model, "fold": fold, "seed": seed}
         trainings.append(Training(recipe, record.preprocessing, record.split(cohort), labels))

@@ -58,10 +58,10 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
     """
     if not (settings.plain_folds or settings.institutions):
         raise ValueError("nothing to do: name plain_folds or institutions")
-    known = sorted(cohort["institution"].unique())
-    if strangers := set(settings.institutions) - set(known):
+    there = sorted(cohort["institution"].unique())
+    if strangers := set(settings.institutions) - set(there):
         raise ValueError(
-            f"no institution {', '.join(map(repr, sorted(strangers)))} in the cohort: choose from {', '.join(known)}"
+            f"no institution {', '.join(map(repr, sorted(strangers)))} in the cohort: choose from {', '.join(there)}"
         )
     trainings = []
     for fold in settings.plain_folds:
@@ -151,20 +151,13 @@ class VariantFinding:
     def sentence(self) -> str:
         """As an item of a list, in Markdown."""
         found = self.difference
-        pulled = (
-            ""
-            if found.low <= self.median <= found.high
-            else (f" The median, {self.median:+z.3f}, lies outside the interval: a few patients pull the mean.")
-        )
+        pulled = ""
+        if not found.low <= self.median <= found.high:
+            pulled = f" The median, {self.median:+z.3f}, lies outside the interval: a few patients pull the mean."
         return (
             f"- **{self.variant[0].upper()}{self.variant[1:]}**, trained on {self.trained_on:.0f} patients: "
             f"{found.estimate:+z.3f} ({found.low:+z.3f} to {found.high:+z.3f}) on {found.patients} patients. "
-            f"{self.verdict.text[0].upper()}{self.verdict.text[1:]}."
-            + (
-                f" The median, {self.median:+z.3f}, lies outside the interval: a few patients pull the mean."
-                if pulled
-                else ""
-            )
+            f"{self.verdict.text[0].upper()}{self.verdict.text[1:]}.{pulled}"
         )
 
 

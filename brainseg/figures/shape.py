@@ -104,7 +104,7 @@ def ellipsoid_slices(images: np.ndarray, part: np.ndarray, ellipsoid: Ellipsoid,
     rows, across = np.mgrid[: part.shape[1], : part.shape[2]]
     middle = ellipsoid.centre[1:]
     half = 2 + np.sqrt(np.diag(np.linalg.inv(ellipsoid.matrix)))[1:].max()  # the ellipsoid's own reach
-    for ax, number in zip(axes.flat, chosen, strict=False):
+    for ax, number in zip(axes.flat, chosen, strict=False):  # the last axes may stay empty
         show_slice(ax, images[number], f"slice {number + 1}", vmax=white(images[number][..., FLAIR]))
         offset = np.stack([np.full(rows.shape, number), rows, across], axis=-1) - ellipsoid.centre
         inside = np.einsum("...i,ij,...j->...", offset, ellipsoid.matrix, offset)
@@ -124,6 +124,26 @@ def ratio_by_slices(slices: Sequence[int], ratios: Sequence[float]) -> Figure:
     ax.set(xlabel="slices through the ball", ylabel="BEVR", ylim=(0, 1.08), xscale="log")
     ax.set_xticks(slices, [str(number) for number in slices])
     ax.minorticks_off()
+    return figure
+
+
+def by_pixels(widths: Sequence[int], measured: pd.DataFrame) -> Figure:
+    """ASD and MF of the same shapes, against how many pixels wide they are drawn.
+
+    Parameters
+    ----------
+    widths : sequence of int
+    measured : DataFrame
+        With ``shape, width, asd, mf``.
+    """
+    figure, axes = new_figure(1, 2, height=3.4)
+    for ax, feature in zip(axes, ("asd", "mf"), strict=True):
+        for (name, rows), colour in zip(measured.groupby("shape", sort=False), _SOURCES, strict=False):
+            ax.plot(rows["width"], rows[feature], "o-", color=colour, label=name if ax is axes[0] else None)
+        ax.set(title=feature.upper(), xlabel="pixels across", xscale="log", ylim=(0, None))
+        ax.set_xticks(widths, [str(width) for width in widths])
+        ax.minorticks_off()
+    figure.legend(loc="outside lower center", ncols=4)
     return figure
 
 
@@ -180,8 +200,8 @@ def heat_map(associations: pd.DataFrame, names: Mapping[str, str], column: str =
         star = part[column].unstack().reindex_like(p) < 0.05
         shown = p.map(partial(p_text, digits=4))
         sns.heatmap(
-            p, annot=shown + star.map(lambda yes: " *" if yes else ""), fmt="", cmap="Blues_r", norm=LogNorm(1e-5, 1), ax=ax, cbar=False,
-            linewidths=1, linecolor="#BBBBBB", annot_kws={"fontsize": 11},
+            p, annot=shown + star.map(lambda yes: " *" if yes else ""), fmt="", cmap="Blues_r",
+            norm=LogNorm(1e-5, 1), ax=ax, cbar=False, linewidths=1, linecolor="#BBBBBB", annot_kws={"fontsize": 11},
         )  # fmt: skip
         ax.set(title=title, xlabel="", ylabel="", xticklabels=[name.upper() for name in FEATURES])
         ax.set_yticks(np.arange(len(codes)) + 0.5, [names.get(code, code) for code in codes], rotation=0)
@@ -209,10 +229,37 @@ def shuffles(p_values: np.ndarray, smallest: float) -> Figure:
     return figure
 
 
+def overlaps(table: pd.DataFrame) -> Figure:
+    """Cramer's V of each two classifications, in a triangle: dark where they put the same patients together.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `brainseg.experiments.shape_genomics.association.overlaps`.
+    """
+    if table.empty:
+        return message("There are no two classifications.")
+    wide = table.pivot(index="second", columns="first", values="v")
+    wide = wide.reindex(index=list(dict.fromkeys(table["second"])), columns=list(dict.fromkeys(table["first"])))
+    wide = wide.rename(
+        index=lambda code: code.removesuffix("Cluster"), columns=lambda code: code.removesuffix("Cluster")
+    )
+    figure, ax = new_figure(height=1.4 + 0.5 * len(wide))
+    sns.heatmap(
+        wide, annot=True, fmt=".2f", cmap="Blues", vmin=0, vmax=1, ax=ax, linewidths=1, linecolor="#BBBBBB",
+        cbar_kws={"label": "Cramer's V"}, annot_kws={"fontsize": 11},
+    )  # fmt: skip
+    ax.set(xlabel="", ylabel="")
+    ax.tick_params(length=0, rotation=0)
+    return figure
+
+
 def bland_altman(
     features: pd.DataFrame, sources: Sequence[str], agreement: pd.DataFrame, manual: str = "manual"
 ) -> Figure:
-    """Difference against mean of two sources on the same patients, a row per source and a panel per feature, with bias and limits.
+    """Difference against mean of two sources on the same patients, with bias and limits of agreement.
+
+    There is a row per source and a panel per feature.
 
     Parameters
     ----------
@@ -247,7 +294,7 @@ def bland_altman(
     return figure
 
 
-def effect_differences(effects: pd.DataFrame, names: Mapping[str, str]) -> Figure:
+def effect_differences(effects: pd.DataFrame, names: Mapping[str, str], margin: float) -> Figure:
     """Differences in effect size from the manual masks, with their paired bootstrap intervals; a panel per feature.
 
     Parameters
@@ -255,6 +302,8 @@ def effect_differences(effects: pd.DataFrame, names: Mapping[str, str]) -> Figur
     effects : DataFrame
         With ``source, feature, code, difference, low, high``.
     names : mapping of code column to what it measures
+    margin : float
+        Differences up to this do not matter; the band is shaded.
     """
     if effects.empty:
         return message("Too few patients have both masks and a code.")
@@ -272,6 +321,7 @@ def effect_differences(effects: pd.DataFrame, names: Mapping[str, str]) -> Figur
             ax.hlines(rows, part["low"], part["high"], color=_SOURCES[1 + number], linewidth=2.5)
             ax.plot(part["difference"], rows, "D", color=_SOURCES[1 + number], label=source if ax is axes[0] else None)
         ax.axvline(0, color="black", linestyle="--", linewidth=1.2)
+        ax.axvspan(-margin, margin, color=COLOURS["no tumour"], alpha=0.25, linewidth=0)
         ax.set(title=feature.upper())
         ax.grid(axis="y", visible=False)
     axes[0].set_yticks(range(len(codes)), [names.get(code, code).replace(" (", "\n(") for code in codes])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -132,25 +133,30 @@ def bars(values: pd.Series, xlabel: str, colour: str = COLOURS["unet"]) -> Figur
     return figure
 
 
-def predictions(prepared: Prepared, rows: np.ndarray, masks: np.ndarray) -> Figure:
+def predictions(prepared: Prepared, rows: np.ndarray, masks: np.ndarray, titles: Sequence[str] | None = None) -> Figure:
     """One row per slice: input, true mask, prediction, and both outlines on the input.
 
     Parameters
     ----------
     prepared : Prepared
     rows : ndarray of int (n,)
-        Row numbers in the prepared table. The area of their tumour is written over the first panel.
+        Row numbers in the prepared table.
     masks : ndarray, bool (n, 256, 256)
         Predicted.
+    titles : sequence of str, optional
+        Written over the first panel of each row: the area of the tumour, unless told.
     """
     if len(rows) == 0:
         return message("There is no slice with tumour to show.")
+    slices = prepared.table.iloc[rows]
+    if titles is None:
+        titles = [f"{px:,} px tumour" for px in slices["tumour_px"]]
     figure, axes = slice_grid(len(rows), 4)
-    for panels, slice_, truth, mask in zip(
-        axes, prepared.table.iloc[rows].itertuples(), prepared.truth(rows), masks, strict=True
+    for panels, path, truth, mask, title in zip(
+        axes, slices["image_path"], prepared.truth(rows), masks, titles, strict=True
     ):
-        image = read_image(slice_.image_path)
-        show_slice(panels[0], image, f"{slice_.tumour_px:,} px tumour", vmax=white(image[..., FLAIR]))
+        image = read_image(path)
+        show_slice(panels[0], image, title, vmax=white(image[..., FLAIR]))
         show_slice(panels[1], truth, "truth")
         show_slice(panels[2], mask, "prediction")
         show_slice(panels[3], image, "both", vmax=white(image[..., FLAIR]))

@@ -10,13 +10,17 @@ import base64
 import gzip
 import io
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from brainseg import metrics
-from brainseg.cohort import SEQUENCES
+from brainseg.cohort import POST, PRE, SEQUENCES, read_image
 from brainseg.figures.results import side_by_side
 from brainseg.figures.style import MODEL_NAMES
+
+if TYPE_CHECKING:
+    from brainseg.images.prepared import Prepared
 
 MIME = "application/vnd.brainseg.viewer+json"
 """The kind of output, as Jupyter names it, that holds what `viewer_output` returns."""
@@ -97,6 +101,37 @@ def viewer_patient(
         "picture": _png(picture),
         "pictured": [int(number) + 1 for number in pictured],
     }
+
+
+def patient_of_run(
+    prepared: Prepared,
+    rows: np.ndarray,
+    truth: np.ndarray,
+    predictions: Mapping[str, np.ndarray],
+    patient: str,
+    title: str,
+) -> dict:
+    """One patient of several predicted ones, for the viewer: :func:`viewer_patient` of that patient's slices.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    rows : ndarray of int (n,)
+        Row numbers in the prepared table, of the predicted slices.
+    truth : bool array (n, 256, 256)
+    predictions : mapping of model name to bool array (n, 256, 256)
+    patient, title : str
+    """
+    own = (prepared.table["patient"] == patient).to_numpy()[rows]
+    slices = prepared.table.iloc[rows[own]]
+    return viewer_patient(
+        patient,
+        title,
+        np.stack([read_image(path) for path in slices["image_path"]]),
+        truth[own],
+        {name: masks[own] for name, masks in predictions.items()},
+        missing=[channel for channel, column in ((PRE, "missing_pre"), (POST, "missing_post")) if slices[column].any()],
+    )
 
 
 def outlines(masks: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from brainseg.evaluation.headline import headline
+from brainseg.experiments import outcome
 from brainseg.figures import style
 from brainseg.figures.results import headline as chart
 from brainseg.figures.style import MODEL_NAMES
@@ -29,10 +30,12 @@ def fill_landing(target: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         chart(lines).savefig(path, dpi=200)
     scores = ", ".join(
-        f"{MODEL_NAMES[name]} {one['mean']:.2f} ({one['low']:.2f} to {one['high']:.2f}, {one['patients']} patients)"
-        for name, _, one in lines
+        f"{MODEL_NAMES[name]} {summary['mean']:.2f} ({summary['low']:.2f} to {summary['high']:.2f}, "
+        f"{summary['patients']} patients)"
+        for name, _, summary in lines
     )
-    sizes = {one["patients"] for _, _, one in lines}
+    sizes = {summary["patients"] for _, _, summary in lines}
+    choice = outcome.read_findings().choice()
     figure = (
         "```{figure} images/headline.png\n:name: fig-headline\n:width: 100%\n"
         ":alt: Dice of test patients on a scale from 0 to 1, a row of dots per network with mean and interval. "
@@ -48,4 +51,4 @@ def fill_landing(target: Path) -> None:
         "{doc}`Results on real slices <notebooks/15_results>` says how the networks were trained and where they "
         "fail.\n```"
     )
-    page.write_text(text.replace(MARK, figure), encoding="utf-8")
+    page.write_text(text.replace(MARK, f"{figure}\n\n{choice}".rstrip()), encoding="utf-8")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from brainseg.evaluation.headline import headline
+from brainseg.experiments import outcome
 from brainseg.figures import style
 from brainseg.figures.results import headline as chart
 from brainseg.figures.style import MODEL_NAMES
@@ -105,8 +106,8 @@ def _reference_section() -> str:
     record = read_record("reference")
     how = (
         f"**Real slices** ({record['cohort']['patients']} patients, {record['cohort']['slices']} slices of TCGA-LGG). "
-        "Each patient counts "
-        "once per network: scored as one volume in the original frame, by a network that has never met the patient. "
+        "Each patient counts once per network: scored as one volume in the original frame, by a network that has never "
+        "met the patient. "
         "Only rows with the same number of patients are of the same patients, and can be compared. "
         "How the networks were trained, and where they fail, is in the book's page of results.\n\n"
         "![Dice of every test patient, a row of dots per network, with the mean and its interval, "
@@ -122,7 +123,9 @@ def _reference_section() -> str:
             "interval": _interval(summary),
         }
         rows.append([_cell(row[column]) for column in columns])
-    return how + "\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    choice = outcome.read_findings().choice()
+    return "\n\n".join(part for part in (how, table, choice) if part)
 
 
 def _section(record: dict) -> str:
@@ -133,16 +136,14 @@ def _section(record: dict) -> str:
         title = f"**Real slices** ({cohort['patients']} patients, {cohort['slices']} slices of TCGA-LGG)"
     how = (
         f"{title}. Test patients are those of fold {values['fold']} (split by {values['split_by']}), each scored as "
-        "one volume in "
-        f"the original frame; {FRESH if cohort['synthetic'] else ''}{values['image_size']} pixels, {values['epochs']} "
-        "epochs of "
-        f"{values['slices_per_epoch']} slices, seed {values['seed']}, on {record['processor']}."
+        f"one volume in the original frame; {FRESH if cohort['synthetic'] else ''}{values['image_size']} pixels, "
+        f"{values['epochs']} epochs of {values['slices_per_epoch']} slices, seed {values['seed']}, "
+        f"on {record['processor']}."
     )
     minutes = {name: page["seconds"] / 60 for name, page in record["pages"].items()}
     how += (
         f" The edition's {len(minutes)} chapters were executed in {sum(minutes.values()):.1f} minutes, the first nine "
-        "in "
-        f"{sum(spent for name, spent in minutes.items() if name < '10'):.1f}, with at most "
+        f"in {sum(spent for name, spent in minutes.items() if name < '10'):.1f}, with at most "
         f"{max(page['peak_memory_mb'] for page in record['pages'].values()) / 1024:.1f} GB of memory."
     )
     columns = {"on": "scored on", **COLUMNS}

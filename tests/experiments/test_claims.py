@@ -103,6 +103,7 @@ def test_an_answer_takes_interval_margin_patients_and_trainings(settings, answer
     ("settings", "claim", "said"),
     [
         ({"clahe": 0.1}, "yes", "**holds here**"),
+        ({"clahe": 0.05}, "cannot tell", "these data **cannot tell**"),
         ({"clahe": 0.02}, "no", "is not what these data show"),
         ({"clahe": -0.1}, "no", "is not what these data show"),
         ({"clahe": 0.0}, "no", "is not what these data show"),
@@ -115,16 +116,17 @@ def test_the_claim_is_about_contrast_alone(settings, claim, said):
 
 
 @pytest.mark.parametrize(
-    ("slope", "number", "said"),
+    ("slope", "number", "seeds", "said"),
     [
-        (-0.01, 18, "dark patients gain more"),
-        (0.01, 18, "bright patients gain more"),
-        (0.0, 18, "cannot tell whether dark patients gain more"),
-        (-0.01, 9, "no pattern can be told"),
+        (-0.01, 18, 3, "dark patients gain more"),
+        (0.01, 18, 3, "bright patients gain more"),
+        (0.0, 18, 3, "cannot tell whether dark patients gain more"),
+        (-0.01, 9, 3, "no pattern can be told"),
+        (-0.01, 18, 2, "too few trainings for a verdict (2, and"),
     ],
 )
-def test_whether_dark_patients_gain_more(slope, number, said):
-    dark = claims.findings(arms(slope=slope, number=number)).dark
+def test_whether_dark_patients_gain_more(slope, number, seeds, said):
+    dark = claims.findings(arms(slope=slope, number=number, seeds=seeds)).dark
     assert said in dark.sentence()
     assert (dark.darker > dark.brighter) == (slope < 0) or slope == 0
 

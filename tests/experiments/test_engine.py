@@ -15,7 +15,7 @@ from helpers import write_cohort
 from brainseg import results
 from brainseg.__main__ import main
 from brainseg.cohort import index_cohort
-from brainseg.experiments import engine
+from brainseg.experiments import engine, leakage
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,37 @@ def test_an_unknown_experiment_is_refused(demo, tiny_cohort_once):
         engine.run_experiment("dome", tiny_cohort_once)
 
 
+@pytest.mark.slow
+def test_an_interrupted_experiment_goes_on_with_what_is_missing(tmp_path, monkeypatch):
+    pytest.importorskip("keras")
+    from brainseg.networks import runs
+
+    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
+    names = [f"TEST_{'AB'[n % 2]}A_{n:04d}_20000101" for n in range(10)]
+    cohort = index_cohort(write_cohort(tmp_path / "kaggle_3m", names))
+    settings = leakage.Settings(image_size=32, filters=2, epochs=1, slices_per_epoch=4, seeds=1)
+    trained, train = [], runs.train
+
+    def interrupted(*given):
+        if trained:
+            raise KeyboardInterrupt
+        trained.append("first")
+        return train(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "train", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            engine.compute(leakage, cohort, settings)
+    plan = leakage.plan(cohort, settings)
+    assert [training.is_done(cohort) for training in plan] == [True, False]
+
+    monkeypatch.setattr(runs, "train", lambda *given: (trained.append("second"), train(*given))[1])
+    tables, record = engine.compute(leakage, cohort, settings)
+    assert trained == ["first", "second"]
+    assert [run["arm"] for run in record["runs"]] == ["leaky", "honest"]
+    assert set(tables["slices"]["arm"]) == {"copy", "leaky", "honest"}
+
+
 @pytest.mark.parametrize("name", engine.EXPERIMENTS)
 def test_every_kept_experiment_on_real_patients_is_in_the_log(name):
     record = results.read_record(name)
@@ -135,5 +166,5 @@ def test_every_kept_score_of_the_reference_edition_is_in_the_log():
 def test_every_experiment_has_its_four_names_and_its_record_their_settings(name):
     experiment = import_module(engine.EXPERIMENTS[name])
     assert callable(experiment.plan) and callable(experiment.score)
-    known = {field.name for field in fields(experiment.Settings)}
-    assert set(results.read_record(name)["settings"]) == known
+    settings = {field.name for field in fields(experiment.Settings)}
+    assert set(results.read_record(name)["settings"]) == settings

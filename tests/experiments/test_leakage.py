@@ -279,6 +279,7 @@ def shifted(near: float, noise: float = 0.0) -> pd.DataFrame:
     [
         (shifted(0.2), "larger near the leak"),
         (shifted(-0.2), "smaller near the leak"),
+        (shifted(0.2)[lambda rows: ~(rows["seed"] > 1)], "too few trainings for a verdict (2 in each arm"),
         (shifted(0, noise=0.1), "cannot tell whether the gap is larger"),
         (shifted(0.2)[lambda rows: (rows["patient"] < "p09") | (rows["distance"] == 1)], "too thin for a verdict"),
         (shifted(0.2)[lambda rows: rows["distance"] == 1], "no other distance"),

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from brainseg.experiments import outcome
-from brainseg.results import AIMS, CROSS_VALIDATED
+from brainseg.results import AIMS, CROSS_VALIDATED, TWO_READERS
 
 
 def patients_of(number=40, **means):
@@ -76,6 +76,21 @@ def test_those_who_chose_stand_apart():
     assert high.mean_of_choosers > high.mean_of_others
     assert f"**{high.mean_of_others:.3f} on the 38 others**" in high.sentences()
     assert "had a part" not in found_of(unet=0.8).sentences()
+    everybody = found_of(chose=[f"P{n:02d}" for n in range(40)], unet=0.8)
+    assert everybody.choice().startswith("All 40") and "nan" not in everybody.sentences()
+
+
+@pytest.mark.parametrize(
+    ("mean", "where"), [(TWO_READERS[0] - 0.01, "below"), (sum(TWO_READERS) / 2, "within"), (0.9, "above")]
+)
+def test_the_readers_agreement_is_above_below_or_around_the_mean(mean, where):
+    found = found_of(unet=mean)
+    assert found.against_readers() == where and f"**{where}** the agreement" in found.sentences()
+
+
+def test_the_median_is_told():
+    (unet,) = found_of(unet=0.8).networks
+    assert f"a median of {unet.summary['median']:.3f}" in unet.sentence()
 
 
 def test_small_groups_get_no_interval():

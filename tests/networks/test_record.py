@@ -79,6 +79,17 @@ def test_what_is_written_is_read(run, tmp_path):
     assert (again.split_by, again.fold, plain.fold) == ("patient", 3, None)
 
 
+def test_every_committed_record_is_read_and_survives_writing(tmp_path):
+    records = record.reference_runs()
+    files = sorted(results.results_folder("reference").glob("*/run.json"))
+    assert files and {each.folder for each in records} == {path.parent for path in files}
+    for each in records:
+        folder = tmp_path / each.name
+        folder.mkdir()
+        each.write(folder)
+        assert replace(record.RunRecord.read(folder), folder=each.folder) == each
+
+
 @pytest.mark.parametrize("damage", ["{", "{}", '{"recipe": {"model": "vnet"}}', "[]"])
 def test_a_damaged_record_names_the_file_and_the_way_out(tmp_path, damage):
     (tmp_path / "run.json").write_text(damage)

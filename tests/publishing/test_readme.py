@@ -56,7 +56,13 @@ def test_the_reference_edition_leads_the_readme(tmp_path, monkeypatch):
         }
     )
     leaky = patients.assign(protocol="article", dice=1.0)
-    monkeypatch.setattr("brainseg.evaluation.headline.read_table", lambda study, name: pd.concat([patients, leaky]))
+    splits = pd.DataFrame({"patient": ["a", "b"], "chose_the_recipe": [False, True], "judged_the_mirror": False})
+
+    def read_table(study, name):
+        return splits if name == "splits" else pd.concat([patients, leaky])
+
+    monkeypatch.setattr("brainseg.evaluation.headline.read_table", read_table)
+    monkeypatch.setattr("brainseg.experiments.outcome.read_table", read_table)
     monkeypatch.setattr("brainseg.publishing.readme.has_tables", lambda study: True)
     monkeypatch.setattr(
         "brainseg.publishing.readme.read_record", lambda study: {"cohort": {"patients": 88, "slices": 3232}}
@@ -65,7 +71,8 @@ def test_the_reference_edition_leads_the_readme(tmp_path, monkeypatch):
     fill_readme(tmp_path)
     text = (tmp_path / "README.md").read_text()
     assert "(88 patients, 3232 slices of TCGA-LGG)" in text
-    assert "| U-Net | 2 | 2 | 0.625 | 0.50 to 0.75 | 0.625 | 0.500 |" in text
+    assert "| U-Net | 2 | 2 | 0.625 | 0.50 to 0.75 | 0.625 | 0.500 |\n\n1 of U-Net's 2 patients had a part" in text
+    assert "**0.500 on the 1 others**" in text
     assert (tmp_path / "book" / "images" / "headline.png").stat().st_size > 10_000
 
 

@@ -37,7 +37,10 @@ MISTAKES = {
     "poorly_found": "return int((2 * patients['tp'] < patients['tp'] + patients['fp']).sum())",  # of the prediction
     "coin_chance": "return comb(compared, better) / 2**compared",  # exactly, not at least
     "above_nothing": "return score - nothing",
+    "left_out": "return features.largest_part(mask)[1] - 1",  # parts, and not pixels
     "chance_of_any": "return tests * level",
+    "limits_of_agreement": "d = np.subtract(second, first); e = 1.96 * d.std(ddof=1) / np.sqrt(len(d)); "
+    "return d.mean(), d.mean() - e, d.mean() + e",  # the interval of the mean
 }
 
 

@@ -12,6 +12,7 @@ import nibabel
 import numpy as np
 import pytest
 
+from brainseg.experiments import outcome
 from brainseg.figures.viewer import MIME, nifti, outlines, viewer_output, viewer_patient
 from brainseg.publishing import landing
 from brainseg.publishing.viewer import MARK, niivue, take_patients, viewer_page, write_viewer
@@ -96,8 +97,11 @@ def test_the_landing_page_says_what_its_chart_shows(tmp_path, monkeypatch):
     monkeypatch.setattr(
         landing, "headline", lambda: [headline.Line("unet", dice, dict(mean=0.625, low=0.5, high=0.75, patients=2))]
     )
+    unet = outcome.NetworkOutcome("unet", {}, (), 0.84)
+    monkeypatch.setattr(outcome, "read_findings", lambda: outcome.Outcome((unet,), 1, 1, 0.75, 0.5))
     landing.fill_landing(tmp_path)
     text = (tmp_path / "intro.md").read_text()
+    assert "```\n\n1 of U-Net's 2 patients had a part in a choice" in text and "**0.500 on the 1 others**" in text
     assert text.count("U-Net 0.62 (0.50 to 0.75, 2 patients)") == 1 and text.endswith(
         "after\n"
     )  # for those who do not see the chart

@@ -1,1 +1,5 @@
-"""Tumour shape and genomic clusters: shape as numbers (`features`), many tests at once (`association`), and the experiment (`study`)."""
+"""Tumour shape and genomic clusters.
+
+`features` makes a shape three numbers, `association` tests many pairs at once, `analysis` makes the tables, `findings`
+says what they show, and `study` is the experiment.
+"""

@@ -7,6 +7,8 @@ what may be compared between sources of masks. Where SciPy has a test, SciPy doe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +16,9 @@ import pandas as pd
 from scipy import special, stats
 
 from brainseg.statistics import (
+    EQUIVALENCE_LEVEL,
     RANK_DRAWS,
+    Evidence,
     Interval,
     as_pairs,
     eta_squared,
@@ -29,8 +33,9 @@ CORRECTIONS = ("bonferroni", "holm", "fdr")
 
 
 class Agreement(NamedTuple):
-    """Bland-Altman and ICC(A,1), with its bootstrap interval, of two measurements on the same patients; `bias` is the
-    mean of second - first.
+    """Bland-Altman and ICC(A,1), with its bootstrap interval, of two measurements on the same patients.
+
+    `bias` is the mean of second - first.
     """
 
     patients: int
@@ -79,16 +84,32 @@ def fisher_exact(table: np.ndarray) -> float:
 
 
 def cramers_v(table: np.ndarray) -> float:
-    """Cramer's V of a table with two columns: 0 for no association, 1 where the code fixes the half."""
+    """Cramer's V of a table of counts: 0 for no association, 1 where row or column fixes the other."""
     return float(stats.contingency.association(np.asarray(table), method="cramer", correction=False))
+
+
+def overlaps(codes: pd.DataFrame) -> pd.DataFrame:
+    """How far two classifications are one: Cramer's V of each two columns, over the patients that have both codes.
+
+    Returns
+    -------
+    DataFrame
+        A row per pair: ``first, second, patients, v``; NaN where one of the two has a single code.
+    """
+    rows = []
+    for first, second in combinations(codes, 2):
+        table = pd.crosstab(codes[first], codes[second]).to_numpy()
+        v = cramers_v(table) if min(table.shape) > 1 else np.nan
+        rows.append({"first": first, "second": second, "patients": int(table.sum()), "v": v})
+    return pd.DataFrame(rows, columns=["first", "second", "patients", "v"])
 
 
 def adjust(p_values: np.ndarray) -> dict[str, np.ndarray]:
     """P values corrected for their number, by each of `CORRECTIONS`; NaN stays and is no test.
 
-    `bonferroni` multiplies by the number m of tests. `holm` (:func:`brainseg.statistics.holm`) guards against a single false
-    finding just as well, and is never larger. `fdr` bounds the expected share of false ones
-    among the findings (Benjamini, Hochberg 1995).
+    `bonferroni` multiplies by the number m of tests. `holm` (:func:`brainseg.statistics.holm`) guards against a single
+    false finding just as well, and is never larger. `fdr` bounds the expected share of false ones among the findings
+    (Benjamini, Hochberg 1995).
     """
     p_values = np.asarray(p_values, float)
     tested = np.isfinite(p_values)
@@ -177,25 +198,56 @@ def shuffled_p_values(features: pd.DataFrame, codes: pd.DataFrame, shuffles: int
     return np.column_stack(columns)
 
 
-def bootstrap_effect(
-    features: np.ndarray, codes: np.ndarray, draws: int = DRAWS, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Eta squared of one feature by several sources, on the same patients and on the same bootstrap draws of them.
+def compare_sources(
+    first: np.ndarray,
+    second: np.ndarray,
+    statistic: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Evidence:
+    """By how much a statistic of one source of masks differs from that of another, on the same patients.
+
+    The intervals are percentiles over bootstrap draws of patients: what a draw does to one source it does to the other,
+    and cancels. The p value is that of swapping, as the sign flips of :func:`brainseg.statistics.sign_flip_p`: were the
+    sources interchangeable, each patient's two values could as well have stood the other way round.
 
     Parameters
     ----------
-    features : float array (sources, patients)
-    codes : array (patients,)
+    first, second : float arrays (patients,)
+    statistic : callable
+        ``statistic(values, rows)`` of values (..., patients) that belong to the patients `rows` (..., patients): an
+        array (...).
 
     Returns
     -------
-    effects : float array (sources,)
-    draws : float array (sources, draws)
-        Differences between its rows are paired: what a draw does to one source it does to the other.
+    Evidence
+        Of the statistic of `first` minus that of `second`; NaN where that is not defined.
     """
-    features, codes = np.asarray(features, float), np.asarray(codes)
-    chosen = np.random.default_rng(seed).integers(len(codes), size=(draws, len(codes)))
-    return eta_squared(features, codes), eta_squared(features[:, chosen], codes[chosen])
+    first, second = as_pairs(first, second)
+    n, rng = len(first), np.random.default_rng(seed)
+    everyone, drawn = np.arange(n), rng.integers(n, size=(draws, n))
+    swap = rng.random((draws, n)) < 0.5
+    estimate = float(statistic(first, everyone) - statistic(second, everyone))
+    resampled = statistic(first[drawn], drawn) - statistic(second[drawn], drawn)
+    swapped = statistic(np.where(swap, second, first), everyone) - statistic(np.where(swap, first, second), everyone)
+    as_far = np.count_nonzero(np.abs(swapped) >= abs(estimate) - 1e-12)  # sums of the same numbers differ in rounding
+    _, low, high = percentile_interval(estimate, resampled)
+    _, low_90, high_90 = percentile_interval(estimate, resampled, EQUIVALENCE_LEVEL)
+    p_value = float((1 + as_far) / (1 + draws)) if np.isfinite(estimate) else np.nan
+    return Evidence(estimate, low, high, low_90, high_90, p_value, n)
+
+
+def compare_effects(
+    first: np.ndarray, second: np.ndarray, codes: np.ndarray, draws: int = DRAWS, seed: int = 0
+) -> Evidence:
+    """Eta squared by one source of masks minus that by another; see :func:`compare_sources`.
+
+    A source counts by its ranks, so swapping two values of a patient does not mix scales: a source that measures all
+    patients too small ranks them no worse.
+    """
+    codes = np.asarray(codes)
+    ranks = (stats.rankdata(values) for values in as_pairs(first, second))
+    return compare_sources(*ranks, lambda values, rows: eta_squared(values, codes[rows]), draws, seed)
 
 
 def agreement(first: np.ndarray, second: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Agreement:
@@ -203,9 +255,8 @@ def agreement(first: np.ndarray, second: np.ndarray, draws: int = DRAWS, seed: i
 
     ICC(A,1): two-way random effects, absolute agreement, single measurement (Shrout, Fleiss 1979,
     doi:10.1037/0033-2909.86.2.420, there ICC(2,1); McGraw, Wong 1996). The limits of agreement are the bias plus and
-    minus
-    1.96 standard deviations of the differences (Bland, Altman 1986, doi:10.1016/S0140-6736(86)90837-8). The interval of
-    the ICC is that of a bootstrap over patients; draws in which nothing varies are left out.
+    minus 1.96 standard deviations of the differences (Bland, Altman 1986, doi:10.1016/S0140-6736(86)90837-8). The
+    interval of the ICC is that of a bootstrap over patients; draws in which nothing varies are left out.
     """
     first, second = as_pairs(first, second)
     difference = second - first
@@ -222,8 +273,9 @@ def agreement(first: np.ndarray, second: np.ndarray, draws: int = DRAWS, seed: i
 
 
 def icc(measurements: np.ndarray) -> np.ndarray:
-    """ICC(A,1) of many samples at once: arrays (..., patients, raters) -> (...); NaN for one patient or where nothing
-    varies.
+    """ICC(A,1) of many samples at once: arrays (..., patients, raters) -> (...).
+
+    NaN for one patient, and where nothing varies.
     """
     measurements = np.asarray(measurements, float)
     n, k = measurements.shape[-2:]
@@ -297,6 +349,47 @@ def cross_validated_scores(features: np.ndarray, positive: np.ndarray, repeats: 
     return np.mean(
         [cross_val_predict(model, features, positive, cv=fold, method="predict_proba")[:, 1] for fold in folds], axis=0
     )
+
+
+def added_p_value(feature: np.ndarray, others: np.ndarray, positive: np.ndarray) -> float:
+    """P value of a feature that is added to other numbers which tell the positive patients from the rest.
+
+    The likelihood-ratio test of two logistic regressions, without and with the feature (Wilks 1938,
+    doi:10.1214/aoms/1177732360). Each number counts by its ranks, as in the tests of this module, so that one patient
+    far out does not decide.
+
+    Parameters
+    ----------
+    feature : float array (patients,)
+    others : float array (patients, k)
+        `k` may be 0.
+    positive : bool array (patients,)
+
+    Returns
+    -------
+    float
+        NaN where one kind has no more patients than the regression has weights.
+    """
+    feature, others, positive = stats.rankdata(feature), stats.rankdata(others, axis=0), np.asarray(positive, bool)
+    if min(positive.sum(), (~positive).sum()) <= others.shape[1] + 2:
+        return np.nan
+    gain = _log_likelihood(np.column_stack([others, feature]), positive) - _log_likelihood(others, positive)
+    return float(stats.chi2.sf(2 * max(gain, 0), 1))
+
+
+def _log_likelihood(numbers: np.ndarray, positive: np.ndarray) -> float:
+    """Of the positive patients, by the logistic regression on some numbers (patients, k) that fits them best."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    if numbers.shape[1] == 0:
+        probability = np.full(len(positive), positive.mean())
+    else:
+        # Hardly any penalty: enough that two numbers that are the same, or tell all, still have weights.
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=1e6, solver="newton-cholesky"))
+        probability = model.fit(numbers, positive).predict_proba(numbers)[:, 1]
+    return float(special.xlogy(positive, probability).sum() + special.xlogy(~positive, 1 - probability).sum())
 
 
 def _log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:

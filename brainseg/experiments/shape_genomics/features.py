@@ -195,7 +195,7 @@ def enclosing_ellipsoid(points: np.ndarray, tolerance: float = TOLERANCE, most_s
 
 
 def corners(part: np.ndarray) -> np.ndarray:
-    """The corners of a volume's voxels, float (n, 3), of those only that end a row of voxels: all that can lie on the hull.
+    """The corners of those voxels that end a row of voxels, float (n, 3): all that can lie on the hull.
 
     A voxel's centre has whole coordinates, so its corners lie half a voxel to each side.
     """
@@ -263,10 +263,8 @@ def shape_features(mask: np.ndarray) -> dict:
     }
 
 
-def features_table(
-    sources: Mapping[str, tuple[Callable[[str], np.ndarray], list[str]]], progress: bool = True
-) -> pd.DataFrame:
-    """Features of many patients by many sources of masks.
+def features_table(sources: Mapping[str, tuple[Callable[[str], np.ndarray], list[str]]]) -> pd.DataFrame:
+    """Features of many patients by many sources of masks; a bar shows where it takes longer than some seconds.
 
     Parameters
     ----------
@@ -284,7 +282,7 @@ def features_table(
     nothing = dict.fromkeys(FEATURES, np.nan) | {"tumour_px": 0, "components": 0, "largest_share": np.nan, "slices": 0}
     rows = []
     for source, (masks, patients) in sources.items():
-        for patient in tqdm(patients, desc=f"shapes, {source}", unit="patient", disable=not progress):
+        for patient in tqdm(patients, desc=f"shapes, {source}", unit="patient", delay=5, leave=False):
             mask = np.asarray(masks(patient), bool)
             empty = not mask.any()
             rows.append(

@@ -104,7 +104,7 @@ def test_agreement_of_a_constant_shift():
 
 
 def test_the_interval_of_the_icc_where_the_answer_is_known():
-    """A shift by c leaves ICC = 2 s^2 / (2 s^2 + c^2) in every draw, s^2 the draw's variance; without a shift it is 1."""
+    """A shift by c leaves ICC = 2 s^2 / (2 s^2 + c^2) in every draw, s^2 its variance; without a shift it is 1."""
     values = np.random.default_rng(1).normal(size=30)
     same, shifted = association.agreement(values, values), association.agreement(values, values + 1)
     assert same[1:4] == pytest.approx((1, 1, 1))
@@ -128,13 +128,75 @@ def test_icc_of_nothing_that_varies():
     assert np.isnan(many[0]) and many[1] == association.icc(np.arange(6.0).reshape(3, 2))
 
 
-def test_the_paired_bootstrap_knows_that_equal_sources_are_equal(cohort):
+def test_equal_sources_are_equal_and_a_source_of_chance_is_worse(cohort):
     features, codes = cohort
-    values = np.stack([features["a"], features["a"], features["b"]])
-    effects, draws = association.bootstrap_effect(values, codes["tied"].to_numpy(), draws=400)
-    np.testing.assert_array_equal(draws[0], draws[1])
-    low, high = statistics.percentile_interval(0, draws[2] - draws[0])[1:]
-    assert high < 0 and effects[0] > 0.5 > effects[2]
+    tied = codes["tied"].to_numpy()
+    same = association.compare_effects(features["a"], features["a"], tied, draws=400)
+    assert same == statistics.Evidence(0, 0, 0, 0, 0, p_value=1, patients=60)
+    worse = association.compare_effects(features["b"], features["a"], tied, draws=400)
+    better = association.compare_effects(features["a"], features["b"], tied, draws=400)
+    assert worse.low <= worse.low_90 < worse.estimate < worse.high_90 <= worse.high < 0
+    assert worse.p_value == pytest.approx(1 / 401) == better.p_value
+    assert better.low == pytest.approx(-worse.high) and better.high == pytest.approx(-worse.low)
+    effect = statistics.eta_squared(features["a"].to_numpy(), tied) - statistics.eta_squared(
+        features["b"].to_numpy(), tied
+    )
+    assert better.estimate == pytest.approx(effect)
+
+
+def test_a_biased_source_ranks_no_worse(cohort):
+    features, codes = cohort
+    shifted = association.compare_effects(features["a"] * 0.2 - 7, features["a"], codes["tied"].to_numpy(), draws=400)
+    assert (shifted.estimate, shifted.low, shifted.high, shifted.p_value) == (0, 0, 0, 1)
+
+
+def test_where_nothing_differs_swapping_rejects_as_often_as_it_says(cohort):
+    """Two noisy readings of one number: one comparison in twenty may have p < 0.05."""
+    _, codes = cohort
+    tied = codes["tied"].to_numpy()
+    p_values = []
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        truth = tied + rng.normal(0, 1, 60)
+        first, second = truth + rng.normal(0, 0.7, (2, 60))
+        p_values.append(association.compare_effects(first, second, tied, draws=120, seed=seed).p_value)
+    assert np.mean(np.array(p_values) < 0.05) < 0.11
+    assert 0.3 < np.mean(np.array(p_values) < 0.5) < 0.7
+
+
+def test_what_is_not_defined_has_no_p_value():
+    nothing = association.compare_effects([1.0, 2, 3], [3.0, 2, 1], np.array([1, 2, 3]), draws=50)
+    assert np.isnan([nothing.estimate, nothing.p_value]).all()
+
+
+def test_how_far_classifications_are_one():
+    codes = pd.DataFrame({"a": [1, 1, 2, 2, 1, 2], "b": [7, 7, 3, 3, 7, 3], "c": [1, 2, 1, 2, 1, np.nan], "d": 1})
+    table = association.overlaps(codes).set_index(["first", "second"])
+    assert table.loc[("a", "b"), "v"] == pytest.approx(1) and table.loc[("a", "b"), "patients"] == 6
+    # Five patients; a and c: 2, 1 and 1, 1: chi squared is 5 (2 * 1 - 1 * 1)^2 / (3 * 2 * 3 * 2)
+    assert table.loc[("a", "c"), "patients"] == 5
+    assert table.loc[("a", "c"), "v"] == pytest.approx(np.sqrt(1 / 36))
+    assert table.xs("d", level="second")["v"].isna().all()
+
+
+def test_an_added_feature_of_two_values_has_the_p_value_of_the_g_test():
+    """Of a table of two by two, the likelihood ratio of a logistic regression is that of the counts."""
+    feature = np.repeat([0.0, 0, 1, 1], [12, 5, 6, 14])
+    positive = np.repeat([False, True, False, True], [12, 5, 6, 14])
+    expected = stats.chi2_contingency([[12, 5], [6, 14]], correction=False, lambda_="log-likelihood").pvalue
+    assert association.added_p_value(feature, np.empty((37, 0)), positive) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_copy_adds_nothing_and_what_is_new_adds_much():
+    rng = np.random.default_rng(0)
+    positive = np.arange(60) < 25
+    told, new = positive + rng.normal(0, 0.8, (2, 60))
+    assert association.added_p_value(told, told[:, None], positive) > 0.5
+    assert association.added_p_value(new, told[:, None], positive) < 0.01
+    assert association.added_p_value(new, told[:, None], positive) == pytest.approx(
+        association.added_p_value(np.exp(new), told[:, None], positive)  # by ranks
+    )
+    assert np.isnan(association.added_p_value(new[:6], told[:6, None], np.arange(6) < 3))
 
 
 def test_auc_agrees_with_scikit_learn_ties_included():

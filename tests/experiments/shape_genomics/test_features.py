@@ -21,7 +21,7 @@ def mf(mask):
 
 def ellipsoid(radii, frame=(61, 121, 121)):
     axes = np.meshgrid(*(np.arange(n) - n // 2 for n in frame), indexing="ij", sparse=True)
-    return sum((axis / radius) ** 2 for axis, radius in zip(axes, radii, strict=False)) <= 1
+    return sum((axis / radius) ** 2 for axis, radius in zip(axes, radii, strict=True)) <= 1
 
 
 def test_a_disc_has_neither_asd_nor_mf_but_for_its_pixels():
@@ -173,7 +173,7 @@ def test_what_has_no_shape_is_refused_or_kept_as_empty():
     with pytest.raises(ValueError, match="4 pixels"):
         features.radii(tiny[1])
     masks = {"none": np.zeros((3, 8, 8), bool), "tiny": tiny}
-    table = features.features_table({"drawn": (masks.get, ["none", "tiny"])}, progress=False).set_index("patient")
+    table = features.features_table({"drawn": (masks.get, ["none", "tiny"])}).set_index("patient")
     assert table["empty"].tolist() == [True, False] and table["tumour_px"].tolist() == [0, 4]
     assert table.loc["none", list(features.FEATURES)].isna().all()
     assert np.isnan(table.loc["tiny", "asd"]) and table.loc["tiny", "bevr"] > 0

@@ -1,0 +1,603 @@
+"""What chapters 13 and 14 say of the tables of :func:`brainseg.experiments.shape_genomics.analysis.analyse`.
+
+Each finding is a dataclass of numbers and of verdicts of :func:`brainseg.statistics.shown`; as a string it is what the
+page says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from brainseg.experiments.shape_genomics.analysis import CODES, GRID, HONEST, LEAKY, MANUAL, TARGET
+from brainseg.experiments.shape_genomics.association import CORRECTIONS, adjust
+from brainseg.experiments.shape_genomics.features import FEATURES
+from brainseg.statistics import (
+    FEWEST_PATIENTS,
+    LARGEST_P,
+    Answer,
+    Difference,
+    Evidence,
+    Interval,
+    Reason,
+    Verdict,
+    holm,
+    p_text,
+    paired_difference,
+    shown,
+)
+
+EFFECT_MARGIN = 0.10
+"""The largest change of eta squared that does not matter. By the usual names 0.06 is a medium effect and 0.14 a large
+one (Cohen 1988), so a link that loses less than 0.10 goes down by one name at most. The differences of the kept tables
+had been seen when this was named, so it follows the convention and no data. With 75 patients a loss of about 0.23 is
+what a study would show in four cases of five: too few for this margin."""
+
+TRAININGS = 1
+"""How many trainings of a source of masks a patient's mask rests on."""
+
+# Cramer's V from which two classifications count as near to one: half of the way from nothing to the same groups.
+ALIKE = 0.5
+
+POWER_Z = 1.96 + 0.84
+"""A difference of so many standard errors is shown, at p < 0.05, in four studies of five."""
+
+
+# ---------------------------------------------------------------- many tests
+
+
+@dataclass(frozen=True)
+class Chance:
+    """The negative control: what is found where nothing is there to be found.
+
+    Attributes
+    ----------
+    shuffles, tests : int
+    any_found, any_left : float
+        Share of the shuffles with at least one p value below `LARGEST_P`, before and after Bonferroni's correction.
+    smallest : float
+        The smallest p value of the codes as they are.
+    as_small : int
+        Shuffles whose smallest p value is as small as that, or smaller.
+    """
+
+    shuffles: int
+    tests: int
+    any_found: float
+    any_left: float
+    smallest: float
+    as_small: int
+
+    @property
+    def p_value(self) -> float:
+        """Of the smallest p value among those of the shuffles, so corrected for their number, whatever they share."""
+        return (1 + self.as_small) / (1 + self.shuffles)
+
+    def __str__(self) -> str:
+        if not self.tests:
+            return "Too few patients share a code, so there is nothing to test."
+        answer = "more than chance does" if self.p_value < LARGEST_P else "no more than chance may do"
+        return (
+            f"With shuffled codes, **{self.any_found:.0%}** of the shuffles have a p value below {LARGEST_P}, "
+            f"and {self.any_left:.1%} after Bonferroni's correction for {self.tests} tests, which promises at most "
+            f"{LARGEST_P:.0%}. The smallest p value of the codes as they are is {p_text(self.smallest, 5)}. "
+            f"{self.as_small} of {self.shuffles} shuffles have one as small, so this is {answer} "
+            f"({p_text(self.p_value, name='p')})."
+        )
+
+
+def chance(shuffled: np.ndarray, p_values: Iterable[float]) -> Chance:
+    """What shuffled codes find, and the codes as they are.
+
+    Parameters
+    ----------
+    shuffled : float array (shuffles, tests)
+        From :func:`brainseg.experiments.shape_genomics.association.shuffled_p_values`.
+    p_values : float array
+        Of the codes as they are, NaN where there was no test.
+    """
+    tested = shuffled[:, np.isfinite(shuffled[0])]
+    found = np.array([p for p in p_values if np.isfinite(p)])
+    shuffles, tests = tested.shape
+    if not tests or not len(found):
+        return Chance(shuffles, 0, np.nan, np.nan, np.nan, 0)
+    least, smallest = tested.min(axis=1), float(found.min())
+    return Chance(
+        shuffles,
+        tests,
+        any_found=float((least < LARGEST_P).mean()),
+        any_left=float((tests * least < LARGEST_P).mean()),
+        smallest=smallest,
+        as_small=int((least <= smallest).sum()),
+    )
+
+
+@dataclass(frozen=True)
+class Links:
+    """Pairs of a feature and a classification with a p value below `LARGEST_P` after Holm's correction, manual masks.
+
+    Attributes
+    ----------
+    tested : int
+        The family: so many pairs.
+    patients : int
+        Of the pair that has the most.
+    by_ranks, by_median_split : tuple of str
+    """
+
+    tested: int
+    patients: int
+    by_ranks: tuple[str, ...]
+    by_median_split: tuple[str, ...]
+
+    def __str__(self) -> str:
+        if self.patients < FEWEST_PATIENTS or not self.tested:
+            return f"Whether any of the pairs is linked, {_too_few(self.patients)}."
+        return (
+            f"After Holm's correction for {self.tested} pairs, **{len(self.by_ranks)}** are left by ranks "
+            f"({_listed(self.by_ranks)}), and **{len(self.by_median_split)}** by the median split "
+            f"({_listed(self.by_median_split)}). "
+            "Of the others the data cannot tell: a link that is not shown may be there."
+        )
+
+
+@dataclass(frozen=True)
+class Repeated(Links):
+    """The same of the pairs that the paper names. It named them before we looked, so they are a family of their own.
+
+    Attributes
+    ----------
+    missed : tuple of str
+        Shown by neither test.
+    """
+
+    missed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        if self.patients < FEWEST_PATIENTS or not self.tested:
+            return f"Whether the paper's pairs are found again, {_too_few(self.patients)}."
+        missed = f"Neither test shows {_listed(self.missed)}." if self.missed else "None is missed by both."
+        return (
+            f"Of the {self.tested} pairs that the paper names, **{len(self.by_median_split)}** are found again by the "
+            f"median split and **{len(self.by_ranks)}** by ranks, after Holm's correction for {self.tested}. {missed} "
+            "These are the patients that the paper had, or a part of them, so nothing here is a second cohort."
+        )
+
+
+@dataclass(frozen=True)
+class Control:
+    """The positive control of a simulated cohort, whose shapes differ by the target's classification and no other.
+
+    Attributes
+    ----------
+    built_in, found : int
+        Pairs with that classification, and how many of them are shown by ranks.
+    other, false : int
+        Pairs with the others, and how many of them are.
+    names : tuple of str
+        Features that are found.
+    """
+
+    built_in: int
+    found: int
+    other: int
+    false: int
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"After Holm's correction, {self.found} of the {self.built_in} links that are built in are found "
+            f"({_listed(self.names)}), and {self.false} of the {self.other} others. A link that is built in and not "
+            "found may be too weak for so few patients, or may not be what the growth changes."
+        )
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """The two classifications that have most in common."""
+
+    first: str
+    second: str
+    v: float
+
+    def __str__(self) -> str:
+        if np.isnan(self.v):
+            return "Too few patients have two codes: how far the classifications overlap stays open."
+        alike = (
+            "They put many of the same patients together, so a link with the one and a link with the other are hardly "
+            "two findings."
+            if self.v >= ALIKE
+            else "No two put mostly the same patients together."
+        )
+        return f"The two that overlap most are {self.first} and {self.second}, with a V of **{self.v:.2f}**. {alike}"
+
+
+def overlap(table: pd.DataFrame) -> Overlap:
+    """The largest entry of :func:`brainseg.experiments.shape_genomics.association.overlaps`."""
+    table = table[table["v"].notna() & (table["patients"] >= FEWEST_PATIENTS)]
+    if table.empty:
+        return Overlap("", "", np.nan)
+    most = table.loc[table["v"].idxmax()]
+    return Overlap(CODES[most["first"]], CODES[most["second"]], float(most["v"]))
+
+
+def _links(associations: pd.DataFrame) -> Links:
+    """Of rows that are one family by each test; their corrected p values are taken as they are."""
+    left = associations[associations["holm"] < LARGEST_P]
+    by_ranks, by_split = (
+        tuple(_pair(row) for row in left[left["test"] == test].itertuples()) for test in ("kruskal", "fisher")
+    )
+    tested = associations[(associations["test"] == "kruskal") & associations["p_value"].notna()]
+    return Links(len(tested), int(associations["patients"].max()), by_ranks, by_split)
+
+
+def _repeated(associations: pd.DataFrame) -> Repeated:
+    named = associations.dropna(subset="paper_p_below").copy()
+    if named.empty:
+        return Repeated(0, 0, (), (), ())
+    for _, rows in named.groupby("test"):
+        named.loc[rows.index, list(CORRECTIONS)] = pd.DataFrame(adjust(rows["p_value"]), index=rows.index)
+    links = _links(named)
+    pairs = dict.fromkeys(_pair(row) for row in named.itertuples())
+    missed = tuple(pair for pair in pairs if pair not in links.by_ranks + links.by_median_split)
+    return Repeated(links.tested, links.patients, links.by_ranks, links.by_median_split, missed)
+
+
+def _control(associations: pd.DataFrame) -> Control:
+    by_ranks = associations[(associations["test"] == "kruskal") & associations["p_value"].notna()]
+    built_in, left = by_ranks["code"] == TARGET[0], by_ranks["holm"] < LARGEST_P
+    names = tuple(by_ranks.loc[built_in & left, "feature"].str.upper())
+    return Control(int(built_in.sum()), len(names), int((~built_in).sum()), int((~built_in & left).sum()), names)
+
+
+# ---------------------------------------------------------------- masks by their use
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """The feature in which a source of masks agrees least with the manual ones: its ICC, with 95 % interval."""
+
+    source: str
+    feature: str
+    patients: int
+    icc: Interval
+
+    def __str__(self) -> str:
+        few = " With so few its true value may lie far outside." if self.patients < FEWEST_PATIENTS else ""
+        return (
+            f"**{self.source}**: the weakest agreement is that of **{self.feature.upper()}**, an ICC of "
+            f"{self.icc.estimate:.2f} (95 % interval {self.icc.low:.2f} to {self.icc.high:.2f}, "
+            f"{self.patients} patients).{few}"
+        )
+
+
+@dataclass(frozen=True)
+class Smoothed:
+    """Whether predicted margins fluctuate less than drawn ones, and whether it is the grid that smooths them.
+
+    Attributes
+    ----------
+    source : str
+    difference : Difference
+        MF of predicted masks minus that of manual masks.
+    verdict : Verdict
+    of_grid : float
+        What the grid alone changes, on average over the same patients; NaN where it was not measured.
+    """
+
+    source: str
+    difference: Difference
+    verdict: Verdict
+    of_grid: float
+
+    def __str__(self) -> str:
+        found = self.difference
+        if self.verdict.answer is not Answer.DIFFERENCE:
+            return f"Whether masks *{self.source}* have smoother margins than drawn ones: {self.verdict.text}."
+        text = (
+            f"Masks *{self.source}* have {'less' if self.verdict.direction < 0 else 'more'} MF than drawn ones: "
+            f"{found.estimate:+.3f} on average ({found.low:+.3f} to {found.high:+.3f}, {found.patients} patients)."
+        )
+        if np.isfinite(self.of_grid):
+            doing = "grid's" if self.of_grid / found.estimate > 0.5 else "network's"
+            of_grid = round(self.of_grid, 3) + 0.0  # no minus before a zero
+            text += f" The grid alone changes it by {of_grid:+.3f}, so most of it is the {doing} doing."
+        return text
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """Whether a link with the target's classification keeps its strength with another source of masks.
+
+    Attributes
+    ----------
+    feature : str
+    linked : bool
+        Whether manual masks show a link on the same patients, after Holm's correction for the features.
+    manual, other : float
+        Eta squared by both.
+    difference : Evidence
+        Of the other minus the manual one.
+    verdict : Verdict
+        With `EFFECT_MARGIN`, and the p value corrected by Holm for the features.
+    """
+
+    feature: str
+    linked: bool
+    manual: float
+    other: float
+    difference: Evidence
+    verdict: Verdict
+
+    @property
+    def detectable(self) -> float:
+        """The smallest true difference that four such studies of five would show, from the width of the interval."""
+        return POWER_Z * (self.difference.high - self.difference.low) / (2 * 1.96)
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.feature.upper()}: {self.manual:.2f} by manual and {self.other:.2f} by these masks, a difference of "
+            f"{self.difference.estimate:+.2f} ({self.difference.low:+.2f} to {self.difference.high:+.2f}); "
+            f"{self.verdict.text}"
+        )
+        if self.verdict.reason is Reason.INTERVAL_TOO_WIDE:
+            text += f". A true difference below {self.detectable:.2f} would often be missed"
+        return f"{text}."
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """The answer for one source of masks, over the features that are linked by manual masks."""
+
+    source: str
+    patients: int
+    features: tuple[Replacement, ...]
+
+    @property
+    def linked(self) -> list[Replacement]:
+        """The features whose links there are to keep."""
+        return [feature for feature in self.features if feature.linked]
+
+    @property
+    def answer(self) -> str:
+        """A sentence without its full stop."""
+        if self.patients < FEWEST_PATIENTS:
+            return _too_few(self.patients)
+        if not self.linked:
+            return "manual masks show no link on these patients, so there is no finding to replace"
+        lost = [link for link in self.linked if link.verdict.direction < 0 and not link.verdict.within_margin]
+        if lost:
+            named = _listed(link.feature.upper() for link in lost)
+            return f"these masks weaken the link of {named}, so they do not replace the manual ones for this finding"
+        if all(link.verdict.within_margin for link in self.linked):
+            return f"these masks can replace the manual ones for this finding, within {EFFECT_MARGIN:g} of eta squared"
+        return "whether these masks can replace the manual ones for this finding stays open"
+
+    def __str__(self) -> str:
+        lines = [f"- **{self.source}**: **{self.answer}**."]
+        if self.patients >= FEWEST_PATIENTS:
+            lines += [f"  - {link}" for link in self.linked]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Whether networks that know the patient draw masks that serve better.
+
+    Attributes
+    ----------
+    patients : int
+    verdicts : mapping of (measure, feature) to Verdict
+    """
+
+    patients: int
+    verdicts: dict[tuple[str, str], Verdict]
+
+    def __str__(self) -> str:
+        if not self.verdicts:
+            return f"Without masks of both *{HONEST}* and *{LEAKY}*, this question stays open in this edition."
+        telling = {key: verdict for key, verdict in self.verdicts.items() if verdict.answer is not Answer.CANNOT_TELL}
+        if not telling:
+            reasons = dict.fromkeys(verdict.text.removeprefix("cannot tell: ") for verdict in self.verdicts.values())
+            return (
+                "Whether networks that know the patient draw masks that serve better, **the data cannot tell**: "
+                f"{'; '.join(reasons)}."
+            )
+        named = "; ".join(
+            f"{feature.upper()} ({measure}): {verdict.text}, {_way(verdict)}"
+            for (measure, feature), verdict in telling.items()
+        )
+        return f"By {len(telling)} of {len(self.verdicts)} measures there is an answer: {named}."
+
+
+@dataclass(frozen=True)
+class Told:
+    """How well shape tells the target cluster from the rest, by one source of masks.
+
+    Attributes
+    ----------
+    source : str
+    patients, positive : int
+    best : str
+        The single feature with the largest AUC, picked after looking.
+    alone, joint : Interval
+        Its AUC, and that of all features together, cross-validated.
+    """
+
+    source: str
+    patients: int
+    positive: int
+    best: str
+    alone: Interval
+    joint: Interval
+
+    def __str__(self) -> str:
+        few = " So few can tell little." if self.positive < FEWEST_PATIENTS else ""
+        return (
+            f"**{self.source}**: {self.best.upper()}, the best single feature, has an AUC of "
+            f"**{self.alone.estimate:.2f}** ({self.alone.low:.2f} to {self.alone.high:.2f}), and all three together "
+            f"have {self.joint.estimate:.2f} ({self.joint.low:.2f} to {self.joint.high:.2f}), with {self.positive} "
+            f"patients of code {TARGET[1]} among {self.patients}.{few}"
+        )
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What else tells the target cluster from the rest, and what shape tells beyond it.
+
+    Attributes
+    ----------
+    patients : int
+        With all that is adjusted for.
+    differing : tuple of str
+        What differs between the cluster and the rest, after Holm's correction.
+    alone, beyond : mapping of feature to p value
+        Of the feature by itself, and after adjusting for all; each corrected by Holm for the features.
+    """
+
+    patients: int
+    differing: tuple[str, ...]
+    alone: dict[str, float]
+    beyond: dict[str, float]
+
+    def __str__(self) -> str:
+        if self.patients < FEWEST_PATIENTS or not np.isfinite([*self.beyond.values()]).any():
+            return f"What else could explain a link, {_too_few(self.patients)}."
+        text = (
+            f"What differs between the cluster and the rest, after Holm's correction: {_listed(self.differing)}. "
+            f"Features that tell the cluster by themselves: {_with_p(self.alone, below=True)}. "
+            f"Features that tell it beyond all four: {_with_p(self.beyond, below=True)}."
+        )
+        unclear = _with_p(self.beyond, below=False)
+        return text if unclear == "none" else f"{text} Of {unclear} the data cannot tell whether they add anything."
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that :func:`findings` finds; what has no rows is an empty tuple."""
+
+    links: Links
+    repeated: Repeated
+    control: Control
+    agreed: tuple[Agreed, ...]
+    smoothed: tuple[Smoothed, ...]
+    replaced: tuple[Replaced, ...]
+    leak: Leak
+    told: tuple[Told, ...]
+    explained: Explained
+
+
+def findings(tables: dict[str, pd.DataFrame]) -> Findings:
+    """What the tables show.
+
+    Parameters
+    ----------
+    tables : dict of DataFrame
+        Those of :func:`brainseg.experiments.shape_genomics.analysis.analyse`, with ``features``.
+    """
+    by_hand = tables["associations"].query("source == @MANUAL")
+    return Findings(
+        links=_links(by_hand),
+        repeated=_repeated(by_hand),
+        control=_control(by_hand),
+        agreed=tuple(_agreed(tables["agreement"])),
+        smoothed=tuple(_smoothed(tables["features"])),
+        replaced=tuple(_replaced(tables["effects"])),
+        leak=_leak(tables["leak"]),
+        told=tuple(_told(tables["discrimination"])),
+        explained=_explained(tables["others"], tables["adjusted"]),
+    )
+
+
+def _agreed(agreement: pd.DataFrame) -> Iterable[Agreed]:
+    for source, rows in agreement.dropna(subset="icc").groupby("source", sort=False):
+        worst = rows.loc[rows["icc"].idxmin()]
+        icc = Interval(*(float(worst[name]) for name in ("icc", "icc_low", "icc_high")))
+        yield Agreed(source, worst["feature"], int(worst["patients"]), icc)
+
+
+def _smoothed(features: pd.DataFrame) -> Iterable[Smoothed]:
+    """One for each source of masks by networks."""
+    wide = features.pivot(index="patient", columns="source", values="mf")
+    for source in [name for name in features["source"].unique() if name not in (MANUAL, GRID)]:
+        both = wide.dropna(subset=[MANUAL, source])
+        if len(both):
+            found = paired_difference(both[source], both[MANUAL])
+            of_grid = float((both[GRID] - both[MANUAL]).mean()) if GRID in both else np.nan
+            yield Smoothed(source, found, shown(found), of_grid)
+
+
+def _replaced(effects: pd.DataFrame) -> Iterable[Replaced]:
+    effects = effects[(effects["code"] == TARGET[0]) & effects["low"].notna()]
+    for source, rows in effects.groupby("source", sort=False):
+        linked = holm(rows["manual_p"].fillna(1)) < LARGEST_P
+        corrected = holm(rows["difference_p"])
+        replacements = []
+        for row, link, p_corrected in zip(rows.itertuples(), linked, corrected, strict=True):
+            evidence = _evidence(row)
+            verdict = shown(evidence, margin=EFFECT_MARGIN, p_corrected=float(p_corrected))
+            replacements.append(Replacement(row.feature, bool(link), row.manual, row.effect, evidence, verdict))
+        yield Replaced(source, int(rows["patients"].max()), tuple(replacements))
+
+
+def _leak(leak: pd.DataFrame) -> Leak:
+    """The arms are two ways to train, so their trainings count; see `TRAININGS`."""
+    verdicts = {
+        (row.measure, row.feature): shown(_evidence(row), margin=EFFECT_MARGIN, trainings=TRAININGS)
+        for row in leak.itertuples()
+    }
+    return Leak(int(leak["patients"].max()) if len(leak) else 0, verdicts)
+
+
+def _told(discrimination: pd.DataFrame) -> Iterable[Told]:
+    for source, rows in discrimination.groupby("source", sort=False):
+        aucs = {row.score: Interval(float(row.auc), float(row.low), float(row.high)) for row in rows.itertuples()}
+        best = max(FEATURES, key=lambda name: aucs[name].estimate)
+        patients, positive = (int(rows[name].iloc[0]) for name in ("patients", "positive"))
+        yield Told(source, patients, positive, best, aucs[best], aucs["all three"])
+
+
+def _explained(others: pd.DataFrame, adjusted: pd.DataFrame) -> Explained:
+    differing = tuple(others.loc[holm(others["p_value"].fillna(1)) < LARGEST_P, "what"])
+
+    def corrected(adjusted_for: str) -> dict[str, float]:
+        rows = adjusted[adjusted["adjusted_for"] == adjusted_for]
+        return dict(zip(rows["feature"], adjust(rows["p_value"])["holm"], strict=True))
+
+    full = adjusted[adjusted["adjusted_for"] == "all four"]
+    return Explained(int(full["patients"].max()), differing, corrected("nothing"), corrected("all four"))
+
+
+def _evidence(row) -> Evidence:
+    return Evidence(row.difference, row.low, row.high, row.low_90, row.high_90, row.difference_p, int(row.patients))
+
+
+# ---------------------------------------------------------------- words
+
+
+def _pair(row) -> str:
+    return f"{row.feature.upper()} × {row.code.removesuffix('Cluster')}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    *first, last = list(names) or ["none"]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _with_p(p_values: dict[str, float], below: bool) -> str:
+    return _listed(
+        f"{name.upper()} ({p_text(p, name='p')})"
+        for name, p in p_values.items()
+        if np.isfinite(p) and (p < LARGEST_P) == below
+    )
+
+
+def _way(verdict: Verdict) -> str:
+    return {1: f"larger *{LEAKY}*", -1: f"larger *{HONEST}*", 0: "neither is larger"}[verdict.direction]
+
+
+def _too_few(patients: int) -> str:
+    return f"the data cannot tell: too few patients ({patients}, and {FEWEST_PATIENTS} are needed)"
