@@ -180,7 +180,7 @@ Markdown(chapters.training_summary(run))
 # %% [markdown]
 # ## First predictions
 #
-# {numref}`fig-unet-first` shows validation slices. Compare the outlines with those of FCN-32: nothing is drawn in blobs any more.
+# {numref}`fig-unet-first` shows validation slices. Compare the outlines with those of FCN-32.
 
 # %% mystnb={"figure": {"name": "fig-unet-first", "caption": "Validation slices from a large tumour (top) to a small one: FLAIR, truth, prediction, and both outlines."}, "image": {"alt": "Rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}}
 rows = chapters.example_rows(run)

@@ -10,12 +10,12 @@ from brainseg.statistics import Interval, bootstrap_interval
 
 def test_alike_slices_make_the_honest_interval_wider():
     rng = np.random.default_rng(0)
-    patients = np.repeat([f"P{number}" for number in range(12)], 20)
+    patients = np.repeat([f"P{number:02d}" for number in range(12)], 20)
     values = np.repeat(rng.uniform(0.3, 0.9, 12), 20) + rng.normal(0, 0.01, 240)
     found = unit_finding(values, patients)
     assert (found.patients, found.slices) == (12, 240)
     assert found.over_slices == bootstrap_interval(values)
-    assert found.over_patients == pytest.approx(bootstrap_interval(values.reshape(12, 20).mean(axis=1)))
+    assert tuple(found.over_patients) == pytest.approx(bootstrap_interval(values.reshape(12, 20).mean(axis=1)))
     assert found.ratio > 3 and f"{found.ratio:.1f} times as wide" in found.sentence()
 
 
