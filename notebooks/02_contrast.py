@@ -58,7 +58,7 @@ from brainseg.data import get_cohort
 from brainseg.experiments import contrast
 from brainseg.figures import contrast as draw
 from brainseg.figures import style
-from brainseg.images.contrast import CONTRASTS, clahe, enhance, equalise
+from brainseg.images.contrast import CONTRAST_NAMES, CONTRASTS, clahe, enhance, equalise
 from brainseg.images.crop import head_silhouette
 from brainseg.images.preprocess import normalise_volume
 from brainseg.images.visibility import background_noise, contrast_to_noise, entropy_bits, ring_of_brain, separability
@@ -147,7 +147,7 @@ head = head_silhouette(read_patient(table, darkest["patient"].iloc[0])[0])
 for treatment in CONTRASTS:
     plane = enhance(dark, treatment)
     noise, bits = background_noise(plane, head), entropy_bits(plane)
-    print(f"{draw.TREATMENT_NAMES[treatment]}: standard deviation in the air {noise:.1f}, entropy {bits:.1f} bits")
+    print(f"{CONTRAST_NAMES[treatment]}: standard deviation in the air {noise:.1f}, entropy {bits:.1f} bits")
 
 # %% [markdown]
 # The first number says how loud the air is, the second how many bits the histogram holds. One curve for the whole slice cannot raise

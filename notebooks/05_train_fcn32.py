@@ -64,6 +64,7 @@ from brainseg.figures import style
 from brainseg.figures import training as figures
 from brainseg.networks import models
 from brainseg.networks.layers import Bilinear
+from brainseg.networks.recipe import MODEL_NAMES
 
 style.use_theme()
 
@@ -139,7 +140,7 @@ figures.network(model)
 costs = {}
 for name in models.MODELS:
     network = models.build_model(name, image_size, **chapters.study_recipe(name, filters=filters).options)
-    costs[style.MODEL_NAMES[name]] = models.multiply_adds(network) / 1e6
+    costs[MODEL_NAMES[name]] = models.multiply_adds(network) / 1e6
 display(pd.DataFrame({"million multiply-adds per slice": costs}).round().astype(int))
 Markdown(chapters.network_summary(model))
 

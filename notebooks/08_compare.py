@@ -58,9 +58,10 @@ from myst_nb import glue
 from brainseg.chapters import patients_on_several_sides, study_run
 from brainseg.cohort import read_image
 from brainseg.experiments import comparison
-from brainseg.experiments.ranking import NAMES, rank_networks
+from brainseg.experiments.ranking import rank_networks
 from brainseg.figures import results as figures
 from brainseg.figures import style
+from brainseg.networks.recipe import MODEL_NAMES
 from brainseg.statistics import p_text
 
 style.use_theme()
@@ -123,7 +124,7 @@ honest = comparison.summary_table(side.patients, seed=seed)
 honest.style.format(precision=3, na_rep="-")
 
 # %% mystnb={"figure": {"name": "fig-compare-patients", "caption": "Per-volume Dice of the test patients. Each dot is a patient; the diamond is the mean with its 95 % bootstrap interval over patients."}, "image": {"alt": "Three columns of dots between 0 and 1, one column a network, each with a diamond and an interval for the mean."}}
-figures.patient_dice(side.patients, {model: honest.loc[NAMES[model]] for model in runs})
+figures.patient_dice(side.patients, {model: honest.loc[MODEL_NAMES[model]] for model in runs})
 
 # %% [markdown]
 # The interval in {numref}`fig-compare-patients` answers one question: how much could this mean change with other patients of the same kind?
@@ -265,7 +266,7 @@ def hardest_patient(scores):
     return scores.max(axis=1).idxmin()
 
 
-by_patient = side.dice().rename(columns=NAMES)
+by_patient = side.dice().rename(columns=MODEL_NAMES)
 print(hardest_patient(by_patient))
 by_patient.loc[hardest_patient(by_patient)]
 

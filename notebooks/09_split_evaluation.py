@@ -57,10 +57,10 @@ from IPython.display import Markdown, display
 from brainseg.chapters import patients_on_several_sides, study_run
 from brainseg.evaluation.scores import summarise_by_size, summarise_empty
 from brainseg.experiments import apart, comparison
-from brainseg.experiments.ranking import NAMES
 from brainseg.figures import results as figures
 from brainseg.figures import style, viewer
 from brainseg.figures import training as panels
+from brainseg.networks.recipe import MODEL_NAMES
 
 style.use_theme()
 
@@ -145,7 +145,7 @@ apart.by_patient_table(side.slices, seed=seed).style.format(precision=2, na_rep=
 figures.dice_against_size(side.slices)
 
 # %%
-by_model = {NAMES[model]: part for model, part in side.slices.groupby("model", sort=False)}
+by_model = {MODEL_NAMES[model]: part for model, part in side.slices.groupby("model", sort=False)}
 pd.concat({name: summarise_by_size(part) for name, part in by_model.items()}).style.format(precision=2, na_rep="-")
 
 # %% [markdown]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from brainseg import metrics
-from brainseg.experiments.ranking import NAMES
+from brainseg.networks.recipe import MODEL_NAMES
 from brainseg.statistics import bootstrap_interval
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def tumour_slice_table(slices: pd.DataFrame) -> pd.DataFrame:
         median_hd95_px=("hd95_px", "median"),
         nsd_2px=("nsd_2px", "mean"),
     )
-    return table.rename(index=NAMES).rename_axis(None)
+    return table.rename(index=MODEL_NAMES).rename_axis(None)
 
 
 def by_patient_table(slices: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
@@ -162,7 +162,7 @@ def by_patient_table(slices: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     rows = {}
     for model, values in by_patient.groupby("model", sort=False):
         interval = bootstrap_interval(values.to_numpy(), seed=seed)
-        rows[NAMES[str(model)]] = {
+        rows[MODEL_NAMES[str(model)]] = {
             "patients": len(values),
             "mean": interval.estimate,
             "low": interval.low,

@@ -13,8 +13,8 @@ import pandas as pd
 from brainseg.cohort import FLAIR, read_patient
 from brainseg.data import get_cohort
 from brainseg.evaluation.scores import score_patients, score_slices, summarise
-from brainseg.experiments.ranking import NAMES
 from brainseg.images.visibility import ring_of_brain, separability
+from brainseg.networks.recipe import MODEL_NAMES
 from brainseg.statistics import FEWEST_PATIENTS, coverage
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def costs(runs: Mapping[str, Run]) -> pd.DataFrame:
     from brainseg.networks.models import multiply_adds
 
     rows = {
-        NAMES[model]: {
+        MODEL_NAMES[model]: {
             "parameters (thousands)": run.model.count_params() / 1e3,
             "multiply-adds per slice (millions)": multiply_adds(run.model) / 1e6,
             "training (minutes)": run.record.seconds / 60,
@@ -98,7 +98,7 @@ def article_table(runs: Mapping[str, Run]) -> pd.DataFrame:
     from brainseg.evaluation.predict import article_scores
 
     rows = {
-        (NAMES[model], part): article_scores(run, run.rows(part))
+        (MODEL_NAMES[model], part): article_scores(run, run.rows(part))
         for model, run in runs.items()
         for part in ("train", "validation", "test")
     }
@@ -108,7 +108,7 @@ def article_table(runs: Mapping[str, Run]) -> pd.DataFrame:
 def summary_table(patients: Mapping[str, pd.DataFrame], seed: int = 0) -> pd.DataFrame:
     """A row a network: ``patients, mean, low, high, median, worst`` of the per-volume Dice."""
     table = pd.DataFrame({model: summarise(scores, seed=seed) for model, scores in patients.items()}).T
-    return table.rename(index=NAMES).astype({"patients": int})
+    return table.rename(index=MODEL_NAMES).astype({"patients": int})
 
 
 def coverage_table(dice: pd.DataFrame, patients: int | None = None, seed: int = 0) -> pd.DataFrame:
@@ -131,9 +131,9 @@ def coverage_table(dice: pd.DataFrame, patients: int | None = None, seed: int = 
     """
     dice = dice.dropna()
     patients = len(dice) if patients is None else patients
-    observed = {f"Dice of {NAMES[model]}": dice[model] for model in dice}
+    observed = {f"Dice of {MODEL_NAMES[model]}": dice[model] for model in dice}
     for first, second in combinations(reversed(list(dice)), 2):
-        observed[f"{NAMES[first]} minus {NAMES[second]}"] = dice[first] - dice[second]
+        observed[f"{MODEL_NAMES[first]} minus {MODEL_NAMES[second]}"] = dice[first] - dice[second]
     if patients < 2 or len(dice) < 2:
         return pd.DataFrame(columns=["percentile", "BCa"], dtype=float)
     rows = {
@@ -257,7 +257,8 @@ def faint_sentence(stands_out: pd.Series, dice: pd.DataFrame) -> str:
     dice = dice.loc[stands_out.index]
     faint = stands_out.index.isin(stands_out.nsmallest(len(stands_out) // 4).index)
     means = "; ".join(
-        f"{NAMES[name]} {dice.loc[faint, name].mean():.2f} against {dice.loc[~faint, name].mean():.2f}" for name in dice
+        f"{MODEL_NAMES[name]} {dice.loc[faint, name].mean():.2f} against {dice.loc[~faint, name].mean():.2f}"
+        for name in dice
     )
     rank = stands_out.corr(dice["unet"], method="spearman")
     return (

@@ -9,7 +9,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from brainseg.cohort import FLAIR, read_patient
-from brainseg.images.contrast import CONTRASTS, enhance
+from brainseg.images.contrast import CONTRAST_NAMES, CONTRASTS, enhance
 from brainseg.images.crop import head_silhouette
 from brainseg.images.visibility import background_noise, contrast_to_noise, ring_of_brain, separability
 from brainseg.statistics import Answer, Difference, Verdict, bootstrap_interval, holm, paired_difference, shown
@@ -23,8 +23,6 @@ MEASURES = {
 
 BETTER = {"cnr": 1, "separability": 1, "air": -1}
 """The direction that is an improvement."""
-
-NAMES = {"none": "as it is", "he": "HE", "clahe": "CLAHE"}
 
 PRIMARY = ("clahe", "he")
 """The article's question, named beforehand: its three measures are corrected for being three."""
@@ -97,7 +95,7 @@ class ContrastFindings:
     def table(self) -> pd.DataFrame:
         """A row a measure and pair: the mean paired difference with its interval, and what the data show."""
         rows = {
-            (MEASURES[measure], f"{NAMES[first]} minus {NAMES[second]}"): {
+            (MEASURES[measure], f"{CONTRAST_NAMES[first]} minus {CONTRAST_NAMES[second]}"): {
                 "mean": found.estimate,
                 "95 % interval from": found.low,
                 "to": found.high,
@@ -153,7 +151,7 @@ class ContrastFindings:
     def _told(self, first: str, second: str) -> str:
         words = {1: "better", -1: "worse", 0: "not shown to be better or worse"}
         answers = (f"{MEASURES[name]}: **{words[self.improvement(name, first, second)]}**" for name in MEASURES)
-        return f"By each measure, {NAMES[first]} compared with {NAMES[second]}: {'; '.join(answers)}."
+        return f"By each measure, {CONTRAST_NAMES[first]} compared with {CONTRAST_NAMES[second]}: {'; '.join(answers)}."
 
 
 def findings(measured: pd.DataFrame, seed: int = 0) -> ContrastFindings:

@@ -10,13 +10,14 @@ import pandas as pd
 from brainseg.chapters import study_run
 from brainseg.evaluation.scores import score_patients
 from brainseg.experiments.outcome import read_scores, wide_dice
-from brainseg.experiments.ranking import NAMES, Ranking, rank_networks
+from brainseg.experiments.ranking import Ranking, rank_networks
+from brainseg.networks.recipe import MODEL_NAMES
 from brainseg.networks.record import reference_patients
 from brainseg.results import REFERENCE, has_tables, of_which_cohort, read_record
 
 
 @dataclass(frozen=True)
-class Evidence:
+class NetworkDice:
     """Per-volume Dice of networks on the same patients, and where it comes from.
 
     Attributes
@@ -43,7 +44,7 @@ class Evidence:
         return f"From {self.source}: {patients} test patient{'s' * (patients != 1)}, one training each.{self.note}"
 
 
-def network_dice(data: str | Path, cohort: pd.DataFrame, recompute: bool = False, **parameters) -> Evidence:
+def network_dice(data: str | Path, cohort: pd.DataFrame, recompute: bool = False, **parameters) -> NetworkDice:
     """The Dice of each network's test patients.
 
     Parameters
@@ -59,8 +60,8 @@ def network_dice(data: str | Path, cohort: pd.DataFrame, recompute: bool = False
     """
     if not recompute and has_tables(REFERENCE) and cohort["patient"].isin(reference_patients()).any():
         note = of_which_cohort(read_record(REFERENCE), cohort)
-        return Evidence(wide_dice(read_scores().patients), "the reference edition, `results/reference`", note)
+        return NetworkDice(wide_dice(read_scores().patients), "the reference edition, `results/reference`", note)
     from brainseg.evaluation.predict import evaluate
 
-    dice = {name: score_patients(evaluate(study_run(name, data, **parameters)))["dice"] for name in NAMES}
-    return Evidence(pd.DataFrame(dice), "the runs of chapters 5 to 7", "")
+    dice = {name: score_patients(evaluate(study_run(name, data, **parameters)))["dice"] for name in MODEL_NAMES}
+    return NetworkDice(pd.DataFrame(dice), "the runs of chapters 5 to 7", "")

@@ -13,7 +13,7 @@ import pandas as pd
 
 from brainseg.evaluation.headline import Line
 from brainseg.evaluation.scores import summarise, summarise_empty
-from brainseg.experiments.ranking import NAMES
+from brainseg.networks.recipe import MODEL_NAMES
 from brainseg.networks.record import reference_runs
 from brainseg.results import AIMS, CROSS_VALIDATED, REFERENCE, TWO_READERS, read_table
 from brainseg.statistics import FEWEST_PATIENTS, bootstrap_interval
@@ -39,7 +39,7 @@ def _of(table: pd.DataFrame, protocol: str) -> pd.DataFrame:
 
 
 def _in_order(table: pd.DataFrame) -> pd.DataFrame:
-    return table.sort_values("model", key=lambda column: column.map(list(NAMES).index), kind="stable")
+    return table.sort_values("model", key=lambda column: column.map(list(MODEL_NAMES).index), kind="stable")
 
 
 def wide_dice(patients: pd.DataFrame) -> pd.DataFrame:
@@ -73,7 +73,7 @@ class NetworkOutcome:
     @property
     def name(self) -> str:
         """As in a sentence."""
-        return NAMES[self.model]
+        return MODEL_NAMES[self.model]
 
     @property
     def reached(self) -> bool:
@@ -203,7 +203,9 @@ def read_findings(seed: int = 0) -> Outcome:
 
 def headline_table(lines: Sequence[Line]) -> pd.DataFrame:
     """The headline as a table, a row a line: ``network, folds, patients, mean, from, to, median, worst``."""
-    rows = [{"network": NAMES[line.model], "folds": line.patients["fold"].nunique(), **line.summary} for line in lines]
+    rows = [
+        {"network": MODEL_NAMES[line.model], "folds": line.patients["fold"].nunique(), **line.summary} for line in lines
+    ]
     return pd.DataFrame(rows).rename(columns={"low": "from", "high": "to"})
 
 
@@ -214,7 +216,7 @@ def training_table() -> pd.DataFrame:
         sides = record.sides()["part"].value_counts()
         rows.append(
             {
-                "network": NAMES[record.recipe.model],
+                "network": MODEL_NAMES[record.recipe.model],
                 "fold": record.fold,
                 "training": sides["train"],
                 "validation": sides["validation"],
@@ -240,9 +242,9 @@ def by_group(patients: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         text = f"{mean.estimate:.2f}"
         if len(part) >= FEWEST_PATIENTS:
             text += f" ({mean.low:.2f} to {mean.high:.2f})"
-        cells[group, NAMES[model]] = text
+        cells[group, MODEL_NAMES[model]] = text
     table = pd.Series(cells).unstack()
-    table = table[[name for name in NAMES.values() if name in table]]
+    table = table[[name for name in MODEL_NAMES.values() if name in table]]
     counts = labelled.groupby("group")["patient"].nunique()
     table.insert(0, "patients", counts.reindex(table.index))
     return table.rename_axis(None)
@@ -254,7 +256,7 @@ def worst_patients(patients: pd.DataFrame, number: int = 5) -> pd.DataFrame:
     lowest = _in_order(lowest)
     return pd.DataFrame(
         {
-            "network": lowest["model"].map(NAMES),
+            "network": lowest["model"].map(MODEL_NAMES),
             "patient": lowest["patient"],
             "Dice": lowest["dice"],
             "found of the tumour": lowest["recall"],
@@ -268,7 +270,7 @@ def border_table(slices: pd.DataFrame) -> pd.DataFrame:
     """How well outlines fit on slices with tumour, a row a network. A missed tumour costs the diagonal of the frame."""
     tumour = slices[slices["tumour_px"] > 0]
     rows = {
-        NAMES[model]: {
+        MODEL_NAMES[model]: {
             "tumour slices": len(part),
             "median HD95 (px)": part["hd95_px"].median(),
             "mean NSD at 1 px": part["nsd_1px"].mean(),
@@ -282,7 +284,8 @@ def border_table(slices: pd.DataFrame) -> pd.DataFrame:
 
 def empty_table(slices: pd.DataFrame) -> pd.DataFrame:
     """Slices without tumour, a row a network: :func:`brainseg.evaluation.scores.summarise_empty`."""
-    return pd.DataFrame({NAMES[model]: summarise_empty(part) for model, part in slices.groupby("model", sort=False)}).T
+    by_model = slices.groupby("model", sort=False)
+    return pd.DataFrame({MODEL_NAMES[model]: summarise_empty(part) for model, part in by_model}).T
 
 
 # ---------------------------------------------------------------- the article's protocol
@@ -352,7 +355,7 @@ def article_findings(article: pd.DataFrame, leaky: Scores, honest: pd.DataFrame)
 def article_table(outcomes: list[ArticleOutcome]) -> pd.DataFrame:
     """:func:`article_findings` as a table, a row a network."""
     rows = {
-        NAMES[each.model]: {
+        MODEL_NAMES[each.model]: {
             "IoU, training": each.training_iou,
             "IoU, test": each.test_iou,
             "Dice by batch": each.batch_dice,
@@ -378,7 +381,7 @@ def article_sentence(outcomes: list[ArticleOutcome]) -> str:
     )
     return (
         f"The article reports an IoU near 1. The highest test IoU here, {highest.test_iou:.2f}, is that of "
-        f"{NAMES[highest.model]}: near 1 was **{'reached' if met else 'not reached'}**.{why}"
+        f"{MODEL_NAMES[highest.model]}: near 1 was **{'reached' if met else 'not reached'}**.{why}"
     )
 
 
@@ -387,7 +390,7 @@ def article_sentence(outcomes: list[ArticleOutcome]) -> str:
 
 def looks(log: pd.DataFrame) -> pd.DataFrame:
     """The log of looks at test patients as a table to read: names in words, commits of seven digits."""
-    run = log["run"].replace({rf"\b{model}\b": name for model, name in NAMES.items()}, regex=True)
+    run = log["run"].replace({rf"\b{model}\b": name for model, name in MODEL_NAMES.items()}, regex=True)
     run = run.str.replace("-by-patient-fold", ", fold ").str.replace("-by-slice-fold", ", by slice, fold ")
     return pd.DataFrame(
         {

@@ -7,14 +7,12 @@ from itertools import combinations
 
 import pandas as pd
 
+from brainseg.networks.recipe import MODEL_NAMES
 from brainseg.statistics import Answer, Difference, Verdict, holm, p_text, paired_difference, shown
 
 MARGIN = 0.02
 """Of Dice: two networks that lie closer together are called equivalent. Named before the networks were compared by this
 rule; it is about what two trainings of one network differ by."""
-
-NAMES = {"fcn32": "FCN-32", "unet": "U-Net", "resunet": "ResUNet"}
-"""How a network is written in sentences, from the simplest to the latest."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class Ranking:
         Yes where it is shown to be better than each other network. No where another one is shown to be better than it,
         or equivalent.
         """
-        mine = NAMES["resunet"]
+        mine = MODEL_NAMES["resunet"]
         signs = []
         for pair in self.pairs:
             if mine in (pair.first, pair.second):
@@ -127,12 +125,12 @@ class Ranking:
 
 
 def rank_networks(dice: pd.DataFrame, trainings: int, *, margin: float = MARGIN, seed: int = 0) -> Ranking:
-    """Compare all pairs of networks, the later one of `NAMES` minus the earlier.
+    """Compare all pairs of networks, the later one of `MODEL_NAMES` minus the earlier.
 
     Parameters
     ----------
     dice : DataFrame
-        Per-volume Dice: a row a patient, a column a network (a key of `NAMES`). Patients who lack a value do not
+        Per-volume Dice: a row a patient, a column a network (a key of `MODEL_NAMES`). Patients who lack a value do not
         count.
     trainings : int
         How many trainings of each network a value averages.
@@ -146,7 +144,7 @@ def rank_networks(dice: pd.DataFrame, trainings: int, *, margin: float = MARGIN,
     ValueError
         Where fewer than two networks, or no patient, is left.
     """
-    models = [name for name in NAMES if name in dice]
+    models = [name for name in MODEL_NAMES if name in dice]
     shared = dice[models].dropna()
     if len(models) < 2 or shared.empty:
         raise ValueError(f"{len(models)} networks on {len(shared)} patients: there is nothing to compare")
@@ -154,13 +152,13 @@ def rank_networks(dice: pd.DataFrame, trainings: int, *, margin: float = MARGIN,
     found = [paired_difference(shared[first], shared[second], seed=seed) for first, second in pairs]
     corrected = holm(difference.p_value for difference in found)
     return Ranking(
-        means={NAMES[name]: float(shared[name].mean()) for name in models},
+        means={MODEL_NAMES[name]: float(shared[name].mean()) for name in models},
         patients=len(shared),
         trainings=trainings,
         pairs=tuple(
             Pair(
-                NAMES[first],
-                NAMES[second],
+                MODEL_NAMES[first],
+                MODEL_NAMES[second],
                 difference,
                 float((shared[first] - shared[second]).median()),
                 float(p),

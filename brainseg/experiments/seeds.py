@@ -17,7 +17,8 @@ import pandas as pd
 
 from brainseg.evaluation.scores import score_patients
 from brainseg.experiments.plan import Training
-from brainseg.experiments.ranking import NAMES, Ranking, rank_networks
+from brainseg.experiments.ranking import Ranking, rank_networks
+from brainseg.networks.recipe import MODEL_NAMES
 from brainseg.networks.record import RunRecord, reference_runs
 from brainseg.results import REFERENCE, read_table
 from brainseg.statistics import Difference, paired_difference
@@ -185,7 +186,7 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> SeedFindings:
     first = patients.drop_duplicates(["model", "patient"]).pivot(
         index="patient", columns="model", values="reference_dice"
     )
-    models = [model for model in NAMES if model in first]
+    models = [model for model in MODEL_NAMES if model in first]
     luck = []
     for model in models:
         for other in sorted(by_seed[model].columns):
@@ -193,7 +194,8 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> SeedFindings:
             gap = both["other"] - both["first"]
             luck.append(
                 Luck(
-                    NAMES[model], first_seed, int(other), float(both["first"].mean()), float(both["other"].mean()),
+                    MODEL_NAMES[model], first_seed, int(other),
+                    float(both["first"].mean()), float(both["other"].mean()),
                     paired_difference(both["other"], both["first"], seed=seed), float(gap.median()),
                     float(gap[gap.abs().idxmax()]),
                 )
@@ -203,7 +205,7 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> SeedFindings:
         number: pd.DataFrame({m: first[m] if number == first_seed else by_seed[m, number] for m in models})
         for number in seeds
     }
-    ahead = {number: NAMES[table.dropna().mean().idxmax()] for number, table in dice.items()}
+    ahead = {number: MODEL_NAMES[table.dropna().mean().idxmax()] for number, table in dice.items()}
     mean = sum(dice.values()) / len(dice)
     return SeedFindings(tuple(luck), ahead, rank_networks(mean, trainings=len(seeds), seed=seed))
 

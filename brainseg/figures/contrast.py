@@ -10,9 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice, slice_grid
-from brainseg.images.contrast import clahe
+from brainseg.images.contrast import CONTRAST_NAMES, clahe
 
-TREATMENT_NAMES = {"none": "as it is", "he": "HE", "clahe": "CLAHE"}
 TREATMENT_COLOURS = {"none": "#595959", "he": OKABE_ITO["orange"], "clahe": OKABE_ITO["blue"]}
 AIR_COLOUR = OKABE_ITO["yellow"]
 
@@ -45,7 +44,7 @@ def with_histograms(planes: dict[str, np.ndarray]) -> Figure:
     """
     figure, axes = new_figure(2, len(planes), height=4.3, squeeze=False, sharey="row", height_ratios=[1.3, 1])
     for column, (treatment, plane) in enumerate(planes.items()):
-        show_slice(axes[0, column], plane, TREATMENT_NAMES[treatment])
+        show_slice(axes[0, column], plane, CONTRAST_NAMES[treatment])
         _histogram(axes[1, column], plane, TREATMENT_COLOURS[treatment])
         axes[1, column].set_xlabel("grey level")
     axes[1, 0].set_ylabel("share of pixels")
@@ -144,7 +143,7 @@ def paired_measures(patients: pd.DataFrame, intervals: pd.DataFrame, labels: dic
                 color=TREATMENT_COLOURS[treatment],
                 zorder=3,
             )
-        ax.set_xticks(places, [TREATMENT_NAMES[treatment] for treatment in treatments])
+        ax.set_xticks(places, [CONTRAST_NAMES[treatment] for treatment in treatments])
         ax.set(title=textwrap.fill(label, 18), xlim=(-0.4, len(treatments) - 0.6))
         ax.grid(axis="x", visible=False)
     return figure

@@ -15,7 +15,6 @@ from brainseg.cohort import FLAIR
 from brainseg.evaluation.headline import Line
 from brainseg.figures.style import (
     COLOURS,
-    MODEL_NAMES,
     new_figure,
     outline,
     outline_legend,
@@ -25,6 +24,7 @@ from brainseg.figures.style import (
     zoom_to_head,
 )
 from brainseg.figures.training import message
+from brainseg.networks.recipe import MODEL_NAMES
 from brainseg.results import CROSS_VALIDATED, TWO_READERS
 
 

@@ -46,7 +46,6 @@ COLOURS = {
 }
 
 #: How a model is written in titles and legends.
-MODEL_NAMES = {"fcn32": "FCN-32", "unet": "U-Net", "resunet": "ResUNet"}
 
 WIDTH = 6.4  # inches
 

@@ -17,7 +17,7 @@ import numpy as np
 from brainseg import metrics
 from brainseg.cohort import POST, PRE, SEQUENCES, read_image
 from brainseg.figures.results import side_by_side
-from brainseg.figures.style import MODEL_NAMES
+from brainseg.networks.recipe import MODEL_NAMES
 
 if TYPE_CHECKING:
     from brainseg.images.prepared import Prepared

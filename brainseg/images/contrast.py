@@ -11,7 +11,10 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-CONTRASTS = ("none", "he", "clahe")
+CONTRAST_NAMES = {"none": "as it is", "he": "HE", "clahe": "CLAHE"}
+"""How a treatment is written in sentences and figures."""
+
+CONTRASTS = tuple(CONTRAST_NAMES)
 """The names that `enhance` knows."""
 
 

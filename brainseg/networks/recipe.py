@@ -6,7 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-MODELS = ("fcn32", "unet", "resunet")
+MODEL_NAMES = {"fcn32": "FCN-32", "unet": "U-Net", "resunet": "ResUNet"}
+"""How a network is written in sentences and figures, from the simplest to the latest."""
+
+MODELS = tuple(MODEL_NAMES)
 """The networks of :mod:`brainseg.networks.models`, by name."""
 
 LOSSES = ("bce", "dice", "bce_dice")

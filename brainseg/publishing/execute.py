@@ -250,8 +250,14 @@ def _require_reference(parameters: dict[str, dict]) -> None:
             require_reference(values)
 
 
+MOVED = {"12_shape_genomics": "12_shape, 13_many_tests and 14_masks_in_use", "13_reference": "15_results"}
+"""What became of chapters that readers may still ask for by name."""
+
+
 def _one_of(sources: dict[str, Path], wanted: str) -> str:
     found = [name for name in sources if wanted in (name, name[:2])]
+    if wanted in MOVED:
+        raise StudyError(f"The notebook {wanted!r} is now {MOVED[wanted]}.")
     if not found:
         raise StudyError(f"There is no notebook {wanted!r}. There are: {', '.join(sources)}.")
     return found[0]

@@ -8,7 +8,7 @@ from brainseg.evaluation.headline import headline
 from brainseg.experiments import outcome
 from brainseg.figures import style
 from brainseg.figures.results import headline as chart
-from brainseg.figures.style import MODEL_NAMES
+from brainseg.networks.recipe import MODEL_NAMES
 from brainseg.results import has_tables
 
 MARK = "<!-- headline -->"  # in book/intro.md, where the chart goes

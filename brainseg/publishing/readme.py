@@ -12,7 +12,7 @@ from brainseg.evaluation.headline import headline
 from brainseg.experiments import outcome
 from brainseg.figures import style
 from brainseg.figures.results import headline as chart
-from brainseg.figures.style import MODEL_NAMES
+from brainseg.networks.recipe import MODEL_NAMES
 from brainseg.paths import write_atomically
 from brainseg.publishing.execute import Edition
 from brainseg.publishing.notebooks import StudyError

@@ -6,7 +6,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from brainseg.figures import results
-from brainseg.figures.style import COLOURS, MODEL_NAMES
+from brainseg.figures.style import COLOURS
+from brainseg.networks.recipe import MODEL_NAMES
 
 IMAGES = [np.full((8, 8, 3), level, np.uint8) for level in (10, 20)]
 TRUTHS = [np.eye(8) > 0, np.zeros((8, 8), bool)]
