@@ -187,7 +187,7 @@ Markdown(comparison.faint_sentence(stands_out, dice))
 # Two intervals can overlap although one network is better on nearly every patient.
 # The fair comparison is **paired**: subtract the scores patient by patient.
 #
-# Since the interval can be too narrow, it does not decide alone. The study has **one rule** ({term}`one rule`), and every chapter
+# Since the interval can be too narrow, it does not decide alone. The study has {term}`one rule`, and every chapter
 # uses it. The data show a difference where the 95 % interval of the {term}`paired difference` excludes zero *and* the p value is below 0.05. Two
 # networks are {term}`equivalent` where the 90 % interval lies within a margin, here 0.02 of Dice. In every other case the data **cannot tell**. Fewer than ten patients,
 # or fewer than three trainings of each network, cannot tell either: another training of the same network could turn the order round.
@@ -200,7 +200,8 @@ Markdown(comparison.faint_sentence(stands_out, dice))
 ranking = rank_networks(side.dice(), trainings=1, seed=seed)
 pairs = ranking.table()
 numbers = ["mean", "low", "high", "median"]
-pairs.style.format("{:+.3f}", subset=numbers, na_rep="-").format(p_text, subset=["p corrected"])
+shown = pairs.drop(columns=["patients", "the data"])  # all have the same patients, and sentences below say the rest
+shown.style.format("{:+.3f}", subset=numbers, na_rep="-").format(p_text, subset=["p corrected"])
 
 # %% mystnb={"figure": {"name": "fig-compare-paired", "caption": "Differences in per-volume Dice on the same test patients: mean and 95 % bootstrap interval. An interval that crosses the dashed line leaves the order open. One that does not is not enough by itself."}, "image": {"alt": "Three horizontal intervals, one for each pair of networks, around a dashed vertical line at zero."}}
 figures.paired_differences(pairs)

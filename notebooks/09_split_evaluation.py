@@ -92,6 +92,11 @@ article.style.format(precision=3)
 # A number above 0 in the line above the table means that slices were split, not patients (`split_by = "slice"`). No score below is
 # then an estimate for a new patient.
 
+# %%
+side = comparison.score_test_side(runs)
+lift = apart.lift(article, side.truth, side.predicted["resunet"])
+Markdown(lift.article_sentence())
+
 # %% [markdown]
 # ## What an empty prediction would score
 #
@@ -99,11 +104,6 @@ article.style.format(precision=3)
 # {numref}`fig-split-inflation` adds a network that never finds anything, on the same slices, by five rules. Two of them need a word.
 # *Slice by slice, empty counts as 1* gives a slice without tumour and without prediction the full score.
 # *Pixel accuracy* is the share of pixels with the right label.
-
-# %%
-side = comparison.score_test_side(runs)
-lift = apart.lift(article, side.truth, side.predicted["resunet"])
-Markdown(lift.article_sentence())
 
 # %% mystnb={"figure": {"name": "fig-split-inflation", "caption": "The same test slices by five rules: ResUNet, and a prediction that is always empty."}, "image": {"alt": "Pairs of horizontal bars for five ways of scoring. The empty prediction scores high by the first three and zero by the last two."}}
 figures.rules(lift.rules)
