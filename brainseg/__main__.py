@@ -199,8 +199,8 @@ def test(arguments: argparse.Namespace) -> None:
 
     from brainseg.publishing import study_root
 
-    # A file's tests share what is dear to make, such as the book or a training, so a file stays with one worker. In the
-    # order of their names, the longest, test_book.py, comes early, and the other worker has enough to do beside it.
+    # A file's tests share what is dear to make, such as the book or a training, so a file stays with one worker. The
+    # order is that of tests/conftest.py: the longest file first.
     workers = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
     sys.exit(pytest.main(["--rootdir", str(study_root()), str(study_root() / "tests"), *workers, *arguments.options]))
 

@@ -1,4 +1,4 @@
-"""What every test gets: a build folder of its own, and a tiny cohort."""
+"""What every test gets: a build folder of its own, a tiny cohort, and a tiny run on it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from pathlib import Path
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
-from helpers import write_cohort
+from helpers import untrained_run, write_cohort
+
+
+def pytest_collection_modifyitems(items):
+    """The longest file, which builds the book, comes first, so that the other worker has enough to do beside it."""
+    items.sort(key=lambda item: item.path.name != "test_stage.py")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,6 +37,13 @@ def tiny_cohort_once(tmp_path_factory) -> Path:
 def tiny_cohort(tiny_cohort_once, tmp_path) -> Path:
     """A sound cohort of the test's own: 6 patients of 2 institutions, 5 slices each, 2 of them with tumour."""
     return Path(shutil.copytree(tiny_cohort_once, tmp_path / "tiny" / "kaggle_3m"))
+
+
+@pytest.fixture(scope="session")
+def run(tiny_cohort_once, tmp_path_factory):
+    """A run on the tiny cohort, tested on its second fold of three, for tests that change nothing in its folder."""
+    pytest.importorskip("keras")
+    return untrained_run(tiny_cohort_once, tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture

@@ -1,11 +1,18 @@
-"""Tiny cohorts in Kaggle's layout, for the tests that need slices."""
+"""Tiny cohorts in Kaggle's layout, and a tiny run, for the tests that need slices or a network."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import tifffile
+
+from brainseg.images.prepared import prepare
+from brainseg.images.preprocess import Preprocessing
+from brainseg.networks.recipe import Recipe
+from brainseg.networks.record import HISTORY, WEIGHTS, RunRecord, run_folder
+from brainseg.splits import make_split
 
 PATIENTS = (
     "TEST_AA_0001_20000101",
@@ -63,3 +70,51 @@ def image_of(root, number=1, patient=PATIENTS[0]):
 
 def mask_of(root, number=1, patient=PATIENTS[0]):
     return root / patient / f"{patient}_{number}_mask.tif"
+
+
+def untrained_run(root: Path, folder: Path):
+    """A run as a training on three of six patients would leave it, with random weights in the place of trained ones.
+
+    A tiny network that trains for a second calls nothing tumour, and empty masks agree whatever made them. This one
+    calls about a third of the pixels tumour.
+    """
+    import keras
+
+    from brainseg.networks.models import build_model
+    from brainseg.networks.runs import load_run
+    from brainseg.networks.weights import save_weights
+
+    recipe = Recipe(options={"filters": 2, "depth": 2}, epochs=2, slices_per_epoch=8, batch_size=4)
+    prepared = prepare(root, Preprocessing(image_size=32))
+    split = make_split(prepared.table, n_folds=3, fold=1)
+    place = run_folder(recipe, prepared.fingerprint, split, folder)
+    model, rng = build_model(recipe.model, 32, **recipe.options), np.random.default_rng(4)
+    # Drawn by NumPy, so that the masks are those of this seed whatever the version of Keras.
+    kernels = [rng.normal(0, (2 / w[..., 0].size) ** 0.5, w.shape) if w.ndim > 1 else w for w in model.get_weights()]
+    model.set_weights(kernels)
+    model.get_layer("probability").bias.assign([0.0])
+    save_weights(model, place / WEIGHTS)
+    history = {
+        "epoch": [1, 2],
+        "loss": [2.0, 1.0],
+        "validation_dice": [0.25, 0.5],
+        "learning_rate": 1e-3,
+        "seconds": 1.0,
+    }
+    pd.DataFrame(history).to_csv(place / HISTORY, index=False)
+    patients = prepared.table["patient"]
+    RunRecord(
+        folder=place,
+        recipe=recipe,
+        preprocessing=prepared.preprocessing,
+        prepared=prepared.fingerprint,
+        patients={part: sorted(set(patients[split == part])) for part in ("train", "validation")},
+        training_slices=int((split == "train").sum()),
+        best_epoch=2,
+        validation_dice=0.5,
+        seconds=2.0,
+        parameters=model.count_params(),
+        versions={"keras": keras.__version__},
+        processor="none, for it was never trained",
+    ).write(place)
+    return load_run(RunRecord.read(place), prepared, split)

@@ -15,7 +15,6 @@ from brainseg.evaluation import predict
 from brainseg.evaluation.folder import predict_folder
 
 
-@pytest.mark.slow
 def test_a_folder_of_slices_becomes_masks_and_overlays(run, tiny_cohort, tmp_path):
     out = tmp_path / "out"
     table = predict_folder(tiny_cohort, out, run.folder)
@@ -24,6 +23,7 @@ def test_a_folder_of_slices_becomes_masks_and_overlays(run, tiny_cohort, tmp_pat
     assert pd.read_csv(out / "predictions.csv")["slice"].tolist() == table["slice"].tolist()
     # The same network on the same slices, once through the cohort and once through the folder.
     through_cohort = predict.predict_masks(run, np.arange(len(slices)))
+    assert 0 < through_cohort.mean() < 1
     expected = dict(zip(slices["image_path"], through_cohort, strict=True))
     for name in table["slice"]:
         mask = tifffile.imread(out / name.replace(".tif", "_predicted.tif"))
@@ -32,7 +32,6 @@ def test_a_folder_of_slices_becomes_masks_and_overlays(run, tiny_cohort, tmp_pat
         assert cv2.imread(str(out / name.replace(".tif", "_overlay.png"))).shape == (512, 512, 3)
 
 
-@pytest.mark.slow
 def test_predict_reports_every_unreadable_slice_and_writes_nothing(run, tmp_path):
     folder = tmp_path / "slices"
     folder.mkdir()
@@ -46,7 +45,6 @@ def test_predict_reports_every_unreadable_slice_and_writes_nothing(run, tmp_path
         predict_folder(tmp_path / "nowhere", tmp_path / "out", run.folder)
 
 
-@pytest.mark.slow
 def test_two_slices_with_one_output_are_reported(run, tmp_path):
     folder = tmp_path / "slices"
     folder.mkdir()
@@ -57,13 +55,11 @@ def test_two_slices_with_one_output_are_reported(run, tmp_path):
     assert len(caught.value.problems) == 1
 
 
-@pytest.mark.slow
 def test_predicting_into_the_folder_of_slices_can_be_repeated(run, tiny_cohort):
     first = predict_folder(tiny_cohort, tiny_cohort, run.folder)
     pd.testing.assert_frame_equal(predict_folder(tiny_cohort, tiny_cohort, run.folder), first)
 
 
-@pytest.mark.slow
 def test_an_interrupted_prediction_leaves_no_older_table(run, tiny_cohort, tmp_path, monkeypatch):
     out = tmp_path / "out"
     predict_folder(tiny_cohort, out, run.folder)
@@ -77,13 +73,13 @@ def test_an_interrupted_prediction_leaves_no_older_table(run, tiny_cohort, tmp_p
     assert not (out / "predictions.csv").exists()
 
 
-@pytest.mark.slow
 def test_patients_that_the_run_has_seen_are_marked(run, tiny_cohort, tmp_path, capsys):
     from brainseg.__main__ import main
 
     slices = tmp_path / "slices"
-    seen, again, new = PATIENTS[0], PATIENTS[1].rpartition("_")[0] + "_20110101", "TEST_CC_0009_20000101"
-    for source, name in ((seen, seen), (PATIENTS[1], again), (PATIENTS[2], new)):
+    seen, examined = run.record.patients["train"][:2]
+    again, new = examined.rpartition("_")[0] + "_20110101", "TEST_CC_0009_20000101"
+    for source, name in ((seen, seen), (examined, again), (PATIENTS[2], new)):
         (slices / name).mkdir(parents=True)
         for number in (1, 2):
             shutil.copy(tiny_cohort / source / f"{source}_{number}.tif", slices / name / f"{name}_{number}.tif")
@@ -98,7 +94,6 @@ def test_patients_that_the_run_has_seen_are_marked(run, tiny_cohort, tmp_path, c
     assert "trained or chosen" not in capsys.readouterr().out
 
 
-@pytest.mark.slow
 def test_a_run_that_cannot_be_loaded_says_why(run, tiny_cohort, tmp_path):
     damaged = tmp_path / "damaged"
     shutil.copytree(run.folder, damaged)
