@@ -31,7 +31,7 @@ def index_cohort(root: str | Path, workers: int | None = None, progress: bool = 
     Parameters
     ----------
     root : str or Path
-        From `find_cohort`.
+        From `brainseg.data.get_cohort`.
     workers : int, optional
         Threads that read files. Default: two for each processor core.
     progress : bool
@@ -73,7 +73,7 @@ def _list_files(root: Path) -> tuple[list[tuple[str, int]], list, list[str]]:
     """What the names alone tell: slices as (patient, number), what the cache is keyed by, problems."""
     patients = patient_folders(root)
     if not patients:
-        raise CohortError(f"{root} holds no patient folder. Give the folder that find_cohort returns.")
+        raise CohortError(f"{root} holds no patient folder. Give the folder that get_cohort returns.")
     problems = []
     synthetic = [name for name in patients if name.startswith(SYNTHETIC_PROJECT)]
     if 0 < len(synthetic) < len(patients):

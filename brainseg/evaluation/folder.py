@@ -42,7 +42,7 @@ def predict_folder(
         Of a trained run, with ``run.json`` and ``best.npz``.
     threshold : float
         A pixel whose probability is at or above it is called tumour. Small pieces are dropped, as in the reported
-        scores: see :func:`brainseg.evaluation.predict.scores.drop_small_pieces`.
+        scores: see :func:`brainseg.evaluation.scores.drop_small_pieces`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""From a trained run to masks in the original frame, and to the tables of :mod:`brainseg.evaluation.predict.scores`.
+"""From a trained run to masks in the original frame, and to the tables of :mod:`brainseg.evaluation.scores`.
 
 The one exception is :func:`article_scores`, which follows the article's convention on purpose, in the cropped frame.
 """

@@ -37,7 +37,7 @@ def save_crops(
     Parameters
     ----------
     root : str or Path
-        From `brainseg.cohort.find_cohort`.
+        From `brainseg.data.get_cohort`.
     folder : str or Path
         Gets ``<patient>/<patient>_<k>.tif`` and ``..._<k>_mask.tif``. It must be new, empty, or the
         result of an earlier call, which is replaced as a whole.

@@ -121,7 +121,7 @@ def prepare(root: str | Path, preprocessing: Preprocessing, workers: int | None 
     Parameters
     ----------
     root : str or Path
-        From `brainseg.cohort.find_cohort`.
+        From `brainseg.data.get_cohort`.
     preprocessing : Preprocessing
     workers : int, optional
         Threads; default: one for each processor core.

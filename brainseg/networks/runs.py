@@ -140,7 +140,7 @@ def load_run(record: RunRecord, prepared: Prepared, split: pd.Series) -> Run:
         As :func:`load_network`.
     """
     model = load_network(record)
-    # Compiled once, with what `brainseg.evaluation.predict.predict_probabilities.article_scores` asks for.
+    # Compiled once, with what `brainseg.evaluation.predict.article_scores` asks for.
     model.compile(loss=losses.BY_NAME[record.recipe.loss], metrics=[losses.iou, losses.dice_coefficient])
     return Run(model, prepared, split, record)
 

@@ -1,4 +1,4 @@
-"""The form of every notebook of the project. `test_book.py` runs them."""
+"""The form of every notebook of the project. `test_stage.py` runs them."""
 
 from __future__ import annotations
 
