@@ -41,8 +41,9 @@ def measure(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row for each slice with tumour and treatment: ``patient, slice, treatment`` and those of `MEASURES`; ``cnr``
-        and ``separability`` are NaN where no brain is left for a ring.
+        A row for each slice with tumour and treatment: ``patient, slice, treatment`` and those of `MEASURES`. ``cnr``
+        has no unit, ``separability`` is a share in 0..1, and ``air`` is in grey levels of 0..255. The first two are
+        NaN where no brain is left for a ring.
     """
     patients = table.loc[table["tumour_px"] > 0, "patient"].unique()
     rows = (row for patient in tqdm(patients, desc="measuring", leave=False) for row in _of_patient(table, patient))
@@ -145,13 +146,14 @@ class ContrastFindings:
             f"- **CLAHE against HE.** {self._told(*PRIMARY)} {conclusion}.\n"
             f"- **CLAHE against doing nothing.** {self._told('clahe', 'none')}\n"
             "- **HE against doing nothing.** Its curve keeps the order of grey levels: the chance that tumour "
-            f"outshines ring changes by {kept:+.4f}. What is left of a change comes from grey levels that it merges."
+            f"outshines ring changes by {kept:+z.4f}. What is left of a change comes from grey levels that it merges."
         )
 
     def _told(self, first: str, second: str) -> str:
-        words = {1: "better", -1: "worse", 0: "not shown to be better or worse"}
-        answers = (f"{MEASURES[name]}: **{words[self.improvement(name, first, second)]}**" for name in MEASURES)
-        return f"By each measure, {CONTRAST_NAMES[first]} compared with {CONTRAST_NAMES[second]}: {'; '.join(answers)}."
+        words = {1: "**better**", -1: "**worse**", 0: "these data cannot tell"}
+        answers = (f"{MEASURES[name]}: {words[self.improvement(name, first, second)]}" for name in MEASURES)
+        told = "; ".join(answers)
+        return f"{told[0].upper()}{told[1:]}."
 
 
 def findings(measured: pd.DataFrame, seed: int = 0) -> ContrastFindings:

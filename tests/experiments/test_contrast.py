@@ -7,7 +7,7 @@ import pytest
 from brainseg.cohort import index_cohort
 from brainseg.experiments import contrast
 from brainseg.images.contrast import CONTRASTS
-from brainseg.statistics import Answer
+from brainseg.statistics import Answer, holm
 
 AS_IT_IS = {"cnr": 1.0, "separability": 0.7, "air": 10.0}
 GOOD = {"cnr": 0.2, "separability": 0.05, "air": -2.0}
@@ -42,9 +42,40 @@ def test_the_other_way_round_it_does_not_hold():
     assert found.improvement("air", "he", "none") == 1
 
 
+def test_the_verdict_turns_round_where_he_and_clahe_are_swapped():
+    table = measured(clahe=GOOD)
+    swapped = table.assign(treatment=table["treatment"].replace({"he": "clahe", "clahe": "he"}))
+    one, other = contrast.findings(table), contrast.findings(swapped)
+    assert (one.article(), other.article()) == (True, False)
+    for name in contrast.MEASURES:
+        there, back = (found.differences[name, "clahe", "he"].estimate for found in (one, other))
+        assert there == pytest.approx(-back)
+        assert one.improvement(name, "clahe", "he") == -other.improvement(name, "clahe", "he") == 1
+
+
+def test_three_p_values_are_corrected_and_the_other_six_are_not(monkeypatch):
+    used = []
+    judge = contrast.shown
+    monkeypatch.setattr(
+        contrast, "shown", lambda found, p_corrected: used.append(p_corrected) or judge(found, p_corrected=p_corrected)
+    )
+    found = contrast.findings(measured(clahe={"cnr": 0.2}))
+    by_question = dict(zip(found.differences, used, strict=True))
+    own = [found.differences[name, "clahe", "he"].p_value for name in contrast.MEASURES]
+    assert [by_question[name, "clahe", "he"] for name in contrast.MEASURES] == holm(own).tolist() != own
+    assert [p for key, p in by_question.items() if key[1:] != contrast.PRIMARY] == [None] * 6
+
+
 def test_better_by_one_measure_holds_in_part():
     found = contrast.findings(measured(clahe={"cnr": 0.2}, he={"air": -2.0}))
     assert found.article() is Answer.CANNOT_TELL and "only in part" in found.sentence()
+    assert "tumour brighter than ring: these data cannot tell" in found.sentence().splitlines()[0]
+
+
+def test_better_by_one_measure_and_worse_by_another_holds_in_part():
+    found = contrast.findings(measured(clahe={"cnr": 0.2, "air": 2.0}))
+    assert found.article() is Answer.CANNOT_TELL and "only in part" in found.sentence()
+    assert "ratio: **better**" in found.sentence() and "air: **worse**" in found.sentence()
 
 
 @pytest.mark.parametrize(("patients", "clahe"), [(20, {}), (6, GOOD)])
