@@ -148,7 +148,8 @@ glue("results", results.round(4).to_dict("list"), display=False)
 # That cell measures all that the rest of the page tells, one question at a time. The first is what fresh patients add.
 
 # %%
-display(results.set_index(["on", "model"]).rename(columns=HEADINGS).style.format(precision=3, na_rep="-"))
+if fresh:
+    display(results.set_index(["on", "model"]).rename(columns=HEADINGS).style.format(precision=3, na_rep="-"))
 display(Markdown(found.fresh_sentence()))
 
 # %% [markdown]
