@@ -57,8 +57,8 @@ from myst_nb import glue
 
 from brainseg.chapters import patients_on_several_sides, study_run
 from brainseg.cohort import read_image
+from brainseg.evaluation.scores import HEADINGS
 from brainseg.experiments import comparison
-from brainseg.experiments.ranking import rank_networks
 from brainseg.figures import results as figures
 from brainseg.figures import style
 from brainseg.networks.recipe import MODEL_NAMES
@@ -83,13 +83,12 @@ runs = {
 
 # %%
 known = runs["unet"].prepared
+on_several_sides = patients_on_several_sides(known.table, runs["unet"].split)
 costs = comparison.costs(runs)
-costs.style.format("{:,.0f}").format("{:.1f}", subset=["training (minutes)"])
-
-# %%
 work = costs["multiply-adds per slice (millions)"]
+display(costs.style.format("{:,.0f}").format("{:.1f}", subset=["training (minutes)"]))
 print(f"In multiply-adds, the dearest network costs {work.max() / work.min():.2f} times the cheapest.")
-print("Patients with slices on more than one side:", patients_on_several_sides(known.table, runs["unet"].split))
+print("Patients with slices on more than one side:", on_several_sides)
 
 # %% [markdown]
 # A number above 0 in the last line means that slices were split, not patients (`split_by = "slice"`). The networks
@@ -120,8 +119,8 @@ article.style.format("{:.3f}")
 
 # %%
 side = comparison.score_test_side(runs)
-honest = comparison.summary_table(side.patients, seed=seed)
-honest.style.format(precision=3, na_rep="-")
+honest = side.summary(seed=seed)
+honest.rename(columns=HEADINGS).style.format(precision=3, na_rep="-")
 
 # %% mystnb={"figure": {"name": "fig-compare-patients", "caption": "Per-volume Dice of the test patients. Each dot is a patient; the diamond is the mean with its 95 % bootstrap interval over patients."}, "image": {"alt": "Three columns of dots between 0 and 1, one column a network, each with a diamond and an interval for the mean."}}
 figures.patient_dice(side.patients, {model: honest.loc[MODEL_NAMES[model]] for model in runs})
@@ -131,16 +130,6 @@ figures.patient_dice(side.patients, {model: honest.loc[MODEL_NAMES[model]] for m
 # It was made by drawing the test patients again and again, with replacement: a {term}`bootstrap`.
 # Slices would give a far narrower one, and a wrong one: neighbouring slices of one head are no independent witnesses.
 #
-# With few patients even this interval can be too narrow. How much too narrow can be tried: let the observed patients
-# stand for everyone there is, so that the true mean is known. Draw as many patients from them as there are test patients, make
-# the interval, see whether it holds the true mean, and repeat. The intervals of this study are bias-corrected and accelerated (BCa), which allows for skewed scores.
-# The differences between two networks, which the chapter comes to below, are tried as well.
-
-# %%
-trust = comparison.coverage_table(side.dice(), seed=seed)
-display(trust.style.format("{:.1%}"), Markdown(comparison.coverage_sentence(trust, len(side.dice().dropna()))))
-
-# %% [markdown]
 # ## Fresh patients
 #
 # Real patients are few. Simulated ones are cheap, so on the synthetic cohort we can do what nobody can do with real ones:
@@ -149,16 +138,34 @@ display(trust.style.format("{:.1%}"), Markdown(comparison.coverage_sentence(trus
 
 # %%
 fresh = comparison.score_fresh_patients(runs, seed=seed)
-tables = {"test patients": honest}
-if fresh is not None:
-    tables["fresh patients"] = comparison.summary_table(fresh.patients, seed=seed)
-together = pd.concat({on: table.reset_index(names="model") for on, table in tables.items()}, names=["on"])
-together = together.reset_index("on")
-glue("results", together.round(4).to_dict("list"), display=False)
+scored = fresh or side  # the patients whom the next two sections look at
+stands_out = comparison.how_far_tumours_stand_out(scored.table, scored.dice().index)
+found = comparison.findings(article, side, fresh, stands_out, trainings=1, on_several_sides=on_several_sides, seed=seed)
+results = found.results()
+glue("results", results.round(4).to_dict("list"), display=False)
+
+# %% [markdown]
+# That cell measures all that the rest of the page tells, one question at a time. The first is what fresh patients add.
 
 # %%
-display(together.set_index(["on", "model"]).style.format(precision=3, na_rep="-"))
-display(Markdown(comparison.fresh_sentence(honest, tables.get("fresh patients"))))
+if fresh:
+    display(results.set_index(["on", "model"]).rename(columns=HEADINGS).style.format(precision=3, na_rep="-"))
+display(Markdown(found.fresh_sentence()))
+
+# %% [markdown]
+# ## How far an interval can be trusted
+#
+# With few patients an interval can be too narrow. How much too narrow can be tried: let the scored patients
+# stand for everyone there is, so that the true mean is known. They are the fresh ones where there are such, otherwise those of the test side.
+# Draw as many patients from them as there are test patients, make the interval, see whether it holds the true mean, and repeat.
+#
+# The intervals of this study are bias-corrected and accelerated (BCa), which allows for skewed scores.
+# The differences between two networks, which the chapter comes to below, are tried as well.
+
+# %%
+if len(found.trial.held):
+    display(found.trial.held.style.format("{:.1%}"))
+display(Markdown(found.trial.sentence()))
 
 # %% [markdown]
 # ## Which patients fail
@@ -167,21 +174,15 @@ display(Markdown(comparison.fresh_sentence(honest, tables.get("fresh patients"))
 # One candidate is a faint tumour. [Chapter 2](02_contrast) has the measure: how often is a random tumour pixel brighter on {term}`FLAIR` than a random pixel of
 # the brain around it? At one half, the tumour is as bright as its surroundings. {numref}`fig-compare-faint` sets it against the score.
 
-# %%
-scored, scored_table = (side.patients, known.table) if fresh is None else (fresh.patients, fresh.table)
-dice = pd.DataFrame({model: table["dice"] for model, table in scored.items()})
-stands_out = comparison.how_far_tumours_stand_out(scored_table, dice.index)
-
 # %% mystnb={"figure": {"name": "fig-compare-faint", "caption": "Per-volume Dice against how far the tumour stands out from the brain around it on FLAIR: 0.5 is not at all, 1 is every pixel brighter. Each dot is a patient, of the fresh ones where there are such, otherwise of the test side."}, "image": {"alt": "A cloud of dots in three colours, one colour a network: upwards the Dice, to the right how often the tumour is brighter than its surroundings."}}
-figures.dice_against(stands_out, scored, "how often the tumour is brighter")
+figures.dice_against(stands_out, scored.patients, "how often the tumour is brighter")
 
 # %%
-Markdown(comparison.faint_sentence(stands_out, dice))
+Markdown(found.faint.sentence())
 
 # %% [markdown]
 # [Chapter 1](01_explore) sets the faintest simulated tumours beside the faintest real ones.
-
-# %% [markdown]
+#
 # ## Is one network better than another?
 #
 # Two intervals can overlap although one network is better on nearly every patient.
@@ -197,20 +198,19 @@ Markdown(comparison.faint_sentence(stands_out, dice))
 # p value counts three times, the next twice and the last once, and none may fall below the one before it. [Chapter 11](11_claims) corrects in the same way.
 
 # %%
-ranking = rank_networks(side.dice(), trainings=1, seed=seed)
-pairs = ranking.table()
-numbers = ["mean", "low", "high", "median"]
+pairs = found.ranking.table()
 shown = pairs.drop(columns=["patients", "the data"])  # all have the same patients, and sentences below say the rest
-shown.style.format("{:+.3f}", subset=numbers, na_rep="-").format(p_text, subset=["p corrected"])
+shown = shown.rename(columns=HEADINGS)
+shown.style.format("{:+.3f}", subset=shown.columns[:4], na_rep="-").format(p_text, subset=["p corrected"])
 
 # %% mystnb={"figure": {"name": "fig-compare-paired", "caption": "Differences in per-volume Dice on the same test patients: mean and 95 % bootstrap interval. An interval that crosses the dashed line leaves the order open. One that does not is not enough by itself."}, "image": {"alt": "Three horizontal intervals, one for each pair of networks, around a dashed vertical line at zero."}}
 figures.paired_differences(pairs)
 
 # %% [markdown]
-# {numref}`fig-compare-paired` shows the differences. The next cell applies the rule.
+# {numref}`fig-compare-paired` shows the differences. This is what the rule says of them:
 
 # %%
-Markdown("\n".join([*(pair.sentence() for pair in ranking.pairs), "", ranking.sentence()]))
+Markdown(found.order_sentences())
 
 # %% [markdown]
 # ## The same slices through all three
@@ -233,7 +233,7 @@ figures.side_by_side(
 )
 
 # %%
-Markdown(comparison.unit_sentence(article, honest))
+Markdown(found.gap.sentence())
 
 # %% [markdown]
 # ## Take-away

@@ -55,7 +55,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from brainseg.chapters import patients_on_several_sides, study_run
-from brainseg.evaluation.scores import summarise_by_size, summarise_empty
+from brainseg.evaluation.scores import HEADINGS, summarise_by_size, summarise_empty
 from brainseg.experiments import apart, comparison
 from brainseg.figures import results as figures
 from brainseg.figures import style, viewer
@@ -94,8 +94,8 @@ article.style.format(precision=3)
 
 # %%
 side = comparison.score_test_side(runs)
-lift = apart.lift(article, side.truth, side.predicted["resunet"])
-Markdown(lift.article_sentence())
+found = apart.findings(article, side.truth, side.predicted["resunet"])
+Markdown(found.article_sentence())
 
 # %% [markdown]
 # ## What an empty prediction would score
@@ -106,10 +106,10 @@ Markdown(lift.article_sentence())
 # *Pixel accuracy* is the share of pixels with the right label.
 
 # %% mystnb={"figure": {"name": "fig-split-inflation", "caption": "The same test slices by five rules: ResUNet, and a prediction that is always empty."}, "image": {"alt": "Pairs of horizontal bars for five ways of scoring. The empty prediction scores high by the first three and zero by the last two."}}
-figures.rules(lift.rules)
+figures.rules(found.rules)
 
 # %%
-Markdown(lift.rule_sentence())
+Markdown(found.rule_sentence())
 
 # %% [markdown]
 # ## What is right and what is wrong in the argument
@@ -130,8 +130,10 @@ Markdown(lift.rule_sentence())
 # found costs the diagonal of the frame. {term}`NSD` is the share of the outlines that agree to within the tolerance.
 
 # %%
-table = apart.tumour_slice_table(side.slices)
-table.style.format(precision=2, na_rep="-").format("{:.0%}", subset=["missed"], na_rep="-")
+table = apart.tumour_slice_table(side.slices).rename(columns=HEADINGS)
+table.style.format(precision=2, na_rep="-").format("{:.0%}", subset=["missed"], na_rep="-").format(
+    precision=1, subset=["median HD95 (px)"], na_rep="-"
+)
 
 # %% [markdown]
 # These are means over slices, and a patient with many tumour slices counts many times.
@@ -139,14 +141,16 @@ table.style.format(precision=2, na_rep="-").format("{:.0%}", subset=["missed"], 
 # [Chapter 8](08_compare) says how far such an interval can be trusted with few patients.
 
 # %%
-apart.by_patient_table(side.slices, seed=seed).style.format(precision=2, na_rep="-")
+table = apart.by_patient_table(side.slices, seed=seed).rename(columns=HEADINGS)
+table.style.format(precision=2, na_rep="-")
 
 # %% mystnb={"figure": {"name": "fig-split-size", "caption": "Dice of each tumour slice against the size of its tumour, on a logarithmic scale."}, "image": {"alt": "A cloud of dots for each network. One dot is one tumour slice."}}
 figures.dice_against_size(side.slices)
 
 # %%
 by_model = {MODEL_NAMES[model]: part for model, part in side.slices.groupby("model", sort=False)}
-pd.concat({name: summarise_by_size(part) for name, part in by_model.items()}).style.format(precision=2, na_rep="-")
+sizes = pd.concat({name: summarise_by_size(part) for name, part in by_model.items()})
+sizes.rename(columns=HEADINGS).style.format(precision=2, na_rep="-")
 
 # %% [markdown]
 # {numref}`fig-split-size` shows each tumour slice by its size.
@@ -173,11 +177,9 @@ empty.style.format("{:.0f}", subset=whole).format("{:.0%}", subset=["left clean"
 # The article shows a few good examples. In {numref}`fig-split-panel` the score chooses: the best, the median and the worst tumour slice of ResUNet.
 
 # %% mystnb={"figure": {"name": "fig-split-panel", "caption": "ResUNet on the test slices with the best, the median and the worst Dice: input (FLAIR), truth, prediction, both outlines."}, "image": {"alt": "Three rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}}
-resunet = side.slices[side.slices["model"] == "resunet"]
-ranked = resunet[resunet["tumour_px"] > 0].sort_values("dice")
-chosen = ranked.iloc[[-1, len(ranked) // 2, 0] if len(ranked) else []]
+chosen = apart.best_median_worst(side.slices[side.slices["model"] == "resunet"])
+titles = [f"{which}: Dice {dice:.2f}" for which, dice in zip(chosen["which"], chosen["dice"], strict=True)]
 places = np.searchsorted(side.rows, chosen.index)
-titles = [f"{name}: Dice {dice:.2f}" for name, dice in zip(("best", "median", "worst"), chosen["dice"], strict=False)]
 panels.predictions(run.prepared, chosen.index.to_numpy(), side.predicted["resunet"][places], titles)
 
 # %% [markdown]
@@ -187,9 +189,7 @@ panels.predictions(run.prepared, chosen.index.to_numpy(), side.predicted["resune
 # In the book you can scroll through both in the [viewer](../viewer), with the outlines of all three networks.
 
 # %%
-by_dice = side.patients["resunet"]["dice"].dropna().sort_values()
-picked = {"median": by_dice.index[len(by_dice) // 2], "worst": by_dice.index[0]} if len(by_dice) else {}
-titles = {patient: f"{which} of {len(by_dice)} test patients by ResUNet" for which, patient in picked.items()}
+titles = apart.median_and_worst(side.patients["resunet"]["dice"])
 whole = [
     viewer.patient_of_run(run.prepared, side.rows, side.truth, side.predicted, patient, title)
     for patient, title in titles.items()

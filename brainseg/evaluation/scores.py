@@ -25,6 +25,17 @@ TOLERANCES_PX = (1, 2)
 SIZE_EDGES_PX = (1, 200, 500, FRAME[0] * FRAME[1] + 1)
 SIZE_NAMES = ("under 200 px", "200 to 499 px", "500 px and more")
 
+HEADINGS = {
+    "mean_dice": "mean Dice",
+    "median_dice": "median Dice",
+    "tenth_percentile": "10th percentile",
+    "median_hd95_px": "median HD95 (px)",
+    "nsd_2px": "NSD at 2 px",
+    "low": "95 % interval from",
+    "high": "to",
+}
+"""Columns of the tables of scores as a page prints them."""
+
 
 def drop_small_pieces(mask: np.ndarray) -> np.ndarray:
     """A volume without its small pieces: those with less than a fifth of the largest one's voxels.

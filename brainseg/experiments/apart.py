@@ -131,8 +131,16 @@ def score_rules(truth: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
     return {rule: float(score) for rule, score in scores.items()}
 
 
-def lift(article: pd.DataFrame, truth: np.ndarray, prediction: np.ndarray) -> Lift:
-    """ResUNet's prediction, and one that is always empty, by five rules; `article` is that of :func:`score_groups`."""
+def findings(article: pd.DataFrame, truth: np.ndarray, prediction: np.ndarray) -> Lift:
+    """Whether empty slices lift the score: ResUNet's prediction, and one that is always empty, by five rules.
+
+    Parameters
+    ----------
+    article : DataFrame
+        Of :func:`score_groups`.
+    truth, prediction : ndarray, bool (n, H, W)
+        All test slices, and what ResUNet marks in them.
+    """
     rules = {
         "ResUNet": score_rules(truth, prediction),
         "never any tumour": score_rules(truth, np.zeros_like(truth)),
@@ -169,3 +177,35 @@ def by_patient_table(slices: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             "high": interval.high,
         }
     return pd.DataFrame.from_dict(rows, orient="index", columns=["patients", "mean", "low", "high"])
+
+
+def best_median_worst(slices: pd.DataFrame) -> pd.DataFrame:
+    """Three tumour slices of one network, chosen by their Dice.
+
+    Parameters
+    ----------
+    slices : DataFrame
+        Of `score_slices`.
+
+    Returns
+    -------
+    DataFrame
+        The rows of the best, the median and the worst slice, on their index, with ``which``. Of an even number, the
+        better of the two in the middle is the median. Where there are fewer than three slices, one stands for several;
+        no row where there is none.
+    """
+    ranked = slices[slices["tumour_px"] > 0].sort_values("dice")
+    places = {"best": len(ranked) - 1, "median": len(ranked) // 2, "worst": 0} if len(ranked) else {}
+    return ranked.iloc[list(places.values())].assign(which=list(places))
+
+
+def median_and_worst(dice: pd.Series) -> dict[str, str]:
+    """The patient with the median and the one with the worst Dice: a title for each patient, none where none has one.
+
+    A single patient is the worst. Of an even number, the better of the two in the middle is the median.
+    """
+    ranked = dice.dropna().sort_values()
+    if ranked.empty:
+        return {}
+    chosen = {ranked.index[len(ranked) // 2]: "median", ranked.index[0]: "worst"}
+    return {patient: f"{which} of {len(ranked)} test patients by ResUNet" for patient, which in chosen.items()}
