@@ -53,7 +53,8 @@ def measure(table: pd.DataFrame) -> pd.DataFrame:
 def _of_patient(table: pd.DataFrame, patient: str) -> Iterator[dict]:
     images, masks = read_patient(table, patient)
     head = head_silhouette(images)
-    for number, (image, mask) in enumerate(zip(images, masks, strict=True), start=1):
+    numbers = table.loc[table["patient"] == patient, "slice"]
+    for number, image, mask in zip(numbers, images, masks, strict=True):
         if not mask.any():
             continue
         ring = ring_of_brain(image, mask)
