@@ -168,7 +168,11 @@ wide = shapes.pivot(index="patient", columns="source", values="bevr")[[MANUAL, G
 codes = read_patient_table(root)[TARGET[0]].reindex(wide.index.str.rsplit("_", n=1).str[0]).to_numpy()
 drawn, gridded = wide[np.isfinite(codes)].to_numpy().T
 codes = codes[np.isfinite(codes)]
-association.compare_effects(gridded, drawn, codes, seed=seed)
+effect = association.compare_effects(gridded, drawn, codes, seed=seed)
+print(
+    f"BEVR through the grid minus drawn: {effect.estimate:+.3f} (95 % interval {effect.low:+.3f} to {effect.high:+.3f})"
+)
+print("p value:", p_text(effect.p_value))
 
 # %% [markdown]
 # The p value is that of swapping: were the sources interchangeable, each patient's two numbers could as well have stood the other way round.

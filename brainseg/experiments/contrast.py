@@ -53,7 +53,7 @@ def measure(table: pd.DataFrame) -> pd.DataFrame:
 def _of_patient(table: pd.DataFrame, patient: str) -> Iterator[dict]:
     images, masks = read_patient(table, patient)
     head = head_silhouette(images)
-    numbers = table.loc[table["patient"] == patient, "slice"]
+    numbers = table.loc[table["patient"] == patient, "slice"].sort_values()
     for number, image, mask in zip(numbers, images, masks, strict=True):
         if not mask.any():
             continue

@@ -47,6 +47,17 @@ def start(tmp_path):
             process.wait()
 
 
+def wait_until_it_answers(port: int) -> None:
+    """On a busy machine Dask takes longer to start than `get_cluster` waits for a scheduler that is there."""
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise TimeoutError(f"no scheduler answers at port {port}")
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -60,8 +71,10 @@ def test_a_worker_that_dies_costs_no_result(cohort, start, tmp_path, monkeypatch
 
     shared = tmp_path / "shared"
     monkeypatch.setenv("BRAINSEG_BUILD", str(shared))
-    address = f"tcp://127.0.0.1:{free_port()}"
-    start("scheduler", "--host", "127.0.0.1", "--port", address.rpartition(":")[2], "--no-dashboard")
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    start("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
+    wait_until_it_answers(port)
     words = ["worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(tmp_path)]
     first, second = start(*words), start(*words)
     killed = []
