@@ -7,14 +7,19 @@ epoch on another worker, and so that whoever asked finds the runs where it would
 from __future__ import annotations
 
 import os
+import pickle
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from brainseg.experiments.plan import Training
-from brainseg.paths import build_folder
+from brainseg.paths import build_folder, write_atomically
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -59,7 +64,11 @@ class Cluster:
 
 
 def train_on_worker(training: Training, root: str, build: str) -> str:
-    """Train one network in a worker's process.
+    """Train one network on a worker, in a process of its own.
+
+    Keras draws the seeds of a network's first weights from Python's `random`. So does Dask, in another thread of the
+    worker, when it estimates the size of what it sends. In one process, now and then a training would begin with other
+    weights than its recipe's seed gives.
 
     Parameters
     ----------
@@ -71,25 +80,50 @@ def train_on_worker(training: Training, root: str, build: str) -> str:
     -------
     str
         The name of the run's folder.
+
+    Raises
+    ------
+    RuntimeError
+        Where the process ended without an answer, as it does when the system kills it.
     """
-    os.environ["BRAINSEG_BUILD"] = build
-    _take_gpu()
+    paths = os.pathsep.join(path for path in sys.path if path)
+    environment = {**os.environ, **_one_gpu(), "BRAINSEG_BUILD": build, "PYTHONPATH": paths}
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "answer"
+        call = [sys.executable, "-c", f"from {__name__} import _train_alone; _train_alone()", str(answer)]
+        done = subprocess.run(call, input=pickle.dumps((training, root)), env=environment)
+        if not answer.is_file():
+            raise RuntimeError(f"the training {training.labels} ended without an answer (exit code {done.returncode})")
+        result = pickle.loads(answer.read_bytes())
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _train_alone() -> None:
+    """What that process does: read the training, train, and write the run's name or the error."""
+    training, root = pickle.load(sys.stdin.buffer)
     from brainseg.images.prepared import prepare
     from brainseg.networks.runs import train_or_load
 
-    return train_or_load(training.recipe, prepare(root, training.preprocessing), training.split).folder.name
+    try:
+        run = train_or_load(training.recipe, prepare(root, training.preprocessing), training.split)
+        result: str | Exception = run.folder.name
+    except Exception as error:
+        result = error
+    with write_atomically(Path(sys.argv[1])) as part:
+        part.write_bytes(pickle.dumps(result))
 
 
-def _take_gpu() -> None:
-    """Show this worker one GPU alone, where there are several; before TensorFlow has looked for them."""
-    from pathlib import Path
-
+def _one_gpu() -> dict[str, str]:
+    """The environment that shows a process the GPU of its worker alone, where there are several."""
     from distributed import get_worker
 
     gpus = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
-    if gpus > 1 and "CUDA_VISIBLE_DEVICES" not in os.environ:
-        name = str(get_worker().name)
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(int(name) % gpus if name.isdecimal() else 0)
+    if gpus < 2 or "CUDA_VISIBLE_DEVICES" in os.environ:
+        return {}
+    name = str(get_worker().name)
+    return {"CUDA_VISIBLE_DEVICES": str(int(name) % gpus if name.isdecimal() else 0)}
 
 
 @contextmanager

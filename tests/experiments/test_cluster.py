@@ -1,14 +1,17 @@
 """Trainings on a Dask cluster: a scheduler and two workers of their own on this machine, one of which is killed."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from helpers import write_cohort
@@ -16,7 +19,7 @@ from helpers import write_cohort
 pytest.importorskip("distributed")
 from brainseg.cohort import index_cohort
 from brainseg.experiments import engine, leakage
-from brainseg.experiments.cluster import get_cluster
+from brainseg.experiments.cluster import get_cluster, train_on_worker
 
 SETTINGS = leakage.Settings(image_size=32, filters=2, epochs=30, slices_per_epoch=16, seeds=2)
 
@@ -111,6 +114,40 @@ def test_processes_of_this_machine_do_as_well(cohort, tmp_path, monkeypatch):
         engine.train_plan(leakage.plan(cohort, settings), cohort, cluster)
     runs = sorted(Path(tmp_path / "local" / "runs").glob("*/run.json"))
     assert len(runs) == 2
+
+
+@pytest.mark.slow
+def test_what_else_a_worker_draws_changes_no_training(cohort, tmp_path):
+    """Dask estimates sizes in another thread of the worker, by Python's `random`, which Keras takes its seeds from."""
+    training = leakage.plan(cohort, leakage.Settings(image_size=32, filters=2, epochs=1, slices_per_epoch=8))[0]
+    root = str(tmp_path / "kaggle_3m")
+    done = threading.Event()
+
+    def draw() -> None:
+        while not done.is_set():
+            random.random()
+            time.sleep(0)
+
+    drawing = threading.Thread(target=draw)
+    weights = []
+    for name in ("alone", "beside others"):
+        if name == "beside others":
+            drawing.start()
+        run = tmp_path / name / "runs" / train_on_worker(training, root, str(tmp_path / name))
+        with np.load(run / "best.npz") as kept:
+            weights.append({key: kept[key] for key in kept.files})
+    done.set()
+    drawing.join()
+    assert weights[0].keys() == weights[1].keys()
+    assert all(np.array_equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+@pytest.mark.slow
+def test_the_error_of_a_training_comes_back_as_itself(cohort, tmp_path):
+    training = leakage.plan(cohort, leakage.Settings(image_size=32, filters=2))[0]
+    nobody = replace(training, split=training.split.replace("validation", "out"))
+    with pytest.raises(ValueError, match="no validation slices"):
+        train_on_worker(nobody, str(tmp_path / "kaggle_3m"), str(tmp_path))
 
 
 def test_without_an_address_and_workers_there_is_no_cluster():
