@@ -14,9 +14,9 @@ A value is a patient's, because slices of one patient are not independent.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from scipy import special
@@ -37,6 +37,8 @@ FEWEST_TRAININGS = 3
 LARGEST_P = 0.05
 # Two one-sided tests at `LARGEST_P` leave this much between them.
 EQUIVALENCE_LEVEL = 1 - 2 * LARGEST_P
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 class Interval(NamedTuple):
@@ -78,9 +80,12 @@ class Difference(Evidence):
     ----------
     better_on : int
         Patients with a larger value in `first` than in `second`.
+    median : float
+        Of the differences.
     """
 
     better_on: int
+    median: float
 
 
 class Answer(enum.Enum):
@@ -123,6 +128,11 @@ class Verdict:
     reason: Reason | None
     within_margin: bool
     text: str
+
+    @property
+    def sentence(self) -> str:
+        """The phrase as a sentence."""
+        return f"{self.text[0].upper()}{self.text[1:]}."
 
 
 class Coverage(NamedTuple):
@@ -191,7 +201,7 @@ def percentile_interval(estimate: float, draws: np.ndarray, level: float = LEVEL
     return Interval(float(estimate), float(low), float(high))
 
 
-def share_interval(count: int, total: int, *, level: float = LEVEL) -> Interval:
+def share_interval(count: int, total: int) -> Interval:
     """A share of patients with its exact interval (Clopper, Pearson 1934, doi:10.1093/biomet/26.4.404).
 
     It holds the true share at least as often as it says, however few the patients, and says something where nobody or
@@ -204,7 +214,7 @@ def share_interval(count: int, total: int, *, level: float = LEVEL) -> Interval:
     """
     if not 0 <= count <= total or total == 0:
         raise ValueError(f"{count} of {total} is no share")
-    tail = (1 - level) / 2
+    tail = (1 - LEVEL) / 2
     low = special.betaincinv(count, total - count + 1, tail) if count else 0.0
     high = special.betaincinv(count + 1, total - count, 1 - tail) if count < total else 1.0
     return Interval(count / total, float(low), float(high))
@@ -278,7 +288,9 @@ def paired_difference(first: np.ndarray, second: np.ndarray, *, draws: int = DRA
     _, low_90, high_90 = bootstrap_interval(differences, level=EQUIVALENCE_LEVEL, draws=draws, seed=seed)
     p_value = sign_flip_p(differences, draws=draws, seed=seed)
     better_on = int(np.count_nonzero(first > second))
-    return Difference(estimate, low, high, low_90, high_90, p_value, len(first), better_on)
+    return Difference(
+        estimate, low, high, low_90, high_90, p_value, len(first), better_on, float(np.median(differences))
+    )
 
 
 def holm(p_values: Iterable[float]) -> np.ndarray:
@@ -291,6 +303,12 @@ def holm(p_values: Iterable[float]) -> np.ndarray:
     corrected = np.empty_like(p)
     corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
     return corrected
+
+
+def interval_text(found: Interval | Evidence, digits: int = 3) -> str:
+    """A difference or a correlation as it is printed, such as "+0.021 (95 % interval -0.014 to +0.070)"."""
+    value, low, high = (f"{number:+z.{digits}f}" for number in (found.estimate, found.low, found.high))
+    return f"{value} (95 % interval {low} to {high})"
 
 
 def p_text(p_value: float, digits: int = 3, name: str = "") -> str:
@@ -378,6 +396,17 @@ def shown(
         return cannot_tell(Reason.P_TOO_LARGE, why)
     beyond = "" if margin is None else f", and the 90 % interval reaches beyond {margin:g}"
     return cannot_tell(Reason.INTERVAL_TOO_WIDE, f"the 95 % interval includes 0{beyond}")
+
+
+def shown_together(
+    differences: Mapping[Key, Evidence], *, margin: float | None = None, trainings: int | None = None
+) -> dict[Key, tuple[float, Verdict]]:
+    """Several primary questions, each with its p value corrected by :func:`holm` and what :func:`shown` says of it."""
+    corrected = holm(difference.p_value for difference in differences.values())
+    return {
+        key: (float(p), shown(difference, margin=margin, trainings=trainings, p_corrected=float(p)))
+        for (key, difference), p in zip(differences.items(), corrected, strict=True)
+    }
 
 
 def coverage(

@@ -25,6 +25,7 @@ from brainseg.statistics import (
     rank_statistic,
     share_interval,
     shown,
+    shown_together,
     sign_flip_p,
 )
 
@@ -249,7 +250,7 @@ def test_paired_difference_the_other_way_round(pair):
 
 def test_equal_models_do_not_differ():
     same = [0.5, 0.6, 0.7]
-    assert paired_difference(same, same) == Difference(0, 0, 0, 0, 0, p_value=1, patients=3, better_on=0)
+    assert paired_difference(same, same) == Difference(0, 0, 0, 0, 0, p_value=1, patients=3, better_on=0, median=0)
 
 
 def test_one_patient_gives_no_interval_and_no_surprise():
@@ -266,6 +267,22 @@ def test_pairs_that_are_none():
         paired_difference([1, np.nan], [1, 2])
     with pytest.raises(ValueError, match="same patients"):
         paired_difference([], [])
+
+
+def test_several_questions_share_one_correction():
+    rng = np.random.default_rng(3)
+    base = rng.uniform(0.4, 0.8, 30)
+    questions = {
+        name: paired_difference(base + rng.normal(shift, 0.1, 30), base)
+        for name, shift in {"plain": 0.2, "edge": 0.045, "none": 0.0}.items()
+    }
+    judged = shown_together(questions)
+    own = [found.p_value for found in questions.values()]
+    assert list(judged) == list(questions)
+    assert [p for p, _ in judged.values()] == holm(own).tolist() != own
+    for name, (p, verdict) in judged.items():
+        assert verdict == shown(questions[name], p_corrected=p)
+    assert judged["plain"][1].direction == 1 and judged["none"][1].direction == 0
 
 
 def test_arguments_stay_as_they_are(pair):
@@ -308,8 +325,12 @@ def test_a_p_value_is_never_printed_as_zero():
 
 # The rule
 
-BETTER = Difference(0.05, 0.02, 0.08, low_90=0.025, high_90=0.075, p_value=0.004, patients=18, better_on=14)
-UNCLEAR = Difference(0.01, -0.02, 0.04, low_90=-0.015, high_90=0.035, p_value=0.4, patients=18, better_on=10)
+BETTER = Difference(
+    0.05, 0.02, 0.08, low_90=0.025, high_90=0.075, p_value=0.004, patients=18, better_on=14, median=0.05
+)
+UNCLEAR = Difference(
+    0.01, -0.02, 0.04, low_90=-0.015, high_90=0.035, p_value=0.4, patients=18, better_on=10, median=0.01
+)
 
 
 def turned(difference):

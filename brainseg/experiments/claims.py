@@ -30,11 +30,12 @@ from brainseg.statistics import (
     Difference,
     Interval,
     Verdict,
-    holm,
+    interval_text,
     p_text,
     paired_difference,
     rank_correlation,
     shown,
+    shown_together,
 )
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ class ArmFinding:
 
     Attributes
     ----------
-    arm, against : str
+    arm : str
     difference : Difference
     p_corrected : float
         By Holm over the secondary contrasts; of the primary one its own p, because it was named beforehand and is one.
@@ -242,7 +243,6 @@ class ArmFinding:
     """
 
     arm: str
-    against: str
     difference: Difference
     p_corrected: float
     verdict: Verdict
@@ -265,9 +265,8 @@ class ArmFinding:
         if found.patients < 2:
             return f"{found.estimate:+.3f} on one patient, who gives no interval"
         return (
-            f"{found.estimate:+.3f} (95 % interval {found.low:+.3f} to {found.high:+.3f}, "
-            f"{p_text(self.p_corrected, name='p')}), better on {found.better_on} of {found.patients} patients: "
-            f"**{self.answer()}**"
+            f"{interval_text(found)}, {p_text(self.p_corrected, name='p')}, better on "
+            f"{found.better_on} of {found.patients} patients: **{self.answer()}**"
         )
 
 
@@ -308,8 +307,8 @@ class DarkFinding:
         )
         return (
             f"The darker half of the test patients changes by {self.darker:+.3f} on average, the brighter half by "
-            f"{self.brighter:+.3f}. The rank correlation of brightness and gain is {self.correlation.estimate:+.2f} "
-            f"(95 % interval {low:+.2f} to {high:+.2f}): {said}. This was not among the planned comparisons, so take "
+            f"{self.brighter:+.3f}. The rank correlation of brightness and gain is "
+            f"{interval_text(self.correlation, 2)}: {said}. This was not among the planned comparisons, so take "
             "it as a hint."
         )
 
@@ -327,15 +326,12 @@ class ContrastFindings:
     within : ArmFinding
         CLAHE where both arms are cropped; not planned, and not corrected.
     dark : DarkFinding
-    trainings : int
-        Of each arm.
     """
 
     primary: ArmFinding
     others: tuple[ArmFinding, ...]
     within: ArmFinding
     dark: DarkFinding
-    trainings: int
 
     @property
     def alone(self) -> ArmFinding:
@@ -398,24 +394,18 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> ContrastFindings:
     def beside(arm: str, against: str) -> Difference:
         return paired_difference(dice[arm], dice[against], seed=seed)
 
-    def finding(arm: str, against: str, difference: Difference, p: float) -> ArmFinding:
-        verdict = shown(difference, margin=GREAT, trainings=trainings, p_corrected=p)
-        return ArmFinding(arm, against, difference, p, verdict)
+    def uncorrected(arm: str, difference: Difference) -> ArmFinding:
+        return ArmFinding(arm, difference, difference.p_value, shown(difference, margin=GREAT, trainings=trainings))
 
-    arms = [arm for arm in dice if arm not in (NEITHER, PRIMARY)]
-    found = {arm: beside(arm, NEITHER) for arm in arms}
-    corrected = holm(difference.p_value for difference in found.values())
-    primary, within = beside(PRIMARY, NEITHER), beside(PRIMARY, "slice crop")
+    found = {arm: beside(arm, NEITHER) for arm in dice if arm not in (NEITHER, PRIMARY)}
+    judged = shown_together(found, margin=GREAT, trainings=trainings)
     brightness = patients.groupby("patient")["mean_flair"].first().reindex(dice.index)
     gain = dice["CLAHE"] - dice[NEITHER]
     dark = brightness <= brightness.median()
     return ContrastFindings(
-        primary=finding(PRIMARY, NEITHER, primary, primary.p_value),
-        others=tuple(
-            finding(arm, NEITHER, difference, float(p))
-            for (arm, difference), p in zip(found.items(), corrected, strict=True)
-        ),
-        within=finding(PRIMARY, "slice crop", within, within.p_value),
+        primary=uncorrected(PRIMARY, beside(PRIMARY, NEITHER)),
+        others=tuple(ArmFinding(arm, difference, *judged[arm]) for arm, difference in found.items()),
+        within=uncorrected(PRIMARY, beside(PRIMARY, "slice crop")),
         dark=DarkFinding(
             rank_correlation(brightness, gain, seed=seed),
             float(gain[dark].mean()),
@@ -423,7 +413,6 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> ContrastFindings:
             len(gain),
             trainings,
         ),
-        trainings=trainings,
     )
 
 

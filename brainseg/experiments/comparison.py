@@ -16,7 +16,7 @@ from brainseg.evaluation.scores import score_patients, score_slices, summarise
 from brainseg.experiments.ranking import Ranking, rank_networks
 from brainseg.images.visibility import ring_of_brain, separability
 from brainseg.networks.recipe import MODEL_NAMES
-from brainseg.statistics import FEWEST_PATIENTS, LEVEL, Interval, coverage, rank_correlation
+from brainseg.statistics import FEWEST_PATIENTS, LEVEL, Interval, coverage, interval_text, rank_correlation
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
@@ -271,10 +271,9 @@ class Faint:
             f"{MODEL_NAMES[name]} {column['faint']:.2f} against {column['others']:.2f}"
             for name, column in self.means.items()
         )
-        low, rank, high = (f"{value:+.2f}" for value in (self.rank.low, self.rank.estimate, self.rank.high))
         correlation = (
             f"Over all {patients} patients, the rank correlation between U-Net's Dice and how far the tumour stands "
-            f"out is {rank} (95 % interval {low} to {high})."
+            f"out is {interval_text(self.rank, 2)}."
         )
         return " ".join(
             [

@@ -12,7 +12,15 @@ from brainseg.cohort import FLAIR, read_patient
 from brainseg.images.contrast import CONTRAST_NAMES, CONTRASTS, enhance
 from brainseg.images.crop import head_silhouette
 from brainseg.images.visibility import background_noise, contrast_to_noise, ring_of_brain, separability
-from brainseg.statistics import Answer, Difference, Verdict, bootstrap_interval, holm, paired_difference, shown
+from brainseg.statistics import (
+    Answer,
+    Difference,
+    Verdict,
+    bootstrap_interval,
+    paired_difference,
+    shown,
+    shown_together,
+)
 
 MEASURES = {
     "cnr": "contrast-to-noise ratio",
@@ -110,8 +118,8 @@ class ContrastFindings:
     def counted(self) -> str:
         """How many patients and slices there are, in a sentence."""
         return (
-            f"{len(self.by_patient)} patients, {self.slices} slices with tumour. {self.left_out} more slices could not "
-            "be measured: no brain is left for a ring."
+            f"{len(self.by_patient)} patients, {self.slices} slices with tumour. Not measured, because no brain is "
+            f"left for a ring: {self.left_out}."
         )
 
     def improvement(self, measure: str, first: str, second: str) -> int:
@@ -186,9 +194,8 @@ def findings(measured: pd.DataFrame, seed: int = 0) -> ContrastFindings:
         for name in MEASURES
         for first, second in (PRIMARY, *SECONDARY)
     }
-    primary = [key for key in differences if key[1:] == PRIMARY]
-    corrected = dict(zip(primary, holm(differences[key].p_value for key in primary), strict=True))
-    verdicts = {key: shown(found, p_corrected=corrected.get(key)) for key, found in differences.items()}
+    primary = shown_together({key: found for key, found in differences.items() if key[1:] == PRIMARY})
+    verdicts = {key: primary[key][1] if key in primary else shown(found) for key, found in differences.items()}
     intervals = {key: bootstrap_interval(values.to_numpy(), seed=seed)._asdict() for key, values in by_patient.items()}
     left_out = int(measured.loc[measured["treatment"] == CONTRASTS[0], "cnr"].isna().sum())
     slices = len(measured) // len(CONTRASTS) - left_out

@@ -33,8 +33,10 @@ from brainseg.statistics import (
     Interval,
     Verdict,
     bootstrap_interval,
+    interval_text,
     p_text,
     paired_difference,
+    percentile_interval,
     shown,
 )
 
@@ -46,9 +48,6 @@ BLOCKS = (1, 3, 5, 9)
 
 TRAINS = {"leaky": ("common", "leaked"), "honest": ("common", "stand-in")}
 """The roles that an arm trains on."""
-
-SCORES = ("slice_dice", "volume_dice")
-"""What is compared: the mean Dice of tumour slices, named beforehand, and that of the test slices as one volume."""
 
 MARGIN = 0.03
 """Of Dice: a leak that is worth less would not change how a score is read. Named before this rule was applied."""
@@ -344,7 +343,7 @@ def paired(patients: pd.DataFrame, score: str = "slice_dice") -> pd.DataFrame:
     return patients.pivot_table(index="patient", columns="arm", values=score, aggfunc="mean").dropna()
 
 
-def by_distance(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -> pd.DataFrame:
+def by_distance(slices: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """Dice of tumour slices against the distance to the nearest slice of the same patient that leaked.
 
     Seeds are averaged for each slice, slices for each patient, and then patients.
@@ -352,11 +351,11 @@ def by_distance(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -
     Returns
     -------
     DataFrame
-        ``arm`` (also "gap": leaky minus honest), ``distance`` (at most `farthest`, which stands for all beyond it
+        ``arm`` (also "gap": leaky minus honest), ``distance`` (at most `FARTHEST`, which stands for all beyond it
         as well), ``patients``, ``slices``, ``dice``, ``low``, ``high`` (95 % bootstrap interval over patients).
     """
     rows = []
-    for distance, scored in _by_arm(slices, farthest).groupby("distance"):
+    for distance, scored in _by_arm(slices).groupby("distance"):
         means = scored.groupby("patient").mean()
         for arm in means:
             interval = bootstrap_interval(means[arm].to_numpy(), seed=seed)
@@ -368,7 +367,7 @@ def by_distance(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -
     return pd.DataFrame(rows)
 
 
-def near_minus_far(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0) -> Interval:
+def near_minus_far(slices: pd.DataFrame, seed: int = 0) -> Interval:
     """How much larger the gap between the arms is next to the leak than far from it, with an interval over patients.
 
     The gaps are those of :func:`by_distance` at its smallest and its largest distance. A patient may have slices at one
@@ -379,7 +378,7 @@ def near_minus_far(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0
     Interval
         NaN where all slices lie at one distance; `low` and `high` are NaN for a single patient.
     """
-    gaps = _by_arm(slices, farthest).groupby(["patient", "distance"])["gap"].mean().unstack()
+    gaps = _by_arm(slices).groupby(["patient", "distance"])["gap"].mean().unstack()
     if gaps.shape[1] < 2:
         return Interval(np.nan, np.nan, np.nan)
     ends = gaps.iloc[:, [0, -1]].to_numpy()
@@ -389,14 +388,13 @@ def near_minus_far(slices: pd.DataFrame, farthest: int = FARTHEST, seed: int = 0
     weights = np.random.default_rng(seed).multinomial(len(ends), np.full(len(ends), 1 / len(ends)), size=DRAWS)
     sums, counts = weights @ np.nan_to_num(ends), weights @ np.isfinite(ends)
     means = sums[(counts > 0).all(axis=1)] / counts[(counts > 0).all(axis=1)]
-    low, high = np.percentile(means[:, 0] - means[:, 1], [2.5, 97.5])
-    return Interval(estimate, float(low), float(high))
+    return percentile_interval(estimate, means[:, 0] - means[:, 1])
 
 
-def _by_arm(slices: pd.DataFrame, farthest: int) -> pd.DataFrame:
+def _by_arm(slices: pd.DataFrame) -> pd.DataFrame:
     """Dice of each tumour slice (row) in each arm (column), seeds averaged, and the gap between leaky and honest."""
     tumour = slices[slices["tumour_px"] > 0]
-    tumour = tumour.assign(distance=tumour["distance"].clip(upper=farthest))
+    tumour = tumour.assign(distance=tumour["distance"].clip(upper=FARTHEST))
     by_arm = tumour.pivot_table(index=["patient", "slice", "distance"], columns="arm", values="dice")
     return by_arm.assign(gap=by_arm["leaky"] - by_arm["honest"])
 
@@ -434,7 +432,7 @@ class LeakFinding:
     Attributes
     ----------
     score : str
-        A name of `SCORES`.
+        "slice_dice", the mean Dice of tumour slices, or "volume_dice", that of the test slices as one volume.
     means : mapping
         Mean over patients of each arm: "leaky", "honest", "copy".
     difference : Difference
@@ -491,10 +489,7 @@ class DistanceFinding:
                 f"The farthest point is too thin for a verdict (slices: {self.far_slices}, patients: "
                 f"{self.far_patients})."
             )
-        said += (
-            f"Near minus far is {self.fall.estimate:+.3f} (95 % interval {self.fall.low:+.3f} to "
-            f"{self.fall.high:+.3f}, over patients). "
-        )
+        said += f"Near minus far is {interval_text(self.fall)}, over patients. "
         if self.trainings < FEWEST_TRAININGS:
             return said + (
                 f"There are too few trainings for a verdict ({self.trainings} in each arm, and {FEWEST_TRAININGS} are "
@@ -538,11 +533,11 @@ class LeakFindings:
         said = (
             f"On the same test slices of {heads}, networks that had trained on other slices of {these} reached a mean "
             f"Dice of {self.primary.means['leaky']:.3f}, and networks that had not reached "
-            f"{self.primary.means['honest']:.3f}: a difference of {leak.estimate:+.3f}"
+            f"{self.primary.means['honest']:.3f}: a difference of "
         )
         if leak.patients == 1:
-            return f"{said}, and a single patient gives no interval."
-        said += f" (95 % interval {leak.low:+.3f} to {leak.high:+.3f}, {p_text(leak.p_value, name='p')})"
+            return f"{said}{leak.estimate:+z.3f}, and a single patient gives no interval."
+        said += f"{interval_text(leak)}, {p_text(leak.p_value, name='p')}"
         if verdict.answer is Answer.DIFFERENCE and verdict.direction > 0:
             return f"{said}. That is what the leak is worth here, and no new patient would see it."
         if verdict.answer is Answer.DIFFERENCE:

@@ -8,11 +8,11 @@ from itertools import combinations
 import pandas as pd
 
 from brainseg.networks.recipe import MODEL_NAMES
-from brainseg.statistics import Answer, Difference, Verdict, holm, p_text, paired_difference, shown
+from brainseg.statistics import Answer, Difference, Verdict, interval_text, p_text, paired_difference, shown_together
 
 MARGIN = 0.02
 """Of Dice: two networks that lie closer together are called equivalent. Named before the networks were compared by this
-rule; it is about what two trainings of one network differ by."""
+rule."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,6 @@ class Pair:
     first, second : str
         Names as in a sentence.
     difference : Difference
-    median : float
-        Of the differences.
     p_corrected : float
         By Holm, for the number of pairs.
     verdict : Verdict
@@ -34,7 +32,6 @@ class Pair:
     first: str
     second: str
     difference: Difference
-    median: float
     p_corrected: float
     verdict: Verdict
 
@@ -46,12 +43,10 @@ class Pair:
     def sentence(self) -> str:
         """The pair as an item of a list, in Markdown."""
         found = self.difference
-        interval = "" if found.patients < 2 else f" (95 % interval {found.low:+.3f} to {found.high:+.3f})"
-        corrected = "" if found.patients < 2 else f", {p_text(self.p_corrected, name='corrected p')}"
-        return (
-            f"- **{self.label}**: {found.estimate:+z.3f}{interval}{corrected}, better on {found.better_on} of "
-            f"{found.patients}. {self.verdict.text[0].upper()}{self.verdict.text[1:]}."
-        )
+        said = f"{found.estimate:+z.3f}"
+        if found.patients > 1:
+            said = f"{interval_text(found)}, {p_text(self.p_corrected, name='corrected p')}"
+        return f"- **{self.label}**: {said}, better on {found.better_on} of {found.patients}. {self.verdict.sentence}"
 
 
 @dataclass(frozen=True)
@@ -63,14 +58,11 @@ class Ranking:
     means : mapping
         Mean Dice by name, over the patients that all networks share.
     patients : int
-    trainings : int
-        How many trainings of each network a patient's Dice averages.
     pairs : tuple of Pair
     """
 
     means: dict[str, float]
     patients: int
-    trainings: int
     pairs: tuple[Pair, ...]
 
     @property
@@ -114,7 +106,7 @@ class Ranking:
                 "mean": pair.difference.estimate,
                 "low": pair.difference.low,
                 "high": pair.difference.high,
-                "median": pair.median,
+                "median": pair.difference.median,
                 "p corrected": pair.p_corrected,
                 "better on": pair.difference.better_on,
                 "the data": pair.verdict.answer.value,
@@ -124,7 +116,7 @@ class Ranking:
         return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def rank_networks(dice: pd.DataFrame, trainings: int, *, margin: float = MARGIN, seed: int = 0) -> Ranking:
+def rank_networks(dice: pd.DataFrame, trainings: int, *, seed: int = 0) -> Ranking:
     """Compare all pairs of networks, the later one of `MODEL_NAMES` minus the earlier.
 
     Parameters
@@ -134,8 +126,6 @@ def rank_networks(dice: pd.DataFrame, trainings: int, *, margin: float = MARGIN,
         count.
     trainings : int
         How many trainings of each network a value averages.
-    margin : float
-        Of the equivalence.
     seed : int
         Of the bootstrap and the sign flips.
 
@@ -149,21 +139,13 @@ def rank_networks(dice: pd.DataFrame, trainings: int, *, margin: float = MARGIN,
     if len(models) < 2 or shared.empty:
         raise ValueError(f"{len(models)} networks on {len(shared)} patients: there is nothing to compare")
     pairs = list(combinations(reversed(models), 2))
-    found = [paired_difference(shared[first], shared[second], seed=seed) for first, second in pairs]
-    corrected = holm(difference.p_value for difference in found)
+    found = {pair: paired_difference(shared[pair[0]], shared[pair[1]], seed=seed) for pair in pairs}
+    judged = shown_together(found, margin=MARGIN, trainings=trainings)
     return Ranking(
         means={MODEL_NAMES[name]: float(shared[name].mean()) for name in models},
         patients=len(shared),
-        trainings=trainings,
         pairs=tuple(
-            Pair(
-                MODEL_NAMES[first],
-                MODEL_NAMES[second],
-                difference,
-                float((shared[first] - shared[second]).median()),
-                float(p),
-                shown(difference, margin=margin, trainings=trainings, p_corrected=float(p)),
-            )
-            for (first, second), difference, p in zip(pairs, found, corrected, strict=True)
+            Pair(MODEL_NAMES[first], MODEL_NAMES[second], found[first, second], *judged[first, second])
+            for first, second in pairs
         ),
     )

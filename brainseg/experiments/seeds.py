@@ -21,7 +21,7 @@ from brainseg.experiments.ranking import Ranking, rank_networks
 from brainseg.networks.recipe import MODEL_NAMES
 from brainseg.networks.record import RunRecord, reference_runs
 from brainseg.results import REFERENCE, read_table
-from brainseg.statistics import Difference, paired_difference
+from brainseg.statistics import Difference, interval_text, paired_difference
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
@@ -117,8 +117,6 @@ class Luck:
         Mean Dice over the patients.
     difference : Difference
         Other minus first.
-    median : float
-        Of the differences.
     largest : float
         The difference of the patient that moved furthest.
     """
@@ -129,7 +127,6 @@ class Luck:
     first_mean: float
     other_mean: float
     difference: Difference
-    median: float
     largest: float
 
     def sentence(self) -> str:
@@ -137,7 +134,7 @@ class Luck:
         found = self.difference
         return (
             f"- **{self.name}** has {self.first_mean:.3f} with seed {self.first_seed} and {self.other_mean:.3f} with "
-            f"seed {self.other_seed}: {found.estimate:+z.3f} ({found.low:+z.3f} to {found.high:+z.3f}) over "
+            f"seed {self.other_seed}: {interval_text(found)} over "
             f"{found.patients} patients. One patient moved by {self.largest:+z.3f}."
         )
 
@@ -196,7 +193,7 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> SeedFindings:
                 Luck(
                     MODEL_NAMES[model], first_seed, int(other),
                     float(both["first"].mean()), float(both["other"].mean()),
-                    paired_difference(both["other"], both["first"], seed=seed), float(gap.median()),
+                    paired_difference(both["other"], both["first"], seed=seed),
                     float(gap[gap.abs().idxmax()]),
                 )
             )  # fmt: skip

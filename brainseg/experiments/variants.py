@@ -20,7 +20,7 @@ from brainseg.experiments.ranking import MARGIN
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.record import RunRecord, reference_runs
 from brainseg.splits import split_by_institution
-from brainseg.statistics import Difference, Verdict, holm, paired_difference, shown
+from brainseg.statistics import Difference, Verdict, interval_text, paired_difference, shown_together
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
@@ -133,10 +133,6 @@ class VariantFinding:
     dice : float
         Its mean Dice.
     difference : Difference
-    median : float
-        Of the differences.
-    p_corrected : float
-        By Holm, for the number of variants.
     verdict : Verdict
     """
 
@@ -144,20 +140,17 @@ class VariantFinding:
     trained_on: float
     dice: float
     difference: Difference
-    median: float
-    p_corrected: float
     verdict: Verdict
 
     def sentence(self) -> str:
         """As an item of a list, in Markdown."""
         found = self.difference
         pulled = ""
-        if not found.low <= self.median <= found.high:
-            pulled = f" The median, {self.median:+z.3f}, lies outside the interval: a few patients pull the mean."
+        if not found.low <= found.median <= found.high:
+            pulled = f" The median, {found.median:+z.3f}, lies outside the interval: a few patients pull the mean."
         return (
             f"- **{self.variant[0].upper()}{self.variant[1:]}**, trained on {self.trained_on:.0f} patients: "
-            f"{found.estimate:+z.3f} ({found.low:+z.3f} to {found.high:+z.3f}) on {found.patients} patients. "
-            f"{self.verdict.text[0].upper()}{self.verdict.text[1:]}.{pulled}"
+            f"{interval_text(found)} on {found.patients} patients. {self.verdict.sentence}{pulled}"
         )
 
 
@@ -181,13 +174,9 @@ def findings(
     both = both.dropna(subset=["dice", "dice_reference"])
     parts = dict(list(both.groupby("variant", sort=False)))
     found = {name: paired_difference(part["dice"], part["dice_reference"], seed=seed) for name, part in parts.items()}
-    corrected = holm(difference.p_value for difference in found.values())
+    judged = shown_together(found, margin=MARGIN, trainings=1)
     trained = {name: np.mean([run["patients"]["train"] for run in runs if run["variant"] == name]) for name in parts}
     return [
-        VariantFinding(
-            name, float(trained[name]), float(parts[name]["dice"].mean()), difference,
-            float((parts[name]["dice"] - parts[name]["dice_reference"]).median()), float(p),
-            shown(difference, margin=MARGIN, trainings=1, p_corrected=float(p)),
-        )
-        for (name, difference), p in zip(found.items(), corrected, strict=True)
-    ]  # fmt: skip
+        VariantFinding(name, float(trained[name]), float(parts[name]["dice"].mean()), difference, judged[name][1])
+        for name, difference in found.items()
+    ]

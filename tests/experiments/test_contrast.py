@@ -7,7 +7,7 @@ import pytest
 from brainseg.cohort import index_cohort
 from brainseg.experiments import contrast
 from brainseg.images.contrast import CONTRASTS
-from brainseg.statistics import Answer, holm
+from brainseg.statistics import Answer
 
 AS_IT_IS = {"cnr": 1.0, "separability": 0.7, "air": 10.0}
 GOOD = {"cnr": 0.2, "separability": 0.05, "air": -2.0}
@@ -54,16 +54,13 @@ def test_the_verdict_turns_round_where_he_and_clahe_are_swapped():
 
 
 def test_three_p_values_are_corrected_and_the_other_six_are_not(monkeypatch):
-    used = []
-    judge = contrast.shown
-    monkeypatch.setattr(
-        contrast, "shown", lambda found, p_corrected: used.append(p_corrected) or judge(found, p_corrected=p_corrected)
-    )
+    together, alone = [], []
+    judge_all, judge = contrast.shown_together, contrast.shown
+    monkeypatch.setattr(contrast, "shown_together", lambda found: together.append(list(found)) or judge_all(found))
+    monkeypatch.setattr(contrast, "shown", lambda found: alone.append(found) or judge(found))
     found = contrast.findings(measured(clahe={"cnr": 0.2}))
-    by_question = dict(zip(found.differences, used, strict=True))
-    own = [found.differences[name, "clahe", "he"].p_value for name in contrast.MEASURES]
-    assert [by_question[name, "clahe", "he"] for name in contrast.MEASURES] == holm(own).tolist() != own
-    assert [p for key, p in by_question.items() if key[1:] != contrast.PRIMARY] == [None] * 6
+    assert together == [[(name, *contrast.PRIMARY) for name in contrast.MEASURES]]
+    assert alone == [found.differences[key] for key in found.differences if key[1:] != contrast.PRIMARY]
 
 
 def test_better_by_one_measure_holds_in_part():
@@ -89,7 +86,9 @@ def test_each_patient_counts_once_and_slices_without_a_ring_are_counted():
     again = table[table["patient"] == "p00"].assign(slice=2, cnr=np.nan, separability=np.nan)
     found = contrast.findings(pd.concat([table, again]))
     assert len(found.by_patient) == 12 and (found.slices, found.left_out) == (12, 1)
-    assert found.counted().startswith("12 patients, 12 slices with tumour. 1 more")
+    assert found.counted() == (
+        "12 patients, 12 slices with tumour. Not measured, because no brain is left for a ring: 1."
+    )
     with pytest.raises(ValueError, match="No patient"):
         contrast.findings(table.assign(cnr=np.nan))
 
