@@ -1,6 +1,7 @@
 """U-Net outside Keras: the study's as a plain PyTorch loop, and segmentation_models_pytorch's as a user would take it.
 
-Same slices, batch, loss and optimiser as the study's. Nothing here is used by the study.
+Same slices, batch, loss and optimiser as the study's. Nothing here is used by the study, and nothing here loads Keras:
+two libraries in one process take each other's threads.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import segmentation_models_pytorch
 import torch
 from torch import nn
 
-from benchmarks.networks import PREDICTED, synthetic_batches
-from benchmarks.timing import MATRIX, matrix_rate, slices_a_second
+from benchmarks.timing import MATRIX, PREDICTED, matrix_rate, slices_a_second, synthetic_batches
 from brainseg.chapters import study_recipe
-from brainseg.networks.losses import SMOOTH
+
+SMOOTH = 1.0
+"""As in `brainseg.networks.losses`; a test holds the two losses together."""
 
 
 def _double(before: int, after: int) -> nn.Sequential:

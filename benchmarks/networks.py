@@ -8,18 +8,14 @@ from collections import Counter
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from benchmarks.timing import MATRIX, matrix_rate, slices_a_second
+from benchmarks.timing import MATRIX, PREDICTED, matrix_rate, slices_a_second, synthetic_batches
 from brainseg.chapters import study_recipe
 from brainseg.networks import layers, models
 from brainseg.networks.backend import configure_backend
 from brainseg.networks.losses import BY_NAME
 from brainseg.networks.recipe import Recipe
-
-PREDICTED = 32
-"""Slices predicted at a time, as `brainseg.networks.forward.predict_images` does."""
 
 OPERATIONS = {
     "normalisation": "FusedBatchNorm",
@@ -32,14 +28,6 @@ OPERATIONS = {
     "precision and copies": "Cast|Transpose|Identity|_Arg|_Retval|Reshape",
 }
 """Kinds of operations -> what their names hold; a name belongs to the first kind that fits."""
-
-
-def synthetic_batches(size: int, slices: int) -> tuple[np.ndarray, np.ndarray]:
-    """Random images and sparse masks, float32 (slices, size, size, 3 and 1) in [0, 1]; speed is blind to what they
-    show."""
-    rng = np.random.default_rng(0)
-    images = rng.random((slices, size, size, 3), dtype=np.float32)
-    return images, (rng.random((slices, size, size, 1)) > 0.98).astype(np.float32)
 
 
 def measure(model: str, setting: str, size: int, steps: int) -> list[dict]:

@@ -1,12 +1,26 @@
-"""What all measures share: seconds of a call, and the peak of this processor's matrix product."""
+"""What all measures share: slices, seconds of a call, and the peak of this processor's matrix product."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
+import numpy as np
+
 MATRIX = 2048
 """Rows and columns of the matrices that are multiplied: large enough to keep all cores busy, too large for a cache."""
+
+
+PREDICTED = 32
+"""Slices predicted at a time, as `brainseg.networks.forward.predict_images` does."""
+
+
+def synthetic_batches(size: int, slices: int) -> tuple[np.ndarray, np.ndarray]:
+    """Random images and sparse masks, float32 (slices, size, size, 3 and 1) in [0, 1]; speed does not see what they
+    show."""
+    rng = np.random.default_rng(0)
+    images = rng.random((slices, size, size, 3), dtype=np.float32)
+    return images, (rng.random((slices, size, size, 1)) > 0.98).astype(np.float32)
 
 
 def seconds(step: Callable[[], object]) -> float:
