@@ -1,4 +1,4 @@
-"""What rerunning the study asks for: every training of every experiment, by its plan and its kept settings; nothing is trained."""
+"""What rerunning the study asks for: every training of its experiments, by their plans; nothing is trained."""
 
 from __future__ import annotations
 
@@ -48,6 +48,6 @@ def _plans(cohort: pd.DataFrame, data: str) -> Iterator[tuple[str, Training]]:
         yield "reference", training
     for training in plan_reference(cohort, MODELS, [0], "article"):
         yield "reference, by the article's protocol", training
-    for name in EXPERIMENTS:
+    for name in EXPERIMENTS:  # with the settings of its kept tables
         for training in plan_experiment(name, data, read_record(name)["settings"])[0]:
             yield name, training
