@@ -90,7 +90,7 @@ def parts(data: str, quick: bool) -> dict[str, tuple[int, list[Measure]]]:
                 for name in models
             ],
         ),
-        "files": (1 if quick else 5, [Measure("cohort.measure_files", {"data": data}, {})]),
+        "files": (1 if quick else 5, [Measure("files.measure", {"data": data}, {})]),
         "pipeline": (
             1 if quick else 3,
             [

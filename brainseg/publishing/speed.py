@@ -76,7 +76,7 @@ def _networks(tables: dict[str, pd.DataFrame], target: Path) -> str:
              f"{row.share_float32:.2f}" if counted else ""]
         )  # fmt: skip
     peaks = (
-        f"{precision} {speed.Measured.over(tables['networks'][f'matrix_{precision}']).text('.0f')} GFLOP/s"
+        f"{precision} {speed.Measured.over(tables['networks'][f'matrix_{precision}'].dropna()).text('.0f')} GFLOP/s"
         for precision in ("float32", "bfloat16")
     )
     figure = _figure(
