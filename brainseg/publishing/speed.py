@@ -192,11 +192,18 @@ def _growth(tables: dict[str, pd.DataFrame], target: Path) -> str:
     ]  # fmt: skip
     smallest = tables["growth"]["patients"].min()
     heads = ["step", "time a slice, ratio", "memory, ratio", "memory, MiB"]
+
+    def largest_patient(patients: int) -> int:
+        return int(tables["growth"].loc[tables["growth"]["patients"] == patients, "largest"].max())
+
     return (
         f"The same steps run on phantom cohorts of {smallest} patients and of up to {grown['factor'].max()} times as "
         "many, each step in a process of its own, with a small network. Where the time is linear, the time a slice "
         "stays the same. It falls where a fixed cost is shared by more slices. Memory is what a process holds of its "
-        "own, without the pages of mapped arrays, which the system takes back when it needs the room.\n\n"
+        "own, without the pages of mapped arrays, which the system takes back when it needs the room. Preparing and "
+        "evaluating hold whole patients, so their memory follows the largest one: of "
+        f"{largest_patient(smallest)} slices in the smallest cohort, of "
+        f"{largest_patient(tables['growth']['patients'].max())} in the largest.\n\n"
         f"{figure}\n\nThe largest cohort:\n\n{_table(heads, rows)}"
     )
 
