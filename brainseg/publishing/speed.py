@@ -58,9 +58,8 @@ def _machine(tables: dict[str, pd.DataFrame], target: Path) -> str:
 def _goals(tables: dict[str, pd.DataFrame], target: Path) -> str:
     rows = [list(goal.row().values()) for goal in speed.goals(tables)]
     reached = sum(row[-1] == "yes" for row in rows)
-    return (
-        f"The goals were set before anything was measured. The median reaches {reached} of {len(rows)}.\n\n"
-        + _table(["what", "goal", "measured: median (lowest to highest)", "reached"], rows)
+    return f"The goals were set beforehand. The median of the turns reaches {reached} of {len(rows)}.\n\n" + _table(
+        ["what", "goal", "measured: median (lowest to highest)", "reached"], rows
     )
 
 
@@ -236,13 +235,13 @@ def _scaling(tables: dict[str, pd.DataFrame], target: Path) -> str:
     trained = speed.training_seconds(tables["trainings"], networks)
     costs = speed.study_costs(trained)
     rows = [
-        [f"`{row.experiment}`", row.trainings, f"{row.slices:,}", f"{row.hours:.1f}",
+        [f"`{row.experiment}`", row.trainings, f"{row.slices:,}", f"{row.hours:.2f}",
          "extrapolated" if row.extrapolated == 1 else "measured speed" if not row.extrapolated
          else f"extrapolated for {row.extrapolated:.0%} of the trainings"]
         for row in costs.itertuples()
     ]  # fmt: skip
     hours = trained["seconds"].sum() / 3600
-    rows.append(["**all**", costs["trainings"].sum(), f"{costs['slices'].sum():,}", f"{hours:.1f}", ""])
+    rows.append(["**all**", costs["trainings"].sum(), f"{costs['slices'].sum():,}", f"{hours:.2f}", ""])
     cluster = [
         [f"{workers} machines like this", f"{speed.makespan(trained['seconds'], workers) / 3600:.1f}", "extrapolated"]
         for workers in speed.WORKERS
