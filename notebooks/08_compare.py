@@ -103,7 +103,7 @@ print("Patients with slices on more than one side:", on_several_sides)
 # batches. The article does not say how it scored, so this is our reading.
 
 # %%
-article = comparison.article_table(runs)
+article = comparison.score_as_the_article(runs)
 article.style.format("{:.3f}")
 
 # %% [markdown]
