@@ -165,7 +165,7 @@ print("rows", box.top, "to", box.bottom, "and columns", box.left, "to", box.righ
 # %%
 heads = cropping.find_heads(table)  # the same for all patients
 ours = {patient: head.box() for patient, head in heads.items()}
-default = cropping.with_thresholds(article)
+default = cropping.with_our_thresholds(article)
 stretch = cropping.stretch(default)
 Markdown(stretch.sentence())
 

@@ -233,7 +233,7 @@ def try_intervals(dice: pd.DataFrame, patients: int, seed: int = 0) -> Trial:
     possible = len(dice) >= FEWEST_PATIENTS and patients >= 2
     rows = {
         name: {
-            label: coverage(values.to_numpy(), patients, seed=seed, method=method).holds
+            label: coverage(values.to_numpy(), patients, seed=seed, method=method)
             for label, method in (("percentile", "percentile"), ("BCa", "bca"))
         }
         for name, values in quantities.items()
