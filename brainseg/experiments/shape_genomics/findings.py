@@ -32,9 +32,9 @@ from brainseg.statistics import (
 
 EFFECT_MARGIN = 0.10
 """The largest change of eta squared that does not matter. By the usual names 0.06 is a medium effect and 0.14 a large
-one (Cohen 1988), so a link that loses less than 0.10 goes down by one name at most. The differences of the kept tables
-had been seen when this was named, so it follows the convention and no data. With 75 patients a loss of about 0.23 is
-what a study would show in four cases of five: too few for this margin."""
+one (Cohen 1988). A link of 0.16 or more that loses less than this margin is still at least a medium one. The
+differences of the kept tables had been seen when this was named, so it follows the convention and no data.
+:attr:`Replacement.detectable` says how large a loss the patients of a table can show."""
 
 TRAININGS = 1
 """How many trainings of a source of masks a patient's mask rests on."""
