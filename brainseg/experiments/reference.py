@@ -189,14 +189,14 @@ def score_run(run: Run, name: str) -> dict[str, pd.DataFrame]:
     patients["missing_sequence"] = patients["patient"].map(missing)
     tables = {"slices": slices[["part", *SLICE_COLUMNS]], "patients": patients[PATIENT_COLUMNS]}
     if not by_patient:
-        tables["article"] = score_as_the_article(run)
+        tables["article"] = article_rows(run)
     for table in tables.values():
         for place, (key, value) in enumerate(described.items()):
             table.insert(place, key, value)
     return tables
 
 
-def score_as_the_article(run: Run) -> pd.DataFrame:
+def article_rows(run: Run) -> pd.DataFrame:
     """Loss, IoU and Dice by the article's convention: training, validation, test, and test by kind of slice."""
     from brainseg.evaluation.predict import article_scores
 
