@@ -415,8 +415,9 @@ def described_test(roles: pd.DataFrame) -> str:
     tested = roles[roles["role"] == "test"]
     return (
         f"The test: {len(tested)} slices of {tested['patient'].nunique()} probe patients, "
-        f"{(tested['tumour_px'] > 0).sum()} of them with tumour. {(tested['distance'] == 1).mean():.0%} of them lie "
-        f"next to a leaked slice, and the farthest is {tested['distance'].max():.0f} slices away."
+        f"{(tested['tumour_px'] > 0).sum()} of them with tumour. Of all test slices, "
+        f"{(tested['distance'] == 1).mean():.0%} lie next to a leaked slice, and the farthest lies "
+        f"{tested['distance'].max():.0f} slices away from one."
     )
 
 
