@@ -160,7 +160,7 @@ draw.worst_slices(table, cropping.worst_slices(article))
 # gets a {term}`margin`. A square keeps the shape when it is resized.
 #
 # A black slice takes away no more of the head than it alone would have shown. A slice that is far brighter than the others is worse:
-# it raises the threshold, and the box shrinks (exercise 3).
+# it raises the threshold, and the box can shrink (exercise 3).
 
 # %%
 images, masks = read_patient(table, example["patient"])

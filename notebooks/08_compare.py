@@ -159,7 +159,7 @@ display(Markdown(found.fresh_sentence()))
 # stand for everyone there is, so that the true mean is known. They are the fresh ones where there are such, otherwise those of the test side.
 # Draw as many patients from them as there are test patients, make the interval, see whether it holds the true mean, and repeat.
 #
-# The plain way takes {term}`percentiles of the redrawn means <bootstrap>` as the ends of the interval. It is right where scores spread evenly to both sides, and Dice does not:
+# The plain way takes {term}`percentiles of the redrawn means <bootstrap>` as the ends of the interval. It is right where scores spread evenly to both sides. Dice scores do not:
 # a few patients have almost none. The intervals of this study shift the two ends to allow for that. They are called bias-corrected and accelerated (BCa).
 # The differences between two networks, which the chapter comes to below, are tried as well.
 
