@@ -67,15 +67,15 @@ def predict_masks(run: Run, rows: np.ndarray, threshold: float = THRESHOLD) -> n
     return masks
 
 
-def evaluate(run: Run, part: str = "test") -> pd.DataFrame:
-    """Predict and score all slices of one part of the run's split: `brainseg.evaluation.scores.score_slices`."""
-    rows = run.rows(part)
+def evaluate(run: Run) -> pd.DataFrame:
+    """Predict and score the run's test slices: `brainseg.evaluation.scores.score_slices`."""
+    rows = run.rows("test")
     return score_slices(predict_masks(run, rows), run.prepared.truth(rows), run.prepared.table.iloc[rows])
 
 
-def evaluate_bare(run: Run, part: str = "test") -> pd.DataFrame:
+def evaluate_bare(run: Run) -> pd.DataFrame:
     """As :func:`evaluate`, of the article's bare prediction: each slice once, no piece dropped, no outline measured."""
-    rows = run.rows(part)
+    rows = run.rows("test")
     masks = predict_probabilities(run, rows, both_ways=False) >= THRESHOLD
     return score_slices(masks, run.prepared.truth(rows), run.prepared.table.iloc[rows], borders=False)
 

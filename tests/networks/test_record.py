@@ -112,7 +112,7 @@ def test_the_tables_hold_one_row_per_test_patient_and_are_reproduced(run, checko
     data = str(run.prepared.root)
     reference.score_reference(data)
     patients = results.read_table("reference", "patients")
-    expected = scores.score_patients(predict.evaluate(run, "test"))
+    expected = scores.score_patients(predict.evaluate(run))
     assert patients["patient"].tolist() == expected.index.tolist() and (expected["dice"] > 0).all()
     assert patients[["protocol", "model", "fold"]].drop_duplicates().values.tolist() == [["honest", "unet", 1]]
     assert len(results.read_table("reference", "slices")) == len(run.rows("test"))
