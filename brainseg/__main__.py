@@ -86,7 +86,8 @@ def experiment(arguments: argparse.Namespace) -> None:
 
     settings = _settings(arguments.parameters)
     if arguments.dry_run:
-        print(workload(*plan_experiment(arguments.name, arguments.data, settings)).sentence())
+        planned = plan_experiment(arguments.name, arguments.data, settings)
+        print(workload(planned.plan, planned.cohort).sentence())
         return
     with get_cluster(arguments.scheduler, arguments.workers) as cluster:
         print(f"written: {run_experiment(arguments.name, arguments.data, settings, cluster)}")
@@ -100,8 +101,8 @@ def bundle(arguments: argparse.Namespace) -> None:
     from brainseg.experiments.bundle import pack
     from brainseg.experiments.engine import plan_experiment
 
-    plan, cohort = plan_experiment(arguments.name, arguments.data, _settings(arguments.parameters))
-    for part in pack(plan, cohort, arguments.out):
+    planned = plan_experiment(arguments.name, arguments.data, _settings(arguments.parameters))
+    for part in pack(planned.plan, planned.cohort, arguments.out):
         print(f"written: {part} ({part.stat().st_size / 2**20:.0f} MiB)")
 
 

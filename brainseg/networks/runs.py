@@ -121,7 +121,7 @@ def _train(recipe: Recipe, prepared: Prepared, split: pd.Series, folder: Path, b
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(recipe.seed)
     model = _build(recipe, prepared.preprocessing)
-    steps = recipe.epochs * recipe.steps(int((split == "train").sum()))
+    steps = recipe.all_steps(int((split == "train").sum()))
     own = (
         tqdm(total=steps, desc=recipe.model, unit="step", mininterval=1) if bar is None else contextlib.nullcontext(bar)
     )

@@ -42,7 +42,7 @@ def train(
         One row an epoch: ``epoch, loss, validation_dice, learning_rate, seconds``.
     """
     training, validation = (np.flatnonzero(split.to_numpy() == part) for part in ("train", "validation"))
-    steps = recipe.steps(len(training)) * recipe.epochs
+    steps = recipe.all_steps(len(training))
     warmup = max(steps // 20, 1)
     schedule = keras.optimizers.schedules.CosineDecay(
         recipe.learning_rate / 20, max(steps - warmup, 1), warmup_target=recipe.learning_rate, warmup_steps=warmup

@@ -92,7 +92,8 @@ def test_patients_that_the_split_does_not_name_are_new(run, checkout):
     assert set(split[table["patient"] == "TCGA_XX_0001_20000101"]) == {"new"}
     others = table["patient"] != "TCGA_XX_0001_20000101"
     assert split[others].tolist() == run.split[others].tolist()
-    assert record.reference_patients() == set(run.prepared.table["patient"])
+    assert record.shares_reference_patients(run.prepared.table)
+    assert not record.shares_reference_patients(run.prepared.table.assign(patient="another"))
 
 
 def test_the_profile_follows_the_patients(run, checkout, tiny_cohort):
