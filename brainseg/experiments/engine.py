@@ -31,7 +31,7 @@ from brainseg.experiments.plan import Training, to_do, workload
 from brainseg.networks.record import reference_digests, shares_reference_patients
 from brainseg.paths import BusyError
 from brainseg.provenance import origin
-from brainseg.results import has_tables, log_test, read_record, read_tables, write_tables
+from brainseg.results import REFERENCE, has_tables, log_test, read_record, read_tables, write_tables
 
 if TYPE_CHECKING:
     from brainseg.experiments.cluster import Cluster
@@ -45,6 +45,10 @@ EXPERIMENTS = {
     "variants": "brainseg.experiments.variants",
 }
 """Name of an experiment, and of its folder below ``results``, -> its module."""
+
+KEPT = {REFERENCE: "brainseg.experiments.reference"}
+"""One whose runs are kept, and not its tables alone: ``keep_runs(cohort, settings, runs)`` does what ``score`` and the
+engine do for the others."""
 
 
 class Tables(NamedTuple):
@@ -197,7 +201,7 @@ def run_experiment(
     Parameters
     ----------
     name : str
-        A name of :data:`EXPERIMENTS`.
+        A name of :data:`EXPERIMENTS` or :data:`KEPT`.
     data : str or path
         As :func:`brainseg.data.get_cohort`.
     settings : mapping, optional
@@ -223,6 +227,9 @@ def run_experiment(
             f"results/{name} holds results of real patients, and these are synthetic. Move that folder away first."
         )
     print(workload(plan, cohort).sentence())
+    if name in KEPT:
+        train_plan(plan, cohort, cluster)
+        return _module(name).keep_runs(cohort, chosen, load_plan(plan, cohort))
     tables, record = _carry_out(plan, _module(name), cohort, chosen, cluster)
     folder = write_tables(name, tables, record)
     if not record["cohort"]["synthetic"]:
@@ -238,9 +245,10 @@ def run_experiment(
 
 
 def _module(name: str) -> ModuleType:
-    if name not in EXPERIMENTS:
-        raise ValueError(f"unknown experiment {name!r}: choose one of {', '.join(EXPERIMENTS)}")
-    return import_module(EXPERIMENTS[name])
+    modules = EXPERIMENTS | KEPT
+    if name not in modules:
+        raise ValueError(f"unknown experiment {name!r}: choose one of {', '.join(modules)}")
+    return import_module(modules[name])
 
 
 def _settings(name: str, experiment: ModuleType, given: Mapping):
