@@ -73,9 +73,11 @@ def evaluate(run: Run, part: str = "test") -> pd.DataFrame:
     return _score(run, part, lambda rows: predict_masks(run, rows))
 
 
-def evaluate_bare(run: Run, part: str = "test") -> pd.DataFrame:
+def evaluate_bare(run: Run) -> pd.DataFrame:
     """As :func:`evaluate`, of the article's bare prediction: each slice once, no piece dropped, no outline measured."""
-    return _score(run, part, lambda rows: predict_probabilities(run, rows, both_ways=False) >= THRESHOLD, borders=False)
+    return _score(
+        run, "test", lambda rows: predict_probabilities(run, rows, both_ways=False) >= THRESHOLD, borders=False
+    )
 
 
 def _score(run: Run, part: str, predict: Callable[[np.ndarray], np.ndarray], *, borders: bool = True) -> pd.DataFrame:

@@ -30,6 +30,10 @@ def configure_backend() -> None:
         tf.config.threading.set_intra_op_parallelism_threads(os.cpu_count() or 1)
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
+        with contextlib.suppress(RuntimeError):  # as above
+            for gpu in gpus:
+                # By default the first process takes all of a GPU's memory, and the chapter beside it finds none.
+                tf.config.experimental.set_memory_growth(gpu, True)
         details = tf.config.experimental.get_device_details(gpus[0])
         if details.get("compute_capability", (0, 0)) >= (8, 0):
             keras.config.set_dtype_policy("mixed_bfloat16")
