@@ -297,7 +297,7 @@ def study_costs(seconds: pd.DataFrame) -> pd.DataFrame:
 
 
 def batch_bound(trainings: pd.DataFrame, pipeline: pd.DataFrame) -> float:
-    """Hours in which one thread makes all batches of the trainings: no GPU trains them faster as the code stands."""
+    """Hours in which one thread makes all batches of the trainings: no GPU that one thread feeds trains them faster."""
     alone = pipeline[pipeline["step"] == "making batches alone"]
     rate = Measured.over(alone["slices"] / alone["seconds"]).median
     return float(trainings["slices"].sum() / rate / 3600)

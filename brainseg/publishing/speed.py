@@ -160,7 +160,7 @@ def _pipeline(tables: dict[str, pd.DataFrame], target: Path) -> str:
         "cores. The last row is the article's procedure as one would write it for a tutorial, in one process with "
         f"OpenCV, without checking files and without writing anything.\n\n{first}\n\n"
         f"Preparing as the article does takes {article.text()} times as long as that plain loop.\n\n"
-        "In training, a thread makes the next batch while the network works on this one. The training waits for it "
+        "In training, threads make the next batches while the network works on this one. The training waits for them "
         f"during {waited.text('.1%')} of its time; one thread alone makes "
         f"{speed.Measured.over(rates['batches']).text(',.0f')} augmented slices a second.\n\n"
         "The reported masks are predicted from a slice and its mirror image, put back into the original frame, and "
@@ -262,8 +262,9 @@ def _scaling(tables: dict[str, pd.DataFrame], target: Path) -> str:
         "shares them out, the longest first; no cluster finishes before its longest training does "
         f"({trained['seconds'].max() / 3600:.2f} hours).\n\n"
         + _table(["where", "hours", "what kind of number"], places)
-        + "\n\n**No GPU has been measured here.** What can be said is a bound: as the code stands, one thread on the "
-        "processor makes the batches, and no GPU trains faster than they come. {doc}`reproduce` has the commands."
+        + "\n\n**No GPU has been measured here.** What can be said is a bound: threads on the processor make the "
+        "batches, and no GPU trains faster than they come. Half of the cores do this, so a GPU beside many cores has a "
+        "lower bound than the one in the table. {doc}`reproduce` has the commands."
     )
 
 

@@ -87,7 +87,7 @@ def test_the_page_shows_the_tables(book):
     )
     assert "| U-Net | training | 80 (80 to 80) | 0.60 (0.60 to 0.60) | 1.20 |" in text
     assert f"| {speed.LOOP} | prediction | 160 (160 to 160) |  |  |" in text
-    assert "waits for it during 2.5% (2.5% to 2.5%) of its time" in text
+    assert "waits for them during 2.5% (2.5% to 2.5%) of its time" in text
     assert "| `seeds` | 2 | 576,000 | 2.00 | measured speed |" in text
     assert "| 2 machines like this | 1.0 | extrapolated |" in text
     assert "at least 1.6" in text and "No GPU has been measured here" in text
