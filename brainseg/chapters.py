@@ -135,6 +135,24 @@ def _named(differing: Mapping[str, tuple]) -> str:
     return ", ".join(f"{name} ({theirs!r} there, {ours!r} here)" for name, (theirs, ours) in differing.items())
 
 
+def of_type(value, kind: type, name: str):
+    """A parameter's value, where it has the type that it should; a whole number may stand for a decimal one.
+
+    Raises
+    ------
+    ValueError
+        For a value of another type, and for a seed below 0.
+    """
+    if name == "seed" and type(value) is int and value < 0:
+        raise ValueError(f"The parameter seed takes a whole number of at least 0, not {value}.")
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is kind:
+        return value
+    wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    raise ValueError(f"The parameter {name} takes {wanted.get(kind, kind.__name__)}, not {value!r}.")
+
+
 # ---------------------------------------------------------------- what chapters say alike
 
 

@@ -97,7 +97,9 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
 def _reference(model: str, fold: int) -> RunRecord:
     for record in reference_runs(model, "patient", fold):
         return record
-    raise ValueError(f"the reference edition has no {model!r} of fold {fold}: python -m brainseg reference trains it")
+    raise ValueError(
+        f"the reference edition has no {model!r} of fold {fold}: python -m brainseg experiment reference trains it"
+    )
 
 
 # ---------------------------------------------------------------- what another seed shows

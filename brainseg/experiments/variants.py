@@ -112,8 +112,8 @@ def _reference(fold: int | None = None) -> RunRecord:
     for record in reference_runs(MODEL, "patient", fold, with_weights=True):
         return record
     raise ValueError(
-        f"there is no reference U-Net{'' if fold is None else f' of fold {fold}'}: python -m brainseg reference makes "
-        "them"
+        f"there is no reference U-Net{'' if fold is None else f' of fold {fold}'}: python -m brainseg experiment "
+        "reference makes them"
     )
 
 

@@ -240,9 +240,9 @@ def finished_runs() -> list[RunRecord]:
     return records
 
 
-def reference_patients() -> set[str]:
-    """The patients whom the reference runs with weights know: those that their splits name."""
-    return {patient for record in reference_runs(with_weights=True) for patient in record.sides()["patient"]}
+def shares_reference_patients(cohort: pd.DataFrame) -> bool:
+    """Whether the reference runs with weights know a patient of a cohort: whether a split of theirs names one."""
+    return any(cohort["patient"].isin(record.sides()["patient"]).any() for record in reference_runs(with_weights=True))
 
 
 def reference_digests() -> dict[str, str]:

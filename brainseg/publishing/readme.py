@@ -142,8 +142,8 @@ def _section(record: dict) -> str:
     )
     minutes = {name: page["seconds"] / 60 for name, page in record["pages"].items()}
     how += (
-        f" The edition's {len(minutes)} chapters were executed in {sum(minutes.values()):.1f} minutes, the first nine "
-        f"in {sum(spent for name, spent in minutes.items() if name < '10'):.1f}, with at most "
+        f" The edition's {len(minutes)} chapters take {sum(minutes.values()):.1f} minutes, added up, the first nine "
+        f"{sum(spent for name, spent in minutes.items() if name < '10'):.1f}, with at most "
         f"{max(page['peak_memory_mb'] for page in record['pages'].values()) / 1024:.1f} GB of memory."
     )
     columns = {"on": "scored on", **COLUMNS}

@@ -81,7 +81,7 @@ def status_page(edition: Edition) -> str:
             "",
             *pages,
             "",
-            f"Together {seconds / 60:.1f} minutes on {'; '.join(processors)}.",
+            f"Added up, {seconds / 60:.1f} minutes on {'; '.join(processors)}. Two chapters run side by side.",
             "",
             "The memory is that of the notebook's kernel and its workers, taken twice a second.",
             "",
