@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from brainseg.networks.runs import Run
 
 
+SHORT_LEARNING_RATE = 2e-3
+"""Twice the study's, for trainings of a few epochs."""
+
+
 def study_recipe(model: str = "unet", *, filters: int = 16, **settings) -> Recipe:
     """THE recipe of this study for one of its networks.
 
@@ -150,6 +154,11 @@ def of_type(value, kind: type, name: str):
 
 
 # ---------------------------------------------------------------- what chapters say alike
+
+
+def epochs_text(epochs: int, slices_per_epoch: int) -> str:
+    """As in "12 epochs of 480 slices"; all slices of the training side where an epoch has no number of its own."""
+    return f"{epochs} epoch{'s' * (epochs > 1)} of {slices_per_epoch or 'all'} slices"
 
 
 def network_summary(model: keras.Model) -> str:

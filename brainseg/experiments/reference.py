@@ -10,6 +10,8 @@ chapters the same parameters, so that they find the reference runs by them. Ever
     article.csv             the runs that were split by slice, scored as the article scores
     test_log.csv            looks at test patients that led to a result: when, which weights, their score, the commit
     record.json             where the tables come from
+    splits.csv              an input, which nothing here writes: it was written by hand when the protocol was frozen,
+                            and says who had a part in a choice of settings, length or prediction
 """
 
 from __future__ import annotations
@@ -47,8 +49,7 @@ PROTOCOLS = {
 WEIGHTS_OF_ALL_FOLDS = "unet"
 TOLERANCE = 0.01
 """How far a recomputed Dice may lie from the kept one. Sums of floats differ between processors, and convolutions in
-bfloat16 carry two to three digits: computing the batch normalisation in another order moved 4 of 124 scores by more
-than 0.005, and none by more than 0.0085."""
+bfloat16 carry two to three digits."""
 SLICE_COLUMNS = ["patient", "slice", "tumour_px", "tp", "fp", "fn", "tn", "dice", "hd95_px", "nsd_1px", "nsd_2px"]
 PATIENT_COLUMNS = [
     "patient", "institution", "slices", "tumour_slices", "tumour_px", "tp", "fp", "fn", "tn", "missed_slices",
@@ -189,14 +190,14 @@ def score_run(run: Run, name: str) -> dict[str, pd.DataFrame]:
     patients["missing_sequence"] = patients["patient"].map(missing)
     tables = {"slices": slices[["part", *SLICE_COLUMNS]], "patients": patients[PATIENT_COLUMNS]}
     if not by_patient:
-        tables["article"] = article_table(run)
+        tables["article"] = article_rows(run)
     for table in tables.values():
         for place, (key, value) in enumerate(described.items()):
             table.insert(place, key, value)
     return tables
 
 
-def article_table(run: Run) -> pd.DataFrame:
+def article_rows(run: Run) -> pd.DataFrame:
     """Loss, IoU and Dice by the article's convention: training, validation, test, and test by kind of slice."""
     from brainseg.evaluation.predict import article_scores
 

@@ -16,7 +16,7 @@ def configure_backend() -> None:
     above; a third gained nothing. On processors with AVX512-BF16 or AMX, convolutions multiply in bfloat16; weights,
     sums and the loss stay in float32.
     Elsewhere bfloat16 would be emulated and slow, so it stays off. What both are worth, together with
-    `brainseg.networks.layers.Normalisation`, is measured in ``results/benchmark.json``. GPUs from NVIDIA's Ampere
+    `brainseg.networks.layers.Normalisation`, is measured in ``results/speed/settings.csv``. GPUs from NVIDIA's Ampere
     generation on get Keras's mixed bfloat16.
     """
     if keras.backend.backend() != "tensorflow":

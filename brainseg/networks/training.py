@@ -24,6 +24,9 @@ from brainseg.networks.recipe import Recipe
 from brainseg.networks.weights import save_weights
 from brainseg.paths import write_atomically
 
+PREDICTED = 512
+"""Validation slices predicted at a time, so that memory does not grow with their number; whole batches."""
+
 
 def train(
     model: keras.Model, recipe: Recipe, prepared: Prepared, split: pd.Series, folder: Path, bar: tqdm
@@ -107,9 +110,13 @@ def validation_dice(model: keras.Model, prepared: Prepared, rows: np.ndarray) ->
     The training is steered by this number. It is not a reported result: those are computed in the
     original frame by :mod:`brainseg.evaluation.predict`. A patient without tumour and without a prediction counts as 1.
     """
-    prediction = predict_images(model, prepared.images, rows) >= metrics.THRESHOLD
-    counts = metrics.confusion(prepared.tumour(rows), prediction, axis=(1, 2))
-    volumes = metrics.pool(counts, by=prepared.table["patient"].to_numpy()[rows])
+    counts = []
+    for start in range(0, len(rows), PREDICTED):
+        part = rows[start : start + PREDICTED]
+        prediction = predict_images(model, prepared.images, part) >= metrics.THRESHOLD
+        counts.append(metrics.confusion(prepared.tumour(part), prediction, axis=(1, 2)))
+    every = metrics.Confusion(*map(np.concatenate, zip(*counts, strict=True)))
+    volumes = metrics.pool(every, by=prepared.table["patient"].to_numpy()[rows])
     return float(np.mean(metrics.dice(volumes, empty=1)))
 
 

@@ -134,6 +134,6 @@ def make_readme(profile: str | None = None, overrides: dict | None = None, root:
     return kept
 
 
-def make_student(folder: Path | None = None, root: Path | None = None) -> Path:
+def make_student(folder: Path | None = None) -> Path:
     """Write the student edition of every notebook; see `brainseg.publishing.student.make_student_edition`."""
-    return make_student_edition(root or study_root(), folder)
+    return make_student_edition(study_root(), folder)

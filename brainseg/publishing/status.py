@@ -91,8 +91,7 @@ def status_page(edition: Edition) -> str:
             "",
             "Source is the beginning of the SHA-256 of the notebook's source; that of the package's code is",
             f"`{first['package'][:8]}`. A page is executed again when one of them, the cohort, a parameter or a "
-            "library",
-            "changes.",
+            "library changes.",
             "",
             "## Libraries",
             "",

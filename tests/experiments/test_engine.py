@@ -174,6 +174,6 @@ def test_every_kept_score_of_the_reference_edition_is_in_the_log():
 @pytest.mark.parametrize("name", engine.EXPERIMENTS)
 def test_every_experiment_has_its_four_names_and_its_record_their_settings(name):
     experiment = import_module(engine.EXPERIMENTS[name])
-    assert callable(experiment.plan) and callable(experiment.score)
+    assert all(callable(function) for function in (experiment.plan, experiment.score, experiment.findings))
     settings = {field.name for field in fields(experiment.Settings)}
     assert set(results.read_record(name)["settings"]) == settings

@@ -115,7 +115,7 @@ def test_the_tables_hold_one_row_per_test_patient_and_are_reproduced(run, checko
     cohort = index_cohort(data)
     reference.score_reference(cohort)
     patients = results.read_table("reference", "patients")
-    expected = scores.score_patients(predict.evaluate(run, "test"))
+    expected = scores.score_patients(predict.evaluate(run))
     assert patients["patient"].tolist() == expected.index.tolist() and (expected["dice"] > 0).all()
     assert patients[["protocol", "model", "fold"]].drop_duplicates().values.tolist() == [["honest", "unet", 1]]
     assert len(results.read_table("reference", "slices")) == len(run.rows("test"))

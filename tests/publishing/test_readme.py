@@ -72,7 +72,7 @@ def test_the_reference_edition_leads_the_readme(tmp_path, monkeypatch):
     text = (tmp_path / "README.md").read_text()
     assert "(88 patients, 3232 slices of TCGA-LGG)" in text
     assert "| U-Net | 2 | 2 | 0.625 | 0.50 to 0.75 | 0.625 | 0.500 |\n\n1 of U-Net's 2 patients had a part" in text
-    assert "**0.500 on the 1 others**" in text
+    assert "**0.500 on the other one**" in text
     assert (tmp_path / "book" / "images" / "headline.png").stat().st_size > 10_000
 
 
