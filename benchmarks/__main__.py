@@ -64,10 +64,11 @@ def parts(data: str, quick: bool) -> dict[str, tuple[int, list[Measure]]]:
     torch = find_spec("torch") is not None
 
     def network(name: str, setting: str, labels: dict) -> Measure:
-        return Measure("networks.measure", dict(model=name, setting=setting, size=size, steps=steps), labels)
+        given = dict(model=name, setting=setting, size=size, steps=steps)
+        return Measure("networks.measure", given, labels)
 
     def loops(names: Sequence[str], label: str) -> list[Measure]:
-        given = dict(size=size, steps=steps)
+        given = dict(size=size, steps=max(steps // 2, 2))  # they take longer
         return [Measure("loops.measure", {"loop": name, **given}, {label: name}) for name in names if torch]
 
     growing = [SMALLEST * factor for factor in (FACTORS[:1] if quick else FACTORS)]
@@ -89,7 +90,7 @@ def parts(data: str, quick: bool) -> dict[str, tuple[int, list[Measure]]]:
                 for name in models
             ],
         ),
-        "files": (1 if quick else 5, [Measure("cohort.measure_files", {"data": data}, {})]),
+        "files": (1 if quick else 5, [Measure("files.measure", {"data": data}, {})]),
         "pipeline": (
             1 if quick else 3,
             [

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import os
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import nbformat
-import papermill
 
-from benchmarks.timing import seconds
 from brainseg.paths import build_folder
-from brainseg.publishing.execute import ThisInterpreter
-from brainseg.publishing.notebooks import KERNEL
+from brainseg.publishing.execute import execute_edition
 
 EDITION = "phantom-quick"
 """The default book."""
@@ -37,18 +35,20 @@ def measure_chapters() -> list[dict]:
     return rows
 
 
+EMPTY = """# %% [markdown]
+# # Nothing
+
+# %% tags=["parameters"]
+nothing = None
+"""
+
+
 def measure_empty() -> list[dict]:
-    """Seconds of a notebook with one cell that does nothing: the start of the kernel, papermill, and writing it."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("pass")], metadata={"kernelspec": KERNEL})
-    notebook = json.loads(nbformat.writes(notebook))
-    with tempfile.TemporaryDirectory() as folder:
-        taken = seconds(
-            lambda: papermill.execute_notebook(
-                nbformat.from_dict(notebook),
-                Path(folder) / "empty.ipynb",
-                kernel_name=KERNEL["name"],
-                kernel_manager_class=ThisInterpreter,
-                progress_bar=False,
-            )
-        )
-    return [{"seconds": taken}]
+    """Seconds of a chapter that does nothing, executed as the others are: its kernel, papermill, and its record."""
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, BRAINSEG_BUILD=f"{folder}/build"):
+        notebooks = Path(folder) / "notebooks"
+        (notebooks / "profiles").mkdir(parents=True)
+        (notebooks / "profiles" / "quick.yml").write_text("")
+        (notebooks / "01_nothing.py").write_text(EMPTY)
+        edition = execute_edition(Path(folder), "quick")
+        return [{"seconds": edition.record("01_nothing")["seconds"]}]

@@ -57,7 +57,10 @@ def bce_dice(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
 
 
 def measure(loop: str, size: int, steps: int) -> list[dict]:
-    """One of `LOOPS`: slices a second, beside the matrix product of the same process."""
+    """One of `LOOPS`: slices a second, and the processor's matrix product.
+
+    The product is measured here and not in TensorFlow, which turns one in float32 into bfloat16 as the study has it.
+    """
     torch.set_num_threads(os.cpu_count() or 1)
     torch.manual_seed(0)
     build, memory, autocast = LOOPS[loop]

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from benchmarks.timing import MATRIX, PREDICTED, matrix_rate, slices_a_second, synthetic_batches
+from benchmarks.timing import PREDICTED, slices_a_second, synthetic_batches
 from brainseg.chapters import study_recipe
 from brainseg.networks import layers, models
 from brainseg.networks.backend import configure_backend
@@ -31,7 +31,7 @@ OPERATIONS = {
 
 
 def measure(model: str, setting: str, size: int, steps: int) -> list[dict]:
-    """One network with one of `SETTINGS`: slices a second, beside the matrix product of the same process."""
+    """One network with one of `SETTINGS`: slices a second, and the arithmetic of a prediction."""
     recipe, compiled = study_recipe(model), {}
     SETTINGS[setting](compiled)
     batch = compiled.pop("batch", recipe.batch_size)
@@ -42,7 +42,6 @@ def measure(model: str, setting: str, size: int, steps: int) -> list[dict]:
             "training": slices_a_second(lambda: network.train_on_batch(images[:batch], masks[:batch]), batch, steps),
             "prediction": slices_a_second(lambda: network.predict_on_batch(images[:PREDICTED]), PREDICTED, steps),
             "forward_gflop": 2 * models.multiply_adds(network) / 1e9,
-            **{f"matrix_{precision}": _matrix_rate(precision) for precision in ("float32", "bfloat16")},
         }
     ]
 
@@ -86,12 +85,6 @@ def _compiled(recipe: Recipe, size: int, **options) -> keras.Model:
     network.compile(keras.optimizers.Adam(recipe.learning_rate), loss=BY_NAME[recipe.loss], **options)
     network.optimizer.build(network.trainable_variables)
     return network
-
-
-def _matrix_rate(precision: str) -> float:
-    matrix = tf.cast(tf.random.normal((MATRIX, MATRIX)), precision)
-    multiply = tf.function(lambda: tf.linalg.matmul(matrix, matrix))
-    return matrix_rate(lambda: multiply().numpy())
 
 
 # ---------------------------------------------------------------- settings that were tried: each changes one thing

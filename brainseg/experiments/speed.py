@@ -123,7 +123,7 @@ def by_turn(table: pd.DataFrame, column: str, value: str, figure: str) -> pd.Ser
 
 
 def network_speeds(networks: pd.DataFrame) -> pd.DataFrame:
-    """A row for each network and task: slices a second, and as a share of the matrix product measured beside it.
+    """A row for each network and task: slices a second, and as a share of the matrix product of its turn.
 
     Returns
     -------
@@ -133,15 +133,19 @@ def network_speeds(networks: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for name, turns in networks.groupby("network", sort=False):
-        for task, times in (("training", BACKWARD), ("prediction", 1)):
-            speed = Measured.over(turns[task])
-            work = turns[task] * turns["forward_gflop"] * times
-            shares = {p: work / turns[f"matrix_{p}"] for p in ("bfloat16", "float32")}
-            row = {"network": name, "task": task, **vars(speed)}
-            share = Measured.over(shares["bfloat16"])
+        for task in ("training", "prediction"):
+            row = {"network": name, "task": task, **vars(Measured.over(turns[task]))}
+            share, slower = (matrix_share(networks, name, task, p) for p in ("bfloat16", "float32"))
             row |= {"share": share.median, "share_low": share.low, "share_high": share.high}
-            rows.append({**row, "share_float32": Measured.over(shares["float32"]).median})
+            rows.append({**row, "share_float32": slower.median})
     return pd.DataFrame(rows)
+
+
+def matrix_share(networks: pd.DataFrame, network: str, task: str, precision: str) -> Measured:
+    """The arithmetic that a network does in a second, as a share of the processor's best matrix product of the turn."""
+    turns = networks[networks["network"] == network].set_index("turn")
+    peak = networks.groupby("turn")[f"matrix_{precision}"].max()
+    return Measured.over(turns[task] * turns["forward_gflop"] * (BACKWARD if task == "training" else 1) / peak)
 
 
 def setting_ratios(settings: pd.DataFrame) -> pd.DataFrame:
@@ -201,13 +205,12 @@ def growth(table: pd.DataFrame) -> pd.DataFrame:
 def goals(tables: Mapping[str, pd.DataFrame]) -> list[Goal]:
     """What was aimed at before it was measured, and what came out."""
     networks, files, pipeline = tables["networks"], tables["files"], tables["pipeline"]
-    unet = networks[networks["network"] == "unet"]
     found = [
         Goal(f"{task} U-Net, beside a {LOOP} of the same network",
              within_turns(by_turn(networks, "network", "unet", name), by_turn(networks, "network", LOOP, name)), bound)
         for task, name, bound in (("Training", "training", 1.5), ("Predicting with", "prediction", 1.0))
     ]  # fmt: skip
-    share = Measured.over(unet["training"] * unet["forward_gflop"] * BACKWARD / unet["matrix_bfloat16"])
+    share = matrix_share(networks, "unet", "training", "bfloat16")
     found.append(Goal("Arithmetic of U-Net's training, as a share of the bfloat16 matrix product", share, 0.6))
     waited = within_turns(
         *(by_turn(pipeline, "step", s, "seconds") for s in ("waiting for the next batch", "training"))
@@ -294,7 +297,7 @@ def study_costs(seconds: pd.DataFrame) -> pd.DataFrame:
 
 
 def batch_bound(trainings: pd.DataFrame, pipeline: pd.DataFrame) -> float:
-    """Hours in which one thread makes all batches of the trainings: no GPU trains them faster as the code stands."""
+    """Hours in which one thread makes all batches of the trainings: no GPU that one thread feeds trains them faster."""
     alone = pipeline[pipeline["step"] == "making batches alone"]
     rate = Measured.over(alone["slices"] / alone["seconds"]).median
     return float(trainings["slices"].sum() / rate / 3600)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -63,9 +65,9 @@ def settings(ratios: pd.DataFrame) -> Figure:
             part["median"], np.arange(len(names)) + shift, xerr=error, fmt=mark, color=colour, capsize=3, label=task
         )
     ax.axvline(1, color="black", linestyle="--", linewidth=1)
-    ax.set_yticks(range(len(names)), names)
+    ax.set_yticks(range(len(names)), [fill(name, 26) for name in names])
     ax.invert_yaxis()
-    ax.set(xlabel="speed, as a ratio to the study's setting", xlim=(0, None))
+    ax.set(xlabel="ratio to the study's setting", xlim=(0, None))
     ax.grid(axis="y", visible=False)
     figure.legend(loc="outside lower center", ncols=2)
     return figure

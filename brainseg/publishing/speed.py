@@ -58,9 +58,8 @@ def _machine(tables: dict[str, pd.DataFrame], target: Path) -> str:
 def _goals(tables: dict[str, pd.DataFrame], target: Path) -> str:
     rows = [list(goal.row().values()) for goal in speed.goals(tables)]
     reached = sum(row[-1] == "yes" for row in rows)
-    return (
-        f"The goals were set before anything was measured. The median reaches {reached} of {len(rows)}.\n\n"
-        + _table(["what", "goal", "measured: median (lowest to highest)", "reached"], rows)
+    return f"The goals were set beforehand. The median of the turns reaches {reached} of {len(rows)}.\n\n" + _table(
+        ["what", "goal", "measured: median (lowest to highest)", "reached"], rows
     )
 
 
@@ -76,7 +75,7 @@ def _networks(tables: dict[str, pd.DataFrame], target: Path) -> str:
              f"{row.share_float32:.2f}" if counted else ""]
         )  # fmt: skip
     peaks = (
-        f"{precision} {speed.Measured.over(tables['networks'][f'matrix_{precision}']).text('.0f')} GFLOP/s"
+        f"{precision} {speed.Measured.over(tables['networks'][f'matrix_{precision}'].dropna()).text('.0f')} GFLOP/s"
         for precision in ("float32", "bfloat16")
     )
     figure = _figure(
@@ -161,7 +160,7 @@ def _pipeline(tables: dict[str, pd.DataFrame], target: Path) -> str:
         "cores. The last row is the article's procedure as one would write it for a tutorial, in one process with "
         f"OpenCV, without checking files and without writing anything.\n\n{first}\n\n"
         f"Preparing as the article does takes {article.text()} times as long as that plain loop.\n\n"
-        "In training, a thread makes the next batch while the network works on this one. The training waits for it "
+        "In training, threads make the next batches while the network works on this one. The training waits for them "
         f"during {waited.text('.1%')} of its time; one thread alone makes "
         f"{speed.Measured.over(rates['batches']).text(',.0f')} augmented slices a second.\n\n"
         "The reported masks are predicted from a slice and its mirror image, put back into the original frame, and "
@@ -192,11 +191,18 @@ def _growth(tables: dict[str, pd.DataFrame], target: Path) -> str:
     ]  # fmt: skip
     smallest = tables["growth"]["patients"].min()
     heads = ["step", "time a slice, ratio", "memory, ratio", "memory, MiB"]
+
+    def largest_patient(patients: int) -> int:
+        return int(tables["growth"].loc[tables["growth"]["patients"] == patients, "largest"].max())
+
     return (
         f"The same steps run on phantom cohorts of {smallest} patients and of up to {grown['factor'].max()} times as "
         "many, each step in a process of its own, with a small network. Where the time is linear, the time a slice "
         "stays the same. It falls where a fixed cost is shared by more slices. Memory is what a process holds of its "
-        "own, without the pages of mapped arrays, which the system takes back when it needs the room.\n\n"
+        "own, without the pages of mapped arrays, which the system takes back when it needs the room. Preparing and "
+        "evaluating hold whole patients, so their memory follows the largest one: of "
+        f"{largest_patient(smallest)} slices in the smallest cohort, of "
+        f"{largest_patient(tables['growth']['patients'].max())} in the largest.\n\n"
         f"{figure}\n\nThe largest cohort:\n\n{_table(heads, rows)}"
     )
 
@@ -204,7 +210,7 @@ def _growth(tables: dict[str, pd.DataFrame], target: Path) -> str:
 def _book(tables: dict[str, pd.DataFrame], target: Path) -> str:
     empty = speed.Measured.over(tables["notebooks"]["seconds"])
     said = (
-        "A notebook that does nothing takes "
+        "A chapter that does nothing takes "
         f"{empty.text('.1f')} s: the kernel starts, papermill talks to it, and the executed copy is written."
     )
     if "chapters" not in tables:
@@ -229,13 +235,13 @@ def _scaling(tables: dict[str, pd.DataFrame], target: Path) -> str:
     trained = speed.training_seconds(tables["trainings"], networks)
     costs = speed.study_costs(trained)
     rows = [
-        [f"`{row.experiment}`", row.trainings, f"{row.slices:,}", f"{row.hours:.1f}",
+        [f"`{row.experiment}`", row.trainings, f"{row.slices:,}", f"{row.hours:.2f}",
          "extrapolated" if row.extrapolated == 1 else "measured speed" if not row.extrapolated
          else f"extrapolated for {row.extrapolated:.0%} of the trainings"]
         for row in costs.itertuples()
     ]  # fmt: skip
     hours = trained["seconds"].sum() / 3600
-    rows.append(["**all**", costs["trainings"].sum(), f"{costs['slices'].sum():,}", f"{hours:.1f}", ""])
+    rows.append(["**all**", costs["trainings"].sum(), f"{costs['slices'].sum():,}", f"{hours:.2f}", ""])
     cluster = [
         [f"{workers} machines like this", f"{speed.makespan(trained['seconds'], workers) / 3600:.1f}", "extrapolated"]
         for workers in speed.WORKERS
@@ -248,16 +254,17 @@ def _scaling(tables: dict[str, pd.DataFrame], target: Path) -> str:
     ]
     work = float((tables["trainings"]["slices"] * tables["trainings"]["forward_gflop"]).sum()) * speed.BACKWARD / 1e6
     return (
-        "The steps of every training are counted from the plans of the experiments, and multiplied by the measured "
-        "time of a step. Where a training has another size or width than the networks above, its time is reckoned by "
+        "The steps of every training are counted, from the records of the reference edition and the plans of the "
+        "experiments, and multiplied by the measured time of a step. Where a training has another size or width than the networks above, its time is reckoned by "
         "its arithmetic and marked as extrapolated. Validation after each epoch, preparing and scoring come on top.\n\n"
         + _table(["experiment", "trainings", "slices seen", "hours on this machine", "where the hours come from"], rows)
         + f"\n\nTogether that is {work:,.1f} PFLOP of arithmetic. Trainings do not wait for each other, so a cluster "
         "shares them out, the longest first; no cluster finishes before its longest training does "
         f"({trained['seconds'].max() / 3600:.2f} hours).\n\n"
         + _table(["where", "hours", "what kind of number"], places)
-        + "\n\n**No GPU has been measured here.** What can be said is a bound: as the code stands, one thread on the "
-        "processor makes the batches, and no GPU trains faster than they come. {doc}`reproduce` has the commands."
+        + "\n\n**No GPU has been measured here.** What can be said is a bound: threads on the processor make the "
+        "batches, and no GPU trains faster than they come. Half of the cores do this, so a GPU beside many cores has a "
+        "lower bound than the one in the table. {doc}`reproduce` has the commands."
     )
 
 

@@ -29,7 +29,14 @@ def tables() -> dict[str, pd.DataFrame]:
     piped = {"training": 10.0, "waiting for the next batch": 0.25, "making batches alone": 1.0}
     piped |= {"predicting both ways": 4.0, "scoring with all metrics": 2.0}
     growth = [
-        {"step": step, "patients": patients, "slices": 25 * patients, "seconds": patients / 4, "memory_mib": 512.0}
+        {
+            "step": step,
+            "patients": patients,
+            "slices": 25 * patients,
+            "largest": 30 + patients,
+            "seconds": patients / 4,
+            "memory_mib": 512.0,
+        }
         for step in ("check", "prepare", "train", "evaluate")
         for patients in (4, 40)
     ]
@@ -80,10 +87,11 @@ def test_the_page_shows_the_tables(book):
     )
     assert "| U-Net | training | 80 (80 to 80) | 0.60 (0.60 to 0.60) | 1.20 |" in text
     assert f"| {speed.LOOP} | prediction | 160 (160 to 160) |  |  |" in text
-    assert "waits for it during 2.5% (2.5% to 2.5%) of its time" in text
-    assert "| `seeds` | 2 | 576,000 | 2.0 | measured speed |" in text
+    assert "waits for them during 2.5% (2.5% to 2.5%) of its time" in text
+    assert "| `seeds` | 2 | 576,000 | 2.00 | measured speed |" in text
     assert "| 2 machines like this | 1.0 | extrapolated |" in text
     assert "at least 1.6" in text and "No GPU has been measured here" in text
+    assert "of 34 slices in the smallest cohort, of 70 in the largest" in text
     assert "beside its cells, 2 s of 4 s in all" in text
     drawn = re.findall(r"```\{figure\} images/(\S+)", text)
     assert len(drawn) == 4 and all((book / "images" / name).is_file() for name in drawn)
