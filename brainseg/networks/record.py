@@ -57,8 +57,9 @@ class RunRecord:
     training_slices : int
     best_epoch : int
         From 1.
-    validation_dice : float
-        Of that epoch: mean over validation patients of the Dice of the volume, in the prepared frame.
+    validation_dice : float, optional
+        Of that epoch: mean over validation patients of the Dice of the volume, in the prepared frame. None where nobody
+        validated: the last epoch then counts as the best.
     seconds : float
         Of training.
     parameters : int
@@ -80,7 +81,7 @@ class RunRecord:
     patients: Mapping[str, list[str]]
     training_slices: int
     best_epoch: int
-    validation_dice: float
+    validation_dice: float | None
     seconds: float
     parameters: int
     versions: Mapping[str, str]
