@@ -142,6 +142,16 @@ def reproduce(arguments: argparse.Namespace) -> None:
         sys.exit(1)
 
 
+def locked_test(arguments: argparse.Namespace) -> None:
+    """Score the locked patients with all kept networks, once: the table goes to results/locked/, the look to the log.
+
+    A second call is refused.
+    """
+    from brainseg.experiments.locked import run_locked_test, sentences
+
+    print(f"written: {run_locked_test(arguments.data)}\n{sentences()}")
+
+
 def readme(arguments: argparse.Namespace) -> None:
     """Keep an edition's results in results/ and write all kept results into the README."""
     from brainseg.publishing import make_readme
@@ -234,7 +244,7 @@ def _commands() -> argparse.ArgumentParser:
 
     def add(command, summary):
         added = commands.add_parser(
-            command.__name__,
+            command.__name__.replace("_", "-"),
             help=summary,
             description=command.__doc__,
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -317,6 +327,9 @@ def _commands() -> argparse.ArgumentParser:
     )
     of_reproduce = add(reproduce, "score the kept networks again and compare")
     of_reproduce.add_argument("--data", default="kaggle", help=DATA_HELP)
+
+    of_locked = add(locked_test, "score the locked patients, once")
+    of_locked.add_argument("data", help="the folder of the locked patients, or of the whole data set")
 
     of_predict = add(predict, "segment a folder of slices with a trained run")
     of_predict.add_argument("slices", type=Path, help="a folder with 256x256x3 TIFF slices in it or below")
