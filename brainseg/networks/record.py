@@ -246,9 +246,14 @@ def reference_patients() -> set[str]:
     return {patient for record in reference_runs(with_weights=True) for patient in record.sides()["patient"]}
 
 
-def reference_digests(model: str | None = None) -> dict[str, str]:
+def shares_reference_patients(cohort: pd.DataFrame) -> bool:
+    """Whether the reference runs with weights know a patient of a cohort."""
+    return bool(cohort["patient"].isin(reference_patients()).any())
+
+
+def reference_digests() -> dict[str, str]:
     """The digest of the weights of each reference run by patient: which edition a table stands beside."""
-    return {record.name: record.digest() for record in reference_runs(model, "patient", with_weights=True)}
+    return {record.name: record.digest() for record in reference_runs(split_by="patient", with_weights=True)}
 
 
 def find_reference(recipe: Recipe, preprocessing: Preprocessing, split_by: str, fold: int) -> RunRecord | None:

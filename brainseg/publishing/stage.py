@@ -20,6 +20,7 @@ from brainseg.publishing.execute import PACKAGE, Edition
 from brainseg.publishing.landing import fill_landing
 from brainseg.publishing.manifest import write_manifest
 from brainseg.publishing.notebooks import StudyError, repository_address, with_address
+from brainseg.publishing.speed import fill_speed
 from brainseg.publishing.status import banner, origin, status_page
 from brainseg.publishing.student import make_student_edition
 from brainseg.publishing.viewer import take_patients, viewer_page, write_viewer
@@ -101,6 +102,7 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
         page.write_text(viewer_page(page.read_text(encoding="utf-8"), patients, shown_on), encoding="utf-8")
         write_viewer(patients, target / "_extra" / "viewer")
     fill_landing(target)
+    fill_speed(target)
     write_api(PACKAGE, target / "api")
     if (citation := root / "CITATION.cff").is_file():
         shutil.copyfile(citation, target / "CITATION.cff")
