@@ -6,6 +6,10 @@ of every score of a phantom-only network that is reported.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 
 from brainseg.paths import write_atomically
@@ -55,3 +59,37 @@ def keep_development(table: pd.DataFrame) -> None:
 def development_patients() -> pd.DataFrame:
     """The kept development set, as :func:`draw_development` gives it."""
     return pd.read_csv(results_folder(_FILE))
+
+
+def phantom_split(table: pd.DataFrame) -> pd.Series:
+    """The sides of a phantom cohort for a network that real patients judge: a tenth validates, the others train."""
+    patients = table["patient"].nunique()
+    validation = draw_patients(table, max(1, patients // 10))
+    return table["patient"].isin(validation).map({True: "validation", False: "train"}).rename("split")
+
+
+def score_real(folder: Path, root: Path, patients: Collection[str]) -> pd.DataFrame:
+    """Score a run that was trained on other patients: one row a patient, as `brainseg.evaluation.scores` has them.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    root : Path
+        The real cohort, from :func:`brainseg.data.get_cohort`.
+    patients : collection of str
+        Of the real cohort.
+    """
+    from brainseg.evaluation.predict import predict_masks
+    from brainseg.evaluation.scores import score_patients, score_slices
+    from brainseg.images.prepared import prepare
+    from brainseg.networks.record import RunRecord
+    from brainseg.networks.runs import load_run
+
+    record = RunRecord.read(folder)
+    prepared = prepare(root, record.preprocessing)
+    split = prepared.table["patient"].isin(list(patients)).map({True: "test", False: "new"})
+    run = load_run(record, prepared, split)
+    rows = np.flatnonzero(split == "test")
+    scores = score_slices(predict_masks(run, rows), prepared.truth(rows), prepared.table.iloc[rows], borders=False)
+    return score_patients(scores)
