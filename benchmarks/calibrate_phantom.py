@@ -10,19 +10,23 @@ numbers describe images and masks; no network has a part in them.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 from scipy import ndimage, stats
 
 from brainseg.cohort import FLAIR, POST, PRE, index_cohort, read_patient
 from brainseg.data import get_cohort
 from brainseg.experiments.synthetic import development_patients
 from brainseg.images.visibility import contrast_to_noise, separability, surrounding_ring
+from brainseg.phantom.anatomy import Head, load_head
+from brainseg.phantom.cohort import draw_patient
+from brainseg.phantom.plan import PatientPlan, plan_cohort
 
 NEAR_BLACK_LEVEL = 40
 """A frame is nearly black when 99 % of its pixels are darker than this on FLAIR (of 255)."""
@@ -121,12 +125,19 @@ def _best_threshold_dice(values: np.ndarray, truth: np.ndarray) -> float:
     return float((2 * inside / (inside + outside + truth.sum())).max())
 
 
-def measure_cohort(root: Path, patients: Collection[str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Measures of all slices and of all patients of a cohort, or of those that are named; as `measure_patient`."""
+def measure_cohort(root: Path, patients: Collection[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Measures of all slices and of all patients, of those of a cohort that are named; as `measure_patient`."""
     table = index_cohort(root)
-    jobs = [rows for patient, rows in table.groupby("patient") if patients is None or patient in patients]
+    jobs = [rows for patient, rows in table.groupby("patient") if patient in patients]
     with ProcessPoolExecutor() as pool:
         parts = list(pool.map(_measure_rows, jobs))
+    return pd.concat([part[0] for part in parts], ignore_index=True), pd.DataFrame([part[1] for part in parts])
+
+
+def measure_phantom(plans: Sequence[PatientPlan]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The same of phantom patients, which are drawn for it; no file is written."""
+    head = load_head()
+    parts = Parallel(n_jobs=-1)(delayed(_measure_plan)(plan, head) for plan in plans)
     return pd.concat([part[0] for part in parts], ignore_index=True), pd.DataFrame([part[1] for part in parts])
 
 
@@ -189,12 +200,19 @@ def _measure_rows(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict]:
     return measure_patient(*read_patient(rows, rows["patient"].iloc[0]))
 
 
+def _measure_plan(plan: PatientPlan, head: Head) -> tuple[pd.DataFrame, dict]:
+    cv2.setNumThreads(1)
+    drawing = draw_patient(plan, head)
+    return measure_patient(drawing.images, drawing.masks)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--real", type=Path, help="folder with the real cohort in Kaggle's layout")
-    parser.add_argument("--phantom", default="phantom", help="the default cohort, phantom:N, or a folder")
+    parser.add_argument("--patients", type=int, default=24, help="of the phantom")
+    parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    measured = {"phantom": measure_cohort(get_cohort(arguments.phantom))}
+    measured = {"phantom": measure_phantom(plan_cohort(arguments.patients, arguments.seed)[0])}
     if arguments.real:
         measured["real"] = measure_cohort(get_cohort(arguments.real), set(development_patients()["patient"]))
         print(f"mean distance of a measure: {distance(**measured):.3f}")

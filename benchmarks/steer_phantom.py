@@ -17,18 +17,21 @@ import pandas as pd
 
 from brainseg.chapters import study_recipe
 from brainseg.cohort import index_cohort
-from brainseg.data import get_cohort
+from brainseg.data import get_cohort, prepare_phantom
 from brainseg.evaluation.scores import summarise
 from brainseg.experiments.synthetic import development_patients, phantom_split, score_real
-from brainseg.images.prepared import prepare
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import MODELS
 from brainseg.paths import write_atomically
+from brainseg.phantom.plan import plan_cohort
 from brainseg.provenance import commit
 from brainseg.results import log_test, results_folder
 
 sys.path.insert(0, str(Path(__file__).parent))
 import calibrate_phantom
+
+MEASURED = 48
+"""Patients of the phantom, the first ones, whose measures are set beside the real ones."""
 
 FAILED = 0.1
 """A Dice below this counts as a failure."""
@@ -47,13 +50,14 @@ def main() -> None:
 
     from brainseg.networks.runs import train_or_load
 
-    root, drawn = get_cohort(arguments.real), get_cohort(f"phantom:{arguments.patients}:{arguments.seed}")
+    root = get_cohort(arguments.real)
     development = set(development_patients()["patient"])
     real = index_cohort(root)
+    some = plan_cohort(arguments.patients, arguments.seed)[0][:MEASURED]
     apart = calibrate_phantom.distance(
-        calibrate_phantom.measure_cohort(drawn), calibrate_phantom.measure_cohort(root, development)
+        calibrate_phantom.measure_phantom(some), calibrate_phantom.measure_cohort(root, development)
     )
-    prepared = prepare(drawn, Preprocessing())
+    prepared = prepare_phantom(arguments.patients, arguments.seed, Preprocessing())
     for model in arguments.models:
         recipe = study_recipe(model, epochs=arguments.epochs)
         run = train_or_load(recipe, prepared, phantom_split(prepared.table))
