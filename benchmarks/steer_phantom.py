@@ -30,7 +30,7 @@ from brainseg.results import log_test, results_folder
 sys.path.insert(0, str(Path(__file__).parent))
 import calibrate_phantom
 
-MEASURED = 48
+MEASURED = 24
 """Patients of the phantom, the first ones, whose measures are set beside the real ones."""
 
 FAILED = 0.1
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=["unet"])
     parser.add_argument("--patients", type=int, default=160)
     parser.add_argument("--seed", type=int, default=7, help="of the cohort")
-    parser.add_argument("--epochs", type=int, default=24)
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--rest", action="store_true", help="score the real patients outside the development set too")
     arguments = parser.parse_args()
 

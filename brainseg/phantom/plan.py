@@ -77,7 +77,7 @@ LOCATIONS = {
 _LOCATION_SHARES = {2: 0.58, 5: 0.12, 6: 0.30}
 
 # Natural logarithm of the tumour's volume in millilitres: mean and standard deviation.
-_LOG_VOLUME_ML = (4.55, 0.75)
+_LOG_VOLUME_ML = (4.75, 0.85)
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def plan_cohort(patients: int, seed: int) -> tuple[list[PatientPlan], pd.DataFra
                 missing=_MISSING_CYCLE.get(number % 24, ""),
                 growth=GROWTH_BY_CLUSTER[cluster],
                 seed_mm=tuple(seed_mm),
-                volume_ml=float(np.clip(volumes[number], 4, 250)),
+                volume_ml=float(np.clip(volumes[number], 4, 320)),
                 conspicuity=float(conspicuities[number]),
                 enhancement=float(rng.choice([0.0, 0.0, rng.uniform(0.3, 1.8)])),
                 cyst=bool(rng.random() < 0.25),

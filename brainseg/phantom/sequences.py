@@ -81,8 +81,16 @@ class Tissues:
             SmoothNoise(axes_mm, length_mm, rng) for length_mm in (30.0, 35.0, 14.0, float(rng.uniform(3, 7)), 3.5)
         )
 
-    def at(self, head: Head, points: np.ndarray, block: Block) -> Anatomy:
-        """Sort the pixels of a block, whose MNI coordinates in mm are `points` (3, n, h, w), h and w odd."""
+    def at(self, head: Head, points: np.ndarray, pressed: np.ndarray, block: Block) -> Anatomy:
+        """Sort the pixels of a block.
+
+        Parameters
+        ----------
+        points : (3, n, h, w) float32
+            Their MNI coordinates in mm; h and w odd.
+        pressed : (3, n, h, w) float32
+            The same for the brain, which a tumour presses aside.
+        """
         # Distances bend slowly, so every second pixel tells of its neighbours.
         cranium, outline = (_doubled(part) for part in sample((head.cranium, head.outline), points[..., ::2, ::2]))
         outline += self._flesh_mm
@@ -92,7 +100,7 @@ class Tissues:
         skull_out = ramp(cranium - bone_mm, 0.8, 1.6)
         inside = 1.0 - ramp(outline, 0.0, 1.6)
 
-        fractions = _sharpened(*sample(head.tissue[self._thickness], points), self._widened)
+        fractions = _sharpened(*sample(head.tissue[self._thickness], pressed), self._widened)
         for part in fractions.values():
             part *= 1 - skull_in
         bone = skull_in * (1 - skull_out) * inside
@@ -138,7 +146,7 @@ class Signals:
 
     def __init__(self, plan: PatientPlan, axes_mm: tuple[np.ndarray, ...], rng: np.random.Generator):
         self._plan = plan
-        self._sharpness = float(rng.uniform(3.0, 8.0))
+        self._sharpness = float(rng.uniform(2.5, 9.0))
         self._cyst = (float(rng.uniform(0.5, 0.75)), 0.3) if plan.cyst else None
         self._levels = []
         for channel in range(3):
@@ -155,6 +163,7 @@ class Signals:
             name: float(rng.uniform(0.0, most)) for name, most in (("dura", 0.6), ("sinus", 1.5), ("vessels", 1.2))
         }
         self._clouds = float(rng.uniform(0.03, 0.22)), float(rng.uniform(0.0, 0.15))
+        self._core = float(rng.uniform(-0.7, 0.4))
         # Bright spots on FLAIR come with age.
         amount = float(np.clip((plan.age - 35) / 40, 0.0, 1.0) * rng.uniform(0.3, 1.0))
         self._rarity, self._spots = 3.1 - 0.9 * amount, float(rng.uniform(0.2, 0.8))
@@ -164,7 +173,9 @@ class Signals:
         }  # fmt: skip
         self._fields = {name: SmoothNoise(axes_mm, length_mm, rng) for name, length_mm in lengths_mm.items()}
 
-    def of(self, anatomy: Anatomy, tumour: Tumour, points: np.ndarray, block: Block) -> tuple[np.ndarray, np.ndarray]:
+    def of(
+        self, anatomy: Anatomy, tumour: Tumour, points: np.ndarray, pressed: np.ndarray, block: Block
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The signals, and the tumour density that the mask is drawn from.
 
         Returns
@@ -186,11 +197,11 @@ class Signals:
         rim = fractions["white"] * fractions["fluid"] * ramp(-anatomy.cranium_mm, 22.0, 8.0)
         signal[FLAIR] += self._levels[FLAIR]["white"] * (self._spots * spots + 4.0 * self._rim * rim)
         density = np.zeros(brain.shape, np.float32)
-        if (place := tumour.place(points)) is not None:
+        if (place := tumour.place(pressed)) is not None:
             inner = tuple(slice(a.start + b.start, a.start + b.stop) for a, b in zip(block, place, strict=True))
             part = {name: values[place] for name, values in fractions.items()}
             density[place] = self._lesion(
-                signal[(slice(None), *place)], part, tumour, points[(slice(None), *place)], inner
+                signal[(slice(None), *place)], part, tumour, pressed[(slice(None), *place)], inner
             )
         for channel in range(3):
             signal[channel] *= grain
@@ -205,11 +216,13 @@ class Signals:
         # Cortex takes up less than white matter, and fluid nothing, so the border runs along the folds. Both the
         # picture and the mask follow from this one density.
         density *= 1.0 - 0.45 * fractions["grey"] - 0.9 * fluid
-        density *= exponential(0.15 * on["edge"])
+        density *= exponential(0.1 * on["edge"])
         density *= brain + fluid
         # Oedema is uneven: broad clouds and a finer grain.
         shown = visible(density, self._sharpness)
         shown *= np.clip(1.0 + self._clouds[0] * on["clouds"] + self._clouds[1] * on["specks"], 0.3, 1.5)
+        # Its oldest part is darker or brighter than its rim.
+        shown *= 1.0 + self._core * depth
         # Solid tumour replaces brain, and most of the fluid that the average brain shows between its folds.
         weight = shown * (brain + 0.6 * fluid)
         cyst = None
