@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=160)
     parser.add_argument("--seed", type=int, default=7, help="of the cohort")
     parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--commit", default=commit(), help="of the phantom's code, where this runs in a copy of it")
     parser.add_argument("--rest", action="store_true", help="score the real patients outside the development set too")
     arguments = parser.parse_args()
 
@@ -63,7 +64,7 @@ def main() -> None:
         run = train_or_load(recipe, prepared, phantom_split(prepared.table))
         about = {
             "change": arguments.change,
-            "commit": commit(),
+            "commit": arguments.commit,
             "phantom_patients": arguments.patients,
             "cohort_seed": arguments.seed,
             "model": model,
@@ -84,7 +85,7 @@ def main() -> None:
                 epochs=arguments.epochs,
                 validation_dice=run.record.validation_dice,
                 mean_dice=scores["dice"].mean(),
-                commit=commit(),
+                commit=arguments.commit,
                 why=f"a milestone of the phantom, on patients outside its development set: {arguments.change}",
             )
 
