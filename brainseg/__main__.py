@@ -34,10 +34,13 @@ def data(arguments: argparse.Namespace) -> None:
 
 
 def phantom(arguments: argparse.Namespace) -> None:
-    """Write a synthetic cohort to a folder of your choice."""
+    """Write a synthetic cohort to a folder of your choice, with its data card. Nobody's images, free to use.
+
+    An interrupted call goes on where it was.
+    """
     from brainseg.phantom import make_phantom
 
-    print(make_phantom(arguments.folder, patients=arguments.patients, seed=arguments.seed))
+    print(make_phantom(arguments.folder, arguments.patients, arguments.seed, arguments.workers, arguments.truth))
 
 
 def prepare(arguments: argparse.Namespace) -> None:
@@ -251,6 +254,8 @@ def _commands() -> argparse.ArgumentParser:
     of_phantom.add_argument("folder", type=Path, help="the folder to make")
     of_phantom.add_argument("--patients", type=int, default=24, help="how many")
     of_phantom.add_argument("--seed", type=int, default=0, help="the same seed gives the same files")
+    of_phantom.add_argument("--truth", action="store_true", help="write tissue labels and bias fields too")
+    of_phantom.add_argument("--workers", type=int, help="processes; by default one a processor core")
 
     of_prepare = add(prepare, "write cropped images and masks to a folder")
     of_prepare.add_argument("folder", type=Path, help="the folder to make")

@@ -1,93 +1,42 @@
-"""What a synthetic tumour is worth, on tables made by hand."""
+"""The development set of the phantom: drawn once, balanced, and the one that is kept."""
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from brainseg.experiments import synthetic
-from brainseg.statistics import Answer, Reason
-
-BASE = np.random.default_rng(0).uniform(0.4, 0.9, 30)
+from brainseg.results import results_folder
 
 
-def trained(phantom, shift, trainings=3, base=BASE):
-    return pd.concat(
-        pd.DataFrame(
-            {"phantom": phantom, "model": "unet", "cohort_seed": number, "seed": 0, "patient": range(len(base)),
-             "dice": np.clip(base + shift + 0.01 * (number - 1), 0, 1)}
-        )
-        for number in range(trainings)
-    )  # fmt: skip
+@pytest.fixture(scope="module")
+def real_patients():
+    """The real cohort's table as far as the kept splits tell it: one row a patient instead of one a slice."""
+    patients = pd.read_csv(results_folder("reference") / "splits.csv")
+    return patients.assign(case=patients["patient"].str.rpartition("_")[0], slice=1)
 
 
-def flat(shift):
-    return trained(synthetic.FLAT, shift, trainings=1).assign(model="")
+def test_the_kept_development_set_is_the_drawn_one(real_patients):
+    kept = synthetic.development_patients()
+    drawn = synthetic.draw_development(real_patients)
+    assert kept["patient"].tolist() == drawn["patient"].tolist()
+    merged = kept.merge(real_patients, on="patient", suffixes=("", "_reference"))
+    assert len(merged) == synthetic.DEVELOPMENT_PATIENTS
+    assert merged["tumour_px"].tolist() == merged["tumour_px_reference"].tolist()
+    assert merged["slices"].tolist() == merged["slices_reference"].tolist()
 
 
-@pytest.mark.parametrize(("shift", "direction"), [(0.1, 1), (-0.1, -1)])
-def test_a_phantom_beside_the_threshold_both_ways_round(shift, direction):
-    found = synthetic.primary_finding(pd.concat([trained(synthetic.STEERED, shift), flat(0.0)]), "unet")
-    assert found.difference.estimate == pytest.approx(shift, abs=0.02)
-    assert (found.verdict.answer, found.verdict.direction) == (Answer.DIFFERENCE, direction)
-    assert f"{found.difference.estimate:+.3f}" in found.sentence()
+def test_the_development_set_stands_for_the_cohort(real_patients):
+    kept = synthetic.development_patients()
+    share = len(kept) / len(real_patients)
+    expected = real_patients["institution"].value_counts() * share
+    assert (kept["institution"].value_counts().reindex(expected.index, fill_value=0) - expected).abs().max() < 1
+    quartiles = real_patients["tumour_px"].quantile([0.25, 0.5, 0.75])
+    counts = [(kept["tumour_px"] < edge).mean() for edge in quartiles]
+    assert counts == pytest.approx([0.25, 0.5, 0.75], abs=0.1)
 
 
-def test_equal_teachers_are_equivalent_and_two_trainings_cannot_tell():
-    noisy = BASE + np.random.default_rng(5).normal(0, 0.02, len(BASE))
-    tables = [trained(synthetic.STEERED, 0.0, base=noisy), flat(0.01)]
-    assert synthetic.primary_finding(pd.concat(tables), "unet").verdict.answer is Answer.EQUIVALENT
-    few = [trained(synthetic.STEERED, 0.1, trainings=2), flat(0.0)]
-    assert synthetic.primary_finding(pd.concat(few), "unet").verdict.reason is Reason.TOO_FEW_TRAININGS
-
-
-def test_a_patient_counts_once_and_failures_are_counted():
-    base = BASE.copy()
-    base[:2] = 0.0
-    (found,) = synthetic.transfer_findings(trained("literature", 0.0, base=base))
-    assert (found.patients, found.trainings, found.failures) == (30, 3, 2)
-    expected = np.mean([np.clip(base + shift, 0, 1) for shift in (-0.01, 0, 0.01)])
-    assert found.mean == pytest.approx(expected) and found.low < found.mean < found.high
-
-
-def curves(alone, sizes=(1, 2, 4, 8, 16), step=0.1):
-    """From scratch, each doubling adds a step of 0.1 to 0.3; the phantom alone has a number of its own."""
-    tables = [("scratch", size, 0.3 + step * place) for place, size in enumerate(sizes)] + [("phantom", 0, alone)]
-    rng = np.random.default_rng(1)
-    noise = rng.normal(0, 0.05, 40)
-    return pd.concat(
-        pd.DataFrame({"start": start, "real_patients": size, "fold": 0, "draw": draw, "patient": range(40),
-                      "dice": mean + noise})
-        for start, size, mean in tables
-        for draw in (0, 1)
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize(("alone", "worth"), [(0.5, 4), (0.55, 32**0.5), (0.2, 1), (0.3, 1), (0.7, 16)])
-def test_the_worth_is_read_from_the_curve_on_a_logarithmic_scale(alone, worth):
-    found = synthetic.exchange_finding(curves(alone))
-    assert found.worth.estimate == pytest.approx(worth)
-    assert found.worth.low <= worth * 1.001 and found.worth.high >= worth * 0.999
-    assert f"**{worth:.0f} real patients**" in found.sentence()
-    assert found.curve["real_patients"].tolist() == [0, 1, 2, 4, 8, 16]
-
-
-def test_a_phantom_that_no_number_of_patients_reaches_is_called_so():
-    found = synthetic.exchange_finding(curves(0.9))
-    assert np.isinf(found.worth.estimate) and "more than 16 real patients" in found.sentence()
-    assert "interval more than 16 to more than 16" in found.sentence()
-
-
-def test_a_dip_in_the_curve_does_not_count():
-    table = curves(0.5)
-    table.loc[table["real_patients"] == 8, "dice"] -= 0.3
-    assert synthetic.exchange_finding(table).worth.estimate == pytest.approx(4)
-
-
-def test_the_dearest_ingredient_comes_first():
-    table = pd.concat(
-        pd.DataFrame({"removed": name, "patient": range(30), "dice": BASE - cost})
-        for name, cost in {"nothing": 0.0, "noise": 0.02, "skull": 0.2, "cysts": -0.01}.items()
-    )
-    found = synthetic.ingredient_findings(table, whole="nothing")
-    assert [each.removed for each in found] == ["skull", "noise", "cysts"]
-    assert found[0].cost.estimate == pytest.approx(0.2) and found[2].cost.estimate < 0
+def test_another_draw_is_refused(real_patients, tmp_path, monkeypatch):
+    monkeypatch.setattr(synthetic, "results_folder", lambda name: tmp_path / name)
+    synthetic.keep_development(real_patients)
+    assert synthetic.development_patients()["patient"].is_unique
+    with pytest.raises(FileExistsError, match="drawn once"):
+        synthetic.keep_development(real_patients)
