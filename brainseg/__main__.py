@@ -96,7 +96,7 @@ def experiment(arguments: argparse.Namespace) -> None:
         planned = plan_experiment(arguments.name, arguments.data, settings)
         print(workload(planned.plan, planned.cohort).sentence())
         return
-    with get_cluster(arguments.scheduler, arguments.workers) as cluster:
+    with get_cluster(arguments.scheduler, arguments.workers, arguments.storage) as cluster:
         print(f"written: {run_experiment(arguments.name, arguments.data, settings, cluster)}")
 
 
@@ -310,6 +310,12 @@ def _commands() -> argparse.ArgumentParser:
         "--workers", type=int, default=0, help="train in so many processes of this machine, by Dask"
     )
     of_experiment.add_argument("--scheduler", metavar="ADDRESS", help="train on the workers of this Dask scheduler")
+    of_experiment.add_argument(
+        "--storage",
+        metavar="ADDRESS",
+        help="for workers that do not see this machine's folders: where arrays and runs pass between them, a folder or "
+        "an address of fsspec such as s3://bucket/study",
+    )
     of_bundle.add_argument("out", type=Path, help="the folder to make, for parts of at most 60 MiB")
     of_unbundle = add(unbundle, "take a trained bundle's runs back")
     of_unbundle.add_argument("place", type=Path, help="the folder in which train.py was run")

@@ -35,7 +35,7 @@ NEW = "new"
 # The modules whose code changes weights. That of the preprocessing is part of the arrays' fingerprint.
 CODE = [
     f"brainseg.networks.{name}"
-    for name in ("layers", "models", "losses", "augmentation", "batches", "recipe", "training")
+    for name in ("layers", "models", "losses", "augmentation", "batches", "recipe", "training", "devices")
 ]
 
 
