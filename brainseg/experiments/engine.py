@@ -42,6 +42,7 @@ EXPERIMENTS = {
     "leakage": "brainseg.experiments.leakage",
     "seeds": "brainseg.experiments.seeds",
     "shape": "brainseg.experiments.shape_genomics.study",
+    "trials": "brainseg.experiments.trials",
     "variants": "brainseg.experiments.variants",
 }
 """Name of an experiment, and of its folder below ``results``, -> its module."""

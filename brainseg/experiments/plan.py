@@ -158,9 +158,7 @@ def _duration(seconds: float) -> str:
 
 def to_do(plan: Iterable[Training], cohort: pd.DataFrame) -> list[Training]:
     """The trainings of a plan that have not been done, each network once, and after the one that it starts from."""
-    missing = {
-        training.folder(cohort): training for training in _with_starts(plan) if not training.is_done(cohort)
-    }
+    missing = {training.folder(cohort): training for training in _with_starts(plan) if not training.is_done(cohort)}
     return list(missing.values())
 
 

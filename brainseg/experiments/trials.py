@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from brainseg.chapters import study_recipe
+from brainseg.data import phantom_table
 from brainseg.experiments.plan import Training
 from brainseg.images.preprocess import Preprocessing
 from brainseg.metrics import THRESHOLD, confusion, dice
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 INNER_FOLDS = 3
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, THRESHOLD)
 EPOCHS = 24
+PHANTOM = (160, 7)
+"""Patients and seed of the phantom that a trial may start from."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +43,21 @@ class Trial:
         Fields of :class:`brainseg.networks.recipe.Recipe`.
     preprocessing : mapping
         Fields of :class:`brainseg.images.preprocess.Preprocessing`.
+    phantom : bool
+        Whether it starts from a network of the same kind that was trained on `PHANTOM`.
     """
 
     recipe: Mapping = field(default_factory=dict)
     preprocessing: Mapping = field(default_factory=dict)
+    phantom: bool = False
 
 
 TRIALS = {
     "head": Trial(),
     "brain": Trial(preprocessing={"normalise": "brain"}),
     "brain, twice as long": Trial({"epochs": 2 * EPOCHS}, {"normalise": "brain"}),
+    "brain, after the phantom": Trial({}, {"normalise": "brain"}, phantom=True),
+    "brain, after the phantom, twice as long": Trial({"epochs": 2 * EPOCHS}, {"normalise": "brain"}, phantom=True),
 }
 """Name of a trial in the tables -> how it is trained. The first is what the others stand beside."""
 BASELINE = next(iter(TRIALS))
@@ -102,16 +110,22 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
     if outer is None:
         raise ValueError("there is no reference U-Net of fold 0: python -m brainseg reference makes it")
     return [
-        Training(
-            study_recipe(model, **{"epochs": EPOCHS, **TRIALS[name].recipe}),
-            Preprocessing(**TRIALS[name].preprocessing),
-            inner_split(cohort, outer, fold),
-            {"trial": name, "model": model, "fold": fold},
-        )
+        _training(name, model, inner_split(cohort, outer, fold), cohort, {"trial": name, "model": model, "fold": fold})
         for name in settings.trials
         for model in settings.models
         for fold in range(INNER_FOLDS)
     ]
+
+
+def _training(name: str, model: str, split: pd.Series, cohort: pd.DataFrame, labels: Mapping) -> Training:
+    trial = TRIALS[name]
+    preprocessing = Preprocessing(**trial.preprocessing)
+    training = Training(study_recipe(model, **{"epochs": EPOCHS, **trial.recipe}), preprocessing, split, labels)
+    if not trial.phantom:
+        return training
+    everyone = pd.Series("train", index=phantom_table(*PHANTOM).index, name="split")
+    first = Training(study_recipe(model, epochs=EPOCHS), preprocessing, everyone, {"model": model}, phantom=PHANTOM)
+    return training.starting_from(first, cohort)
 
 
 def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Training, Run]]) -> dict[str, pd.DataFrame]:

@@ -1,5 +1,7 @@
 """Trials on inner patients: who is scored, and which gain counts."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from helpers import write_cohort
 
 from brainseg.cohort import index_cohort
 from brainseg.experiments import trials
+from brainseg.experiments.plan import to_do
 from brainseg.metrics import THRESHOLD
 
 PATIENTS = [f"TEST_{letter * 2}_{number:04d}_200001{number:02d}" for letter in "AB" for number in range(1, 8)]
@@ -29,6 +32,19 @@ def test_inner_folds_leave_out_the_outer_test_side_and_cover_the_rest_once(cohor
         assert (sides == 1).all()
         tested += cohort.loc[split == "test", "patient"].unique().tolist()
     assert sorted(tested) == sorted(PATIENTS[3:])
+
+
+def test_a_trial_after_the_phantom_starts_from_one_network_of_its_kind(cohort, monkeypatch, tmp_path):
+    record = SimpleNamespace(
+        split=lambda table: table["patient"].map(lambda p: "test" if p in PATIENTS[:3] else "train")
+    )
+    monkeypatch.setattr(trials, "reference_runs", lambda *_: [record])
+    plan = trials.plan(cohort, trials.Settings(("head", "brain, after the phantom"), ("unet", "resunet")))
+    assert [training.labels["fold"] for training in plan] == [0, 1, 2] * 4
+    starts = {(training.recipe.model, training.recipe.start) for training in plan}
+    assert len(starts) == 4 and ("unet", "") in starts
+    assert {training.start.phantom for training in plan if training.start} == {trials.PHANTOM}
+    assert len(to_do(plan, cohort)) == 12 + 2
 
 
 def test_a_trial_that_is_not_known_is_named(cohort):
