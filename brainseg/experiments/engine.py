@@ -8,6 +8,8 @@ An experiment is a module with four names.
 - ``score(cohort, settings, runs)``: tidy tables by name, from the trained runs.
 - ``findings(...)``: what a page says of the tables, as dataclasses with numbers, intervals and a verdict.
 
+One experiment keeps its runs as well as its tables, and is in :data:`KEPT`.
+
 `cohort` is the table of :func:`brainseg.cohort.index_cohort`, which knows its folder. A training that was done is not
 repeated, so an interrupted experiment goes on where it was stopped.
 """
