@@ -246,8 +246,8 @@ def test_what_else_a_worker_draws_changes_no_training(cohort, tmp_path):
 @pytest.mark.slow
 def test_the_error_of_a_training_comes_back_as_itself(cohort, tmp_path):
     training = leakage.plan(cohort, leakage.Settings(image_size=32, filters=2))[0]
-    nobody = replace(training, split=training.split.replace("validation", "out"))
-    with pytest.raises(ValueError, match="no validation slices"):
+    nobody = replace(training, split=training.split.replace("train", "out"))
+    with pytest.raises(ValueError, match="no training slices"):
         train_on_worker(nobody, str(tmp_path / "kaggle_3m"), str(tmp_path))
 
 
