@@ -21,11 +21,11 @@ from tqdm import tqdm
 
 from brainseg.experiments.plan import Training
 from brainseg.experiments.storage import Storage, load_arrays
-from brainseg.images.prepared import prepare
 from brainseg.networks.record import run_folder
 from brainseg.paths import build_folder, write_atomically
 
 if TYPE_CHECKING:
+    import pandas as pd
     from distributed import Client, Future
 
 SECONDS = 10
@@ -47,14 +47,15 @@ class Cluster:
     def __init__(self, client: Client, storage: str | None = None):
         self.client, self.storage = client, storage
 
-    def train(self, trainings: Sequence[Training], root: str, bar: tqdm) -> None:
+    def train(self, trainings: Sequence[Training], cohort: pd.DataFrame, bar: tqdm) -> None:
         """Train networks, one at a time on each worker; the bar moves when one is done.
 
         Parameters
         ----------
         trainings : sequence of Training
-        root : str
-            The cohort's folder.
+            One that starts from the weights of another comes after it.
+        cohort : DataFrame
+            From :func:`brainseg.cohort.index_cohort`.
 
         Raises
         ------
@@ -63,25 +64,32 @@ class Cluster:
         """
         from distributed import as_completed
 
-        # The larger ones first, so that no worker is left alone with one at the end.
-        ordered = sorted(trainings, key=lambda training: -training.steps)
-        futures = {self._submit(training, root): training for training in ordered}
-        for future in as_completed(futures):
+        futures: dict[str, Future] = {}
+        for training in trainings:
+            start = futures.get(training.recipe.start)
+            futures[training.folder(cohort).name] = self._submit(training, cohort, start)
+        steps = {future: training.steps for future, training in zip(futures.values(), trainings, strict=True)}
+        for future in as_completed(steps):
             name = future.result()
             if self.storage is not None:
                 Storage(self.storage).fetch(f"runs/{name}", build_folder() / "runs" / name)
-            bar.update(futures[future].steps)
+            bar.update(steps[future])
 
-    def _submit(self, training: Training, root: str) -> Future:
+    def _submit(self, training: Training, cohort: pd.DataFrame, start: Future | None) -> Future:
+        root = cohort.attrs["root"]
+        # The larger ones first, so that no worker is left alone with one at the end.
+        options = {"pure": False, "priority": training.steps}
         if self.storage is None:
-            return self.client.submit(train_on_worker, training, root, str(build_folder()), pure=False)
-        prepared = prepare(root, training.preprocessing)
-        Storage(self.storage).send_prepared(prepared)
-        name = run_folder(training.recipe, prepared.fingerprint, training.split).name
-        return self.client.submit(train_apart, training, prepared.fingerprint, name, self.storage, pure=False)
+            return self.client.submit(train_on_worker, training, root, str(build_folder()), start, **options)
+        place, prepared = Storage(self.storage), training.prepare(root)
+        place.send_prepared(prepared)
+        if training.start is not None and start is None:  # trained before, and here
+            place.send(training.start.folder(cohort), f"runs/{training.recipe.start}")
+        name = training.folder(cohort).name
+        return self.client.submit(train_apart, training, prepared.fingerprint, name, self.storage, start, **options)
 
 
-def train_on_worker(training: Training, root: str, build: str) -> str:
+def train_on_worker(training: Training, root: str, build: str, start: str | None = None) -> str:
     """Train one network on a worker that sees the same folders, in a process of its own.
 
     Parameters
@@ -89,6 +97,8 @@ def train_on_worker(training: Training, root: str, build: str) -> str:
     training : Training
     root, build : str
         Folders of the cohort and of everything generated, which all workers share.
+    start : str, optional
+        The run that it starts from, so that Dask waits for it.
 
     Returns
     -------
@@ -103,7 +113,7 @@ def train_on_worker(training: Training, root: str, build: str) -> str:
     return _in_a_process(training, root, None, {"BRAINSEG_BUILD": build})
 
 
-def train_apart(training: Training, fingerprint: str, name: str, storage: str) -> str:
+def train_apart(training: Training, fingerprint: str, name: str, storage: str, start: str | None = None) -> str:
     """Train one network on a worker that has a build folder of its own, with a storage between it and the others.
 
     The run goes to the storage whenever it has changed, so that another worker goes on after the last epoch there.
@@ -115,6 +125,8 @@ def train_apart(training: Training, fingerprint: str, name: str, storage: str) -
         Of the prepared arrays, and the name of the run's folder.
     storage : str
         Address of the storage.
+    start : str, optional
+        As :func:`train_on_worker`.
 
     Raises
     ------
@@ -130,6 +142,8 @@ def train_apart(training: Training, fingerprint: str, name: str, storage: str) -
     if not arrays.is_dir():
         place.fetch(f"prepared/{fingerprint}", arrays)
     place.fetch(f"runs/{name}", run)
+    if training.recipe.start:
+        place.fetch(f"runs/{training.recipe.start}", build / "runs" / training.recipe.start)
 
     def save() -> None:
         if run.is_dir():
@@ -179,9 +193,7 @@ def _train_alone() -> None:
     from brainseg.networks.runs import train_or_load
 
     try:
-        prepared = (
-            prepare(root, training.preprocessing) if arrays is None else load_arrays(arrays, training.preprocessing)
-        )
+        prepared = training.prepare(root) if arrays is None else load_arrays(arrays, training.preprocessing)
         result: str | Exception = train_or_load(training.recipe, prepared, training.split).folder.name
     except Exception as error:
         result = error

@@ -117,10 +117,12 @@ def test_processes_of_this_machine_do_as_well(cohort, tmp_path, monkeypatch):
     settings = leakage.Settings(image_size=32, filters=2, epochs=1, slices_per_epoch=8, seeds=1)
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "local"))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    first, second = leakage.plan(cohort, settings)
+    after = replace(first, recipe=replace(first.recipe, seed=5)).starting_from(second, cohort)
     with get_cluster(workers=2) as beyond:
-        engine.train_plan(leakage.plan(cohort, settings), cohort, beyond)
+        engine.train_plan([after, first], cohort, beyond)
     runs = sorted(Path(tmp_path / "local" / "runs").glob("*/run.json"))
-    assert len(runs) == 2
+    assert len(runs) == 3 and after.is_done(cohort)
 
 
 @pytest.mark.slow
@@ -244,8 +246,8 @@ def test_what_else_a_worker_draws_changes_no_training(cohort, tmp_path):
 @pytest.mark.slow
 def test_the_error_of_a_training_comes_back_as_itself(cohort, tmp_path):
     training = leakage.plan(cohort, leakage.Settings(image_size=32, filters=2))[0]
-    nobody = replace(training, split=training.split.replace("validation", "out"))
-    with pytest.raises(ValueError, match="no validation slices"):
+    nobody = replace(training, split=training.split.replace("train", "out"))
+    with pytest.raises(ValueError, match="no training slices"):
         train_on_worker(nobody, str(tmp_path / "kaggle_3m"), str(tmp_path))
 
 
