@@ -145,9 +145,9 @@ def test_the_mean_network_averages_probabilities():
     image = rng.random((3, 32, 32, 3), dtype="float32")
     votes = [network.predict_on_batch(image) for network in networks]
     mean = models.mean_network(networks).predict_on_batch(image)
-    np.testing.assert_allclose(mean, np.mean(votes, axis=0), atol=2e-3)  # bfloat16 may be on
+    np.testing.assert_allclose(mean, np.mean(votes, axis=0), atol=5e-3)  # bfloat16 may be on
     assert np.abs(mean - votes[0]).max() > 0.01
-    np.testing.assert_allclose(models.mean_network(networks[:1]).predict_on_batch(image), votes[0], atol=2e-3)
+    np.testing.assert_allclose(models.mean_network(networks[:1]).predict_on_batch(image), votes[0], atol=5e-3)
 
 
 def test_a_mean_of_nothing_or_of_several_sizes_is_refused():
