@@ -34,10 +34,13 @@ def data(arguments: argparse.Namespace) -> None:
 
 
 def phantom(arguments: argparse.Namespace) -> None:
-    """Write a synthetic cohort to a folder of your choice."""
+    """Write a synthetic cohort to a folder of your choice, with its data card. Nobody's images, free to use.
+
+    An interrupted call goes on where it was.
+    """
     from brainseg.phantom import make_phantom
 
-    print(make_phantom(arguments.folder, patients=arguments.patients, seed=arguments.seed))
+    print(make_phantom(arguments.folder, arguments.patients, arguments.seed, arguments.workers, arguments.truth))
 
 
 def prepare(arguments: argparse.Namespace) -> None:
@@ -93,7 +96,7 @@ def experiment(arguments: argparse.Namespace) -> None:
         planned = plan_experiment(arguments.name, arguments.data, settings)
         print(workload(planned.plan, planned.cohort).sentence())
         return
-    with get_cluster(arguments.scheduler, arguments.workers) as cluster:
+    with get_cluster(arguments.scheduler, arguments.workers, arguments.storage) as cluster:
         print(f"written: {run_experiment(arguments.name, arguments.data, settings, cluster)}")
 
 
@@ -132,6 +135,16 @@ def reproduce(arguments: argparse.Namespace) -> None:
     )
     if len(differing):
         sys.exit(1)
+
+
+def locked_test(arguments: argparse.Namespace) -> None:
+    """Score the locked patients with all kept networks, once: the table goes to results/locked/, the look to the log.
+
+    A second call is refused.
+    """
+    from brainseg.experiments.locked import run_locked_test, sentences
+
+    print(f"written: {run_locked_test(arguments.data)}\n{sentences()}")
 
 
 def readme(arguments: argparse.Namespace) -> None:
@@ -226,7 +239,7 @@ def _commands() -> argparse.ArgumentParser:
 
     def add(command, summary):
         added = commands.add_parser(
-            command.__name__,
+            command.__name__.replace("_", "-"),
             help=summary,
             description=command.__doc__,
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -241,6 +254,8 @@ def _commands() -> argparse.ArgumentParser:
     of_phantom.add_argument("folder", type=Path, help="the folder to make")
     of_phantom.add_argument("--patients", type=int, default=24, help="how many")
     of_phantom.add_argument("--seed", type=int, default=0, help="the same seed gives the same files")
+    of_phantom.add_argument("--truth", action="store_true", help="write tissue labels and bias fields too")
+    of_phantom.add_argument("--workers", type=int, help="processes; by default one a processor core")
 
     of_prepare = add(prepare, "write cropped images and masks to a folder")
     of_prepare.add_argument("folder", type=Path, help="the folder to make")
@@ -295,12 +310,21 @@ def _commands() -> argparse.ArgumentParser:
         "--workers", type=int, default=0, help="train in so many processes of this machine, by Dask"
     )
     of_experiment.add_argument("--scheduler", metavar="ADDRESS", help="train on the workers of this Dask scheduler")
+    of_experiment.add_argument(
+        "--storage",
+        metavar="ADDRESS",
+        help="for workers that do not see this machine's folders: where arrays and runs pass between them, a folder or "
+        "an address of fsspec such as s3://bucket/study",
+    )
     of_bundle.add_argument("out", type=Path, help="the folder to make, for parts of at most 60 MiB")
     of_unbundle = add(unbundle, "take a trained bundle's runs back")
     of_unbundle.add_argument("place", type=Path, help="the folder in which train.py was run")
 
     of_reproduce = add(reproduce, "score the kept networks again and compare")
     of_reproduce.add_argument("--data", default="kaggle", help=DATA_HELP)
+
+    of_locked = add(locked_test, "score the locked patients, once")
+    of_locked.add_argument("data", help="the folder of the locked patients, or of the whole data set")
 
     of_predict = add(predict, "segment a folder of slices with a trained run")
     of_predict.add_argument("slices", type=Path, help="a folder with 256x256x3 TIFF slices in it or below")

@@ -120,6 +120,36 @@ def split_by_slice(
     return side
 
 
+def draw_patients(table: pd.DataFrame, count: int, seed: int = 0) -> list[str]:
+    """Draw patients that stand for a cohort: its institutions, and small and large tumours in their shares.
+
+    The order of the cases is cut into as many equal stretches as patients are asked for, and each gives one case.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As in :func:`split_by_patient`.
+    count : int
+        How many cases. Where two folders are one case, both are drawn.
+    seed : int
+
+    Returns
+    -------
+    list of str
+        The patients, sorted.
+
+    Raises
+    ------
+    ValueError
+        As `split_by_patient`; also where `count` is not at least 1 and below the number of cases.
+    """
+    cases = _cases_in_order(table)
+    if not 0 < count < len(cases):
+        raise ValueError(f"{count} of {len(cases)} cases: draw at least 1, and leave at least 1")
+    drawn = _draw_from_stretches(cases, count, np.random.default_rng(seed))
+    return sorted(table.loc[table["case"].isin(drawn), "patient"].unique())
+
+
 def make_split(
     table: pd.DataFrame,
     by: Literal["patient", "slice"] = "patient",
@@ -179,7 +209,11 @@ def _draw(ordered: Sequence, share: float, rng: np.random.Generator, unit: str) 
             f"{len(ordered)} {unit} left beside the test side: training and validation need one each; "
             "take a larger cohort or a smaller test side"
         )
-    size = min(max(1, round(share * len(ordered))), len(ordered) - 1)
+    return _draw_from_stretches(ordered, min(max(1, round(share * len(ordered))), len(ordered) - 1), rng)
+
+
+def _draw_from_stretches(ordered: Sequence, size: int, rng: np.random.Generator) -> list:
+    """One unit from each of `size` equal stretches of the order."""
     # Rounded borders spread the longer stretches evenly; array_split would put them all first.
     borders = np.linspace(0, len(ordered), size + 1).round().astype(int)
     return [ordered[i] for i in rng.integers(borders[:-1], borders[1:])]

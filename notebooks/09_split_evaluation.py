@@ -265,7 +265,7 @@ for threshold in (0.5, 0.9):
     masks = predict_masks(run, side.rows, threshold=threshold)
     rescored = score_slices(masks, side.truth, run.prepared.table.iloc[side.rows], borders=False)
     print(f"at {threshold}: {summarise_empty(rescored)['left clean']:.0%} of the empty slices are left clean")
-    by_size[threshold] = summarise_by_size(rescored)
+    by_size[str(threshold)] = summarise_by_size(rescored)
 pd.concat(by_size, names=["threshold"]).rename(columns=HEADINGS).style.format(precision=2, na_rep="-")
 
 # %% [markdown]

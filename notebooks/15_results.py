@@ -51,7 +51,7 @@ from IPython.display import Markdown, display
 
 from brainseg.evaluation.headline import headline
 from brainseg.evaluation.scores import HEADINGS, summarise_by_size
-from brainseg.experiments import outcome, seeds, variants
+from brainseg.experiments import locked, outcome, seeds, variants
 from brainseg.experiments.ranking import rank_networks
 from brainseg.figures import results as figures
 from brainseg.figures import style
@@ -172,6 +172,14 @@ Markdown(outcome.article_sentence(by_article))
 # %% [markdown]
 # [Chapter 10](10_leakage) takes the two protocols apart.
 #
+# ## The locked test
+#
+# Every patient above is known to this project: settings were chosen on some of them, and their scores have been seen. A test that nobody could have aimed at needs patients whom nobody has met.
+
+# %%
+Markdown(locked.sentences(seed))
+
+# %% [markdown]
 # ## What was trained, and every look
 #
 # {doc}`../reproduce` has the commands, and says how to train a network whose weights are not kept. {doc}`../limits` has the dates of all choices.

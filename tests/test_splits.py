@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brainseg.splits import N_FOLDS, make_split, split_by_institution, split_by_patient, split_by_slice
+from brainseg.splits import (
+    N_FOLDS,
+    draw_patients,
+    make_split,
+    split_by_institution,
+    split_by_patient,
+    split_by_slice,
+)
 
 # The institutions of the 88 real patients, with EZ's single one.
 SIZES = {"CS": 13, "DU": 36, "EZ": 1, "FG": 11, "HT": 27}
@@ -234,3 +241,17 @@ def test_real_patients_are_split_whole(real_cohort):
         assert (side.groupby(table.patient).nunique() == 1).all()
         for name in ("train", "validation", "test"):
             assert table.tumour_px[side == name].sum() > 0
+
+
+def test_drawn_patients_stand_for_their_cohort():
+    table = cohort()
+    drawn = draw_patients(table, 20, seed=3)
+    assert len(set(drawn)) == 20 and drawn == sorted(drawn)
+    assert drawn == draw_patients(table.sample(frac=1, random_state=0), 20, seed=3) != draw_patients(table, 20, seed=4)
+    of_each = table[table["patient"].isin(drawn)].groupby("institution")["patient"].nunique()
+    for institution, size in SIZES.items():
+        assert abs(of_each.get(institution, 0) - size * 20 / 88) < 1.5
+    load = table.groupby("patient")["tumour_px"].sum()
+    assert load[drawn].median() == pytest.approx(load.median(), rel=0.3)
+    with pytest.raises(ValueError, match="88 of 88 cases"):
+        draw_patients(table, 88)

@@ -209,7 +209,7 @@ def described(record: dict) -> str:
         f"{sides['validation']} for validation, {sides['test']} for the test (fold {settings['fold']}). Each "
         f"training: {settings['filters']} filters, {settings['image_size']} pixels, {length}. Each arm has "
         f"{trainings} training{'s' * (trainings > 1)}; all arms together took "
-        f"{record['seconds'] / 60:.0f} minutes on {record['processor']}."
+        f"{record['seconds'] / 60:.1f} minutes on {record['processor']}."
     )
 
 

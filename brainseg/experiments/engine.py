@@ -8,6 +8,8 @@ An experiment is a module with four names.
 - ``score(cohort, settings, runs)``: tidy tables by name, from the trained runs.
 - ``findings(...)``: what a page says of the tables, as dataclasses with numbers, intervals and a verdict.
 
+One experiment keeps its runs as well as its tables, and is in :data:`KEPT`.
+
 `cohort` is the table of :func:`brainseg.cohort.index_cohort`, which knows its folder. A training that was done is not
 repeated, so an interrupted experiment goes on where it was stopped.
 """
@@ -42,6 +44,7 @@ EXPERIMENTS = {
     "leakage": "brainseg.experiments.leakage",
     "seeds": "brainseg.experiments.seeds",
     "shape": "brainseg.experiments.shape_genomics.study",
+    "trials": "brainseg.experiments.trials",
     "variants": "brainseg.experiments.variants",
 }
 """Name of an experiment, and of its folder below ``results``, -> its module."""
@@ -77,19 +80,20 @@ def train_plan(plan: Iterable[Training], cohort: pd.DataFrame, cluster: Cluster 
         return
     with tqdm(total=sum(training.steps for training in missing), unit="step", mininterval=1, desc="training") as bar:
         if cluster is not None:
-            cluster.train(missing, cohort.attrs["root"], bar)
+            cluster.train(missing, cohort, bar)
             return
-        held = [training for training in missing if not _train(training, cohort.attrs["root"], bar, wait=False)]
+        held = [training for training in missing if not _train(training, cohort, bar, wait=False)]
         for training in held:
-            _train(training, cohort.attrs["root"], bar, wait=True)
+            _train(training, cohort, bar, wait=True)
 
 
-def _train(training: Training, root: str, bar: tqdm, wait: bool) -> bool:
-    """Train one network; False where another process is at it and nobody waits for it."""
-    from brainseg.images.prepared import prepare
+def _train(training: Training, cohort: pd.DataFrame, bar: tqdm, wait: bool) -> bool:
+    """Train one network; False where another process is at it, or at the one that it starts from, and nobody waits."""
     from brainseg.networks.runs import train_or_load
 
-    prepared = prepare(root, training.preprocessing)
+    if training.start is not None and not training.start.is_done(cohort):
+        return False
+    prepared = training.prepare(cohort.attrs["root"])
     before = bar.n
     try:
         train_or_load(training.recipe, prepared, training.split, wait=wait, bar=bar)
@@ -101,11 +105,10 @@ def _train(training: Training, root: str, bar: tqdm, wait: bool) -> bool:
 
 def load_plan(plan: Iterable[Training], cohort: pd.DataFrame) -> Iterator[tuple[Training, Run]]:
     """Each training of a plan with its run, in the plan's order; one at a time, so that one is in memory."""
-    from brainseg.images.prepared import prepare
     from brainseg.networks.runs import train_or_load
 
     for training in plan:
-        prepared = prepare(cohort.attrs["root"], training.preprocessing)
+        prepared = training.prepare(cohort.attrs["root"])
         yield training, train_or_load(training.recipe, prepared, training.split)
 
 

@@ -43,6 +43,8 @@ class Recipe:
         Probability of replacing a T1 sequence by FLAIR while training.
     seed : int
         Of the starting weights, the order of the slices and the augmentation.
+    start : str
+        The run whose weights it starts from, by the name of its folder; empty where they are drawn.
     """
 
     model: str = "unet"
@@ -56,6 +58,7 @@ class Recipe:
     augmentation: bool = True
     drop_sequence: float = 0.1
     seed: int = 0
+    start: str = ""
 
     def steps(self, training_slices: int) -> int:
         """Batches of one epoch, where so many slices train."""

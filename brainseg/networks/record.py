@@ -35,7 +35,7 @@ NEW = "new"
 # The modules whose code changes weights. That of the preprocessing is part of the arrays' fingerprint.
 CODE = [
     f"brainseg.networks.{name}"
-    for name in ("layers", "models", "losses", "augmentation", "batches", "recipe", "training")
+    for name in ("layers", "models", "losses", "augmentation", "batches", "recipe", "training", "devices")
 ]
 
 
@@ -57,8 +57,9 @@ class RunRecord:
     training_slices : int
     best_epoch : int
         From 1.
-    validation_dice : float
-        Of that epoch: mean over validation patients of the Dice of the volume, in the prepared frame.
+    validation_dice : float, optional
+        Of that epoch: mean over validation patients of the Dice of the volume, in the prepared frame. None where nobody
+        validated: the last epoch then counts as the best.
     seconds : float
         Of training.
     parameters : int
@@ -80,7 +81,7 @@ class RunRecord:
     patients: Mapping[str, list[str]]
     training_slices: int
     best_epoch: int
-    validation_dice: float
+    validation_dice: float | None
     seconds: float
     parameters: int
     versions: Mapping[str, str]
@@ -240,9 +241,14 @@ def finished_runs() -> list[RunRecord]:
     return records
 
 
+def reference_patients() -> set[str]:
+    """The patients whom the reference runs with weights know: those that their splits name."""
+    return {patient for record in reference_runs(with_weights=True) for patient in record.sides()["patient"]}
+
+
 def shares_reference_patients(cohort: pd.DataFrame) -> bool:
-    """Whether the reference runs with weights know a patient of a cohort: whether a split of theirs names one."""
-    return any(cohort["patient"].isin(record.sides()["patient"]).any() for record in reference_runs(with_weights=True))
+    """Whether the reference runs with weights know a patient of a cohort."""
+    return bool(cohort["patient"].isin(reference_patients()).any())
 
 
 def reference_digests() -> dict[str, str]:

@@ -75,13 +75,19 @@ def train(
             }
         )
         _keep_best(model, folder, history)
-        highest = max(row["validation_dice"] for row in history)
-        now = history[-1]
-        bar.set_postfix_str(f"loss {now['loss']:.3f}, validation Dice {now['validation_dice']:.3f}, best {highest:.3f}")
+        bar.set_postfix_str(_progress(history))
     best = folder / _best_name(history)
     if best.exists():  # not so where an earlier call was stopped after this line
         best.replace(folder / "best.npz")
     return pd.DataFrame(history)
+
+
+def _progress(history: list[dict]) -> str:
+    loss, dice = history[-1]["loss"], history[-1]["validation_dice"]
+    if np.isnan(dice):
+        return f"loss {loss:.3f}"
+    highest = max(row["validation_dice"] for row in history)
+    return f"loss {loss:.3f}, validation Dice {dice:.3f}, best {highest:.3f}"
 
 
 def clear_states(folder: Path) -> None:
@@ -110,6 +116,8 @@ def validation_dice(model: keras.Model, prepared: Prepared, rows: np.ndarray) ->
     The training is steered by this number. It is not a reported result: those are computed in the
     original frame by :mod:`brainseg.evaluation.predict`. A patient without tumour and without a prediction counts as 1.
     """
+    if not len(rows):
+        return float("nan")
     counts = []
     for start in range(0, len(rows), PREDICTED):
         part = rows[start : start + PREDICTED]
@@ -149,5 +157,10 @@ def _keep_best(model: keras.Model, folder: Path, history: list[dict]) -> None:
 
 
 def _best_name(history: list[dict]) -> str:
-    """File of the weights of the epoch with the highest validation Dice; of several, the first."""
-    return f"best-{max(history, key=lambda row: row['validation_dice'])['epoch']:04d}.npz"
+    """File of the weights of the epoch with the highest validation Dice; of several, the first.
+
+    Where nobody validates, the last.
+    """
+    scores = [row["validation_dice"] for row in history]
+    best = history[-1] if np.isnan(scores).all() else history[int(np.nanargmax(scores))]
+    return f"best-{best['epoch']:04d}.npz"
