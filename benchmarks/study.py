@@ -42,8 +42,8 @@ def _trainings(data: str) -> Iterator[tuple[str, Recipe, int, int]]:
         yield name, record.recipe, record.preprocessing.image_size, steps
     cohort, met = index_cohort(get_cohort(data)), set()
     for name in EXPERIMENTS:
-        plan, _ = plan_experiment(name, data, read_record(name)["settings"])  # as its kept tables were made
-        for training in plan:
+        # With the settings of its kept tables.
+        for training in plan_experiment(name, data, read_record(name)["settings"])[0]:
             if (folder := training.folder(cohort)) not in met:
                 met.add(folder)
                 yield name, training.recipe, training.preprocessing.image_size, training.steps

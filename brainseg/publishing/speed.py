@@ -256,8 +256,8 @@ def _scaling(tables: dict[str, pd.DataFrame], target: Path) -> str:
     return (
         "The steps of every training are counted, from the records of the reference edition and the plans of the "
         "experiments, and multiplied by the measured time of a step. Where a training has another size or width than "
-        "the networks above, its time is reckoned by its arithmetic and marked as extrapolated. Validation after each "
-        "epoch, preparing and scoring come on top.\n\n"
+        "the networks above, its time is reckoned by its arithmetic and marked as extrapolated. "
+        "Validation after each epoch, preparing and scoring come on top.\n\n"
         + _table(["experiment", "trainings", "slices seen", "hours on this machine", "where the hours come from"], rows)
         + f"\n\nTogether that is {work:,.1f} PFLOP of arithmetic. Trainings do not wait for each other, so a cluster "
         "shares them out, the longest first; no cluster finishes before its longest training does "
