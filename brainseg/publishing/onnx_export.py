@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brainseg.cohort.find import SYNTHETIC_PROJECT
 from brainseg.evaluation.scores import SMALLEST_PIECE
 from brainseg.images.crop import SMALLEST_HEAD
 from brainseg.images.preprocess import PERCENTILES
@@ -38,7 +39,8 @@ def description(record: RunRecord) -> dict:
     Returns
     -------
     dict
-        ``run`` and ``network``, its names; ``preprocessing``, the fields of
+        ``run`` and ``network``, its names; ``trained_on``, how many patients, and ``synthetic``, whether they are those
+        of the phantom; ``preprocessing``, the fields of
         :class:`brainseg.images.preprocess.Preprocessing`, with ``percentiles`` and ``smallest_head``, the numbers of
         its code; ``both_ways``, whether the mean with the mirrored slice counts; ``threshold`` and ``smallest_piece``,
         the rules that make a mask; ``licence`` and ``purpose``.
@@ -46,6 +48,8 @@ def description(record: RunRecord) -> dict:
     return {
         "run": record.name,
         "network": MODEL_NAMES[record.recipe.model],
+        "trained_on": len(record.patients["train"]),
+        "synthetic": all(name.startswith(SYNTHETIC_PROJECT) for name in record.patients["train"]),
         "preprocessing": asdict(record.preprocessing),
         "percentiles": PERCENTILES,
         "smallest_head": SMALLEST_HEAD,

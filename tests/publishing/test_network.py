@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import nibabel
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 
@@ -18,6 +23,7 @@ pytest.importorskip("onnx")
 from browsing import Visit, serving
 
 from brainseg.cohort import index_cohort, read_patient
+from brainseg.cohort.convert import convert_pairs
 from brainseg.evaluation.scores import drop_small_pieces
 from brainseg.figures.viewer import viewer_patient
 from brainseg.images.crop import head_silhouette, resize, restore, square_box
@@ -28,7 +34,7 @@ from brainseg.networks.record import reference_runs
 from brainseg.networks.runs import load_network
 from brainseg.paths import project_root
 from brainseg.phantom import make_phantom
-from brainseg.publishing.network import MARK, network_page, write_network
+from brainseg.publishing.network import MARK, find_network, network_page, write_network
 from brainseg.publishing.onnx_export import description
 from brainseg.publishing.viewer import write_viewer
 
@@ -106,12 +112,20 @@ def segmented(page) -> np.ndarray:
         "!JSON.parse(document.getElementById('try').dataset.shown).running && brainsegTry.result().mask"
     )
     found = page.evaluate("""() => {
-        const {slices, mask} = brainsegTry.result();
-        return {slices, tumour: [...mask.keys()].filter(i => mask[i])};
+        const {volume, mask} = brainsegTry.result();
+        return {slices: volume.slices, tumour: [...mask.keys()].filter(i => mask[i])};
     }""")
     mask = np.zeros(found["slices"] * 256 * 256, bool)
     mask[found["tumour"]] = True
     return mask.reshape(-1, 256, 256)
+
+
+@pytest.fixture(scope="module")
+def opened(browser, address) -> Visit:
+    """A page with its network loaded, for tests that only drop files on it."""
+    with Visit(browser, address) as visit:
+        loaded(visit)
+        yield visit
 
 
 def drop(page, folder: Path, files: dict[str, bytes]) -> str:
@@ -207,24 +221,225 @@ def test_dropped_slices_give_the_package_s_mask_and_ask_for_nothing(browser, add
     for number, (image, mask) in enumerate(zip(images, truth, strict=True), start=1):
         files[f"{name}/{name}_{number}.tif"] = tiff(image)
         files[f"{name}/{name}_{number}_mask.tif"] = tiff(mask.astype(np.uint8) * 255)
-    with Visit(browser, address) as visit:
-        page = loaded(visit)
-        asked = []
-        page.on("request", lambda request: asked.append(request.url))
-        assert "One patient read" in drop(page, tmp_path / "own", files)
-        found = segmented(page)
-        page.check("#try-heat")
-        page.fill("#try-threshold", "0.3")
-        wanted = package_mask(images, network)
-        assert page.evaluate("brainsegTry.result().name") == name
-        assert wanted.sum() > 500 and agreement(wanted, found) >= 0.995
-        assert asked == [] and visit.faults == []
+    page, asked = opened.page, []
+    page.on("request", lambda request: asked.append(request.url))
+    assert "One patient read" in drop(page, tmp_path / "own", files)
+    found = segmented(page)
+    page.check("#try-heat")
+    page.fill("#try-threshold", "0.3")
+    page.fill("#try-threshold", "0.5")
+    wanted = package_mask(images, network)
+    assert page.evaluate("brainsegTry.result().name") == name
+    assert wanted.sum() > 500 and agreement(wanted, found) >= 0.995
+    assert asked == [] and opened.faults == []
 
 
-def tiff(pixels: np.ndarray, *options) -> bytes:
-    if options:
-        bgr = pixels[..., ::-1] if pixels.ndim == 3 else pixels
-        return cv2.imencode(".tif", bgr, list(options))[1].tobytes()
+def tiff(pixels: np.ndarray) -> bytes:
     content = io.BytesIO()
     tifffile.imwrite(content, pixels, photometric="rgb" if pixels.ndim == 3 else "minisblack")
     return content.getvalue()
+
+
+# ---------------------------------------------------------------- the reader's files
+
+
+def read_in_page(page, folder: Path, files: dict[str, bytes]) -> tuple[str, np.ndarray, np.ndarray | None]:
+    """Name, images and truth of the patient that the page makes of files."""
+    said = drop(page, folder, files)
+    assert "One patient read" in said, said
+    found = page.evaluate("""() => {
+        const {name, volume, truth} = brainsegTry.result();
+        return {name, slices: volume.slices, data: [...volume.data], truth: truth && [...truth]};
+    }""")
+    images = np.array(found["data"], np.uint8).reshape(found["slices"], 256, 256, 3)
+    truth = None if found["truth"] is None else np.array(found["truth"], bool).reshape(images.shape[:3])
+    return found["name"], images, truth
+
+
+def encoded(suffix: str, pixels: np.ndarray, *options: int) -> bytes:
+    return cv2.imencode(suffix, pixels, list(options))[1].tobytes()
+
+
+LZW, DEFLATE = (cv2.IMWRITE_TIFF_COMPRESSION, 5), (cv2.IMWRITE_TIFF_COMPRESSION, 8)
+NO_PREDICTOR = (cv2.IMWRITE_TIFF_PREDICTOR, 1)
+
+
+@pytest.mark.parametrize(
+    "suffix, options",
+    [(".png", ()), (".tif", LZW), (".tif", (*LZW, *NO_PREDICTOR)), (".tif", DEFLATE), (".TIFF", (*DEFLATE, 278, 7))],
+    ids=["png", "lzw with a predictor", "lzw", "deflate", "strips"],
+)
+def test_pictures_of_three_sequences_are_read_as_they_are(opened, patients, tmp_path, suffix, options):
+    images, truth = next(iter(patients.values()))
+    files = {"notes.txt": b"no picture", ".hidden.png": b""}
+    for number in (9, 10, 11):  # 10 comes after 9
+        files[f"a/slice_{number}{suffix}"] = encoded(suffix, images[number, ..., ::-1], *options)
+    files["a/slice_10_mask.png"] = encoded(".png", truth[10].astype(np.uint8))
+    page = opened.page
+    name, found, mask = read_in_page(page, tmp_path / "own", files)
+    assert name == "a" and np.array_equal(found, images[9:12])
+    assert np.array_equal(mask[1], truth[10]) and not mask[[0, 2]].any()
+    assert opened.faults == []
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["8 bits", "16 bits"])
+def test_grey_slices_of_another_size_become_what_the_package_makes_of_them(opened, patients, tmp_path, deep):
+    images, truth = next(iter(patients.values()))
+    files, rows = {}, []
+    for number in (10, 11):
+        grey = cv2.resize(images[number, ..., 1], (180, 300), interpolation=cv2.INTER_AREA)
+        mask = cv2.resize(truth[number].astype(np.uint8) * 255, (180, 300), interpolation=cv2.INTER_NEAREST)
+        grey = grey.astype(np.uint16) * 9 if deep else grey
+        files[f"b/{number}.tif"], files[f"b/{number}_mask.tif"] = tiff(grey), tiff(mask)
+        rows.append({"patient": "b", "flair": tmp_path / f"own/b/{number}.tif"})
+        rows[-1]["mask"] = tmp_path / f"own/b/{number}_mask.tif"
+    page = opened.page
+    _, found, mask = read_in_page(page, tmp_path / "own", files)
+    notes = page.inner_text(".try-notes")
+    assert "pre-contrast T1, post-contrast T1" in notes
+    assert opened.faults == []
+    table = index_cohort(convert_pairs(pd.DataFrame(rows), tmp_path / "kaggle_3m"))
+    wanted, wanted_mask = read_patient(table, table["patient"].iloc[0])
+    assert np.abs(found.astype(int) - wanted).max() <= 1
+    assert agreement(wanted_mask, mask) > 0.999
+
+
+# As nibabel writes them: which way the file's axes run.
+FRAMES = {"RAS": np.eye(3), "LPS": np.diag([-1, -1, 1]), "sagittal": np.array([[0, 0, 1], [1, 0, 0], [0, -1, 0]])}
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize("form", ["sform", "qform"])
+def test_a_volume_is_turned_upright_whatever_its_axes(opened, patients, tmp_path, frame, form):
+    images, truth = next(iter(patients.values()))
+    slices = slice(8, 14)
+    files = {}
+    volumes = [("x_flair", images[slices, ..., 1]), ("x_t1", images[slices, ..., 0])]
+    for name, volume in [*volumes, ("x_t1ce", images[slices, ..., 2]), ("x_seg", truth[slices].astype(np.uint8) * 4)]:
+        ras = volume[:, ::-1, ::-1].transpose(2, 1, 0)  # the patient's right is on the left of a slice
+        axes = [int(np.flatnonzero(column)[0]) for column in FRAMES[frame].T]
+        data = ras.transpose(axes)
+        for axis, column in enumerate(FRAMES[frame].T):
+            data = np.flip(data, axis) if column.sum() < 0 else data
+        affine = np.eye(4)
+        affine[:3, :3] = FRAMES[frame]
+        image = nibabel.Nifti1Image(np.ascontiguousarray(data), affine)
+        image.set_sform(affine, code=1 if form == "sform" else 0)
+        image.set_qform(affine, code=1)
+        files[f"{name}.nii.gz"] = gzip.compress(image.to_bytes())
+    page = opened.page
+    _, found, mask = read_in_page(page, tmp_path / "own", files)
+    assert np.array_equal(found, images[slices]) and np.array_equal(mask, truth[slices])
+    assert opened.faults == []
+
+
+def test_a_file_that_cannot_be_read_is_named_with_the_way_out(opened, patients, tmp_path):
+    images, _ = next(iter(patients.values()))
+    good = tiff(images[9])
+    volume = gzip.compress(nibabel.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)).to_bytes())
+    small = gzip.compress(nibabel.Nifti1Image(np.zeros((4, 4, 5), np.uint8), np.eye(4)).to_bytes())
+    cases = [
+        ({"a.txt": b""}, "no TIFF, PNG, JPEG or NIfTI"),
+        ({"a.tif": good[:5000]}, "a.tif: the file is damaged"),
+        ({"a.tif": b"no tiff at all"}, "a.tif: it is no TIFF"),
+        ({"a.png": b"no png"}, "a.png: the browser cannot read it"),
+        ({"a_mask.png": encoded(".png", images[9])}, "Add the slices"),
+        ({"a.nii": b"short"}, "a.nii: it is no NIfTI-1"),
+        ({"a.nii.gz": volume, "b.nii.gz": volume}, "does not say which sequence"),
+        ({"t1.nii.gz": volume, "t1ce.nii.gz": volume}, "there is no FLAIR"),
+        ({"flair.nii.gz": volume, "t1.nii.gz": small}, "t1.nii.gz: it has another size"),
+    ]
+    page = opened.page
+    for number, (files, message) in enumerate(cases):
+        assert message in drop(page, tmp_path / str(number), files)
+    assert opened.faults == []
+
+
+# ---------------------------------------------------------------- the page
+
+
+def test_the_page_follows_its_controls(browser, address, patients):
+    name, (images, truth) = next(iter(patients.items()))
+    with Visit(browser, address) as visit:
+        page = visit.open("try.html")
+        before = [
+            entry["name"] for entry in page.evaluate("performance.getEntriesByType('resource').map(e => e.toJSON())")
+        ]
+        assert len(before) <= 6  # nothing large until the reader asks
+        page = loaded(visit)
+        largest = int(truth.sum(axis=(1, 2)).argmax())
+        assert page.input_value("#try-slice") == str(largest + 1)
+        assert "Nothing is segmented" in page.inner_text("#try-sentence")
+        page.click("#try-one")
+        page.wait_for_function("JSON.parse(document.getElementById('try').dataset.shown).known === 1")
+        page.wait_for_function("!JSON.parse(document.getElementById('try').dataset.shown).running")
+        said = page.inner_text("#try-sentence")
+        assert "Dice of this slice" in said and "Whole patient" not in said
+        assert "for one slice" in page.inner_text(".try-notes")
+
+        def drawn() -> np.ndarray:
+            return cv2.imdecode(np.frombuffer(page.locator("#try-canvas").screenshot(), np.uint8), cv2.IMREAD_COLOR)
+
+        bare = drawn()
+        page.check("#try-heat")
+        assert np.abs(drawn().astype(int) - bare).max() > 30
+        page.uncheck("#try-heat")
+        page.uncheck("#try-prediction")
+        page.uncheck("#try-truth")
+        assert np.abs(drawn().astype(int) - bare).max() > 30
+        for threshold in ("0.02", "0.98"):
+            page.fill("#try-threshold", threshold)
+            said += page.inner_text("#try-sentence")
+        areas = [int(area) for area in re.findall(r"calls (\d+) pixels", said)]
+        assert areas[1] > areas[0] > areas[2]
+
+        page.focus("#try-canvas")
+        page.keyboard.press("ArrowUp")
+        assert page.input_value("#try-slice") == str(largest + 2)
+        assert "not segmented yet" in page.inner_text("#try-sentence")
+        page.click("#try-all")
+        page.click("#try-stop")
+        page.wait_for_selector("#try-stop", state="hidden")
+        known = page.evaluate("JSON.parse(document.getElementById('try').dataset.shown).known")
+        assert known < len(images) and "Whole patient" not in page.inner_text("#try-sentence")
+        assert "Not for clinical use" in page.inner_text(".view-stage")
+        assert visit.faults == []
+
+
+def test_a_part_that_does_not_come_is_said_with_the_way_out(browser, site, tmp_path):
+    shutil.copytree(site, tmp_path / "site")
+    for part in (tmp_path / "site" / "try").glob("????????????.js"):
+        part.unlink()
+    for base, way in ((tmp_path / "site").as_uri(), "python -m http.server"), (None, "Try again"):
+        with serving(tmp_path / "site") as address, Visit(browser, base or address) as visit:
+            page = visit.open("try.html")
+            page.click("#try-load")
+            page.wait_for_function(
+                "way => document.querySelector('#try [role=status]').innerText.includes(way)", arg=way
+            )
+            assert "could not be loaded" in page.inner_text("#try [role=status]")
+
+
+def test_the_page_without_a_network_says_so():
+    page = network_page(f"# Try\n\n{MARK}\n", None, "a banner")
+    assert page.startswith("# Try\n\na banner\n") and "carries no network" in page and "<script" not in page
+
+
+def test_the_network_is_that_of_the_chapter_and_has_met_nobody_shown(run, monkeypatch):
+    values = {
+        "filters": 16, "epochs": 24, "slices_per_epoch": 1024, "seed": 0, "image_size": 128, "contrast": "none",
+        "crop": "patient", "split_by": "patient", "fold": 0,
+    }  # fmt: skip
+    page = {"parameters": values, "cohort": {"tcga": True, "fingerprint": "none"}}
+    stranger = "TCGA_XX_0000_20000101"
+    assert find_network(page, [stranger]).name == RECORD.name
+    assert find_network(page, [stranger, RECORD.patients["train"][0]]) is None
+    assert find_network(page | {"cohort": {"tcga": False, "fingerprint": "none"}}, []) is None
+
+    # A run of the edition itself, trained on its cohort.
+    prepared = f"mine-{RECORD.preprocessing.digest}"
+    trained = replace(RECORD, prepared=prepared, split_by=None, fold=None)
+    monkeypatch.setattr("brainseg.publishing.network.finished_runs", lambda: [run.record, trained])
+    mine = page | {"cohort": {"tcga": False, "fingerprint": "mine"}}
+    assert find_network(mine, [stranger]) == trained
+    assert find_network(mine, RECORD.patients["validation"]) is None

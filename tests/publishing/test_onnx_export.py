@@ -52,6 +52,7 @@ def test_the_file_says_how_it_wants_to_be_used(run, tmp_path):
     said = read_description(path)
     assert Preprocessing(**said["preprocessing"]) == run.record.preprocessing
     assert said["network"] == "U-Net" and said["threshold"] == 0.5 and "Not for clinical use" in said["purpose"]
+    assert said["trained_on"] == 3 and not said["synthetic"]
     assert said["licence"] != "CC BY-NC-SA 4.0"  # no reference run
     graph = onnx.load(path).graph
     shape = [place.dim_param or place.dim_value for place in graph.input[0].type.tensor_type.shape.dim]

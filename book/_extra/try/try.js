@@ -88,7 +88,8 @@
   }
 
   function invite() {
-    const size = element("p", {}, `The network (${network.network}, ${network.preprocessing.image_size} × ${network.preprocessing.image_size} pixels) and the program that runs it are ${megabytes(bytes)}. They are loaded once, when you ask for them. Your pictures stay on your computer.`);
+    const { image_size: side } = network.preprocessing, seen = `${network.trained_on} ${network.synthetic ? "simulated " : ""}patients`;
+    const size = element("p", {}, `The network is a ${network.network} for ${side} × ${side} pixels, trained on ${seen}${network.synthetic ? ": it has never seen a real head" : ""}. It and the program that runs it are ${megabytes(bytes)}, loaded when you ask for them. Your pictures stay on your computer.`);
     const bar = element("progress", { max: parts.length, value: 0, id: "try-progress", "aria-label": "loading", hidden: true });
     const said = element("p", { role: "status" });
     const start = button(`Load the network (${megabytes(bytes)})`, async () => {
@@ -205,7 +206,7 @@
   }
 
   /** Probability as a colour over the picture: none where it is 0, then red to yellow. */
-  const heat = (p) => [255, Math.round(230 * p), Math.round(60 * p), Math.min(1, p * 1.5) * 0.75];
+  const heat = (p) => [255, Math.round(230 * p), Math.round(60 * p), 0.25 + 0.35 * p];
 
   function draw() {
     const one = patient(), { height, width, data } = one.volume, canvas = controls.canvas, pen = canvas.getContext("2d");
@@ -268,6 +269,7 @@
       const each = one.took.slices / known(one), count = known(one) === 1 ? "one slice" : `${known(one)} slices`;
       notes.push(`It took ${seconds(one.took.slices)} for ${count}, ${seconds(each)} each${network.both_ways ? ", as it is and mirrored" : ""}; ${seconds(one.took.prepare)} to find the head and set the grey levels.`);
     }
+    if (network.synthetic && !("number" in one)) notes.push("This network was trained on simulated patients: what it says of real slices means little.");
     if (one.missing.length) notes.push(`Missing, so FLAIR takes its place: ${one.missing.map((i) => F.SEQUENCES[i]).join(", ")}.`);
     if (network.met.includes(one.name)) notes.push("The network was trained or chosen on this patient, so its Dice says nothing about new ones.");
     controls.notes.textContent = notes.join(" ");
@@ -351,10 +353,11 @@
     return element("label", { class: "play-button", for: id }, input, text);
   }
 
-  function dropping(zone) {
-    for (const kind of ["dragenter", "dragover"]) zone.addEventListener(kind, (event) => { event.preventDefault(); zone.classList.add("over"); });
-    for (const kind of ["dragleave", "drop"]) zone.addEventListener(kind, () => zone.classList.remove("over"));
-    zone.addEventListener("drop", (event) => {
+  /** Files may be dropped anywhere on the tool; `zone` shows that they may. */
+  function dropping(target, zone) {
+    for (const kind of ["dragenter", "dragover"]) target.addEventListener(kind, (event) => { event.preventDefault(); zone.classList.add("over"); });
+    for (const kind of ["dragleave", "drop"]) target.addEventListener(kind, () => zone.classList.remove("over"));
+    target.addEventListener("drop", (event) => {
       event.preventDefault();
       F.droppedFiles(event.dataTransfer.items).then(take);
     });
@@ -368,6 +371,7 @@
     controls.choices.replaceChildren(
       choice("Patient", "patient", patients.map((one) => `${one.name}, ${one.title}`)),
       choice("Sequence", "sequence", F.SEQUENCES),
+      element("div", { class: "view-boxes" }, box("predicted outline", "prediction"), controls.truthBox, box("probability", "heat")),
     );
   }
 
@@ -380,7 +384,9 @@
     controls.truthBox = box("true outline", "truth");
     controls.bar = element("progress", { id: "try-running", "aria-label": "segmenting", hidden: true });
     controls.one = button("Segment this slice", () => ask([state.slice]), "try-one");
-    controls.all = button("Segment the whole patient", () => ask([...Array(patient().volume.slices).keys()]), "try-all");
+    controls.one.disabled = !patients.length;
+    controls.all = button("Segment all slices", () => ask([...Array(patient().volume.slices).keys()]), "try-all");
+    controls.all.disabled = !patients.length;
     controls.stop = button("Stop", () => { running = null; refresh(); }, "try-stop");
     controls.sentence = element("p", { id: "try-sentence", role: "status" });
     controls.notes = element("p", { class: "try-notes" });
@@ -389,16 +395,14 @@
       element("p", {}, element("strong", {}, "Your own slices: "), "drop a TIFF, PNG or JPEG, a NIfTI volume, or a folder of them here."),
       element("div", { class: "try-row" }, chooser("Choose files", "try-choose", { accept: ".tif,.tiff,.png,.jpg,.jpeg,.nii,.gz" }), chooser("Choose a folder", "try-folder", { webkitdirectory: true })),
       controls.fileNote);
-    dropping(zone);
+    dropping(place, zone);
     place.replaceChildren(
-      zone,
       controls.choices,
       element("div", { class: "try-row" }, controls.one, controls.all, controls.stop, controls.bar),
       element("div", { class: "view-stage" }, controls.canvas, element("p", { class: "try-warning" }, "Not for clinical use")),
       controls.sentence,
-      element("div", { class: "try-below" },
-        element("div", { class: "view-boxes" }, box("predicted outline", "prediction"), controls.truthBox, box("probability", "heat")),
-        controls.slice.row, controls.strip, controls.threshold.row, controls.notes),
+      element("div", { class: "try-below" }, controls.slice.row, controls.strip, controls.threshold.row, controls.notes),
+      zone,
     );
     controls.canvas.addEventListener("pointerdown", () => controls.canvas.focus());
     controls.canvas.addEventListener("wheel", (event) => {
@@ -426,6 +430,6 @@
   window.brainsegTry.result = () => {
     const one = patient();
     maskOf(one);
-    return { name: one.name, slices: one.volume.slices, mask: one.mask && one.mask.all };
+    return { name: one.name, volume: one.volume, truth: one.truth, mask: one.mask && one.mask.all };
   };
 })();
