@@ -56,5 +56,5 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 	@echo "Installing into $(VENV); this takes some minutes the first time."
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
-	@$(VENV)/bin/python -m brainseg.publishing.runtime
+	@$(VENV)/bin/python -c "from brainseg.publishing.runtime import onnx_runtime; onnx_runtime()" || echo "make book will ask for it again."
 	@touch $@

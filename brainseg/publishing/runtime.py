@@ -93,7 +93,3 @@ def _bring(folder: Path) -> None:
             for name in FILES:
                 (part / name).write_bytes(archive.extractfile(f"package/dist/{name}").read())
             (part / "LICENSE.txt").write_text(LICENCE, encoding="utf-8")
-
-
-if __name__ == "__main__":  # of the installation
-    onnx_runtime()

@@ -333,6 +333,38 @@ def test_a_volume_is_turned_upright_whatever_its_axes(opened, patients, tmp_path
     assert opened.faults == []
 
 
+def test_a_folder_of_patients_is_read_one_at_a_time(opened, patients, tmp_path):
+    images, _ = next(iter(patients.values()))
+    files = {"first/1.tif": tiff(images[9]), "second/1.tif": tiff(images[10]), "third/1.tif": b"no tiff"}
+    page = opened.page
+    assert "3 patients found" in drop(page, tmp_path / "own", files)
+    for place, name in ((1, "second"), (0, "first")):
+        page.select_option("#try-patient", str(place))
+        page.wait_for_function("name => brainsegTry.result().name === name", arg=name)
+    page.select_option("#try-patient", "2")
+    page.wait_for_function("document.getElementById('try-sentence').innerText.includes('1.tif: it is no TIFF')")
+    assert page.input_value("#try-patient") == "0"
+    assert opened.faults == []
+
+
+def test_files_may_be_dragged_onto_the_page(opened, patients):
+    images, _ = next(iter(patients.values()))
+    page = opened.page
+    page.evaluate("document.getElementById('try-files').textContent = ''")
+    page.evaluate(
+        """base64 => {
+            const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([bytes], "dragged.tif"));
+            document.querySelector(".view-stage").dispatchEvent(new DragEvent("drop", {dataTransfer, bubbles: true}));
+        }""",
+        base64.b64encode(tiff(images[9])).decode(),
+    )
+    page.wait_for_function("document.getElementById('try-files').innerText.includes('One patient read')")
+    assert page.evaluate("brainsegTry.result().name") == "dragged.tif"
+    assert opened.faults == []
+
+
 def test_a_file_that_cannot_be_read_is_named_with_the_way_out(opened, patients, tmp_path):
     images, _ = next(iter(patients.values()))
     good = tiff(images[9])

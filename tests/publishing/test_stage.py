@@ -99,7 +99,7 @@ def test_a_page_is_sound_wide_and_narrow_light_and_dark(browser, server, name):
         assert visit.faults == []
 
 
-@pytest.mark.parametrize("name", [TOC["root"], "notebooks/01_explore", "viewer", "playground"])
+@pytest.mark.parametrize("name", [TOC["root"], "notebooks/01_explore", "viewer", "try", "playground"])
 def test_a_phone_in_the_dark(browser, server, name):
     with Visit(browser, server, "phone") as visit:
         page = visit.open(f"{name}.html")
@@ -131,7 +131,27 @@ def test_search_finds_a_word(browser, server, smoke_book, where):
             assert visit.faults == []
 
 
-@pytest.mark.parametrize("name", ["intro", "notebooks/04_metrics", "viewer", "playground"])
+def unreached(page) -> list[str]:
+    """What can be used on a page, and the Tab key does not come to."""
+    reachable = page.evaluate(
+        """selector => [...document.querySelectorAll(selector)].filter(
+            one => one.tabIndex >= 0 && !one.disabled && one.checkVisibility({visibilityProperty: true})
+        ).map((one, number) => one.dataset.number = number).length""",
+        TABBABLE,
+    )
+    assert reachable > 20
+    seen = set()
+    for _ in range(reachable + 10):
+        page.keyboard.press("Tab")
+        seen.add(page.evaluate("document.activeElement.dataset.number"))
+    return page.evaluate(
+        "seen => [...document.querySelectorAll('[data-number]')].filter(one => !seen.includes(one.dataset.number))"
+        ".map(one => one.outerHTML.slice(0, 120))",
+        [number for number in seen if number],
+    )
+
+
+@pytest.mark.parametrize("name", ["intro", "notebooks/04_metrics", "viewer", "try", "playground"])
 def test_the_keyboard_reaches_everything(browser, server, name):
     with Visit(browser, server) as visit:
         page = visit.open(f"{name}.html")
@@ -141,23 +161,7 @@ def test_the_keyboard_reaches_everything(browser, server, name):
         page.keyboard.press("Enter")
         assert page.evaluate("location.hash") == "#main-content"
 
-        page = visit.open(f"{name}.html")
-        reachable = page.evaluate(
-            """selector => [...document.querySelectorAll(selector)].filter(
-                one => one.tabIndex >= 0 && !one.disabled && one.checkVisibility({visibilityProperty: true})
-            ).map((one, number) => one.dataset.number = number).length""",
-            TABBABLE,
-        )
-        seen = set()
-        for _ in range(reachable + 10):
-            page.keyboard.press("Tab")
-            seen.add(page.evaluate("document.activeElement.dataset.number"))
-        missed = page.evaluate(
-            "seen => [...document.querySelectorAll('[data-number]')].filter(one => !seen.includes(one.dataset.number))"
-            ".map(one => one.outerHTML.slice(0, 120))",
-            [number for number in seen if number],
-        )
-        assert reachable > 20 and missed == []
+        assert unreached(visit.open(f"{name}.html")) == []
 
 
 # ---------------------------------------------------------------- the viewer
@@ -227,6 +231,43 @@ def test_without_webgl_the_viewers_pictures_stay(browser, server):
         assert page.evaluate(
             "[...document.querySelectorAll('#viewer img')].every(one => one.complete && one.naturalWidth)"
         )
+        assert visit.faults == []
+
+
+# ---------------------------------------------------------------- the network in the page
+
+
+@pytest.mark.parametrize("where", ["server", "folder"])
+def test_the_book_s_network_segments_a_patient(browser, server, smoke_book, where):
+    """Its masks are those of the package: test_network.py. Here it stands in the book, as the reader meets it."""
+    with Visit(browser, server if where == "server" else smoke_book.parent.as_uri()) as visit:
+        page = visit.open("try.html")
+        assert "simulated patients" in page.inner_text("#try")
+        page.click("#try-load")
+        page.wait_for_selector("#try[data-shown]")
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.click("#try-all")
+        page.wait_for_function("brainsegTry.result().mask")
+        assert "Dice of the volume" in page.inner_text("#try-sentence")
+        assert asked == [] and visit.faults == []
+
+
+def test_the_loaded_network_is_within_everybody_s_reach(browser, server):
+    with Visit(browser, server) as visit:
+        page = visit.open("try.html")
+        page.click("#try-load")
+        page.wait_for_selector("#try[data-shown]")
+        page.click("#try-one")
+        page.wait_for_function("JSON.parse(document.getElementById('try').dataset.shown).known === 1")
+        for colours in ("light", "dark"):
+            theme(page, colours)
+            assert accessibility_faults(page) == [], colours
+        for width, height in SIZES.values():
+            page.set_viewport_size({"width": width, "height": height})
+            assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+        page.evaluate("document.activeElement.blur()")
+        assert unreached(page) == []
         assert visit.faults == []
 
 

@@ -1,7 +1,7 @@
 /* The reader's own files, read in the page: slices as TIFF, PNG or JPEG, volumes as NIfTI.
 
-   Files become patients: {name, volume, truth, missing, note}. The volume is as in segment.js; truth is a mask of 0 and
-   1, or null; missing names the sequences whose place FLAIR takes. What is done to size and grey levels is what
+   What is read of a patient is {volume, truth, missing}. The volume is as in segment.js; truth is a mask of 0 and 1, or
+   null; missing holds the places of the sequences that FLAIR stands in for. What is done to size and grey levels is what
    brainseg.cohort.convert does: a slice is scaled to the frame as a whole and padded with black, 8 bits are kept, and
    deeper grey levels are divided by the brightest of the volume. */
 (function () {
@@ -149,17 +149,14 @@
     // Which axis of the file runs to the right, to the front, upwards: the one that points there most.
     const axes = orientation(short, real), order = [0, 1, 2].map((world) => axes.findIndex((axis) => axis.world === world));
     const [width, height, slices] = order.map((axis) => shape[axis]), steps = [1, shape[0], shape[0] * shape[1]];
-    const values = new Float32Array(count);
-    const get = `get${type}`;
+    const values = new Float32Array(count), get = `get${type}`;
+    const [right, front, up] = order.map((axis) => (axes[axis].up ? steps[axis] : -steps[axis]));
+    const corner = axes.reduce((sum, axis, i) => sum + (axis.up ? 0 : (shape[i] - 1) * steps[i]), 0); // left, back, lowest
     let i = 0;
     for (let z = 0; z < slices; z++) {
-      for (let y = 0; y < height; y++) {
-        for (let x = 0; x < width; x++) {
-          const from = [width - 1 - x, height - 1 - y, z].reduce((sum, at, world) => {
-            const axis = order[world];
-            return sum + (axes[axis].up ? at : shape[axis] - 1 - at) * steps[axis];
-          }, 0);
-          values[i++] = view[get](offset + from * size, little) * slope + start;
+      for (let y = height - 1; y >= 0; y--) {
+        for (let x = width - 1; x >= 0; x--) {
+          values[i++] = view[get](offset + (corner + x * right + y * front + z * up) * size, little) * slope + start;
         }
       }
     }
@@ -283,7 +280,6 @@
     const stack = (channel) => ({ planes: pages.map((page) => plane(page, channel)), deep, ...range });
     const stacks = three ? [stack(0), stack(1), stack(2)] : [null, stack(0), null];
     return {
-      name,
       volume: volumeOf(stacks),
       truth: masks.size ? truthOf(pages.map(({ key }) => (masks.has(key) ? plane(masks.get(key), 0) : null))) : null,
       missing: three ? [] : [PRE, POST],
@@ -315,22 +311,24 @@
     });
     const truth = found.get("truth");
     return {
-      name, volume: volumeOf(stacks), truth: truth ? truthOf(planes(truth)) : null,
+      volume: volumeOf(stacks), truth: truth ? truthOf(planes(truth)) : null,
       missing: [PRE, POST].filter((channel) => !found.has(channel)),
     };
   }
 
-  /** Patients from files as {path, file}: the pictures of a folder are one, and so are the volumes of a folder.
+  /** Patients in files as {path, file}: the pictures of a folder are one, and so are the volumes of a folder.
 
-      Files of other kinds are passed over. Throws a FileError that names the file and the way out. */
-  async function readFiles(entries) {
+      Each has a name and a function that reads it, because a folder may hold more than fits into memory. Files of other
+      kinds are passed over. What goes wrong is a FileError that names the file and the way out. */
+  function patientsIn(entries) {
     const shown = entries.filter(({ path }) => !base(path).startsWith("."));
     const patients = [];
     const kinds = [[PICTURE, fromPictures], [NIFTI, fromNIfTI]];
     for (const [pattern, read] of kinds) {
       const groups = grouped(shown.filter(({ path }) => pattern.test(path)), ({ path }) => folder(path));
       for (const [place, group] of groups) {
-        patients.push(await read(base(place) || (group.length === 1 ? base(group[0].path) : `${group.length} files`), group));
+        const name = base(place) || (group.length === 1 ? base(group[0].path) : `${group.length} files`);
+        patients.push({ name, title: "your own", own: true, read: () => read(name, group) });
       }
     }
     if (!patients.length) throw new FileError("There is no TIFF, PNG, JPEG or NIfTI file among these.");
@@ -339,9 +337,11 @@
 
   /** All files below what was dropped, with their paths. The entries must be taken while the event lasts. */
   async function droppedFiles(items) {
-    const entries = [...items].map((item) => item.webkitGetAsEntry && item.webkitGetAsEntry()).filter(Boolean), files = [];
+    const entries = [...items].map((item) => (item.webkitGetAsEntry && item.webkitGetAsEntry()) || item.getAsFile()).filter(Boolean);
+    const files = [];
     async function walk(entry) {
-      if (entry.isFile) files.push({ path: entry.fullPath.slice(1), file: await new Promise((done, failed) => entry.file(done, failed)) });
+      if (entry instanceof File) files.push({ path: entry.name, file: entry });
+      else if (entry.isFile) files.push({ path: entry.fullPath.slice(1), file: await new Promise((done, failed) => entry.file(done, failed)) });
       else {
         const reader = entry.createReader();
         for (let some; (some = await new Promise((done, failed) => reader.readEntries(done, failed))).length; ) for (const one of some) await walk(one);
@@ -352,7 +352,7 @@
   }
 
   /** A patient of the book's viewer, from volumes that the package wrote: row 0 of a slice lies last in the file. */
-  async function readBookPatient({ sequences, mask }, { name, title, missing }) {
+  async function readBookPatient({ sequences, mask }, missing) {
     const planes = async (base64) => {
       const bytes = await inflated(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)), "gzip");
       const view = new DataView(bytes.buffer), [width, height, slices] = [42, 44, 46].map((at) => view.getInt16(at, true));
@@ -366,8 +366,8 @@
     const channels = await Promise.all(sequences.map(planes)), { slices, height, width } = channels[0];
     const data = new Uint8Array(slices * height * width * CHANNELS);
     channels.forEach(({ values }, channel) => values.forEach((level, i) => { data[i * CHANNELS + channel] = level; }));
-    return { name, title, volume: { slices, height, width, data }, truth: mask ? (await planes(mask)).values : null, missing };
+    return { volume: { slices, height, width, data }, truth: (await planes(mask)).values, missing };
   }
 
-  window.brainsegFiles = { SEQUENCES, FLAIR, FileError, readFiles, droppedFiles, readBookPatient, inflated };
+  window.brainsegFiles = { SEQUENCES, FLAIR, FileError, patientsIn, droppedFiles, readBookPatient, inflated };
 })();

@@ -11,8 +11,13 @@
   if (!place || !given) return;
   const { network, parts, bytes } = given;
   const S = window.brainsegSegment, F = window.brainsegFiles;
-  const book = ((window.brainsegViewer || {}).patients || []).map(({ name, title, sequences }, number) => ({
-    name, title, number, missing: sequences.flatMap((sequence, i) => (sequence.includes("missing") ? [i] : [])),
+  const viewer = window.brainsegViewer || { patients: [], volumes: {} };
+  const book = viewer.patients.map(({ name, title, sequences }, number) => ({
+    name, title, read: async () => {
+      if (!viewer.volumes[number]) await script(`viewer/patient-${number}.js`);
+      const missing = sequences.flatMap((sequence, i) => (sequence.includes("missing") ? [i] : []));
+      return F.readBookPatient(viewer.volumes[number], missing);
+    },
   }));
   const COLOURS = { truth: "#56B4E9", prediction: "#E69F00" }; // as in the figures
   const ZOOM = 3; // canvas pixels for a pixel of the frame
@@ -34,8 +39,8 @@
 
   const button = (text, action, id) => element("button", { type: "button", class: "play-button", id, onclick: action }, text);
 
-  function choice(label, name, options) {
-    const select = element("select", { id: `try-${name}`, onchange: (e) => change({ [name]: Number(e.target.value) }) },
+  function choice(label, name, options, action) {
+    const select = element("select", { id: `try-${name}`, onchange: (e) => action(Number(e.target.value)) },
       ...options.map((text, value) => element("option", { value }, text)));
     select.value = state[name];
     return element("div", { class: "view-choice" }, element("label", { for: `try-${name}` }, label), select);
@@ -99,7 +104,7 @@
       try {
         await load((done) => { bar.value = done; });
         if (book.length) await open(book[0]);
-        build();
+        await build();
       } catch (error) {
         delete assets.network;
         for (const name of Object.keys(assets)) delete assets[name];
@@ -114,11 +119,8 @@
   }
 
   /** Bring a patient's volumes, where they are not here yet. */
-  async function open(patient) {
-    if (patient.volume) return;
-    const { volumes } = window.brainsegViewer, number = patient.number;
-    if (!volumes[number]) await script(`viewer/patient-${number}.js`);
-    Object.assign(patient, await F.readBookPatient(volumes[number], patient));
+  async function open(one) {
+    if (!one.volume) Object.assign(one, await one.read());
   }
 
   // ---------------------------------------------------------------- the network
@@ -269,7 +271,7 @@
       const each = one.took.slices / known(one), count = known(one) === 1 ? "one slice" : `${known(one)} slices`;
       notes.push(`It took ${seconds(one.took.slices)} for ${count}, ${seconds(each)} each${network.both_ways ? ", as it is and mirrored" : ""}; ${seconds(one.took.prepare)} to find the head and set the grey levels.`);
     }
-    if (network.synthetic && !("number" in one)) notes.push("This network was trained on simulated patients: what it says of real slices means little.");
+    if (network.synthetic && one.own) notes.push("This network was trained on simulated patients: what it says of real slices means little.");
     if (one.missing.length) notes.push(`Missing, so FLAIR takes its place: ${one.missing.map((i) => F.SEQUENCES[i]).join(", ")}.`);
     if (network.met.includes(one.name)) notes.push("The network was trained or chosen on this patient, so its Dice says nothing about new ones.");
     controls.notes.textContent = notes.join(" ");
@@ -307,15 +309,19 @@
 
   function change(part) {
     Object.assign(state, part);
-    if ("patient" in part) show().catch(failed);
-    else refresh();
+    refresh();
   }
 
-  /** Show a patient at its largest true tumour, or in its middle. */
-  async function show() {
+  /** Show a patient at its largest true tumour, or in its middle. One that cannot be read is not shown. */
+  async function show(number) {
     running = null;
-    const one = patient();
-    await open(one);
+    const one = patients[number];
+    try {
+      await open(one);
+    } finally {
+      controls.patient.value = state.patient;
+    }
+    controls.patient.value = state.patient = number;
     const { slices } = one.volume, areas = Array.from({ length: slices }, (_, i) => (one.truth ? area(truthPlane(one, i)) : 0));
     const largest = areas.indexOf(Math.max(...areas));
     state.slice = one.truth && areas[largest] ? largest : Math.floor(slices / 2);
@@ -331,14 +337,13 @@
     if (!files.length) return;
     await breath();
     try {
-      const own = await F.readFiles(files);
-      own.forEach((one) => { one.title = "your own"; });
+      const own = F.patientsIn(files);
+      await open(own[0]);
       patients = [...own, ...patients];
-      state.patient = 0;
       state.sequence = F.FLAIR;
       choices();
-      await show();
-      controls.fileNote.textContent = `${own.length === 1 ? "One patient" : `${own.length} patients`} read. Nothing was sent anywhere.`;
+      await show(0);
+      controls.fileNote.textContent = `${own.length === 1 ? "One patient read." : `${own.length} patients found; each is read when you choose it.`} Nothing was sent anywhere.`;
     } catch (error) {
       controls.fileNote.textContent = error.message;
       if (!(error instanceof F.FileError)) throw error;
@@ -368,14 +373,16 @@
   const controls = {};
 
   function choices() {
+    const which = choice("Patient", "patient", patients.map((one) => `${one.name}, ${one.title}`), (number) => show(number).catch(failed));
+    controls.patient = which.querySelector("select");
     controls.choices.replaceChildren(
-      choice("Patient", "patient", patients.map((one) => `${one.name}, ${one.title}`)),
-      choice("Sequence", "sequence", F.SEQUENCES),
+      which,
+      choice("Sequence", "sequence", F.SEQUENCES, (sequence) => change({ sequence })),
       element("div", { class: "view-boxes" }, box("predicted outline", "prediction"), controls.truthBox, box("probability", "heat")),
     );
   }
 
-  function build() {
+  async function build() {
     controls.choices = element("div", { class: "view-choices" });
     controls.canvas = element("canvas", { id: "try-canvas", tabindex: 0, role: "img", "aria-describedby": "try-sentence" });
     controls.slice = slider("Slice", "try-slice", { min: 1, max: 1, step: 1 }, (value) => change({ slice: value - 1 }));
@@ -417,8 +424,8 @@
       step(by);
     });
     choices();
-    if (patients.length) show().catch(failed);
-    else controls.sentence.textContent = "This edition holds no volumes: drop your own.";
+    if (patients.length) return show(0);
+    controls.sentence.textContent = "This edition holds no volumes: drop your own.";
   }
 
   const missing = S.lacking(network.preprocessing);
