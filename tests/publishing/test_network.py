@@ -215,7 +215,7 @@ def test_the_masks_of_the_book_s_patients_are_the_package_s(browser, address, si
         assert visit.faults == []
 
 
-def test_dropped_slices_give_the_package_s_mask_and_ask_for_nothing(browser, address, patients, network, tmp_path):
+def test_dropped_slices_give_the_package_s_mask_and_ask_for_nothing(opened, patients, network, tmp_path):
     name, (images, truth) = list(patients.items())[2]
     files = {}
     for number, (image, mask) in enumerate(zip(images, truth, strict=True), start=1):
