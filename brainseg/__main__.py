@@ -89,14 +89,19 @@ def export_onnx(arguments: argparse.Namespace) -> None:
 
 
 def experiment(arguments: argparse.Namespace) -> None:
-    """Compute the tables of an experiment and keep them in results/. Trainings that were done are not repeated."""
+    """Compute the tables of an experiment and keep them in results/. Trainings that were done are not repeated.
+
+    The experiment "reference" trains runs of the reference edition, keeps them in results/reference/ and scores them on
+    their test side. A run that is kept with its weights is left alone.
+    """
     from brainseg.experiments.cluster import get_cluster
     from brainseg.experiments.engine import plan_experiment, run_experiment
     from brainseg.experiments.plan import workload
 
     settings = _settings(arguments.parameters)
     if arguments.dry_run:
-        print(workload(*plan_experiment(arguments.name, arguments.data, settings)).sentence())
+        planned = plan_experiment(arguments.name, arguments.data, settings)
+        print(workload(planned.plan, planned.cohort).sentence())
         return
     with get_cluster(arguments.scheduler, arguments.workers) as cluster:
         print(f"written: {run_experiment(arguments.name, arguments.data, settings, cluster)}")
@@ -110,8 +115,8 @@ def bundle(arguments: argparse.Namespace) -> None:
     from brainseg.experiments.bundle import pack
     from brainseg.experiments.engine import plan_experiment
 
-    plan, cohort = plan_experiment(arguments.name, arguments.data, _settings(arguments.parameters))
-    for part in pack(plan, cohort, arguments.out):
+    planned = plan_experiment(arguments.name, arguments.data, _settings(arguments.parameters))
+    for part in pack(planned.plan, planned.cohort, arguments.out):
         print(f"written: {part} ({part.stat().st_size / 2**20:.0f} MiB)")
 
 
@@ -121,19 +126,6 @@ def unbundle(arguments: argparse.Namespace) -> None:
 
     taken = unpack(arguments.place)
     print("\n".join([f"taken: {name}" for name in taken]) or "nothing new: all of these runs are here already")
-
-
-def reference(arguments: argparse.Namespace) -> None:
-    """Train runs of the reference edition, keep them in results/reference/ and score them on their test side.
-
-    A run that is kept with its weights is left alone. An interrupted call goes on where it was.
-    """
-    from brainseg.experiments.reference import train_reference
-
-    print(
-        "written:",
-        train_reference(arguments.data, arguments.models, arguments.folds, arguments.protocol),
-    )
 
 
 def reproduce(arguments: argparse.Namespace) -> None:
@@ -298,8 +290,8 @@ def _commands() -> argparse.ArgumentParser:
     for of_plan in (of_experiment, of_bundle):
         of_plan.add_argument(
             "name",
-            help="leakage, claims, shape, variants or seeds, of chapters 10 to 15; variants wants its -p: see "
-            "book/reproduce.md",
+            help="reference, leakage, claims, shape, variants or seeds, of chapters 8 to 15; variants wants its -p: "
+            "see book/reproduce.md",
         )
         of_plan.add_argument("--data", default="kaggle", help=DATA_HELP)
         of_plan.add_argument(
@@ -317,14 +309,6 @@ def _commands() -> argparse.ArgumentParser:
     of_unbundle = add(unbundle, "take a trained bundle's runs back")
     of_unbundle.add_argument("place", type=Path, help="the folder in which train.py was run")
 
-    of_reference = add(reference, "train and score the networks that the project keeps")
-    of_reference.add_argument("--data", default="kaggle", help=DATA_HELP)
-    networks = ["unet", "resunet", "fcn32"]
-    of_reference.add_argument("--models", nargs="+", choices=networks, default=networks, help="which networks")
-    of_reference.add_argument("--folds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="which test folds")
-    of_reference.add_argument(
-        "--protocol", choices=("honest", "article"), default="honest", help="split by patient, or the article's reading"
-    )
     of_reproduce = add(reproduce, "score the kept networks again and compare")
     of_reproduce.add_argument("--data", default="kaggle", help=DATA_HELP)
 

@@ -8,7 +8,14 @@ import pandas as pd
 import pytest
 
 from brainseg import results
-from brainseg.chapters import example_rows, network_summary, require_reference, study_recipe, training_summary
+from brainseg.chapters import (
+    epochs_text,
+    example_rows,
+    network_summary,
+    require_reference,
+    study_recipe,
+    training_summary,
+)
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import MODELS, Recipe
 from brainseg.networks.record import find_reference, reference_runs
@@ -123,3 +130,8 @@ def test_a_network_is_told_in_numbers():
     whole = keras.layers.Conv2D(1, 31, padding="same")(image)
     model = keras.Model(image, keras.layers.Conv2D(1, 1, activation="sigmoid", name="probability")(whole))
     assert "the whole frame" in network_summary(model)
+
+
+def test_the_length_of_a_training_is_told_in_words():
+    assert epochs_text(12, 480) == "12 epochs of 480 slices"
+    assert epochs_text(1, 0) == "1 epoch of all slices"

@@ -114,9 +114,7 @@ def train_bundle(folder: str | Path) -> None:
     folder = Path(folder)
     plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
     recipes = [Recipe(**training["recipe"]) for training in plan]
-    steps = [
-        recipe.epochs * recipe.steps(each["split"].count("train")) for recipe, each in zip(recipes, plan, strict=True)
-    ]
+    steps = [recipe.all_steps(each["split"].count("train")) for recipe, each in zip(recipes, plan, strict=True)]
     with tqdm(total=sum(steps), desc="training", unit="step", mininterval=1) as bar:
         done = 0
         for recipe, training, count in zip(recipes, plan, steps, strict=True):

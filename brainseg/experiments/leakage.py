@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from brainseg.chapters import study_recipe
+from brainseg.chapters import SHORT_LEARNING_RATE, epochs_text, study_recipe
 from brainseg.cohort import read_mask
 from brainseg.evaluation.scores import score_patients, score_slices
 from brainseg.experiments.plan import Training
@@ -51,8 +51,6 @@ TRAINS = {"leaky": ("common", "leaked"), "honest": ("common", "stand-in")}
 
 MARGIN = 0.03
 """Of Dice: a leak that is worth less would not change how a score is read. Named before this rule was applied."""
-
-LEARNING_RATE = 2e-3  # twice the study's: these trainings are short
 
 FARTHEST = 5  # slices; what lies farther is counted with it
 
@@ -280,7 +278,7 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
     for seed, arm in itertools.product(range(settings.seeds), TRAINS):
         recipe = study_recipe(
             filters=settings.filters, epochs=settings.epochs, slices_per_epoch=settings.slices_per_epoch,
-            learning_rate=LEARNING_RATE, seed=seed,
+            learning_rate=SHORT_LEARNING_RATE, seed=seed,
         )  # fmt: skip
         trainings.append(Training(recipe, preprocessing, arm_split(roles, arm), {"arm": arm, "seed": seed}))
     return trainings
@@ -405,8 +403,8 @@ def described(record: dict) -> str:
     kind = "synthetic" if cohort["synthetic"] else "real"
     return (
         f"These tables come from {cohort['patients']} {kind} patients with {cohort['slices']} slices: U-Net with "
-        f"{settings['filters']} filters at {settings['image_size']} pixels, {settings['epochs']} epochs with "
-        f"{settings['slices_per_epoch'] or 'all'} slices each, {settings['seeds']} "
+        f"{settings['filters']} filters at {settings['image_size']} pixels, "
+        f"{epochs_text(settings['epochs'], settings['slices_per_epoch'])}, {settings['seeds']} "
         f"seed{'s' * (settings['seeds'] > 1)} in each arm, {len(record['runs'])} trainings, "
         f"{record['seconds'] / 60:.1f} minutes on {record['processor']}."
     )
@@ -417,8 +415,9 @@ def described_test(roles: pd.DataFrame) -> str:
     tested = roles[roles["role"] == "test"]
     return (
         f"The test: {len(tested)} slices of {tested['patient'].nunique()} probe patients, "
-        f"{(tested['tumour_px'] > 0).sum()} of them with tumour. {(tested['distance'] == 1).mean():.0%} of them lie "
-        f"next to a leaked slice, and the farthest is {tested['distance'].max():.0f} slices away."
+        f"{(tested['tumour_px'] > 0).sum()} of them with tumour. Of all test slices, "
+        f"{(tested['distance'] == 1).mean():.0%} lie next to a leaked slice, and the farthest lies "
+        f"{tested['distance'].max():.0f} slices away from one."
     )
 
 

@@ -51,7 +51,7 @@ class Training:
     @property
     def steps(self) -> int:
         """How many steps the training takes from its first epoch to its last."""
-        return self.recipe.epochs * self.recipe.steps(int((self.split == "train").sum()))
+        return self.recipe.all_steps(int((self.split == "train").sum()))
 
     def is_done(self, cohort: pd.DataFrame) -> bool:
         """Whether its run has been trained to its end."""
@@ -113,7 +113,7 @@ def seconds_per_step_and_pixel(records: Iterable[RunRecord]) -> dict[tuple, floa
     """
     seconds: dict[tuple, list[float]] = {}
     for record in records:
-        steps = record.recipe.epochs * record.recipe.steps(record.training_slices)
+        steps = record.recipe.all_steps(record.training_slices)
         each = record.seconds / (steps * record.preprocessing.image_size**2)
         seconds.setdefault(_kind(record.recipe), []).append(each)
     return {kind: float(np.median(values)) for kind, values in seconds.items()}

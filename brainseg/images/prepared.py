@@ -193,7 +193,7 @@ def _prepare_folder(folder: Path, table: pd.DataFrame, preprocessing: Preprocess
     def prepare_patient(name: str, slices: pd.DataFrame) -> int:
         done = folder / "patients" / f"{name}.csv"
         if not done.is_file():
-            images, masks = read_patient(table, name)
+            images, masks = read_patient(slices, name)
             boxes, images = boxes_and_images(images, preprocessing)
             for file, arrays in (("images.npy", images), ("masks.npy", masks)):
                 _write_rows(folder / file, int(slices.index[0]), crop_and_resize_all(arrays, boxes, size))

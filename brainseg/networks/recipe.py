@@ -61,6 +61,10 @@ class Recipe:
         """Batches of one epoch, where so many slices train."""
         return math.ceil((self.slices_per_epoch or training_slices) / self.batch_size)
 
+    def all_steps(self, training_slices: int) -> int:
+        """Batches from the first epoch to the last, where so many slices train."""
+        return self.epochs * self.steps(training_slices)
+
     def __post_init__(self) -> None:
         if self.model not in MODELS:
             raise ValueError(f"unknown model {self.model!r}: choose one of {', '.join(MODELS)}")

@@ -240,14 +240,14 @@ def finished_runs() -> list[RunRecord]:
     return records
 
 
-def reference_patients() -> set[str]:
-    """The patients whom the reference runs with weights know: those that their splits name."""
-    return {patient for record in reference_runs(with_weights=True) for patient in record.sides()["patient"]}
+def shares_reference_patients(cohort: pd.DataFrame) -> bool:
+    """Whether the reference runs with weights know a patient of a cohort: whether a split of theirs names one."""
+    return any(cohort["patient"].isin(record.sides()["patient"]).any() for record in reference_runs(with_weights=True))
 
 
-def reference_digests(model: str | None = None) -> dict[str, str]:
+def reference_digests() -> dict[str, str]:
     """The digest of the weights of each reference run by patient: which edition a table stands beside."""
-    return {record.name: record.digest() for record in reference_runs(model, "patient", with_weights=True)}
+    return {record.name: record.digest() for record in reference_runs(split_by="patient", with_weights=True)}
 
 
 def find_reference(recipe: Recipe, preprocessing: Preprocessing, split_by: str, fold: int) -> RunRecord | None:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from brainseg.images.prepared import Prepared, prepare
 from brainseg.images.preprocess import Preprocessing
-from brainseg.networks import losses
+from brainseg.networks import devices, losses
 from brainseg.networks.backend import configure_backend
 from brainseg.networks.models import build_model
 from brainseg.networks.recipe import Recipe
@@ -120,12 +120,14 @@ def train_or_load(
 def _train(recipe: Recipe, prepared: Prepared, split: pd.Series, folder: Path, bar: tqdm | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(recipe.seed)
-    model = _build(recipe, prepared.preprocessing)
-    steps = recipe.epochs * recipe.steps(int((split == "train").sum()))
+    steps = recipe.all_steps(int((split == "train").sum()))
     own = (
         tqdm(total=steps, desc=recipe.model, unit="step", mininterval=1) if bar is None else contextlib.nullcontext(bar)
     )
-    with own as counted:
+    with own as counted, devices.on_all_gpus():
+        model = _build(recipe, prepared.preprocessing)
+        if len(devices.gpus()) > 1:
+            model = devices.synchronised(model)
         history = train(model, recipe, prepared, split, folder, counted)
     _record(folder, model, recipe, prepared, split, history).write(folder)
     clear_states(folder)

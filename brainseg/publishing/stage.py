@@ -21,6 +21,7 @@ from brainseg.publishing.landing import fill_landing
 from brainseg.publishing.manifest import write_manifest
 from brainseg.publishing.network import find_network, network_page, write_network
 from brainseg.publishing.notebooks import StudyError, repository_address, with_address
+from brainseg.publishing.speed import fill_speed
 from brainseg.publishing.status import banner, origin, status_page
 from brainseg.publishing.student import make_student_edition
 from brainseg.publishing.viewer import take_patients, viewer_page, write_viewer
@@ -107,6 +108,7 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
         if network is not None:
             write_network(network, target / "_extra" / "try")
     fill_landing(target)
+    fill_speed(target)
     write_api(PACKAGE, target / "api")
     if (citation := root / "CITATION.cff").is_file():
         shutil.copyfile(citation, target / "CITATION.cff")

@@ -237,10 +237,12 @@ def test_the_shortest_training_there_is(prepared, split, tmp_path):
 def test_a_gpu_that_has_bfloat16_uses_it_and_the_output_stays_float32(monkeypatch, capability, policy):
     tf = pytest.importorskip("tensorflow")
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a stand-in"])
+    grows = []
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda gpu, yes: grows.append((gpu, yes)))
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda _: {"compute_capability": capability})
     try:
         backend.configure_backend()
-        assert keras.config.dtype_policy().name == policy
+        assert keras.config.dtype_policy().name == policy and grows == [("a stand-in", True)]
         for name in ("fcn32", "unet", "resunet"):
             assert build_model(name, 32, filters=2).output.dtype == "float32"
     finally:

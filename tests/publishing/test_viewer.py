@@ -103,7 +103,7 @@ def test_the_landing_page_says_what_its_chart_shows(tmp_path, monkeypatch):
     monkeypatch.setattr(outcome, "read_findings", lambda: outcome.Outcome((unet,), 1, 1, 0.75, 0.5))
     landing.fill_landing(tmp_path)
     text = (tmp_path / "intro.md").read_text()
-    assert "```\n\n1 of U-Net's 2 patients had a part in a choice" in text and "**0.500 on the 1 others**" in text
+    assert "```\n\n1 of U-Net's 2 patients had a part in a choice" in text and "**0.500 on the other one**" in text
     assert text.count("U-Net 0.62 (0.50 to 0.75, 2 patients)") == 1 and text.endswith(
         "after\n"
     )  # for those who do not see the chart
