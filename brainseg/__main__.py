@@ -81,6 +81,16 @@ def predict(arguments: argparse.Namespace) -> None:
         print(f"warning: the run was trained or chosen on {known} of these patients (column seen_in_training)")
 
 
+def export_onnx(arguments: argparse.Namespace) -> None:
+    """Write networks as ONNX files, for programs without Keras. The metadata says how slices are prepared for them."""
+    from brainseg.networks.record import RunRecord, reference_runs
+    from brainseg.publishing.onnx_export import export_onnx as export
+
+    records = [RunRecord.read(run) for run in arguments.run or []] or reference_runs(with_weights=True)
+    for record in records:
+        print(f"written: {export(record, arguments.folder / f'{record.name}.onnx')}")
+
+
 def experiment(arguments: argparse.Namespace) -> None:
     """Compute the tables of an experiment and keep them in results/. Trainings that were done are not repeated.
 
@@ -336,6 +346,12 @@ def _commands() -> argparse.ArgumentParser:
         help="a folder of a run: results/reference/unet-by-patient-fold0, or one of _build/runs",
     )
     of_predict.add_argument("--threshold", type=float, default=0.5, help="probability from which a pixel is tumour")
+
+    of_export = add(export_onnx, "write networks as ONNX files, for programs without Keras")
+    of_export.add_argument("folder", type=Path, help="where to write, a file a network")
+    of_export.add_argument(
+        "--run", type=Path, nargs="+", help="folders of runs; by default those that results/reference/ keeps weights of"
+    )
 
     of_pair = add(pair, "write the .ipynb files from their sources")
     of_pair.add_argument(

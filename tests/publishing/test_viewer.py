@@ -66,6 +66,8 @@ def test_patients_move_from_the_notebook_to_files_beside_the_page(patient, tmp_p
     write_viewer(found, tmp_path)
     script = (tmp_path / "patient-0.js").read_text()
     volumes = json.loads(re.fullmatch(r"brainsegViewer\.volumes\[0\] = (.*);\n", script)[1])
+    mask = nibabel.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(volumes["mask"])))
+    assert mask.get_fdata().sum(axis=(0, 1)).tolist() == [0, 36, 0]
     assert volumes["truth"] == patient["truth"]["outline"] and len(volumes["sequences"]) == 3
     assert (tmp_path / "patient-0.png").read_bytes().startswith(b"\x89PNG")
     assert "BSD 2-Clause" in (tmp_path / "niivue.LICENSE.txt").read_text()
