@@ -33,6 +33,17 @@ def chromium() -> Iterator:
         browser.close()
 
 
+def require_runtime() -> None:
+    """Skip the test where the runtime of networks in a browser is not at hand and cannot be brought."""
+    from brainseg.publishing.notebooks import StudyError
+    from brainseg.publishing.runtime import onnx_runtime
+
+    try:
+        onnx_runtime()
+    except StudyError as error:
+        pytest.skip(str(error))
+
+
 @contextlib.contextmanager
 def serving(folder: Path) -> Iterator[str]:
     """The address of a folder on this machine."""

@@ -71,11 +71,17 @@ def write_network(record: RunRecord, folder: Path) -> None:
     (folder / "network.js").write_text(f"window.brainsegTry = {json.dumps(said)};\n", encoding="utf-8")
 
 
-def network_page(text: str, record: RunRecord | None, banner: str) -> str:
-    """The page in MyST Markdown: the banner below its title, the place and its scripts at its mark."""
+def network_page(text: str, carried: bool, banner: str) -> str:
+    """The page in MyST Markdown: the banner below its title, the place and its scripts at its mark.
+
+    Where no network is carried, because none is at hand or nobody could bring the runtime, the page says so.
+    """
     title, _, rest = text.partition("\n")
-    if record is None:
-        place, scripts = "This edition carries no network: it was staged on a machine where none is at hand.", ""
+    if not carried:
+        place, scripts = (
+            "This edition carries no network: none, or nothing to run it, was at hand where it was made.",
+            "",
+        )
     else:
         place = "The network needs JavaScript."
         names = ["viewer/patients", *(f"try/{name}" for name in SCRIPTS)]

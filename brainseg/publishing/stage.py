@@ -104,9 +104,14 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
         page.write_text(viewer_page(page.read_text(encoding="utf-8"), patients, shown_on), encoding="utf-8")
         write_viewer(patients, target / "_extra" / "viewer")
     if (page := target / "try.md").is_file():
-        page.write_text(network_page(page.read_text(encoding="utf-8"), network, shown_on), encoding="utf-8")
-        if network is not None:
-            write_network(network, target / "_extra" / "try")
+        carried = network is not None
+        try:
+            if network is not None:
+                write_network(network, target / "_extra" / "try")
+        except StudyError as error:  # a book needs no network to be built, so one page does without
+            print(f"warning: the page Try the network stays empty. {error}")
+            carried = False
+        page.write_text(network_page(page.read_text(encoding="utf-8"), carried, shown_on), encoding="utf-8")
     fill_landing(target)
     fill_speed(target)
     write_api(PACKAGE, target / "api")

@@ -20,7 +20,7 @@ import tifffile
 pytest.importorskip("keras")
 pytest.importorskip("onnx")
 
-from browsing import Visit, serving
+from browsing import Visit, require_runtime, serving
 
 from brainseg.cohort import index_cohort, read_patient
 from brainseg.cohort.convert import convert_pairs
@@ -54,6 +54,7 @@ def patients(tmp_path_factory) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 @pytest.fixture(scope="module")
 def site(patients, tmp_path_factory) -> Path:
     """A folder with the page alone, as the book has it below its theme: the network, and two patients in the viewer."""
+    require_runtime()
     folder = tmp_path_factory.mktemp("site")
     shutil.copytree(project_root() / "book" / "_extra" / "try", folder / "try")
     write_network(RECORD, folder / "try")
@@ -63,7 +64,7 @@ def site(patients, tmp_path_factory) -> Path:
     ]
     write_viewer(shown, folder / "viewer")
     style = (project_root() / "book" / "_static" / "book.css").read_text(encoding="utf-8")
-    text = network_page(f"# Try\n\n{MARK}\n", RECORD, "")
+    text = network_page(f"# Try\n\n{MARK}\n", True, "")
     body = text[text.index('<div id="try">') : text.rindex("```")]
     (folder / "try.html").write_text(
         f'<!DOCTYPE html><html lang="en"><head><title>Try</title><meta charset="utf-8"><style>{style}</style>'
@@ -391,7 +392,7 @@ def test_a_file_that_cannot_be_read_is_named_with_the_way_out(opened, patients, 
 
 
 def test_the_page_follows_its_controls(browser, address, patients):
-    name, (images, truth) = next(iter(patients.items()))
+    images, truth = next(iter(patients.values()))
     with Visit(browser, address) as visit:
         page = visit.open("try.html")
         before = [
@@ -453,7 +454,7 @@ def test_a_part_that_does_not_come_is_said_with_the_way_out(browser, site, tmp_p
 
 
 def test_the_page_without_a_network_says_so():
-    page = network_page(f"# Try\n\n{MARK}\n", None, "a banner")
+    page = network_page(f"# Try\n\n{MARK}\n", False, "a banner")
     assert page.startswith("# Try\n\na banner\n") and "carries no network" in page and "<script" not in page
 
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from browsing import SIZES, Visit, accessibility_faults, serving, theme
+from browsing import SIZES, Visit, accessibility_faults, require_runtime, serving, theme
 
 from brainseg.paths import project_root
 from brainseg.publishing.notebooks import find_notebooks
@@ -240,6 +240,7 @@ def test_without_webgl_the_viewers_pictures_stay(browser, server):
 @pytest.mark.parametrize("where", ["server", "folder"])
 def test_the_book_s_network_segments_a_patient(browser, server, smoke_book, where):
     """Its masks are those of the package: test_network.py. Here it stands in the book, as the reader meets it."""
+    require_runtime()
     with Visit(browser, server if where == "server" else smoke_book.parent.as_uri()) as visit:
         page = visit.open("try.html")
         assert "simulated patients" in page.inner_text("#try")
@@ -254,6 +255,7 @@ def test_the_book_s_network_segments_a_patient(browser, server, smoke_book, wher
 
 
 def test_the_loaded_network_is_within_everybody_s_reach(browser, server):
+    require_runtime()
     with Visit(browser, server) as visit:
         page = visit.open("try.html")
         page.click("#try-load")
