@@ -67,6 +67,7 @@ class Visit:
         width, height = SIZES[size]
         self.context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
         self.page = self.context.new_page()
+        self.page.set_default_timeout(180_000)  # ms; a network takes its time on a busy machine
         self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
         self.page.on("console", lambda said: said.type == "error" and self.faults.append(f"console: {said.text}"))
         self.page.on("requestfailed", self._failed)

