@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from brainseg.cohort.errors import CohortError
 from brainseg.cohort.find import find_folder, patient_folders
-from brainseg.cohort.read import CohortError
 from brainseg.paths import build_folder
 from brainseg.provenance import code_digest, modules_of
 

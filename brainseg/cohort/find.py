@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from brainseg.cohort.read import CohortError
+from brainseg.cohort.errors import CohortError
 
 PATIENT = re.compile(r"[A-Z]+_[A-Z0-9]{2}_[A-Z0-9]{4}_\d{8}")
 SYNTHETIC_PROJECT = "PHANTOM_"

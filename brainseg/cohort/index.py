@@ -14,12 +14,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from brainseg.cohort.errors import CohortError
 from brainseg.cohort.find import PATIENT, SYNTHETIC_PROJECT, patient_folders
-from brainseg.cohort.read import FLAIR, POST, PRE, CohortError, read_image, read_mask, read_patient_table
+from brainseg.cohort.pixels import covers_head
+from brainseg.cohort.read import FLAIR, POST, PRE, read_image, read_mask, read_patient_table
 from brainseg.paths import build_folder, write_atomically
 
 _ARCHIVE_FOLDERS = ("kaggle_3m", "lgg-mri-segmentation")  # the second copy of a doubled tree, passed over
-_INDEX_FORMAT = 1  # raise it when a column changes its meaning: old cache entries are then passed over
+_INDEX_FORMAT = 2  # raise it when a column or a check changes: old cache entries are then passed over
 
 
 def index_cohort(root: str | Path, workers: int | None = None, progress: bool = True) -> pd.DataFrame:
@@ -169,6 +171,12 @@ def _read_slice(root: Path, patient: str, number: int) -> dict:
     if problems:
         return {"problems": problems}
     image, mask = pixels
+    if covers_head(mask, image[..., FLAIR]):
+        return {
+            "problems": [
+                f"{paths[1]} calls most of the head tumour. It may be inverted: swap its 0 and 255, or draw it."
+            ]
+        }
     means = cv2.mean(image)  # a channel at a time, and far faster than NumPy over three interleaved channels
     return {
         "patient": patient,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from brainseg.cohort.errors import CohortError
 from brainseg.cohort.find import find_folder
 from brainseg.cohort.index import index_cohort
-from brainseg.cohort.read import CohortError
 
 HANDLE = "mateuszbuda/lgg-mri-segmentation/versions/2"
 PAGE = "https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation"

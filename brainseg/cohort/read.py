@@ -1,51 +1,22 @@
-"""Reading one image, one mask, one patient or the patient table, each checked, and the report of what is wrong."""
+"""Reading one image, one mask, one patient or the patient table, each checked."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import tifffile
 
+from brainseg.cohort.errors import CohortError
+from brainseg.cohort.pixels import tags_problem
+
 SEQUENCES = ("pre-contrast T1", "FLAIR", "post-contrast T1")
 PRE, FLAIR, POST = 0, 1, 2
 FRAME = (256, 256)
 
 _CASE = re.compile(r"[A-Z]+_[A-Z0-9]{2}_[A-Z0-9]{4}")
-_LISTED = 20  # problems spelt out in one report
-
-
-class CohortError(ValueError):
-    """Everything that is wrong with a cohort, in one report.
-
-    Parameters
-    ----------
-    problems : iterable of str
-        One sentence each: the file, what is wrong, what to do.
-    where : str or Path, optional
-        The folder that was looked at.
-
-    Attributes
-    ----------
-    problems : list of str
-        All of them. The message spells out the first 20 and counts the rest.
-    """
-
-    def __init__(self, problems: str | Iterable[str], where: str | Path | None = None):
-        self.problems = [problems] if isinstance(problems, str) else list(problems)
-        if len(self.problems) == 1 and where is None:
-            message = self.problems[0]
-        else:
-            count = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
-            lines = [f"{count} in {where}:" if where else f"{count}:"]
-            lines += [f"  - {problem}" for problem in self.problems[:_LISTED]]
-            if len(self.problems) > _LISTED:
-                lines.append(f"  ... and {len(self.problems) - _LISTED} more of this kind or another.")
-            message = "\n".join(lines)
-        super().__init__(message)
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -94,7 +65,8 @@ def read_mask(path: str | Path) -> np.ndarray:
 def _checked(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
     """The pixels of a TIFF of uint8 and `shape`, or a `CohortError` that names the file."""
     try:
-        pixels = tifffile.imread(path)
+        with tifffile.TiffFile(path) as tiff:
+            pixels, pages, page = tiff.asarray(), len(tiff.pages), tiff.pages[0]
     except FileNotFoundError:
         raise CohortError(f"{path} does not exist. Copy it again from the archive.") from None
     except OSError as error:
@@ -112,6 +84,15 @@ def _checked(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
             f"{path} is {_described(pixels.shape)} of {pixels.dtype}, expected {_described(shape)} of uint8. "
             "Replace it by the file from the archive."
         )
+    if pages > 1:
+        raise CohortError(f"{path} holds {pages} pages, expected one. Save the one that is the slice.")
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+        raise CohortError(
+            f"{path} is a TIFF in which 0 is white, so it shows the opposite of its numbers. Save it with 0 as black, "
+            'as in tifffile.imwrite(..., photometric="minisblack").'
+        )
+    if reason := tags_problem(page):
+        raise CohortError(f"{path} {reason[0]}")
     return pixels
 
 
