@@ -74,8 +74,14 @@ def predict(arguments: argparse.Namespace) -> None:
     configure_backend()
     table = predict_folder(arguments.slices, arguments.out, arguments.run, arguments.threshold)
     print(f"{len(table)} slices, tumour seen on {(table['predicted_px'] > 0).sum()}, written to {arguments.out}")
-    if known := table.loc[table["seen_in_training"], "patient"].nunique():
-        print(f"warning: the run was trained or chosen on {known} of these patients (column seen_in_training)")
+    seen = table["seen_in_training"]
+    if met := table.loc[seen.fillna(False), "patient"].nunique():
+        print(f"warning: the run was trained or chosen on {met} of these patients (column seen_in_training)")
+    if untold := table.loc[seen.isna(), "patient"].nunique():
+        print(
+            f"warning: {untold} of these patients have no name such as TCGA_CS_4941_19960909, so it cannot be told "
+            "whether the run was trained on them"
+        )
 
 
 def experiment(arguments: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -83,12 +84,40 @@ def locked(path: str | Path, *, wait: bool = True) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with _naming(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(path.with_name(f"{path.name}.lock"), timeout=-1 if wait else 0):
             yield
     except Timeout:
         raise BusyError(f"{path} is being made by another process") from None
+
+
+_WAY_OUT = {
+    errno.ENOSPC: "Make room on this disk, or name a folder on another.",
+    errno.EDQUOT: "Your share of this disk is used up. Make room, or name a folder on another disk.",
+    errno.EROFS: "Nothing can be written on this disk. Name a folder on another.",
+    errno.EACCES: "You may not write there. Name a folder of your own.",
+    errno.EPERM: "You may not write there. Name a folder of your own.",
+}
+
+
+@contextlib.contextmanager
+def _naming(folder: Path) -> Iterator[None]:
+    """Name the folder in an error of the disk, which often names nothing, and say what to do."""
+    try:
+        yield
+    except OSError as error:
+        # NumPy reports a full disk without a number: "65536 requested and 4096 written".
+        number = errno.ENOSPC if error.errno is None and "written" in str(error) else error.errno
+        elsewhere = error.filename is not None and not Path(os.fsdecode(error.filename)).is_relative_to(folder)
+        if number not in _WAY_OUT or elsewhere:
+            raise
+        raise OSError(
+            number,
+            f"{os.strerror(number)}. {_WAY_OUT[number]} BRAINSEG_BUILD names the one for everything generated",
+            str(folder),
+        ) from error
 
 
 @contextlib.contextmanager
@@ -98,17 +127,18 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
     A reader therefore sees the old file, the new file or none, never half of one.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays, because writers such as NumPy and Keras choose the format by it.
-    handle, name = tempfile.mkstemp(prefix=".part-", suffix="-" + path.name, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _naming(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The suffix stays, because writers such as NumPy and Keras choose the format by it.
+        handle, name = tempfile.mkstemp(prefix=".part-", suffix="-" + path.name, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o644)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -118,12 +148,13 @@ def folder_atomically(path: str | Path) -> Iterator[Path]:
     Where `path` came to exist meanwhile, written by another process, that one is kept.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".part-", dir=path.parent))
-    try:
-        yield temporary
-        temporary.chmod(0o755)
-        if not path.exists():
-            os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with _naming(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".part-", dir=path.parent))
+        try:
+            yield temporary
+            temporary.chmod(0o755)
+            if not path.exists():
+                os.replace(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)

@@ -103,3 +103,12 @@ def test_one_class_reads_the_record_of_a_run():
             if isinstance(node, ast.Constant) and node.value == "run.json":
                 readers.append(path.relative_to(PACKAGE).as_posix())
     assert readers == ["networks/record.py"]
+
+
+def test_opencv_opens_no_file():
+    """It ends the process on a name that is no valid UTF-8, and says nothing where a disk is full."""
+    places = [
+        path for folder in ("brainseg", "notebooks", "benchmarks", "tests") for path in (ROOT / folder).rglob("*.py")
+    ]
+    calls = re.compile(r"cv2\.(im(read|write|count)\w*|VideoCapture|FileStorage)\b")
+    assert [path.name for path in places if calls.search(path.read_text(encoding="utf-8"))] == []

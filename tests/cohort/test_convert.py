@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
 from brainseg.cohort import CohortError, index_cohort, read_image, read_mask, read_patient_table
 from brainseg.cohort.convert import convert_pairs
+from brainseg.cohort.pixels import write_png
 from brainseg.paths import project_root
 
 
 def picture(path, pixels):
     path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), pixels)
+    write_png(path, pixels)
     return path
 
 
