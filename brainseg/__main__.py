@@ -9,6 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from brainseg.paths import provide_home
+
 DATA_HELP = (
     '"phantom": the embedded synthetic cohort, made when absent ("phantom:4": one of four patients, "phantom:4:1": '
     "with seed 1); "
@@ -17,7 +19,7 @@ DATA_HELP = (
 
 # What the build folder holds. BRAINSEG_BUILD may name any folder, so nothing else in it is ever removed.
 BOOK = ("executed", "src", "html", "site", "student", "book.log")
-DATA = ("cohorts", "prepared", "crops", "runs")
+DATA = ("cohorts", "prepared", "crops", "runs", "home")
 
 
 def data(arguments: argparse.Namespace) -> None:
@@ -69,6 +71,9 @@ def notebook(arguments: argparse.Namespace) -> None:
 def predict(arguments: argparse.Namespace) -> None:
     """Segment a folder of slices with a trained run: masks, overlays and a table. Not for clinical use."""
     from brainseg.evaluation.folder import predict_folder
+    from brainseg.networks import require_keras
+
+    require_keras()
     from brainseg.networks.backend import configure_backend
 
     configure_backend()
@@ -89,11 +94,13 @@ def experiment(arguments: argparse.Namespace) -> None:
     from brainseg.experiments.cluster import get_cluster
     from brainseg.experiments.engine import plan_experiment, run_experiment
     from brainseg.experiments.plan import workload
+    from brainseg.networks import require_keras
 
     settings = _settings(arguments.parameters)
     if arguments.dry_run:
         print(workload(*plan_experiment(arguments.name, arguments.data, settings)).sentence())
         return
+    require_keras()
     with get_cluster(arguments.scheduler, arguments.workers) as cluster:
         print(f"written: {run_experiment(arguments.name, arguments.data, settings, cluster)}")
 
@@ -124,6 +131,9 @@ def reference(arguments: argparse.Namespace) -> None:
 
     A run that is kept with its weights is left alone. An interrupted call goes on where it was.
     """
+    from brainseg.networks import require_keras
+
+    require_keras()
     from brainseg.experiments.reference import train_reference
 
     print(
@@ -134,6 +144,9 @@ def reference(arguments: argparse.Namespace) -> None:
 
 def reproduce(arguments: argparse.Namespace) -> None:
     """Score the reference runs on their test patients again and compare with the kept tables; fails on a difference."""
+    from brainseg.networks import require_keras
+
+    require_keras()
     from brainseg.experiments.reference import TOLERANCE, reproduce
 
     table = reproduce(arguments.data)
@@ -156,11 +169,16 @@ def readme(arguments: argparse.Namespace) -> None:
 
 
 def pair(arguments: argparse.Namespace) -> None:
-    """Write the paired .ipynb files from their .py sources, or with --check say which differ from them."""
+    """Write the paired .ipynb files from their .py sources.
+
+    With --check say which differ from them; with --take write what was edited in an .ipynb into its source first.
+    """
     from brainseg.publishing import pair as pair_notebooks
     from brainseg.publishing import study_root
-    from brainseg.publishing.notebooks import unpaired
+    from brainseg.publishing.notebooks import take, unpaired
 
+    if arguments.take:
+        print(f"written: {take(study_root() / 'notebooks', arguments.take).name}")
     if arguments.check:
         if problems := unpaired(study_root() / "notebooks"):
             sys.exit("\n".join([*problems, "Run: python -m brainseg pair"]))
@@ -339,6 +357,9 @@ def _commands() -> argparse.ArgumentParser:
     of_pair.add_argument(
         "--check", action="store_true", help="write nothing; fail where a pair is missing, differs or holds outputs"
     )
+    of_pair.add_argument(
+        "--take", metavar="NAME", help="a notebook, such as 01_explore, whose edited .ipynb is taken over"
+    )
     of_student = add(student, "write the notebooks without their solutions")
     of_student.add_argument("folder", nargs="?", type=Path, help="where to write; _build/student by default")
     of_clean = add(clean, "remove what was generated")
@@ -355,14 +376,34 @@ def main(argv: list[str] | None = None) -> None:
         arguments.options = arguments_left  # they belong to pytest
     elif arguments_left:
         parser.error(f"unrecognized arguments: {' '.join(arguments_left)}")
+    for stream in (sys.stdout, sys.stderr):  # a console that knows no ü shows \\xfc, and the work is not lost
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
+        provide_home()
         arguments.command(arguments)
-    except (ValueError, OSError) as error:  # what the package raises on wrong input says what to do
-        if arguments.traceback:
-            raise
-        sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("stopped")
+    except Exception as error:
+        if arguments.traceback:
+            raise
+        sys.exit(f"error: {_sentence(error)}")
+
+
+def _sentence(error: Exception) -> str:
+    """What the package raises on wrong input says what to do; of the rest, the kind, and how to see more."""
+    from brainseg.paths import way_out
+
+    if isinstance(error, OSError):
+        named = f"{error.strerror}: {error.filename}" if error.strerror and error.filename else str(error)
+        return " ".join(filter(None, [named, way_out(error)]))
+    if isinstance(error, ImportError):
+        return f"{error}. Install what is missing: python -m pip install -e '.[networks,book]'"
+    if isinstance(error, ValueError):
+        return str(error)
+    return (
+        f"{type(error).__name__}: {error}. This was not foreseen: --traceback before the command shows where it arose."
+    )
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def build_folder() -> Path:
     """
     named = setting("BRAINSEG_BUILD")
     if named:
-        folder = Path(named).expanduser().resolve()
+        folder = Path(os.path.realpath(os.path.expanduser(named)))  # which fail neither without a home nor in a circle
         home = Path(os.path.expanduser("~"))  # stays "~" for a user without a home, where Path.home() fails
         if home.is_absolute() and home.resolve().is_relative_to(folder):
             # Folders such as src and html are emptied in it, and these may well be the user's own here.
@@ -56,7 +56,20 @@ def build_folder() -> Path:
             )
         return folder
     root = project_root()
-    return root / "_build" if root else Path.home() / ".cache" / "brainseg"
+    return root / "_build" if root else Path(os.path.expanduser("~")).absolute() / ".cache" / "brainseg"
+
+
+def provide_home() -> None:
+    """Let ``HOME`` name ``home`` in the build folder where the user has no home that can be written.
+
+    Jupyter, IPython and Matplotlib need one, and die without a word where there is none, as in many containers.
+    """
+    home = os.path.expanduser("~")
+    if not (os.path.isabs(home) and os.path.isdir(home) and os.access(home, os.W_OK)):
+        own = build_folder() / "home"
+        with _naming(own.parent):
+            own.mkdir(parents=True, exist_ok=True)
+        os.environ["HOME"] = str(own)
 
 
 class BusyError(OSError):
@@ -93,6 +106,7 @@ def locked(path: str | Path, *, wait: bool = True) -> Iterator[None]:
         raise BusyError(f"{path} is being made by another process") from None
 
 
+_BUILD_ADVICE = "BRAINSEG_BUILD names the folder for everything generated."
 _WAY_OUT = {
     errno.ENOSPC: "Make room on this disk, or name a folder on another.",
     errno.EDQUOT: "Your share of this disk is used up. Make room, or name a folder on another disk.",
@@ -100,6 +114,12 @@ _WAY_OUT = {
     errno.EACCES: "You may not write there. Name a folder of your own.",
     errno.EPERM: "You may not write there. Name a folder of your own.",
 }
+
+
+def way_out(error: OSError) -> str:
+    """What to do about a refusal of the disk that does not say so itself; empty where nothing is known."""
+    advice = _WAY_OUT.get(error.errno or 0, "")
+    return "" if not advice or advice in str(error) else f"{advice} {_BUILD_ADVICE}"
 
 
 @contextlib.contextmanager
@@ -115,7 +135,7 @@ def _naming(folder: Path) -> Iterator[None]:
             raise
         raise OSError(
             number,
-            f"{os.strerror(number)}. {_WAY_OUT[number]} BRAINSEG_BUILD names the one for everything generated",
+            f"{os.strerror(number)}. {_WAY_OUT[number]} {_BUILD_ADVICE}",
             str(folder),
         ) from error
 

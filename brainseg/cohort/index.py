@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -66,12 +67,14 @@ def index_cohort(root: str | Path, workers: int | None = None, progress: bool = 
     slices, sizes, problems = _list_files(root)
     key = _digest(json.dumps([_INDEX_FORMAT, sizes]).encode())
     cache = build_folder() / "cohorts" / f"index-{key}.json"
+    stored = None
     if not problems and cache.is_file():
-        stored = json.loads(cache.read_text())
-    else:
+        with contextlib.suppress(ValueError):  # a damaged disk; what follows makes it anew
+            stored = json.loads(cache.read_text(encoding="utf-8"))
+    if stored is None:
         stored = _read_all(root, slices, problems, workers, progress)
         with write_atomically(cache) as part:
-            part.write_text(json.dumps(stored))
+            part.write_text(json.dumps(stored), encoding="utf-8")
     table = pd.DataFrame(stored["columns"])
     for column in ("image_path", "mask_path"):
         table[column] = [str(root / relative) for relative in table[column]]

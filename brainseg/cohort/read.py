@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
@@ -145,10 +146,22 @@ def read_patient_table(root: str | Path) -> pd.DataFrame:
         raise CohortError(f"{path} is missing. Copy it from the archive: it lies beside the patient folders.")
     again = "Copy it again from the archive."
     try:
-        table = pd.read_csv(path, dtype={"Patient": str})
-    except (ValueError, OSError) as error:  # pandas' parser errors and bad encodings are ValueErrors
+        data = path.read_bytes()
+        text = data.decode("utf-8-sig")
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")) or "\0" in text:
+            raise UnicodeError
+        table = pd.read_csv(io.StringIO(text), dtype={"Patient": str})
+    except UnicodeError:
+        raise CohortError(
+            f'{path} is text in another encoding than UTF-8. Save it as "CSV UTF-8 (comma delimited)".'
+        ) from None
+    except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
         raise CohortError(f"{path} is not a table of comma-separated values ({str(error).strip()}). {again}") from None
     if "Patient" not in table.columns:
+        first = text.partition("\n")[0]
+        for sign, name in ((";", "semicolons"), ("\t", "tabulators")):
+            if "Patient" in [cell.strip().strip('"') for cell in first.split(sign)]:
+                raise CohortError(f"{path} parts its columns by {name}. Save it with commas, and a dot in decimals.")
         raise CohortError(f"{path} has no column Patient. {again}")
     if table.empty:
         raise CohortError(f"{path} has no rows. {again}")

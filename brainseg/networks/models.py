@@ -173,7 +173,21 @@ def build_model(name: str, image_size: int, **options) -> keras.Model:
     """
     if name not in MODELS:
         raise ValueError(f"unknown model {name!r}: choose one of {', '.join(MODELS)}")
+    _check_settings()
     return MODELS[name](image_size, **options)
+
+
+def _check_settings() -> None:
+    """Refuse settings of Keras that are not the study's: they come from a keras.json, where Keras was loaded first."""
+    for what, found, wanted in (
+        ("image_data_format", keras.config.image_data_format(), "channels_last"),
+        ("floatx", keras.config.floatx(), "float32"),
+    ):
+        if found != wanted:
+            raise ValueError(
+                f"Keras has {what} = {found!r}, and these networks need {wanted!r}. It comes from a keras.json, in "
+                "~/.keras or where KERAS_HOME says: change it there, or import brainseg before keras."
+            )
 
 
 def _check(image_size: int, multiple: int, **positive: int) -> None:
