@@ -187,9 +187,15 @@ def take(folder: Path, name: str) -> Path:
     notebook.metadata = old.metadata
     for cell in notebook.cells:
         cell.pop("id", None)
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
+        # Equal metadata, in the order in which the source has them; an .ipynb sorts them.
+        cell.metadata = next((c.metadata for c in old.cells if c.metadata == cell.metadata), cell.metadata)
     text = jupytext.writes(notebook, fmt="py:percent")
+    # Captions keep their × and é, which jupytext writes as escapes.
+    text = re.sub(r"(?m)^# %% .*$", lambda m: re.sub(r"\\u([0-9a-f]{4})", lambda u: chr(int(u[1], 16)), m[0]), text)
+    border = "# ---\n"
+    if (before := source.read_text(encoding="utf-8")).startswith(border) and text.startswith(border):
+        # The head of a source names no version of jupytext.
+        text = border.join([*before.split(border, 2)[:2], text.split(border, 2)[2]])
     with write_atomically(source) as part:
         part.write_text(text, encoding="utf-8", newline="\n")
     return source
