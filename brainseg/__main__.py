@@ -395,8 +395,10 @@ def _sentence(error: Exception) -> str:
     from brainseg.paths import way_out
 
     if isinstance(error, OSError):
-        named = f"{error.strerror}: {error.filename}" if error.strerror and error.filename else str(error)
-        return " ".join(filter(None, [named, way_out(error)]))
+        named = error.strerror or str(error)
+        if error.filename and str(error.filename) not in named:
+            named = f"{named}: {error.filename}."
+        return f"{named} {way_out(error)}".rstrip()
     if isinstance(error, ImportError):
         return f"{error}. Install what is missing: python -m pip install -e '.[networks,book]'"
     if isinstance(error, ValueError):

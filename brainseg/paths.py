@@ -49,7 +49,8 @@ def build_folder() -> Path:
     if named:
         folder = Path(os.path.realpath(os.path.expanduser(named)))  # which fail neither without a home nor in a circle
         home = Path(os.path.expanduser("~"))  # stays "~" for a user without a home, where Path.home() fails
-        if home.is_absolute() and home.resolve().is_relative_to(folder):
+        own = folder / "home"  # of provide_home
+        if home.is_absolute() and home.resolve().is_relative_to(folder) and home.resolve() != own:
             # Folders such as src and html are emptied in it, and these may well be the user's own here.
             raise ValueError(
                 f"BRAINSEG_BUILD is {folder}, which holds your own files too. Name a folder for the build alone."
@@ -113,6 +114,9 @@ _WAY_OUT = {
     errno.EROFS: "Nothing can be written on this disk. Name a folder on another.",
     errno.EACCES: "You may not write there. Name a folder of your own.",
     errno.EPERM: "You may not write there. Name a folder of your own.",
+    errno.ENOTDIR: "A file stands where a folder should be. Name another folder.",
+    errno.EEXIST: "A file stands where a folder should be. Name another folder.",
+    errno.ELOOP: "Links lead in a circle there. Name another folder.",
 }
 
 
@@ -135,7 +139,7 @@ def _naming(folder: Path) -> Iterator[None]:
             raise
         raise OSError(
             number,
-            f"{os.strerror(number)}. {_WAY_OUT[number]} {_BUILD_ADVICE}",
+            f"{os.strerror(number)}: {folder}. {_WAY_OUT[number]} {_BUILD_ADVICE}",
             str(folder),
         ) from error
 

@@ -96,7 +96,16 @@ def test_who_has_no_home_gets_one_in_the_build_folder(monkeypatch, home):
     monkeypatch.setenv("HOME", "as it was")  # so that it is restored
     monkeypatch.setattr(os.path, "expanduser", lambda path: path.replace("~", home))
     provide_home()
-    assert os.environ["HOME"] == str(build_folder() / "home") and (build_folder() / "home").is_dir()
+    monkeypatch.undo()
+    assert (build_folder() / "home").is_dir()
+
+
+def test_that_home_does_not_make_the_build_folder_one_of_the_users_own(monkeypatch):
+    monkeypatch.setenv("HOME", "/nowhere/at/all")
+    provide_home()
+    assert os.environ["HOME"] == str(build_folder() / "home")
+    provide_home()  # as in the kernel and in other processes that this one starts
+    assert os.environ["HOME"] == str(build_folder() / "home")
 
 
 def test_a_home_that_is_there_stays(monkeypatch, tmp_path):
@@ -123,10 +132,17 @@ def fails_with(monkeypatch, error):
     return str(stopped.value)
 
 
+def test_a_build_folder_that_is_a_file_is_named(tiny_cohort, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "file"))
+    with pytest.raises(SystemExit, match=r"error: Not a directory: .*file.* A file stands where a folder should be"):
+        main(["data", str(tiny_cohort)])
+
+
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
 def test_a_disk_that_refuses_is_named_with_the_way_out(monkeypatch, number):
     said = fails_with(monkeypatch, OSError(number, os.strerror(number), "/checkout/_build"))
-    assert said.startswith(f"error: {os.strerror(number)}: /checkout/_build ") and "BRAINSEG_BUILD" in said
+    assert said.startswith(f"error: {os.strerror(number)}: /checkout/_build. ") and "BRAINSEG_BUILD" in said
 
 
 def test_an_error_that_nobody_foresaw_is_one_message_all_the_same(monkeypatch):
