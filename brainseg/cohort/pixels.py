@@ -26,8 +26,11 @@ import cv2
 import numpy as np
 import tifffile
 
-MOST_PIXELS = 2**26
-"""Of one picture: 8192 x 8192. A damaged file may claim any size."""
+MOST_PIXELS = 2**24
+"""Of one picture: 4096 x 4096. A damaged file may claim any size, so the claim is read first."""
+
+MOST_OF_STACK = 2**28
+"""Of a stack that can only be read as a whole."""
 
 OUTLIERS = 1e-3
 """Share of a volume's pixels that may lie beyond white, and beyond black where levels are negative."""
@@ -116,8 +119,12 @@ def read_plane(path: str | Path, page: int | None = None) -> Plane:
 def _decode(data: bytes, page: int = 0) -> np.ndarray:
     """Pixels of a file's bytes. OpenCV opens no file itself: it does not know every name, disk and error."""
     damaged = PixelError("is damaged, or of a kind that OpenCV does not read. Save it again as PNG.", "damaged")
-    if data.startswith(b"\x89PNG") and b"acTL" in data[:4096]:
-        raise PixelError("is an animation. Save the one picture that is meant.", "page")
+    if data.startswith(b"\x89PNG"):
+        if b"acTL" in data[:4096]:
+            raise PixelError("is an animation. Save the one picture that is meant.", "page")
+        width, height = (int.from_bytes(data[place : place + 4]) for place in (16, 20))
+        if width * height > MOST_PIXELS:
+            raise PixelError(f"says that it is {width} x {height} pixels large, which is no slice.", "size")
     try:
         found, pictures = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED, range=(page, page + 1))
         if data.startswith(b"\xff\xd8") or b"eXIf" in data[:4096]:
@@ -159,7 +166,8 @@ def _page_of(tiff: tifffile.TiffFile, data: bytes, page: int | None) -> tuple[np
     if page is not None and not 0 <= page < pages:
         raise PixelError(f"has no page {page}: it holds {pages}, counted from 0.", "page")
     chosen = first if stacked else tiff.pages[page or 0].aspage()
-    if chosen.size > MOST_PIXELS * 4 or chosen.size == 0:
+    largest = tiff.series[0].size if stacked else 0
+    if chosen.size > MOST_PIXELS * 4 or chosen.size == 0 or largest > MOST_OF_STACK:
         raise PixelError(f"says that it is {chosen.shape} pixels large, which is no slice. Save it again.", "size")
     if reason := tags_problem(chosen):
         raise PixelError(*reason)

@@ -67,7 +67,9 @@ def _checked(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
     """The pixels of a TIFF of uint8 and `shape`, or a `CohortError` that names the file."""
     try:
         with tifffile.TiffFile(path) as tiff:
-            pixels, pages, page = tiff.asarray(), len(tiff.pages), tiff.pages[0]
+            found, pages, page = tiff.series[0], len(tiff.pages), tiff.pages[0]
+            fits = found.shape == shape and found.dtype == np.uint8
+            pixels = tiff.asarray() if fits else None  # a damaged file may claim more than there is memory
     except FileNotFoundError:
         raise CohortError(f"{path} does not exist. Copy it again from the archive.") from None
     except OSError as error:
@@ -80,9 +82,9 @@ def _checked(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
                 "Save it uncompressed, or install imagecodecs."
             ) from None
         raise CohortError(f"{path} is not a whole TIFF file ({error}). Copy it again from the archive.") from None
-    if pixels.shape != shape or pixels.dtype != np.uint8:
+    if pixels is None:
         raise CohortError(
-            f"{path} is {_described(pixels.shape)} of {pixels.dtype}, expected {_described(shape)} of uint8. "
+            f"{path} is {_described(found.shape)} of {found.dtype}, expected {_described(shape)} of uint8. "
             "Replace it by the file from the archive."
         )
     if pages > 1:

@@ -328,7 +328,7 @@ def test_any_name_of_a_file_will_do(tmp_path, name):
     np.testing.assert_array_equal(read_plane(path).pixels, FLAIR)
 
 
-def test_a_tall_claim_is_refused_before_memory_is_asked_for(tmp_path):
+def test_a_tall_claim_is_refused_before_memory_is_asked_for(tmp_path, monkeypatch):
     path = tmp_path / "tall.tif"
     tiff(MASK)(path)
     data = bytearray(path.read_bytes())
@@ -337,7 +337,21 @@ def test_a_tall_claim_is_refused_before_memory_is_asked_for(tmp_path):
             tag = file.pages[0].tags[name]
             data[tag.valueoffset : tag.valueoffset + 2] = b"\xff\xff"
     path.write_bytes(data)
-    with pytest.raises(PixelError, match="no slice"):
+
+    def allocates(*_, **__):
+        raise AssertionError("memory is asked for")
+
+    monkeypatch.setattr(tifffile.TiffFile, "asarray", allocates)
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", allocates)
+    monkeypatch.setattr(cv2, "imdecodemulti", allocates)
+    with pytest.raises(PixelError, match="65535, 65535.*no slice"):
+        read_plane(path)
+    with pytest.raises(CohortError, match="65535 x 65535 of uint8, expected 256 x 256"):
+        read_mask(path)
+    png = bytearray(cv2.imencode(".png", MASK)[1].tobytes())
+    png[16:24] = b"\0\0\xff\xff" * 2
+    path.write_bytes(png)
+    with pytest.raises(PixelError, match="65535 x 65535 pixels large"):
         read_plane(path)
 
 
