@@ -119,15 +119,17 @@ def read_plane(path: str | Path, page: int | None = None) -> Plane:
 def _decode(data: bytes, page: int = 0) -> np.ndarray:
     """Pixels of a file's bytes. OpenCV opens no file itself: it does not know every name, disk and error."""
     damaged = PixelError("is damaged, or of a kind that OpenCV does not read. Save it again as PNG.", "damaged")
-    if data.startswith(b"\x89PNG"):
-        if b"acTL" in data[:4096]:
-            raise PixelError("is an animation. Save the one picture that is meant.", "page")
-        width, height = (int.from_bytes(data[place : place + 4]) for place in (16, 20))
-        if width * height > MOST_PIXELS:
-            raise PixelError(f"says that it is {width} x {height} pixels large, which is no slice.", "size")
+    chunks = _chunks(data) if data.startswith(b"\x89PNG") else {}
+    if chunks is None:
+        raise damaged
+    if b"acTL" in chunks:
+        raise PixelError("is an animation. Save the one picture that is meant.", "page")
+    width, height = (int.from_bytes(chunks.get(b"IHDR", b"")[place : place + 4]) for place in (0, 4))
+    if width * height > MOST_PIXELS:
+        raise PixelError(f"says that it is {width} x {height} pixels large, which is no slice. Save it again.", "size")
     try:
         found, pictures = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED, range=(page, page + 1))
-        if data.startswith(b"\xff\xd8") or b"eXIf" in data[:4096]:
+        if data.startswith(b"\xff\xd8") or b"eXIf" in chunks:
             upright = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
             if found and upright is not None and pictures[0].ndim == upright.ndim:
                 _refuse_turned(not np.array_equal(pictures[0], upright))
@@ -136,6 +138,21 @@ def _decode(data: bytes, page: int = 0) -> np.ndarray:
     if not found or not pictures:
         raise damaged
     return pictures[0]
+
+
+def _chunks(data: bytes) -> dict[bytes, bytes] | None:
+    """The first chunk of each kind of a PNG; None where one claims to be longer than the file."""
+    chunks: dict[bytes, bytes] = {}
+    place = 8  # after the signature; a chunk has a length, a kind, its content and a checksum
+    while place < len(data):
+        length, kind = int.from_bytes(data[place : place + 4]), data[place + 4 : place + 8]
+        if place + 12 + length > len(data):
+            return None
+        chunks.setdefault(kind, data[place + 8 : place + 8 + length])
+        if kind == b"IEND":
+            break
+        place += 12 + length
+    return chunks
 
 
 def _refuse_turned(turned: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -353,6 +355,38 @@ def test_a_tall_claim_is_refused_before_memory_is_asked_for(tmp_path, monkeypatc
     path.write_bytes(png)
     with pytest.raises(PixelError, match="65535 x 65535 pixels large"):
         read_plane(path)
+
+
+def test_a_chunk_that_is_longer_than_its_file_is_refused(tmp_path, monkeypatch):
+    def decodes(*_, **__):
+        raise AssertionError("OpenCV asks for two gigabytes here")
+
+    data = bytearray(cv2.imencode(".png", MASK)[1].tobytes())
+    place = data.index(b"IDAT") - 4
+    data[place : place + 4] = b"\x7f\xff\xff\xff"
+    (tmp_path / "long.png").write_bytes(data)
+    monkeypatch.setattr(cv2, "imdecodemulti", decodes)
+    with pytest.raises(PixelError, match="damaged"):
+        read_plane(tmp_path / "long.png")
+
+
+@pytest.mark.parametrize("form", ["png", "tif", "jpg"])
+def test_mutated_files_are_read_or_refused_and_nothing_else(tmp_path, form):
+    """A short walk; the long one is not for every day."""
+    rng, path = np.random.default_rng(7), tmp_path / "mutated"
+    if form == "tif":
+        tiff(MASK)(path)
+    else:
+        opencv(FLAIR, f".{form}")(path)
+    sound = path.read_bytes()
+    for turn in range(150):
+        data = bytearray(sound)
+        for _ in range(rng.integers(1, 8)):
+            data[rng.integers(len(data) if turn % 2 else min(len(data), 400))] = rng.integers(256)
+        path.write_bytes(data[: rng.integers(1, len(data))] if turn % 7 == 0 else data)
+        for read, refuses in ((read_plane, PixelError), (read_mask, CohortError)):
+            with contextlib.suppress(refuses):
+                read(path)
 
 
 def test_the_head_is_what_is_brighter_than_the_mean():
