@@ -1,25 +1,32 @@
-"""The synthetic cohort beside the real one, in numbers: what the phantom was set to, before any training.
+"""The synthetic cohort beside real patients, in numbers: what the phantom was set to, before any training.
 
     python benchmarks/calibrate_phantom.py --real FOLDER
 
 prints a table of both cohorts and writes it to results/phantom_calibration.csv. Without --real it prints the
-phantom's column alone and writes nothing. The numbers describe images and masks; no network has a part in them.
+phantom's column alone and writes nothing. The real patients are the 20 of the development set, and no others. The
+numbers describe images and masks; no network has a part in them.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
-from scipy import ndimage
+from joblib import Parallel, delayed
+from scipy import ndimage, stats
 
 from brainseg.cohort import FLAIR, POST, PRE, index_cohort, read_patient
 from brainseg.data import get_cohort
+from brainseg.experiments.synthetic import development_patients
 from brainseg.images.visibility import contrast_to_noise, separability, surrounding_ring
+from brainseg.phantom.anatomy import Head, load_head
+from brainseg.phantom.cohort import draw_patient
+from brainseg.phantom.plan import PatientPlan, plan_cohort
 
 NEAR_BLACK_LEVEL = 40
 """A frame is nearly black when 99 % of its pixels are darker than this on FLAIR (of 255)."""
@@ -118,14 +125,37 @@ def _best_threshold_dice(values: np.ndarray, truth: np.ndarray) -> float:
     return float((2 * inside / (inside + outside + truth.sum())).max())
 
 
-def measure_cohort(root: Path) -> pd.Series:
-    """All measures of a cohort, by name."""
+def measure_cohort(root: Path, patients: Collection[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Measures of all slices and of all patients, of those of a cohort that are named; as `measure_patient`."""
     table = index_cohort(root)
-    jobs = [table[table["patient"] == patient] for patient in table["patient"].unique()]
+    jobs = [rows for patient, rows in table.groupby("patient") if patient in patients]
     with ProcessPoolExecutor() as pool:
         parts = list(pool.map(_measure_rows, jobs))
-    slices = pd.concat([part[0] for part in parts], ignore_index=True)
-    patients = pd.DataFrame([part[1] for part in parts])
+    return pd.concat([part[0] for part in parts], ignore_index=True), pd.DataFrame([part[1] for part in parts])
+
+
+def measure_phantom(plans: Sequence[PatientPlan]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The same of phantom patients, which are drawn for it; no file is written."""
+    head = load_head()
+    parts = Parallel(n_jobs=-1)(delayed(_measure_plan)(plan, head) for plan in plans)
+    return pd.concat([part[0] for part in parts], ignore_index=True), pd.DataFrame([part[1] for part in parts])
+
+
+def distance(phantom: tuple[pd.DataFrame, pd.DataFrame], real: tuple[pd.DataFrame, pd.DataFrame]) -> float:
+    """How far two cohorts' measures lie apart: the mean of their Kolmogorov-Smirnov distances, 0 (alike) to 1."""
+    return float(
+        np.mean(
+            [
+                stats.ks_2samp(ours[name].dropna().astype(float), theirs[name].dropna().astype(float)).statistic
+                for ours, theirs in zip(phantom, real, strict=True)
+                for name in theirs.columns
+            ]
+        )
+    )
+
+
+def summarise(slices: pd.DataFrame, patients: pd.DataFrame) -> pd.Series:
+    """Shares and quantiles of a cohort's measures, by name."""
     result = {
         "patients": len(patients),
         "slices": len(slices),
@@ -170,14 +200,23 @@ def _measure_rows(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict]:
     return measure_patient(*read_patient(rows, rows["patient"].iloc[0]))
 
 
+def _measure_plan(plan: PatientPlan, head: Head) -> tuple[pd.DataFrame, dict]:
+    cv2.setNumThreads(1)
+    drawing = draw_patient(plan, head)
+    return measure_patient(drawing.images, drawing.masks)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--real", type=Path, help="folder with the real cohort in Kaggle's layout")
-    parser.add_argument("--phantom", default="phantom", help="the default cohort, phantom:N, or a folder")
+    parser.add_argument("--patients", type=int, default=24, help="of the phantom")
+    parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    columns = {"phantom": measure_cohort(get_cohort(arguments.phantom))}
+    measured = {"phantom": measure_phantom(plan_cohort(arguments.patients, arguments.seed)[0])}
     if arguments.real:
-        columns["real"] = measure_cohort(get_cohort(arguments.real))
+        measured["real"] = measure_cohort(get_cohort(arguments.real), set(development_patients()["patient"]))
+        print(f"mean distance of a measure: {distance(**measured):.3f}")
+    columns = {name: summarise(*measures) for name, measures in measured.items()}
     table = pd.DataFrame(columns).rename_axis("measure").round(3)
     print(table.to_string())
     if arguments.real:

@@ -36,10 +36,13 @@ def data(arguments: argparse.Namespace) -> None:
 
 
 def phantom(arguments: argparse.Namespace) -> None:
-    """Write a synthetic cohort to a folder of your choice."""
+    """Write a synthetic cohort to a folder of your choice, with its data card. Nobody's images, free to use.
+
+    An interrupted call goes on where it was.
+    """
     from brainseg.phantom import make_phantom
 
-    print(make_phantom(arguments.folder, patients=arguments.patients, seed=arguments.seed))
+    print(make_phantom(arguments.folder, arguments.patients, arguments.seed, arguments.workers, arguments.truth))
 
 
 def prepare(arguments: argparse.Namespace) -> None:
@@ -89,8 +92,22 @@ def predict(arguments: argparse.Namespace) -> None:
         )
 
 
+def export_onnx(arguments: argparse.Namespace) -> None:
+    """Write networks as ONNX files, for programs without Keras. The metadata says how slices are prepared for them."""
+    from brainseg.networks.record import RunRecord, reference_runs
+    from brainseg.publishing.onnx_export import export_onnx as export
+
+    records = [RunRecord.read(run) for run in arguments.run or []] or reference_runs(with_weights=True)
+    for record in records:
+        print(f"written: {export(record, arguments.folder / f'{record.name}.onnx')}")
+
+
 def experiment(arguments: argparse.Namespace) -> None:
-    """Compute the tables of an experiment and keep them in results/. Trainings that were done are not repeated."""
+    """Compute the tables of an experiment and keep them in results/. Trainings that were done are not repeated.
+
+    The experiment "reference" trains runs of the reference edition, keeps them in results/reference/ and scores them on
+    their test side. A run that is kept with its weights is left alone.
+    """
     from brainseg.experiments.cluster import get_cluster
     from brainseg.experiments.engine import plan_experiment, run_experiment
     from brainseg.experiments.plan import workload
@@ -98,10 +115,11 @@ def experiment(arguments: argparse.Namespace) -> None:
 
     settings = _settings(arguments.parameters)
     if arguments.dry_run:
-        print(workload(*plan_experiment(arguments.name, arguments.data, settings)).sentence())
+        planned = plan_experiment(arguments.name, arguments.data, settings)
+        print(workload(planned.plan, planned.cohort).sentence())
         return
     require_keras()
-    with get_cluster(arguments.scheduler, arguments.workers) as cluster:
+    with get_cluster(arguments.scheduler, arguments.workers, arguments.storage) as cluster:
         print(f"written: {run_experiment(arguments.name, arguments.data, settings, cluster)}")
 
 
@@ -113,8 +131,8 @@ def bundle(arguments: argparse.Namespace) -> None:
     from brainseg.experiments.bundle import pack
     from brainseg.experiments.engine import plan_experiment
 
-    plan, cohort = plan_experiment(arguments.name, arguments.data, _settings(arguments.parameters))
-    for part in pack(plan, cohort, arguments.out):
+    planned = plan_experiment(arguments.name, arguments.data, _settings(arguments.parameters))
+    for part in pack(planned.plan, planned.cohort, arguments.out):
         print(f"written: {part} ({part.stat().st_size / 2**20:.0f} MiB)")
 
 
@@ -124,22 +142,6 @@ def unbundle(arguments: argparse.Namespace) -> None:
 
     taken = unpack(arguments.place)
     print("\n".join([f"taken: {name}" for name in taken]) or "nothing new: all of these runs are here already")
-
-
-def reference(arguments: argparse.Namespace) -> None:
-    """Train runs of the reference edition, keep them in results/reference/ and score them on their test side.
-
-    A run that is kept with its weights is left alone. An interrupted call goes on where it was.
-    """
-    from brainseg.networks import require_keras
-
-    require_keras()
-    from brainseg.experiments.reference import train_reference
-
-    print(
-        "written:",
-        train_reference(arguments.data, arguments.models, arguments.folds, arguments.protocol),
-    )
 
 
 def reproduce(arguments: argparse.Namespace) -> None:
@@ -159,6 +161,16 @@ def reproduce(arguments: argparse.Namespace) -> None:
     )
     if len(differing):
         sys.exit(1)
+
+
+def locked_test(arguments: argparse.Namespace) -> None:
+    """Score the locked patients with all kept networks, once: the table goes to results/locked/, the look to the log.
+
+    A second call is refused.
+    """
+    from brainseg.experiments.locked import run_locked_test, sentences
+
+    print(f"written: {run_locked_test(arguments.data)}\n{sentences()}")
 
 
 def readme(arguments: argparse.Namespace) -> None:
@@ -258,7 +270,7 @@ def _commands() -> argparse.ArgumentParser:
 
     def add(command, summary):
         added = commands.add_parser(
-            command.__name__,
+            command.__name__.replace("_", "-"),
             help=summary,
             description=command.__doc__,
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -273,6 +285,8 @@ def _commands() -> argparse.ArgumentParser:
     of_phantom.add_argument("folder", type=Path, help="the folder to make")
     of_phantom.add_argument("--patients", type=int, default=24, help="how many")
     of_phantom.add_argument("--seed", type=int, default=0, help="the same seed gives the same files")
+    of_phantom.add_argument("--truth", action="store_true", help="write tissue labels and bias fields too")
+    of_phantom.add_argument("--workers", type=int, help="processes; by default one a processor core")
 
     of_prepare = add(prepare, "write cropped images and masks to a folder")
     of_prepare.add_argument("folder", type=Path, help="the folder to make")
@@ -312,8 +326,8 @@ def _commands() -> argparse.ArgumentParser:
     for of_plan in (of_experiment, of_bundle):
         of_plan.add_argument(
             "name",
-            help="leakage, claims, shape, variants or seeds, of chapters 10 to 15; variants wants its -p: see "
-            "book/reproduce.md",
+            help="reference, leakage, claims, shape, variants or seeds, of chapters 8 to 15; variants wants its -p: "
+            "see book/reproduce.md",
         )
         of_plan.add_argument("--data", default="kaggle", help=DATA_HELP)
         of_plan.add_argument(
@@ -327,20 +341,21 @@ def _commands() -> argparse.ArgumentParser:
         "--workers", type=int, default=0, help="train in so many processes of this machine, by Dask"
     )
     of_experiment.add_argument("--scheduler", metavar="ADDRESS", help="train on the workers of this Dask scheduler")
+    of_experiment.add_argument(
+        "--storage",
+        metavar="ADDRESS",
+        help="for workers that do not see this machine's folders: where arrays and runs pass between them, a folder or "
+        "an address of fsspec such as s3://bucket/study",
+    )
     of_bundle.add_argument("out", type=Path, help="the folder to make, for parts of at most 60 MiB")
     of_unbundle = add(unbundle, "take a trained bundle's runs back")
     of_unbundle.add_argument("place", type=Path, help="the folder in which train.py was run")
 
-    of_reference = add(reference, "train and score the networks that the project keeps")
-    of_reference.add_argument("--data", default="kaggle", help=DATA_HELP)
-    networks = ["unet", "resunet", "fcn32"]
-    of_reference.add_argument("--models", nargs="+", choices=networks, default=networks, help="which networks")
-    of_reference.add_argument("--folds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="which test folds")
-    of_reference.add_argument(
-        "--protocol", choices=("honest", "article"), default="honest", help="split by patient, or the article's reading"
-    )
     of_reproduce = add(reproduce, "score the kept networks again and compare")
     of_reproduce.add_argument("--data", default="kaggle", help=DATA_HELP)
+
+    of_locked = add(locked_test, "score the locked patients, once")
+    of_locked.add_argument("data", help="the folder of the locked patients, or of the whole data set")
 
     of_predict = add(predict, "segment a folder of slices with a trained run")
     of_predict.add_argument("slices", type=Path, help="a folder with 256x256x3 TIFF slices in it or below")
@@ -352,6 +367,12 @@ def _commands() -> argparse.ArgumentParser:
         help="a folder of a run: results/reference/unet-by-patient-fold0, or one of _build/runs",
     )
     of_predict.add_argument("--threshold", type=float, default=0.5, help="probability from which a pixel is tumour")
+
+    of_export = add(export_onnx, "write networks as ONNX files, for programs without Keras")
+    of_export.add_argument("folder", type=Path, help="where to write, a file a network")
+    of_export.add_argument(
+        "--run", type=Path, nargs="+", help="folders of runs; by default those that results/reference/ keeps weights of"
+    )
 
     of_pair = add(pair, "write the .ipynb files from their sources")
     of_pair.add_argument(

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from brainseg.networks.runs import Run
 
 
+SHORT_LEARNING_RATE = 2e-3
+"""Twice the study's, for trainings of a few epochs."""
+
+
 def study_recipe(model: str = "unet", *, filters: int = 16, **settings) -> Recipe:
     """THE recipe of this study for one of its networks.
 
@@ -201,7 +205,30 @@ def _named(differing: Mapping[str, tuple]) -> str:
     return ", ".join(f"{name} ({theirs!r} there, {ours!r} here)" for name, (theirs, ours) in differing.items())
 
 
+def of_type(value, kind: type, name: str):
+    """A parameter's value, where it has the type that it should; a whole number may stand for a decimal one.
+
+    Raises
+    ------
+    ValueError
+        For a value of another type, and for a seed below 0.
+    """
+    if name == "seed" and type(value) is int and value < 0:
+        raise ValueError(f"The parameter seed takes a whole number of at least 0, not {value}.")
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is kind:
+        return value
+    wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    raise ValueError(f"The parameter {name} takes {wanted.get(kind, kind.__name__)}, not {value!r}.")
+
+
 # ---------------------------------------------------------------- what chapters say alike
+
+
+def epochs_text(epochs: int, slices_per_epoch: int) -> str:
+    """As in "12 epochs of 480 slices"; all slices of the training side where an epoch has no number of its own."""
+    return f"{epochs} epoch{'s' * (epochs > 1)} of {slices_per_epoch or 'all'} slices"
 
 
 def network_summary(model: keras.Model) -> str:

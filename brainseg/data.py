@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from brainseg.cohort.errors import CohortError
 from brainseg.cohort.find import find_folder, patient_folders
-from brainseg.paths import build_folder
+from brainseg.images import prepared as arrays
+from brainseg.images.preprocess import Preprocessing
+from brainseg.paths import build_folder, locked
 from brainseg.provenance import code_digest, modules_of
+
+if TYPE_CHECKING:
+    from brainseg.phantom.anatomy import Head
+    from brainseg.phantom.plan import PatientPlan
 
 
 def get_cohort(data: str | Path) -> Path:
@@ -53,3 +63,99 @@ def _get_phantom(numbers: list[str]) -> Path:
 
         make_phantom(root, **options)
     return root
+
+
+def prepare_phantom(
+    patients: int, seed: int, preprocessing: Preprocessing, workers: int | None = None
+) -> arrays.Prepared:
+    """Draw a phantom straight into the arrays that a network is trained on, without a file for each slice.
+
+    The arrays are those that `brainseg.images.prepared.prepare` makes of the files of
+    `brainseg.phantom.make_phantom`. An interrupted call goes on with the patients that are still missing.
+
+    Parameters
+    ----------
+    patients, seed, workers
+        As :func:`brainseg.phantom.make_phantom`.
+    preprocessing : Preprocessing
+
+    Returns
+    -------
+    brainseg.images.prepared.Prepared
+        Its table has no paths and no mean grey levels.
+
+    Raises
+    ------
+    ValueError
+        `patients` below 1 or `seed` below 0.
+    """
+    from brainseg.phantom.cohort import for_each_plan
+
+    plans, table = _plans(patients, seed), phantom_table(patients, seed)
+    folder = build_folder() / "prepared" / arrays.prepared_fingerprint(table, preprocessing)
+    with locked(folder):
+        if not (folder / "manifest.json").is_file():
+            arrays.start_folder(folder, len(table), preprocessing.image_size, with_truth=True)
+            missing = [plan for plan in plans if not arrays.is_prepared(folder, plan.name)]
+            starts = table.reset_index().groupby("patient")["index"].first().to_dict()
+            work = functools.partial(_prepare_plan, folder=folder, starts=starts, preprocessing=preprocessing)
+            for_each_plan(work, missing, patients, workers)
+            arrays.finish_folder(folder, [plan.name for plan in plans], table.attrs["fingerprint"], preprocessing)
+    return arrays.open_folder(folder, table, preprocessing)
+
+
+def phantom_table(patients: int, seed: int) -> pd.DataFrame:
+    """The slices of a phantom that need not have been drawn: what a plan of trainings has to know of it.
+
+    Parameters
+    ----------
+    patients, seed
+        As :func:`brainseg.phantom.make_phantom`, errors too.
+
+    Returns
+    -------
+    DataFrame
+        A row a slice, as in the table of :func:`prepare_phantom`, without what only a drawing tells; ``attrs`` has the
+        ``fingerprint``.
+    """
+    from brainseg.phantom.cohort import drawing_key
+
+    table = pd.concat([_slices(plan) for plan in _plans(patients, seed)], ignore_index=True)
+    table.attrs["fingerprint"] = f"phantom-{drawing_key(patients, seed)}"
+    return table
+
+
+def _plans(patients: int, seed: int) -> list[PatientPlan]:
+    from brainseg.phantom.cohort import checked_plans
+
+    plans, _ = checked_plans(patients, seed)
+    return sorted(plans, key=lambda plan: plan.name)
+
+
+def _slices(plan: PatientPlan) -> pd.DataFrame:
+    """The rows of a planned patient, as far as they are known before it is drawn."""
+    return pd.DataFrame(
+        {
+            "patient": plan.name,
+            "case": plan.case,
+            "institution": plan.institution.code,
+            "slice": range(1, plan.slices + 1),
+            "missing_pre": plan.missing == "pre",
+            "missing_post": plan.missing == "post",
+            "synthetic": True,
+        }
+    )
+
+
+def _prepare_plan(
+    plan: PatientPlan, head: Head, folder: Path, starts: dict[str, int], preprocessing: Preprocessing
+) -> None:
+    import cv2
+
+    from brainseg.phantom.cohort import draw_patient
+
+    cv2.setNumThreads(1)
+    drawing = draw_patient(plan, head)
+    rows = _slices(plan)
+    rows.index += starts[plan.name]
+    arrays.add_patient(folder, rows, drawing.images, drawing.masks, preprocessing)

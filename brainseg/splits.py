@@ -24,36 +24,6 @@ import pandas as pd
 N_FOLDS = 5
 
 
-def patient_folds(table: pd.DataFrame, n_folds: int | None = None, seed: int = 0) -> pd.Series:
-    """Give every patient the one fold in which it is tested.
-
-    Cases are dealt to folds, and a patient (a folder of the cohort) gets the fold of its case.
-
-    Parameters
-    ----------
-    table : DataFrame
-        One row per slice, with `patient`, `case`, `institution`, `slice` and `tumour_px` (see `brainseg.cohort`).
-    n_folds : int, optional
-        Number of folds; by default five, or as many as there are cases where these are fewer.
-    seed : int
-        The same seed and the same cases give the same folds, whatever the order of the rows.
-
-    Returns
-    -------
-    Series
-        Patient -> fold (0 to n_folds - 1), sorted by patient. Two folders of one case share their fold. The
-        folds' numbers of cases differ by one at most.
-
-    Raises
-    ------
-    ValueError
-        A column is missing, there are no rows, fewer than two folds are asked for, or more than there are cases.
-    """
-    folds = _case_folds(table, n_folds, seed)
-    cases = table.drop_duplicates("patient").set_index("patient")["case"]
-    return cases.map(folds).rename("fold").sort_index()
-
-
 def split_by_patient(
     table: pd.DataFrame,
     n_folds: int | None = None,
@@ -63,8 +33,22 @@ def split_by_patient(
 ) -> pd.Series:
     """Split so that no patient stands on two sides, and no case either.
 
-    The cases of `fold` are the test side. `validation_share` of the others, at least one case, are drawn
-    as the validation side, stratified like the folds; the rest train.
+    Cases are dealt to folds, whose numbers of cases differ by one at most, so that each is tested once. The cases of
+    `fold` are the test side. Some of the others are drawn as the validation side, stratified like the folds; the rest
+    train.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per slice, with `patient`, `case`, `institution`, `slice` and `tumour_px` (see `brainseg.cohort`).
+    n_folds : int, optional
+        Number of folds; by default five, or as many as there are cases where these are fewer.
+    fold : int
+        From 0.
+    validation_share : float
+        Of the cases outside the test side, between 0 and 1; at least one case.
+    seed : int
+        The same seed and the same cases give the same folds, whatever the order of the rows.
 
     Returns
     -------
@@ -74,7 +58,8 @@ def split_by_patient(
     Raises
     ------
     ValueError
-        As `patient_folds`; also for a fold or a share out of range, or when no case is left to train on.
+        A column is missing, there are no rows, fewer than two folds are asked for or more than there are cases; a fold
+        or a share is out of range; no case is left to train on.
     """
     folds = _case_folds(table, n_folds, seed)
     _check_fold(fold, int(folds.max()) + 1)
@@ -133,6 +118,36 @@ def split_by_slice(
     side.iloc[ordered[folds == fold]] = "test"
     side.iloc[validation] = "validation"
     return side
+
+
+def draw_patients(table: pd.DataFrame, count: int, seed: int = 0) -> list[str]:
+    """Draw patients that stand for a cohort: its institutions, and small and large tumours in their shares.
+
+    The order of the cases is cut into as many equal stretches as patients are asked for, and each gives one case.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As in :func:`split_by_patient`.
+    count : int
+        How many cases. Where two folders are one case, both are drawn.
+    seed : int
+
+    Returns
+    -------
+    list of str
+        The patients, sorted.
+
+    Raises
+    ------
+    ValueError
+        As `split_by_patient`; also where `count` is not at least 1 and below the number of cases.
+    """
+    cases = _cases_in_order(table)
+    if not 0 < count < len(cases):
+        raise ValueError(f"{count} of {len(cases)} cases: draw at least 1, and leave at least 1")
+    drawn = _draw_from_stretches(cases, count, np.random.default_rng(seed))
+    return sorted(table.loc[table["case"].isin(drawn), "patient"].unique())
 
 
 def make_split(
@@ -194,7 +209,11 @@ def _draw(ordered: Sequence, share: float, rng: np.random.Generator, unit: str) 
             f"{len(ordered)} {unit} left beside the test side: training and validation need one each; "
             "take a larger cohort or a smaller test side"
         )
-    size = min(max(1, round(share * len(ordered))), len(ordered) - 1)
+    return _draw_from_stretches(ordered, min(max(1, round(share * len(ordered))), len(ordered) - 1), rng)
+
+
+def _draw_from_stretches(ordered: Sequence, size: int, rng: np.random.Generator) -> list:
+    """One unit from each of `size` equal stretches of the order."""
     # Rounded borders spread the longer stretches evenly; array_split would put them all first.
     borders = np.linspace(0, len(ordered), size + 1).round().astype(int)
     return [ordered[i] for i in rng.integers(borders[:-1], borders[1:])]

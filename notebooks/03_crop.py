@@ -84,6 +84,9 @@ Markdown(exploration.counted(table))
 # The article names them: load, {term}`CLAHE`, detect edges, dilate, find the contour and its extreme points. It gives no settings, so we choose:
 # Canny's edges {cite:p}`canny1986` with thresholds 50 and 150 on the mean of the channels, one dilation by 3 × 3 pixels, and the
 # contour that encloses the largest area.
+#
+# Canny marks a pixel as an **edge** where the grey level changes steeply: by more than the higher threshold, or by more than the lower
+# one where the pixel touches an edge already. A **contour** is the closed line around a white region.
 
 # %%
 example = table.loc[table["tumour_px"].idxmax()]
@@ -154,7 +157,10 @@ draw.worst_slices(table, cropping.worst_slices(article))
 #
 # Our way takes **one square box for all slices of a patient**. The brightest value over slices and channels shows the whole
 # head at once. A threshold {cite:p}`otsu1979` parts it from the air, the largest region is the head, and the box around it
-# gets a {term}`margin`. A slice in which no head is found cannot shrink it, and a square keeps the shape when it is resized.
+# gets a {term}`margin`. A square keeps the shape when it is resized.
+#
+# A black slice takes away no more of the head than it alone would have shown. A slice that is far brighter than the others is worse:
+# it raises the threshold, and the box can shrink (exercise 3).
 
 # %%
 images, masks = read_patient(table, example["patient"])
@@ -165,7 +171,7 @@ print("rows", box.top, "to", box.bottom, "and columns", box.left, "to", box.righ
 # %%
 heads = cropping.find_heads(table)  # the same for all patients
 ours = {patient: head.box() for patient, head in heads.items()}
-default = cropping.with_thresholds(article)
+default = cropping.with_our_thresholds(article)
 stretch = cropping.stretch(default)
 Markdown(stretch.sentence())
 
@@ -194,12 +200,12 @@ kept_ours = np.array([ours[patient].area_px for patient in table["patient"]]) / 
 draw.kept_shares({"slice": default["kept"].to_numpy(), "patient": kept_ours})
 
 # %% [markdown]
-# Tumour pixels outside a box can never be found by a network that sees only the box. So `restore` fills the outside with 0, and **every score in this study is
+# Tumour pixels outside a box can never be found by a network that sees only the box. So **every score in this study is
 # computed in the original frame**: lost pixels count as missed.
 #
 # ## There and back
 #
-# A network sees a crop, resized to `image_size`. Its answer is resized back and put where it came from. Even a perfect network
+# A network sees a crop, resized to `image_size`. `restore` resizes its answer back, puts it where it came from, and fills the outside with 0. Even a perfect network
 # pays for this way. We send the true masks of up to 40 patients along it, cut them at 0.5, and compare each patient's volume with itself.
 
 
@@ -250,7 +256,7 @@ saved.head()
 #
 # - A crop is a promise about every slice. Test it on every slice, and count what it loses.
 # - Dilation closes gaps. It removes no noise.
-# - One square box per patient keeps shape and scale, and one bad slice cannot shrink it.
+# - One square box per patient keeps shape and scale. It rests on all slices, so it hardly moves for a dark one, and can shrink for one that is too bright.
 # - Find the box from the image alone, say where its margin comes from, and score in the original frame.
 # - Count patients. Many slices of one patient are one failure.
 #
@@ -331,7 +337,8 @@ print(f"{changed} of {len(images)} boxes change by more than the dilation's own 
 # **3. Predict.** Blank one slice of the patient with the smallest box, and add noise to another. What happens to the article's boxes, and to ours?
 
 # %% tags=["solution", "hide-cell"]
-# The blank slice has no contour and stays whole; in the noisy one, edges are everywhere. Compare how far the boxes move.
+# The blank slice has no contour and stays whole; in the noisy one, edges are everywhere. The noise also makes that slice brighter
+# than the others. The threshold of our box rises with it, and the box may lose some pixels. Compare how far the boxes move.
 smallest = min(ours, key=lambda patient: ours[patient].area_px)
 images, _ = read_patient(table, smallest)
 middle = len(images) // 2

@@ -10,6 +10,7 @@ from helpers import PATIENTS, write_cohort
 
 from brainseg import results
 from brainseg.chapters import (
+    epochs_text,
     example_rows,
     network_summary,
     require_feasible,
@@ -203,3 +204,8 @@ def test_the_book_of_such_a_cohort_stops_before_the_first_page(tmp_path, monkeyp
         make_book("quick", {"data": str(root)})
     with pytest.raises(ValueError, match="image_size 100 does not fit"):
         make_book("quick", {"data": str(root), "image_size": 100})
+
+
+def test_the_length_of_a_training_is_told_in_words():
+    assert epochs_text(12, 480) == "12 epochs of 480 slices"
+    assert epochs_text(1, 0) == "1 epoch of all slices"

@@ -67,9 +67,12 @@ def _checked(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
     """The pixels of a TIFF of uint8 and `shape`, or a `CohortError` that names the file."""
     try:
         with tifffile.TiffFile(path) as tiff:
-            found, pages, page = tiff.series[0], len(tiff.pages), tiff.pages[0]
+            pages, page = len(tiff.pages), tiff.pages[0]
+            # Not `tifffile.imread`, which first looks for series of pages: that takes half of its time, and in Python,
+            # so that threads wait for each other. A page that stands for a stack lies in a file of twice its size.
+            found = page if pages == 1 and tiff.filehandle.size < 2 * page.nbytes else tiff.series[0]
             fits = found.shape == shape and found.dtype == np.uint8
-            pixels = tiff.asarray() if fits else None  # a damaged file may claim more than there is memory
+            pixels = found.asarray() if fits else None  # a damaged file may claim more than there is memory
     except FileNotFoundError:
         raise CohortError(f"{path} does not exist. Copy it again from the archive.") from None
     except OSError as error:

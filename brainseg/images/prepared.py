@@ -51,6 +51,8 @@ class Prepared:
         Of the cohort and of the preprocessing.
     root, folder : Path
         Where the slices come from, and where the arrays lie.
+    packed_truth : uint8 (N, 256, 32), memory-mapped, optional
+        The masks in the original frame, a bit a pixel, of slices that have no files.
     """
 
     images: np.ndarray = field(repr=False)
@@ -60,6 +62,7 @@ class Prepared:
     fingerprint: str
     root: Path
     folder: Path
+    packed_truth: np.ndarray | None = field(default=None, repr=False)
 
     def box(self, row: int) -> Box:
         """The box of one row."""
@@ -104,6 +107,8 @@ class Prepared:
 
     def truth(self, rows: np.ndarray | Sequence[int]) -> np.ndarray:
         """The masks of `rows` as they are on disk, in the original frame: bool (n, 256, 256)."""
+        if self.packed_truth is not None:
+            return np.unpackbits(self.packed_truth[self._rows(rows)], axis=-1).astype(bool)
         paths = self.table["mask_path"].to_numpy()[self._rows(rows)]
         masks = np.zeros((len(paths), *FRAME), bool)
         with ThreadPoolExecutor() as pool:
@@ -182,39 +187,108 @@ def _load(folder: Path, table: pd.DataFrame, size: int) -> tuple[np.ndarray, np.
 
 def _prepare_folder(folder: Path, table: pd.DataFrame, preprocessing: Preprocessing, workers: int | None) -> None:
     """Fill `folder` patient by patient, and write its manifest last."""
-    size, number = preprocessing.image_size, len(table)
-    if not folder.is_dir():
-        with folder_atomically(folder) as part:
-            _make_array(part / "images.npy", (number, size, size, 3))
-            _make_array(part / "masks.npy", (number, size, size))
-            (part / "patients").mkdir()
+    start_folder(folder, len(table), preprocessing.image_size)
     patients = [(name, slices) for name, slices in table.groupby("patient", sort=False)]
 
     def prepare_patient(name: str, slices: pd.DataFrame) -> int:
-        done = folder / "patients" / f"{name}.csv"
-        if not done.is_file():
-            images, masks = read_patient(table, name)
-            boxes, images = boxes_and_images(images, preprocessing)
-            for file, arrays in (("images.npy", images), ("masks.npy", masks)):
-                _write_rows(folder / file, int(slices.index[0]), crop_and_resize_all(arrays, boxes, size))
-            # The patient's own file says that its arrays are whole, so it comes after them.
-            with write_atomically(done) as part:
-                box_table(slices, boxes, masks).to_csv(part, index=False)
+        if not is_prepared(folder, name):
+            add_patient(folder, slices, *read_patient(slices, name), preprocessing)
         return len(slices)
 
-    for_each_patient(prepare_patient, patients, number, workers, "preparing slices")
-    boxes = pd.concat([pd.read_csv(folder / "patients" / f"{name}.csv") for name, _ in patients])
+    for_each_patient(prepare_patient, patients, len(table), workers, "preparing slices")
+    finish_folder(folder, [name for name, _ in patients], table.attrs["fingerprint"], preprocessing)
+
+
+def start_folder(folder: Path, slices: int, size: int, with_truth: bool = False) -> None:
+    """Make the empty arrays of a cohort, or leave those that an interrupted call made.
+
+    Parameters
+    ----------
+    folder : Path
+    slices : int
+    size : int
+        Side of the prepared slices, px.
+    with_truth : bool
+        Whether the original masks are kept as well, a bit a pixel, because there are no files of them.
+    """
+    if folder.is_dir():
+        return
+    with folder_atomically(folder) as part:
+        _make_array(part / "images.npy", (slices, size, size, 3))
+        _make_array(part / "masks.npy", (slices, size, size))
+        if with_truth:
+            _make_array(part / "truth.npy", (slices, FRAME[0], FRAME[1] // 8))
+        (part / "patients").mkdir()
+
+
+def is_prepared(folder: Path, patient: str) -> bool:
+    """Whether a patient's rows of the arrays are whole."""
+    return (folder / "patients" / f"{patient}.csv").is_file()
+
+
+def add_patient(
+    folder: Path, slices: pd.DataFrame, images: np.ndarray, masks: np.ndarray, preprocessing: Preprocessing
+) -> None:
+    """Prepare one patient and write its rows of the arrays. Several processes may do so at once.
+
+    Parameters
+    ----------
+    folder : Path
+        From `start_folder`.
+    slices : DataFrame
+        The patient's rows of the cohort's table; its index says which rows of the arrays are theirs.
+    images : uint8 (n, 256, 256, 3)
+    masks : bool (n, 256, 256)
+    """
+    boxes, normalised = boxes_and_images(images, preprocessing)
+    first, size = int(slices.index[0]), preprocessing.image_size
+    _write_rows(folder / "images.npy", first, crop_and_resize_all(normalised, boxes, size))
+    _write_rows(folder / "masks.npy", first, crop_and_resize_all(masks, boxes, size))
+    if (folder / "truth.npy").is_file():
+        _write_rows(folder / "truth.npy", first, np.packbits(masks, axis=-1))
+    # The patient's own file says that its arrays are whole, so it comes after them.
+    with write_atomically(folder / "patients" / f"{slices['patient'].iloc[0]}.csv") as part:
+        described = box_table(slices, boxes, masks).assign(tumour_px=np.count_nonzero(masks, axis=(1, 2)))
+        described.to_csv(part, index=False)
+
+
+def finish_folder(folder: Path, patients: Sequence[str], cohort: str, preprocessing: Preprocessing) -> None:
+    """Join the patients' tables and write the manifest, without which a folder counts as unfinished."""
+    boxes = pd.concat([pd.read_csv(folder / "patients" / f"{name}.csv") for name in patients])
     with write_atomically(folder / "boxes.csv") as part:
         boxes.to_csv(part, index=False)
     with write_atomically(folder / "manifest.json") as part:
         record = {
             "preprocessing": asdict(preprocessing),
-            "cohort": table.attrs["fingerprint"],
-            "slices": number,
+            "cohort": cohort,
+            "slices": len(boxes),
             "patients": len(patients),
             "lost_px": int(boxes["lost_px"].sum()),
         }
         part.write_text(json.dumps(record, indent=2) + "\n")
+
+
+def open_folder(folder: Path, table: pd.DataFrame, preprocessing: Preprocessing) -> Prepared:
+    """The finished arrays of a cohort whose slices have no files; their tumour pixels are read with the boxes.
+
+    Parameters
+    ----------
+    folder : Path
+    table : DataFrame
+        A row a slice, without ``tumour_px``; ``attrs["fingerprint"]``.
+    """
+    images, masks, boxes = _load(folder, table, preprocessing.image_size)
+    joined = table.join(boxes[[*BOX_COLUMNS, "lost_px", "tumour_px"]])
+    return Prepared(
+        images=images,
+        masks=masks,
+        table=joined,
+        preprocessing=preprocessing,
+        fingerprint=prepared_fingerprint(table, preprocessing),
+        root=folder,
+        folder=folder,
+        packed_truth=np.load(folder / "truth.npy", mmap_mode="r"),
+    )
 
 
 def for_each_patient(

@@ -8,6 +8,7 @@ Coordinates are MNI millimetres (x to the right, y to the front, z to the top).
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ COARSE_MM = 2.0
 # The box of the coarse grid: wide enough for the face and the neck, which the MNI maps do not have.
 COARSE_LOW = np.array([-104.0, -140.0, -130.0])
 COARSE_HIGH = np.array([104.0, 130.0, 116.0])
+
+THICKNESSES_MM = (1, 3, 5)
 
 NOTICE = """\
 Synthetic images: not patient data. Not for clinical use.
@@ -48,29 +51,55 @@ class Volume:
     low: np.ndarray
     spacing: float
 
-    def sample(self, points: np.ndarray, outside: float = 0.0, where: np.ndarray | None = None) -> np.ndarray:
-        """Interpolate linearly at `points` (3, ...) in MNI mm; `outside` is the value beyond map and mask."""
-        chosen = points.reshape(3, -1) if where is None else points[:, where]
-        index = (chosen - self.low[:, None].astype(points.dtype)) / points.dtype.type(self.spacing)
-        values = ndimage.map_coordinates(self.values, index, order=1, mode="constant", cval=outside)
-        if where is None:
-            return values.reshape(points.shape[1:])
-        result = np.full(points.shape[1:], outside, np.float32)
-        result[where] = values
-        return result
+    def sample(self, points: np.ndarray) -> np.ndarray:
+        """Interpolate linearly at `points` (3, ...) in MNI mm; beyond the map its border goes on."""
+        return sample([self], points)[0]
+
+
+def sample(volumes: Sequence[Volume], points: np.ndarray) -> list[np.ndarray]:
+    """Interpolate maps of one grid linearly at `points` (3, ...) float32 in MNI mm: as :meth:`Volume.sample`."""
+    grid = volumes[0]
+    shape = grid.values.shape
+    place, parts = np.zeros(points.shape[1:], np.int32), []
+    for axis in range(3):
+        index = points[axis] - np.float32(grid.low[axis])
+        index *= np.float32(1 / grid.spacing)
+        np.clip(index, 0, np.float32(shape[axis] - 1.001), out=index)
+        whole = index.astype(np.int32)
+        index -= whole
+        parts.append(index)
+        place *= shape[axis]
+        place += whole
+    strides = (shape[1] * shape[2], shape[2], 1)
+    results = []
+    for volume in volumes:
+        flat = volume.values.reshape(-1)
+
+        def between(axis: int, shift: int, flat: np.ndarray = flat) -> np.ndarray:
+            """Interpolated along `axis` and the axes after it, in the half of the cell that `shift` says."""
+            if axis == 3:
+                return flat.take(place + shift)
+            low, high = between(axis + 1, shift), between(axis + 1, shift + strides[axis])
+            high -= low
+            high *= parts[axis]
+            high += low
+            return high
+
+        results.append(between(0, 0))
+    return results
 
 
 @dataclass(frozen=True)
 class Head:
     """The maps that every patient is warped from.
 
-    `grey` and `white` are tissue fractions 0..1 at 1 mm, `coarse_grey` and `coarse_white` the same at 2 mm, where
-    tumours grow. The others are signed distances in mm at 2 mm, negative inside: `cranium` from the inner table of
+    `tissue` has the fractions 0..1 of grey and white matter at 1 mm, for each of `THICKNESSES_MM`: averaged over so
+    much height, as a slice of that thickness does. `coarse_grey` and `coarse_white` are the same at 2 mm, where tumours
+    grow. The others are signed distances in mm at 2 mm, negative inside: `cranium` from the inner table of
     the skull, `outline` from the skin, `eyes` from the eyeballs.
     """
 
-    grey: Volume
-    white: Volume
+    tissue: dict[int, tuple[Volume, Volume]]
     coarse_grey: Volume
     coarse_white: Volume
     cranium: Volume
@@ -87,8 +116,9 @@ def load_head() -> Head:
     template = load_mni152_template(resolution=1)
     low = template.affine[:3, 3]
     brain = template.get_fdata() > 0
-    grey = load_mni152_gm_template(resolution=1).get_fdata(dtype=np.float32)
-    white = load_mni152_wm_template(resolution=1).get_fdata(dtype=np.float32)
+    # In the order in which `sample` reads them; they come in the other one.
+    grey = np.ascontiguousarray(load_mni152_gm_template(resolution=1).get_fdata(dtype=np.float32))
+    white = np.ascontiguousarray(load_mni152_wm_template(resolution=1).get_fdata(dtype=np.float32))
 
     cranium = _cranium(_halved(brain, low))
     x, y, z = np.meshgrid(*_coarse_axes(), indexing="ij", sparse=True)
@@ -105,10 +135,12 @@ def load_head() -> Head:
     def coarse(values: np.ndarray) -> Volume:
         return Volume(values.astype(np.float32), COARSE_LOW, COARSE_MM)
 
-    fine_grey, fine_white = Volume(grey, low, 1.0), Volume(white, low, 1.0)
+    tissue = {
+        mm: tuple(Volume(ndimage.uniform_filter1d(part, mm, axis=2), low, 1.0) for part in (grey, white))
+        for mm in THICKNESSES_MM
+    }
     return Head(
-        grey=fine_grey,
-        white=fine_white,
+        tissue=tissue,
         coarse_grey=coarse(_halved(grey, low)),
         coarse_white=coarse(_halved(white, low)),
         cranium=coarse(cranium),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from brainseg.cohort import FLAIR, FRAME, POST, PRE
-from brainseg.phantom.fields import smooth_noise
+from brainseg.phantom.anatomy import Head
+from brainseg.phantom.fields import Block, SmoothNoise, exponential
 from brainseg.phantom.plan import PatientPlan
 
 _CHANNELS = {"pre": PRE, "post": POST}
+_POOL = 2**20
+"""Complex noise values of a patient: pictures take their noise from the pool, each from a place of its own."""
 
 
 def slice_grid(plan: PatientPlan, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -18,79 +20,177 @@ def slice_grid(plan: PatientPlan, rng: np.random.Generator) -> tuple[np.ndarray,
     Slices run from below the skull base to above the vertex, so that the first ones hold no brain to speak of
     and the last ones hold little or nothing.
     """
-    bottom, top = rng.uniform(-88, -62), rng.uniform(92, 110)
+    bottom, top = rng.uniform(-100, -55), rng.uniform(86, 110)
     heights = np.linspace(bottom, top, plan.slices)
     rows = (127.5 - np.arange(FRAME[0])) * plan.pixel_mm
     columns = (np.arange(FRAME[1]) - 127.5) * plan.pixel_mm
     return heights, rows, columns
 
 
-def head_points(axes_mm: tuple[np.ndarray, np.ndarray, np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """MNI coordinates of every pixel: an individual scale, tilt and shift, then a smooth individual warp.
+class Pose:
+    """Where a head lies: an individual scale, tilt and shift, then a smooth individual warp."""
 
-    Columns run towards the patient's left, as radiologists look at a slice.
+    def __init__(self, axes_mm: tuple[np.ndarray, np.ndarray, np.ndarray], rng: np.random.Generator):
+        self._axes_mm = axes_mm
+        # The frame's centre lies a little in front of the head's middle, and slices are tilted towards the brow.
+        angles = np.deg2rad(rng.normal((0, 0, 0), (9, 3.0, 4.5)))
+        scale = rng.normal((1.02, 0.99, 1.0), (0.065, 0.055, 0.05))
+        self._turn = _rotation(angles) / scale
+        self._shift = rng.normal((0, -14, 0), (2.0, 4.0, 3.0))
+        self._warps = [
+            [(spread_mm, SmoothNoise(axes_mm, length_mm, rng)) for length_mm, spread_mm in ((45.0, 3.5), (20.0, 1.2))]
+            for _ in range(3)
+        ]
 
-    Returns
-    -------
-    (3, n, 256, 256) float32, mm
-    """
-    up, front, left = np.meshgrid(*(axis.astype(np.float32) for axis in axes_mm), indexing="ij")
-    # The frame's centre lies a little in front of the head's middle, and slices are tilted towards the brow.
-    position = np.stack([-left, front, up])
-    angles = np.deg2rad(rng.normal((0, 0, 0), (6, 2.5, 3.5)))
-    scale = rng.normal((1.0, 1.0, 1.0), (0.05, 0.045, 0.03))
-    shift = rng.normal((0, -14, 0), (2.0, 4.0, 3.0))
-    turned = np.tensordot(_rotation(angles) / scale, position, axes=1).astype(np.float32)
-    turned += shift.reshape(3, 1, 1, 1).astype(np.float32)
-    for length_mm, spread_mm in ((45.0, 3.5), (20.0, 1.6)):
+    def points(self, block: Block) -> np.ndarray:
+        """MNI coordinates in mm of the pixels of a block: float32 (3, slices, rows, columns).
+
+        Columns run towards the patient's left, as radiologists look at a slice.
+        """
+        up, front, left = (axis[part] for axis, part in zip(self._axes_mm, block, strict=True))
+        points = np.empty((3, len(up), len(front), len(left)), np.float32)
         for axis in range(3):
-            turned[axis] += spread_mm * smooth_noise(axes_mm, length_mm, rng)
-    return turned
+            right, forward, upward = self._turn[axis]
+            points[axis] = (upward * up + self._shift[axis]).astype(np.float32)[:, None, None]
+            points[axis] += (forward * front).astype(np.float32)[:, None]
+            points[axis] -= (right * left).astype(np.float32)
+            for spread_mm, warp in self._warps[axis]:
+                points[axis] += spread_mm * warp.on(block)
+        return points
+
+    def window(self, head: Head) -> tuple[slice, slice]:
+        """Rows and columns that hold the head in all slices, an odd number of each."""
+        coarse = (slice(None), slice(None, None, 4), slice(None, None, 4))
+        near = head.outline.sample(self.points(coarse)) < 8.0
+        return tuple(_span(near.any(axis=axes)) for axes in ((0, 2), (0, 1)))
 
 
-def acquire(signal: np.ndarray, plan: PatientPlan, axes_mm, rng: np.random.Generator) -> np.ndarray:
-    """Turn noise-free signals into the uint8 frames of the archive.
+def _span(hit: np.ndarray) -> slice:
+    """From the first to the last hit of every fourth pixel, with room for what lies between: an odd length."""
+    places = np.flatnonzero(hit) * 4
+    first, last = max(int(places[0]) - 4, 0), min(int(places[-1]) + 4, len(hit) * 4 - 1)
+    return slice(first, last + 1 - (last - first) % 2)
+
+
+class Scanner:
+    """The settings of one patient's scan, which turn noise-free signals into the uint8 frames of the archive.
 
     A coil's smooth shading and Rician noise (the magnitude of a complex signal with Gaussian noise in both parts:
     Gudbjartsson and Patz 1995, doi:10.1002/mrm.1910340618), the point spread, the institution's grey levels; in
     some patients the T1 volumes were resampled to FLAIR and their slab ends in a slanted cut.
-
-    Parameters
-    ----------
-    signal : (3, n, 256, 256) float, fraction of fat
-
-    Returns
-    -------
-    (n, 256, 256, 3) uint8
     """
-    site = plan.institution
-    brightness = rng.uniform(*site.brightness)
-    noise = brightness * np.exp(rng.uniform(*np.log(site.noise)))
-    # The archive cut the noise floor away to various degrees: in some patients the air is simply 0.
-    floor = rng.choice([0.0, 1.0, 2.0, 3.0]) * noise
-    frames = np.empty((*signal.shape[1:], 3), np.uint8)
-    for channel in range(3):
-        level = brightness * rng.uniform(0.85, 1.15)
-        shading = np.exp(site.bias * smooth_noise(axes_mm, 70.0, rng))
-        blurred = ndimage.gaussian_filter(signal[channel], (0, site.blur_px, site.blur_px)) * shading * level
-        real = blurred + noise * rng.standard_normal(blurred.shape, dtype=np.float32)
-        imaginary = noise * rng.standard_normal(blurred.shape, dtype=np.float32)
-        magnitude = np.hypot(real, imaginary)
-        magnitude = np.clip(np.where(blurred > 2 * floor, magnitude, magnitude - floor), 0, 255)
-        if channel != FLAIR and rng.random() < 0.4:
-            magnitude *= _slab(axes_mm, rng)
-        frames[..., channel] = np.round(magnitude)
-    if plan.missing:
-        frames[..., _CHANNELS[plan.missing]] = frames[..., FLAIR]
-    return frames
+
+    def __init__(self, plan: PatientPlan, axes_mm: tuple[np.ndarray, ...], rng: np.random.Generator):
+        site = plan.institution
+        self._axes_mm, self._missing = axes_mm, plan.missing
+        brightness = rng.uniform(*site.brightness)
+        noise = brightness * np.exp(rng.uniform(*np.log(site.noise)))
+        # The archive cut the noise floor away to various degrees: in some patients the air is simply 0.
+        self._floor = float(rng.choice([0.0, 1.0, 2.0, 3.0]) * noise)
+        self._blur_px, self._bias = float(rng.uniform(*site.blur_px)), float(rng.uniform(*site.bias))
+        self._levels, self._shadings, self._slabs, self._offsets, self._ghosts = [], [], [], [], []
+        for channel in range(3):
+            self._levels.append(float(brightness * rng.uniform(0.85, 1.15)))
+            # The T1 volumes were laid over FLAIR by hand or machine, and lie off by a pixel or two in some patients.
+            off = (0, 0) if channel == FLAIR else tuple(int(px) for px in np.rint(rng.normal(0, 0.8, 2)))
+            self._offsets.append(off)
+            self._ghosts.append(_ghost(rng) if rng.random() < 0.4 else None)
+            self._shadings.append(SmoothNoise(axes_mm, 70.0, rng))
+            self._slabs.append(_slab(axes_mm, rng) if channel != FLAIR and rng.random() < 0.4 else None)
+        self._pool = rng.standard_normal((2, _POOL), dtype=np.float32) * np.float32(noise)
+        pixels = FRAME[0] * FRAME[1]
+        self._starts = rng.integers(_POOL - pixels, size=(3, len(axes_mm[0])))
+
+    def shading(self, block: Block) -> np.ndarray:
+        """What the coil multiplies each signal by: float32 (3, n, h, w), about 1."""
+        return exponential(self._bias * np.stack([field.on(block) for field in self._shadings]))
+
+    def frames(self, signal: np.ndarray, block: Block) -> np.ndarray:
+        """The pictures of a block.
+
+        Parameters
+        ----------
+        signal : (3, n, h, w) float32, fractions of the brightest tissue, shaded
+            What lies outside the block's rows and columns is air.
+
+        Returns
+        -------
+        (n, 256, 256, 3) uint8
+        """
+        slices, rows, columns = block
+        frames = np.empty((signal.shape[1], *FRAME, 3), np.uint8)
+        for channel in range(3):
+            shaded = _blurred(signal[channel], self._blur_px)
+            shaded *= self._levels[channel]
+            down, right = self._offsets[channel]
+            kept = (_kept(rows, down), _kept(columns, right))
+            for index, number in enumerate(range(*slices.indices(len(self._axes_mm[0])))):
+                start = int(self._starts[channel, number])
+                real, imaginary = self._pool[:, start : start + FRAME[0] * FRAME[1]].reshape(2, *FRAME)
+                true = np.zeros(FRAME, np.float32)
+                true[_moved(rows, down), _moved(columns, right)] = shaded[index][kept]
+                if self._ghosts[channel] is not None:
+                    strength, shift = self._ghosts[channel]
+                    true += strength * np.roll(true, shift, axis=(0, 1))
+                magnitude = real + true
+                magnitude *= magnitude
+                magnitude += imaginary * imaginary
+                np.sqrt(magnitude, out=magnitude)
+                if self._floor:
+                    magnitude -= self._floor * (true <= 2 * self._floor)
+                if self._slabs[channel] is not None:
+                    magnitude *= self._inside_slab(channel, number)
+                np.clip(magnitude, 0, 255, out=magnitude)
+                frames[index, ..., channel] = np.rint(magnitude, out=magnitude)
+        if self._missing:
+            frames[..., _CHANNELS[self._missing]] = frames[..., FLAIR]
+        return frames
+
+    def _inside_slab(self, channel: int, number: int) -> np.ndarray:
+        """1 inside a slab tilted against the slices, 0 beyond it: the black wedges of a resampled volume."""
+        slope, bottom, top = self._slabs[channel]
+        up, front, left = self._axes_mm
+        height = up[number] + slope[0] * front[:, None] + slope[1] * left
+        return (height > bottom) & (height < top)
 
 
-def _slab(axes_mm, rng: np.random.Generator) -> np.ndarray:
-    """1 inside a slab tilted against the slices, 0 beyond it: the black wedges of a resampled volume."""
-    up, front, left = (axis.reshape([-1 if a == b else 1 for b in range(3)]) for a, axis in enumerate(axes_mm))
-    slope = rng.normal(0, 0.06, 2)
-    height = up + slope[0] * front + slope[1] * left
-    return (height > axes_mm[0][0] - rng.uniform(0, 3)) & (height < axes_mm[0][-1] + rng.uniform(0, 3))
+def _ghost(rng: np.random.Generator) -> tuple[float, tuple[int, int]]:
+    """Strength and shift (px) of a ghost: along the rows or the columns, far away or close by."""
+    shift = int(rng.integers(4, 128))
+    return float(rng.uniform(0.01, 0.06)), (shift, 0) if rng.random() < 0.5 else (0, shift)
+
+
+def _moved(part: slice, px: int) -> slice:
+    """A window of the frame after a move by some pixels, as far as it stays in the frame."""
+    return slice(max(part.start + px, 0), min(part.stop + px, FRAME[0]))
+
+
+def _kept(part: slice, px: int) -> slice:
+    """What of a window's content stays in the frame after such a move."""
+    return slice(max(-part.start - px, 0), part.stop - part.start - max(part.stop + px - FRAME[0], 0))
+
+
+def _slab(axes_mm: tuple[np.ndarray, ...], rng: np.random.Generator) -> tuple[np.ndarray, float, float]:
+    """Slopes along rows and columns, and the heights in mm between which a resampled volume holds anything."""
+    return rng.normal(0, 0.06, 2), axes_mm[0][0] - rng.uniform(0, 3), axes_mm[0][-1] + rng.uniform(0, 3)
+
+
+def _blurred(pictures: np.ndarray, width_px: float) -> np.ndarray:
+    """Slices (n, h, w) after a point spread of variance `width_px` squared along rows and columns: three taps, twice.
+
+    Each pass adds a variance of twice its side weight.
+    """
+    side = width_px**2 / 4
+    for axis in (1, 2, 1, 2):
+        result = pictures * (1 - 2 * side)
+        inner, before, after = (
+            tuple(part if a == axis else slice(None) for a in range(3))
+            for part in (slice(1, -1), slice(None, -2), slice(2, None))
+        )
+        result[inner] += side * pictures[before]
+        result[inner] += side * pictures[after]
+        pictures = result
+    return pictures
 
 
 def _rotation(angles: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 from brainseg.phantom.anatomy import COARSE_LOW, COARSE_MM, Head, Volume
-from brainseg.phantom.fields import smooth_noise
+from brainseg.phantom.fields import Block, exponential, ramp, smooth_noise
 from brainseg.phantom.plan import Growth
 
 # The density at which FLAIR is half as bright as it gets, and at which the mask's border lies.
@@ -26,14 +26,52 @@ VISIBLE_DENSITY = 0.4
 INFILTRATION_MM = 0.8
 _HALF_BOX = 30
 _MAX_STEPS = 900
+_LEAST_DENSITY = 1e-4
+_WIDEN_EVERY = 8
+_SMALLEST_PX, _SMALLEST_HOLE_PX = 20, 80
 
 
 @dataclass(frozen=True)
 class Tumour:
-    """`density` 0..1 and `depth` 0..1 (how early the place was overgrown: 1 at the seed), both in MNI space."""
+    """`density` 0..1 and `depth` 0..1 (how early the place was overgrown: 1 at the seed), on one grid in MNI space."""
 
     density: Volume
     depth: Volume
+
+    def pressed(self, points: np.ndarray, pressure: float) -> np.ndarray:
+        """Where the tissue that lies at `points` (3, n, h, w) would lie without the tumour, in MNI mm: mass effect.
+
+        Tissue moves away from the tumour's middle, by a share `pressure` of its distance there; the share falls with
+        distance and is a quarter at one and a half times the radius of a ball as large as the tumour.
+        """
+        seen = self.density.values > VISIBLE_DENSITY
+        middle = self.density.low + np.argwhere(seen).mean(axis=0) * self.density.spacing
+        radius = (np.count_nonzero(seen) * self.density.spacing**3 * 3 / (4 * np.pi)) ** (1 / 3)
+        off = points - middle.astype(np.float32).reshape(3, 1, 1, 1)
+        share = (off * off).sum(axis=0)
+        share *= float(1 / (1.5 * radius) ** 2)
+        share += 1.0
+        share *= share
+        off *= pressure / share
+        return points - off
+
+    def place(self, points: np.ndarray) -> Block | None:
+        """The part of a block, whose MNI coordinates are `points` (3, n, h, w), that holds the tumour, or None."""
+        coarse = points[..., ::4, ::4]
+        low = self.density.low
+        high = low + (np.array(self.density.values.shape) - 1) * self.density.spacing
+        hit = np.ones(coarse.shape[1:], bool)
+        for axis in range(3):
+            hit &= (coarse[axis] > low[axis] - 4) & (coarse[axis] < high[axis] + 4)
+        if not hit.any():
+            return None
+        slices, rows, columns = (np.flatnonzero(hit.any(axis=other)) for other in ((1, 2), (0, 2), (0, 1)))
+        height, width = points.shape[2:]
+        return (
+            slice(int(slices[0]), int(slices[-1]) + 1),
+            slice(int(rows[0]) * 4, min(int(rows[-1]) * 4 + 4, height)),
+            slice(int(columns[0]) * 4, min(int(columns[-1]) * 4 + 4, width)),
+        )
 
 
 def grow(
@@ -48,48 +86,66 @@ def grow(
     axes = [start[a] * COARSE_MM + np.arange(solid[box].shape[a]) * COARSE_MM for a in range(3)]
 
     diffusivity = (grey[box] + growth.white_to_grey * white[box]) * solid[box] * INFILTRATION_MM**2
-    diffusivity *= np.exp(growth.roughness * smooth_noise(axes, 5.0, rng))
+    diffusivity *= exponential(growth.roughness * smooth_noise(axes, 5.0, rng))
     diffusivity = np.minimum(diffusivity, 12.0)
     diffusivity[_falx(start, solid[box].shape, white[box])] = 0.0
     fluxes, fastest = _face_diffusivity(diffusivity, growth.anisotropy, int(rng.integers(3)))
     # Explicit steps are stable below h^2 / (6 D); the reaction asks for less than one of its time units.
     step = min(0.9 * COARSE_MM**2 / (2 * fastest), 0.3)
 
-    grid = np.indices(solid[box].shape) - np.reshape(np.array(seed) - start, (3, 1, 1, 1))
-    density = (np.exp(-(grid**2).sum(0) / 4.0) * (diffusivity > 0)).astype(np.float32)
-    grown_by = np.zeros_like(density)
-    target = volume_ml * 1000 / COARSE_MM**3
+    middle = np.array(seed) - start
+    density, grown_by = np.zeros((2, *diffusivity.shape), np.float32)
     living = (diffusivity > 0).astype(np.float32)
-    for steps in range(1, _MAX_STEPS + 1):  # noqa: B007
-        change = density * (1 - density) * living
-        for axis, face in enumerate(fluxes):
-            flow = face * np.diff(density, axis=axis)
-            change[_part(axis, slice(None, -1))] += flow
-            change[_part(axis, slice(1, None))] -= flow
-        density += step * change
-        above = density > VISIBLE_DENSITY
-        grown_by += above
+    density[tuple(middle)] = living[tuple(middle)]
+    target = volume_ml * 1000 / COARSE_MM**3
+    front = _around(middle, middle, density.shape)
+    for steps in range(1, _MAX_STEPS + 1):
+        if steps % _WIDEN_EVERY == 1:
+            # Only where there are cells, with room for those that come before the box is widened again. Where hardly
+            # anything is, nothing is: the front then has an end.
+            density[density < _LEAST_DENSITY] = 0.0
+            cells = [np.flatnonzero((density > 0).any(axis=other)) for other in ((1, 2), (0, 2), (0, 1))]
+            front = _around([c[0] for c in cells], [c[-1] for c in cells], density.shape)
+            inner = [(axis, *_faces(front, axis)) for axis in range(3)]
+            now, alive, counted = density[front], living[front], grown_by[front]
+        change = 1 - now
+        change *= now
+        change *= alive
+        for axis, face, lower, upper in inner:
+            flow = now[upper] - now[lower]
+            flow *= fluxes[axis][face]
+            change[lower] += flow
+            change[upper] -= flow
+        change *= step
+        now += change
+        above = now > VISIBLE_DENSITY
+        counted += above
         if np.count_nonzero(above) >= target:
             break
-    return Tumour(_embed(density, start), _embed(grown_by / steps, start))
+    front = _around(*([function(c) for c in cells] for function in (np.min, np.max)), density.shape)
+    place = start + [part.start for part in front]
+    return Tumour(_embed(density[front], place), _embed(grown_by[front] / np.float32(steps), place))
 
 
 def visible(density: np.ndarray, sharpness: float) -> np.ndarray:
-    """How much of the full lesion signal shows at a density: 0..1, 0.5 at `VISIBLE_DENSITY` (a Hill curve)."""
-    powered = np.clip(density, 0, None) ** sharpness
-    return powered / (powered + VISIBLE_DENSITY**sharpness)
+    """How much of the full lesion signal shows at a density: 0..1, 0.5 at `VISIBLE_DENSITY`.
+
+    A soft threshold with the slope that a Hill curve of the exponent `sharpness` has there.
+    """
+    return ramp(density, VISIBLE_DENSITY, 6.0 * VISIBLE_DENSITY / sharpness)
 
 
 def annotate(density: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw the mask as a human would: the visible edge, about one pixel off in a smooth random way.
+    """Draw the mask as a human would: a smooth line near the visible edge, over small dark specks.
 
-    Each slice is outlined on its own, as the real masks were: the border is displaced by a random field of about one
-    pixel's spread (0.9 that bends over ten pixels, 0.6 over four, times the reader's own slack, 0.6 to 1.8), the
-    reader's threshold moves a little from slice to slice, and specks below 20 pixels are dropped.
+    Each slice is outlined on its own, as the real masks were. The hand smooths: by a Gaussian of 0.4 to 2.4 pixels, as
+    the reader is. The border is displaced by a random field (0.9 of a pixel that bends over ten, 0.5 over four, times
+    the reader's slack, 0.4 to 1.6), and the reader's threshold moves a little from slice to slice. Holes below 80
+    pixels are filled, and specks below 20 dropped.
 
     Parameters
     ----------
-    density : (n, H, W) float array, 0..1
+    density : (n, H, W) float32 array, 0..1
     rng : numpy.random.Generator
 
     Returns
@@ -97,28 +153,34 @@ def annotate(density: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     (n, H, W) bool array
     """
     masks = np.zeros(density.shape, bool)
-    # Only the tumour's own rectangle, with room for the deviation: noise for whole frames would be thrown away.
-    rows, columns = (np.flatnonzero((density > VISIBLE_DENSITY / 2).any(axis=(0, other))) for other in (2, 1))
-    if not len(rows):
+    # Only the tumour's own box, with room for the deviation: noise for whole frames would be thrown away.
+    seen = density > VISIBLE_DENSITY / 2
+    if not seen.any():
         return masks
+    spans = [np.flatnonzero(seen.any(axis=other)) for other in ((1, 2), (0, 2), (0, 1))]
     window = tuple(
-        slice(max(i[0] - 8, 0), min(i[-1] + 9, size))
-        for i, size in zip((rows, columns), density.shape[1:], strict=True)
+        slice(max(int(i[0]) - room, 0), int(i[-1]) + 1 + room) for i, room in zip(spans, (0, 8, 8), strict=True)
     )
-    place = [np.arange(part.start, part.stop, dtype=float) for part in window]
-    slack = rng.uniform(0.6, 1.8)
-    for index, frame in enumerate(density):
-        threshold = VISIBLE_DENSITY * np.exp(rng.normal(0, 0.12))
-        shift = slack * np.stack(
-            [0.9 * smooth_noise(place, 5.0, rng) + 0.6 * smooth_noise(place, 2.0, rng) for _ in range(2)]
-        )
-        drawn = (
-            ndimage.map_coordinates(frame, np.stack(np.meshgrid(*place, indexing="ij")) + shift, order=1) > threshold
-        )
-        labels, found = ndimage.label(drawn)
-        sizes = np.bincount(labels.ravel())
-        masks[index][window] = np.isin(labels, [label for label in range(1, found + 1) if sizes[label] >= 20])
+    hand_px = float(rng.uniform(0.4, 2.4))
+    frames = ndimage.gaussian_filter(density[window], (0, hand_px, hand_px))
+    # A million pixels apart: no slice knows of the next.
+    axes = [np.arange(size) * unit for size, unit in zip(frames.shape, (1e6, 1.0, 1.0), strict=True)]
+    slack = float(rng.uniform(0.4, 1.6))
+    places = np.stack(np.meshgrid(*(np.arange(size, dtype=np.float32) for size in frames.shape), indexing="ij"))
+    for axis in (1, 2):
+        places[axis] += slack * (0.9 * smooth_noise(axes, 5.0, rng) + 0.5 * smooth_noise(axes, 2.0, rng))
+    threshold = VISIBLE_DENSITY * np.exp(rng.normal(0, 0.12, len(frames)))
+    drawn = Volume(frames, np.zeros(3), 1.0).sample(places) > threshold.astype(np.float32)[:, None, None]
+    drawn |= _pieces_below(~drawn, _SMALLEST_HOLE_PX)
+    masks[window] = drawn & ~_pieces_below(drawn, _SMALLEST_PX)
     return masks
+
+
+def _pieces_below(masks: np.ndarray, size_px: int) -> np.ndarray:
+    """Pieces of less than `size_px` pixels, each in its own slice: bool (n, h, w)."""
+    neighbours = np.pad([ndimage.generate_binary_structure(2, 1)], ((1, 1), (0, 0), (0, 0)))
+    labels, _ = ndimage.label(masks, structure=neighbours)
+    return masks & (np.bincount(labels.ravel()) < size_px)[labels]
 
 
 def _nearest(allowed: np.ndarray, point_mm: tuple[float, float, float]) -> tuple[int, ...]:
@@ -132,6 +194,21 @@ def _falx(start: np.ndarray, shape: tuple[int, ...], white: np.ndarray) -> np.nd
     """The sheet between the hemispheres, open where the corpus callosum crosses it."""
     x = COARSE_LOW[0] + (start[0] + np.arange(shape[0])) * COARSE_MM
     return (np.abs(x) < 1.5)[:, None, None] & (white < 0.5)
+
+
+def _around(first, last, shape: tuple[int, ...]) -> Block:
+    """The box from `first` to `last` with as much room as cells need until it is widened again."""
+    return tuple(
+        slice(max(int(a) - _WIDEN_EVERY, 0), min(int(b) + 1 + _WIDEN_EVERY, size))
+        for a, b, size in zip(first, last, shape, strict=True)
+    )
+
+
+def _faces(front: Block, axis: int) -> tuple[Block, Block, Block]:
+    """The faces across `axis` inside a box, in the whole grid, and the voxels below and above them, in the box."""
+    inside = list(front)
+    inside[axis] = slice(front[axis].start, front[axis].stop - 1)
+    return tuple(inside), _part(axis, slice(None, -1)), _part(axis, slice(1, None))
 
 
 def _face_diffusivity(diffusivity: np.ndarray, anisotropy: float, along: int) -> tuple[list[np.ndarray], float]:
@@ -150,4 +227,5 @@ def _part(axis: int, part: slice) -> tuple[slice, ...]:
 
 
 def _embed(values: np.ndarray, start: np.ndarray) -> Volume:
-    return Volume(values.astype(np.float32), COARSE_LOW + start * COARSE_MM, COARSE_MM)
+    """A part of the coarse grid as a map of its own, with nothing around it."""
+    return Volume(np.pad(values.astype(np.float32), 1), COARSE_LOW + (start - 1) * COARSE_MM, COARSE_MM)

@@ -13,7 +13,7 @@ from pathlib import Path
 from brainseg.cohort import index_cohort
 from brainseg.data import get_cohort
 from brainseg.networks import require_keras
-from brainseg.networks.record import reference_patients
+from brainseg.networks.record import shares_reference_patients
 from brainseg.paths import project_root
 from brainseg.publishing.execute import execute_edition
 from brainseg.publishing.notebooks import StudyError, find_notebooks, pair, read_profile, refuse_edited
@@ -51,8 +51,7 @@ def choose_profile(overrides: dict | None = None) -> str:
     data = str((overrides or {}).get("data", "phantom"))
     if data.partition(":")[0] == "phantom":
         return "quick"  # so that a misspelt name is refused before any patient is drawn
-    patients = index_cohort(get_cohort(data))["patient"]
-    return "reference" if patients.isin(reference_patients()).any() else "quick"
+    return "reference" if shares_reference_patients(index_cohort(get_cohort(data))) else "quick"
 
 
 def make_notebook(
@@ -150,6 +149,6 @@ def make_readme(profile: str | None = None, overrides: dict | None = None, root:
     return kept
 
 
-def make_student(folder: Path | None = None, root: Path | None = None) -> Path:
+def make_student(folder: Path | None = None) -> Path:
     """Write the student edition of every notebook; see `brainseg.publishing.student.make_student_edition`."""
-    return make_student_edition(root or study_root(), folder)
+    return make_student_edition(study_root(), folder)

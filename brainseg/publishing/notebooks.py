@@ -20,6 +20,7 @@ import yaml
 from jupytext.compare import NotebookDifference, compare_notebooks
 from nbformat import NotebookNode
 
+from brainseg.chapters import of_type
 from brainseg.paths import setting, write_atomically
 
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -337,7 +338,11 @@ def choose_parameters(declared: dict[str, dict], profile: dict, overrides: dict)
         if strangers := set(own) - set(defaults):
             raise StudyError(f"Unknown parameter of {name}: {_with_hints(strangers, set(defaults))}")
         given = {key: value for key, value in {**shared, **own, **overrides}.items() if key in defaults}
-        chosen[name] = {**defaults, **{key: _like(defaults[key], value, key) for key, value in given.items()}}
+        try:
+            typed = {key: of_type(value, type(defaults[key]), key) for key, value in given.items()}
+        except ValueError as error:
+            raise StudyError(str(error)) from None
+        chosen[name] = {**defaults, **typed}
     return chosen
 
 
@@ -347,15 +352,3 @@ def _with_hints(strangers: set[str], known: set[str]) -> str:
         close = difflib.get_close_matches(stranger, known, n=1)
         named.append(f"{stranger!r}" + (f" (did you mean {close[0]!r}?)" if close else ""))
     return f"{', '.join(named)}. Known: {', '.join(sorted(known)) or 'none'}."
-
-
-def _like(default, value, name: str):
-    """The value, where it has the default's type; a whole number may stand for a decimal one."""
-    if name == "seed" and type(value) is int and value < 0:
-        raise StudyError(f"The parameter seed takes a whole number of at least 0, not {value}.")
-    if type(value) is type(default) or default is None:
-        return value
-    if isinstance(default, float) and type(value) is int:
-        return float(value)
-    wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-    raise StudyError(f"The parameter {name} takes {wanted.get(type(default), type(default).__name__)}, not {value!r}.")

@@ -34,18 +34,17 @@ from brainseg.publishing.notebooks import (
 ARCHIVE = "brainseg-student.zip"
 NOTE = (
     "**Student edition.** The exercises are at the end. Write your answer where three dots stand, run the cell, and "
-    "then the "
-    "cell below it: it says whether the answer is right, and gives a hint where it is not."
+    "then the cell below it: it says whether the answer is right, and gives a hint where it is not."
 )
 READ_ME = """\
 # brainseg, student edition
 
 The notebooks of the book without the solutions of their exercises. Open one in JupyterLab and start with its first
 code cell: it installs the package where it is missing, or says how. Each notebook runs alone, on simulated patients
-that it makes itself.
-No graphics card is needed.
+that it makes itself. No graphics card is needed.
 
-Chapters 1 to 4 need no deep-learning library. Chapters 5 to 9 train small networks in minutes.
+Chapters 1 to 4 need no deep-learning library. Chapters 5 to 9 train small networks in minutes. Chapter 15 reads the
+project's results, so it needs a copy of the project.
 
 Research and teaching only. Not for clinical use. Code: MIT. Text: CC BY 4.0, by the brainseg developers.
 """

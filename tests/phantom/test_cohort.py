@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
 
-from brainseg.cohort import FLAIR, POST, PRE
-from brainseg.phantom import make_phantom
+from brainseg.cohort import FLAIR, POST, PRE, index_cohort
+from brainseg.data import prepare_phantom
+from brainseg.images.prepared import prepare
+from brainseg.images.preprocess import Preprocessing
+from brainseg.phantom import cohort, make_phantom
+from brainseg.phantom.anatomy import load_head
 from brainseg.phantom.plan import CLINICAL_COLUMNS, GROWTH_BY_CLUSTER, plan_cohort
-from brainseg.phantom.tumour import VISIBLE_DENSITY, annotate
+from brainseg.phantom.scanner import Pose, slice_grid
+from brainseg.phantom.sequences import TISSUES, Signals, Tissues
+from brainseg.phantom.tumour import VISIBLE_DENSITY, annotate, grow
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +31,10 @@ def phantom(tmp_path_factory):
 
 def patient_folders(root):
     return sorted(folder for folder in root.iterdir() if folder.is_dir())
+
+
+def contents(root):
+    return {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
 def read(folder):
@@ -42,7 +56,7 @@ def test_layout_is_kaggles(phantom):
         assert images.shape == (len(images), 256, 256, 3) and images.dtype == np.uint8
         assert masks.shape == (len(images), 256, 256) and masks.dtype == np.uint8
         assert set(np.unique(masks)) == {0, 255}
-        assert 20 <= len(images) <= 40
+        assert 20 <= len(images) <= 88
         assert len(list(folder.iterdir())) == 2 * len(images)
 
 
@@ -71,10 +85,7 @@ def test_notice_says_synthetic_and_carries_the_template_notice(phantom):
 @pytest.mark.slow
 def test_same_seed_gives_the_same_files_whatever_the_workers(phantom, tmp_path):
     again = make_phantom(tmp_path / "again", patients=4, seed=0, workers=1)
-    files = sorted(path.relative_to(phantom) for path in phantom.rglob("*") if path.is_file())
-    assert files == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
-    differing = [path for path in files if (phantom / path).read_bytes() != (again / path).read_bytes()]
-    assert not differing
+    assert contents(again) == contents(phantom)
 
 
 def test_another_seed_gives_other_patients():
@@ -123,18 +134,15 @@ def test_frame_border_is_background(phantom):
 
 def test_lesion_is_bright_on_flair_and_fluid_is_dark():
     """On the noise-free signals, where the tissues are known."""
-    from brainseg.phantom.anatomy import load_head
-    from brainseg.phantom.scanner import head_points, slice_grid
-    from brainseg.phantom.sequences import signals, tissue_at
-    from brainseg.phantom.tumour import grow
-
     head = load_head()
     plan = plan_cohort(4, seed=0)[0][0]
-    axes = tuple(axis[::step] for axis, step in zip(slice_grid(plan, np.random.default_rng(0)), (2, 3, 3), strict=True))
-    points = head_points(axes, np.random.default_rng(0))
-    anatomy = tissue_at(head, points, axes, 0.0, np.random.default_rng(0))
+    axes = slice_grid(plan, np.random.default_rng(0))
+    pose = Pose(axes, np.random.default_rng(0))
+    block = (slice(0, plan.slices, 2), *pose.window(head))
+    points = pose.points(block)
+    anatomy = Tissues(axes, 0.0, np.random.default_rng(0)).at(head, points, points, block)
     tumour = grow(head, plan.growth, plan.seed_mm, 60.0, np.random.default_rng(0))
-    signal, density = signals(anatomy, tumour, plan, points, axes, np.random.default_rng(0))
+    signal, density = Signals(plan, axes, np.random.default_rng(0)).of(anatomy, tumour, points, points, block)
 
     def median(channel, where):
         return float(np.median(signal[channel][where]))
@@ -148,12 +156,29 @@ def test_lesion_is_bright_on_flair_and_fluid_is_dark():
     assert median(PRE, lesion) < median(PRE, white)
 
 
+def test_fractions_sum_to_one_inside_the_head_and_labels_follow_them():
+    head = load_head()
+    plan = plan_cohort(4, seed=0)[0][0]
+    axes = slice_grid(plan, np.random.default_rng(0))
+    pose = Pose(axes, np.random.default_rng(0))
+    block = (slice(8, 12), *pose.window(head))
+    points = pose.points(block)
+    anatomy = Tissues(axes, 0.0, np.random.default_rng(0)).at(head, points, points, block)
+    total = sum(anatomy.fractions.values())
+    assert (
+        total[anatomy.cranium_mm < 0].min() > 0.99 and total.max() < 1.01 and total[anatomy.outline_mm > 2].max() == 0
+    )
+    labels = anatomy.labels()
+    assert (labels[total == 0] == TISSUES.index("air")).all()
+    assert (labels[anatomy.fractions["white"] > 0.6] == TISSUES.index("white")).all()
+
+
 def test_mask_follows_the_density_within_a_few_pixels():
     rows, columns = np.mgrid[:256, :256]
     radius = np.hypot(rows - 120, columns - 140)
     # The density falls to the visible one at a radius of 30 pixels, over a few pixels.
     density = 1 / (1 + np.exp((radius - 30) / 3) * (1 / VISIBLE_DENSITY - 1))
-    masks = annotate(np.stack([density] * 8), np.random.default_rng(0))
+    masks = annotate(np.stack([density] * 8).astype(np.float32), np.random.default_rng(0))
     truth = density > VISIBLE_DENSITY
     dice = 2 * (masks & truth).sum((1, 2)) / (masks.sum((1, 2)) + truth.sum())
     assert (dice > 0.9).all() and (dice < 1).all()
@@ -177,15 +202,70 @@ def test_a_cohort_that_is_there_is_left_alone(phantom, monkeypatch):
     assert make_phantom(phantom, patients=4) == phantom
 
 
-def test_an_interrupted_making_leaves_nothing(tmp_path, monkeypatch):
-    def interrupt(*_):
-        raise KeyboardInterrupt
+@pytest.mark.slow
+def test_an_interrupted_making_goes_on_where_it_was(phantom, tmp_path, monkeypatch):
+    write, drawn = cohort._write_patient, []
 
-    monkeypatch.setattr("brainseg.phantom.cohort.load_head", lambda: None)
-    monkeypatch.setattr("brainseg.phantom.cohort._write_patient", interrupt)
+    def interrupted(folder, plan, head, truth):
+        if len(drawn) == 2:
+            raise KeyboardInterrupt
+        drawn.append(plan.name)
+        write(folder, plan, head, truth)
+
+    monkeypatch.setattr(cohort, "_write_patient", interrupted)
+    root = tmp_path / "phantom"
     with pytest.raises(KeyboardInterrupt):
-        make_phantom(tmp_path / "phantom", patients=2, workers=1)
-    assert list(tmp_path.iterdir()) == []
+        make_phantom(root, patients=4, workers=1)
+    assert not root.exists()
+    monkeypatch.setattr(
+        cohort, "_write_patient", lambda *call, **kind: drawn.append(call[1].name) or write(*call, **kind)
+    )
+    make_phantom(root, patients=4, workers=1)
+    assert len(drawn) == len(set(drawn)) == 4
+    assert contents(root) == contents(phantom)
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["phantom"]
+
+
+@pytest.mark.slow
+def test_the_truth_comes_on_request(phantom, tmp_path):
+    root = make_phantom(tmp_path / "phantom", patients=4, seed=0, truth=True)
+    for folder in patient_folders(phantom):
+        images, masks = read(folder)
+        tissue, bias = (tifffile.imread(root / name / f"{folder.name}.tif") for name in ("__tissue", "__bias"))
+        assert tissue.shape == masks.shape and tissue.dtype == np.uint8 and tissue.max() == len(TISSUES) - 1
+        assert bias.shape == images.shape and bias.dtype == np.float32
+        assert 0.3 < bias.min() < 0.95 and 1.05 < bias.max() < 3
+        brain = np.isin(tissue, [TISSUES.index(name) for name in ("white", "grey", "fluid")])
+        assert brain[masks > 0].mean() > 0.95
+    assert index_cohort(root, progress=False)["patient"].nunique() == 4
+    card = (root / "CARD.md").read_text(encoding="utf-8")
+    assert "--patients 4 --seed 0 --truth" in card and "grey" in card
+    assert "grey" not in (phantom / "CARD.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_another_processor_draws_the_same_files(phantom, tmp_path):
+    """One without the newer instructions of this one, by which NumPy and its linear algebra choose their code."""
+    simd = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
+    script = "import sys; from brainseg.phantom import make_phantom; make_phantom(sys.argv[1], patients=4, workers=1)"
+    older = {"NPY_DISABLE_CPU_FEATURES": " ".join(simd), "OPENBLAS_CORETYPE": "Prescott"}
+    root = tmp_path / "older"
+    subprocess.run([sys.executable, "-c", script, root], env={**os.environ, **older}, check=True, capture_output=True)
+    assert contents(root) == contents(phantom)
+
+
+@pytest.mark.slow
+def test_drawn_into_arrays_it_is_what_its_files_are_prepared_to(phantom, tmp_path, monkeypatch):
+    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path))
+    settings = Preprocessing(image_size=64)
+    files, drawn = prepare(phantom, settings), prepare_phantom(4, 0, settings, workers=2)
+    assert np.array_equal(files.images, drawn.images) and np.array_equal(files.masks, drawn.masks)
+    shared = ["patient", "case", "institution", "slice", "tumour_px", "missing_pre", "missing_post", "top", "lost_px"]
+    pd.testing.assert_frame_equal(files.table[shared], drawn.table[shared], check_dtype=False)
+    rows = np.flatnonzero(drawn.table["tumour_px"] > 0)[::5]
+    assert np.array_equal(files.truth(rows), drawn.truth(rows)) and drawn.truth(rows).any()
+    monkeypatch.setattr("brainseg.phantom.cohort.load_head", lambda: pytest.fail("drawn again"))
+    assert np.array_equal(prepare_phantom(4, 0, settings).images, drawn.images)
 
 
 def test_a_folder_that_is_no_cohort_is_refused(tmp_path):
