@@ -9,6 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from brainseg.paths import provide_home
+
 DATA_HELP = (
     '"phantom": the embedded synthetic cohort, made when absent ("phantom:4": one of four patients, "phantom:4:1": '
     "with seed 1); "
@@ -17,7 +19,7 @@ DATA_HELP = (
 
 # What the build folder holds. BRAINSEG_BUILD may name any folder, so nothing else in it is ever removed.
 BOOK = ("executed", "src", "html", "site", "student", "book.log")
-DATA = ("cohorts", "prepared", "crops", "runs")
+DATA = ("cohorts", "prepared", "crops", "runs", "home")
 
 
 def data(arguments: argparse.Namespace) -> None:
@@ -72,13 +74,22 @@ def notebook(arguments: argparse.Namespace) -> None:
 def predict(arguments: argparse.Namespace) -> None:
     """Segment a folder of slices with a trained run: masks, overlays and a table. Not for clinical use."""
     from brainseg.evaluation.folder import predict_folder
+    from brainseg.networks import require_keras
+
+    require_keras()
     from brainseg.networks.backend import configure_backend
 
     configure_backend()
     table = predict_folder(arguments.slices, arguments.out, arguments.run, arguments.threshold)
     print(f"{len(table)} slices, tumour seen on {(table['predicted_px'] > 0).sum()}, written to {arguments.out}")
-    if known := table.loc[table["seen_in_training"], "patient"].nunique():
-        print(f"warning: the run was trained or chosen on {known} of these patients (column seen_in_training)")
+    seen = table["seen_in_training"]
+    if met := table.loc[seen.fillna(False), "patient"].nunique():
+        print(f"warning: the run was trained or chosen on {met} of these patients (column seen_in_training)")
+    if untold := table.loc[seen.isna(), "patient"].nunique():
+        print(
+            f"warning: {untold} of these patients have no name such as TCGA_CS_4941_19960909, so it cannot be told "
+            "whether the run was trained on them"
+        )
 
 
 def export_onnx(arguments: argparse.Namespace) -> None:
@@ -100,12 +111,14 @@ def experiment(arguments: argparse.Namespace) -> None:
     from brainseg.experiments.cluster import get_cluster
     from brainseg.experiments.engine import plan_experiment, run_experiment
     from brainseg.experiments.plan import workload
+    from brainseg.networks import require_keras
 
     settings = _settings(arguments.parameters)
     if arguments.dry_run:
         planned = plan_experiment(arguments.name, arguments.data, settings)
         print(workload(planned.plan, planned.cohort).sentence())
         return
+    require_keras()
     with get_cluster(arguments.scheduler, arguments.workers, arguments.storage) as cluster:
         print(f"written: {run_experiment(arguments.name, arguments.data, settings, cluster)}")
 
@@ -133,6 +146,9 @@ def unbundle(arguments: argparse.Namespace) -> None:
 
 def reproduce(arguments: argparse.Namespace) -> None:
     """Score the reference runs on their test patients again and compare with the kept tables; fails on a difference."""
+    from brainseg.networks import require_keras
+
+    require_keras()
     from brainseg.experiments.reference import TOLERANCE, reproduce
 
     table = reproduce(arguments.data)
@@ -165,11 +181,16 @@ def readme(arguments: argparse.Namespace) -> None:
 
 
 def pair(arguments: argparse.Namespace) -> None:
-    """Write the paired .ipynb files from their .py sources, or with --check say which differ from them."""
+    """Write the paired .ipynb files from their .py sources.
+
+    With --check say which differ from them; with --take write what was edited in an .ipynb into its source first.
+    """
     from brainseg.publishing import pair as pair_notebooks
     from brainseg.publishing import study_root
-    from brainseg.publishing.notebooks import unpaired
+    from brainseg.publishing.notebooks import take, unpaired
 
+    if arguments.take:
+        print(f"written: {take(study_root() / 'notebooks', arguments.take).name}")
     if arguments.check:
         if problems := unpaired(study_root() / "notebooks"):
             sys.exit("\n".join([*problems, "Run: python -m brainseg pair"]))
@@ -357,6 +378,9 @@ def _commands() -> argparse.ArgumentParser:
     of_pair.add_argument(
         "--check", action="store_true", help="write nothing; fail where a pair is missing, differs or holds outputs"
     )
+    of_pair.add_argument(
+        "--take", metavar="NAME", help="a notebook, such as 01_explore, whose edited .ipynb is taken over"
+    )
     of_student = add(student, "write the notebooks without their solutions")
     of_student.add_argument("folder", nargs="?", type=Path, help="where to write; _build/student by default")
     of_clean = add(clean, "remove what was generated")
@@ -373,14 +397,36 @@ def main(argv: list[str] | None = None) -> None:
         arguments.options = arguments_left  # they belong to pytest
     elif arguments_left:
         parser.error(f"unrecognized arguments: {' '.join(arguments_left)}")
+    for stream in (sys.stdout, sys.stderr):  # a console that knows no ü shows \\xfc, and the work is not lost
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
+        provide_home()
         arguments.command(arguments)
-    except (ValueError, OSError) as error:  # what the package raises on wrong input says what to do
-        if arguments.traceback:
-            raise
-        sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("stopped")
+    except Exception as error:
+        if arguments.traceback:
+            raise
+        sys.exit(f"error: {_sentence(error)}")
+
+
+def _sentence(error: Exception) -> str:
+    """What the package raises on wrong input says what to do; of the rest, the kind, and how to see more."""
+    from brainseg.paths import way_out
+
+    if isinstance(error, OSError):
+        named = error.strerror or str(error)
+        if error.filename and str(error.filename) not in named:
+            named = f"{named}: {error.filename}."
+        return f"{named} {way_out(error)}".rstrip()
+    if isinstance(error, ImportError):
+        return f"{error}. Install what is missing: python -m pip install -e '.[networks,book]'"
+    if isinstance(error, ValueError):
+        return str(error)
+    return (
+        f"{type(error).__name__}: {error}. This was not foreseen: --traceback before the command shows where it arose."
+    )
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from brainseg.cohort.errors import CohortError
 from brainseg.cohort.find import find_folder, patient_folders
-from brainseg.cohort.read import CohortError
 from brainseg.images import prepared as arrays
 from brainseg.images.preprocess import Preprocessing
 from brainseg.paths import build_folder, locked

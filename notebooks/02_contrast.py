@@ -51,11 +51,12 @@ seed = 0
 # %%
 import cv2
 import numpy as np
+import pandas as pd
 from IPython.display import Markdown
 
 from brainseg.cohort import FLAIR, index_cohort, read_image, read_mask, read_patient
 from brainseg.data import get_cohort
-from brainseg.experiments import contrast
+from brainseg.experiments import contrast, exploration
 from brainseg.figures import contrast as draw
 from brainseg.figures import style
 from brainseg.images.contrast import CONTRAST_NAMES, CONTRASTS, clahe, enhance, equalise
@@ -67,7 +68,7 @@ style.use_theme()
 root = get_cohort(data)
 table = index_cohort(root)
 tumour = table[table["tumour_px"] > 0]
-print(table["patient"].nunique(), "patients,", len(table), "slices,", len(tumour), "of them with tumour")
+Markdown(exploration.counted(table))
 
 # %% [markdown]
 # ## The darkest slices
@@ -77,7 +78,7 @@ print(table["patient"].nunique(), "patients,", len(table), "slices,", len(tumour
 # that something is to be seen. One slice per patient, so that one dark patient does not fill the row.
 
 # %%
-darkest = tumour.sort_values("mean_flair").drop_duplicates("patient").head(4)
+darkest = contrast.darkest_slices(table)
 planes = [read_image(path)[..., FLAIR] for path in darkest["image_path"]]
 columns = {
     "patient": "patient",
@@ -90,7 +91,9 @@ darkest[list(columns)].rename(columns=columns).style.format(precision=1).hide(ax
 # %% mystnb={"figure": {"name": "fig-contrast-brightness", "caption": "Mean grey level of the FLAIR channel over all slices. Much of a slice is air, so even a normal slice has a low mean."}, "image": {"alt": "Histogram of mean grey levels with two vertical lines: the darkest slice with tumour, and the median of slices with tumour."}}
 draw.brightness(
     table["mean_flair"].to_numpy(),
-    {"darkest with tumour": tumour["mean_flair"].min(), "median with tumour": tumour["mean_flair"].median()},
+    {"darkest with tumour": darkest["mean_flair"].min(), "median with tumour": tumour["mean_flair"].median()}
+    if len(tumour)
+    else {},
 )
 
 # %% mystnb={"figure": {"name": "fig-contrast-darkest", "caption": "The darkest slices with tumour, one per patient, shown on the full scale from 0 to 255. Each title gives the mean and the 99.5th percentile of the grey levels."}, "image": {"alt": "Up to four slices in a row, from the darkest on."}}
@@ -205,8 +208,8 @@ draw.clahe_grid(
 
 # %%
 measured = contrast.measure(table)
-means = measured.groupby("treatment", sort=False)[list(contrast.MEASURES)].mean()
-means.rename(index=CONTRAST_NAMES, columns=contrast.MEASURES).rename_axis(None).style.format("{:.3f}")
+means = measured.groupby("treatment", sort=False)[list(contrast.MEASURES)].mean().astype(float)
+means.rename(index=CONTRAST_NAMES, columns=contrast.MEASURES).rename_axis(None).style.format("{:.3f}", na_rep="-")
 
 # %% [markdown]
 # Slices of one patient are alike, so they are no independent witnesses. We average within each patient first. Then
@@ -337,5 +340,6 @@ for channel in (FLAIR, POST):
     for row in chosen.itertuples():
         slice_image, slice_mask = read_image(row.image_path), read_mask(row.mask_path)
         values.append(separability(slice_image[..., channel], slice_mask, ring_of_brain(slice_image, slice_mask)))
-    brighter = np.array(values)
-    print(f"{SEQUENCES[channel]}: told apart in {np.nanmean(np.maximum(brighter, 1 - brighter)):.0%} of pairs")
+    brighter = pd.Series(values, dtype=float)
+    told = brighter.where(brighter > 0.5, 1 - brighter).mean()
+    print(f"{SEQUENCES[channel]}:", "nothing to measure" if pd.isna(told) else f"told apart in {told:.0%} of pairs")

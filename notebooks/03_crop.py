@@ -54,7 +54,7 @@ from IPython.display import Markdown, display
 
 from brainseg.cohort import index_cohort, read_image, read_mask, read_patient
 from brainseg.data import get_cohort
-from brainseg.experiments import cropping
+from brainseg.experiments import cropping, exploration
 from brainseg.figures import crop as draw
 from brainseg.figures import style
 from brainseg.images.contrast import clahe
@@ -76,7 +76,7 @@ style.use_theme()
 root = get_cohort(data)
 table = index_cohort(root)
 patients = table["patient"].unique()
-print(len(patients), "patients,", len(table), "slices,", (table["tumour_px"] > 0).sum(), "with tumour")
+Markdown(exploration.counted(table))
 
 # %% [markdown]
 # ## The five steps
@@ -229,19 +229,13 @@ boxes = {
     "patient": [ours[patient] for patient in slices["patient"]],
 }
 scores = cropping.round_trip_dice(slices, boxes, sizes=[64, 96, 128, 192, 256])
-scores.rename(columns=draw.CROP_NAMES).rename_axis("image size").style.format("{:.4f}")
+scores.rename(columns=draw.CROP_NAMES).rename_axis("image size").style.format("{:.4f}", na_rep="-")
 
 # %% mystnb={"figure": {"name": "fig-crop-round-trip", "caption": "Dice of the true masks with themselves after they were cropped, resized to the image size, and put back: the mean over patients, each scored as one volume."}, "image": {"alt": "Three curves of Dice against image size, one for each way of cropping."}}
 draw.round_trip(scores)
 
 # %%
-at_128 = scores.loc[128]
-Markdown(
-    f"At 128 pixels a perfect answer, put back, scores a mean Dice of **{at_128['patient']:.3f}** in the patient's box, "
-    f"{at_128['slice']:.3f} in the article's and {at_128['none']:.3f} in the whole frame "
-    f"({slices['patient'].nunique()} patients). Our crop changes it by {at_128['patient'] - at_128['none']:+.4f}. "
-    "A result close to these numbers would leave nothing to learn at this size."
-)
+Markdown(cropping.round_trip_sentence(scores, slices["patient"].nunique()))
 
 # %% [markdown]
 # ## Saving the crops
@@ -301,7 +295,9 @@ needed = [
     needed_margin_px(read_mask(path), box)
     for path, box in zip(with_tumour["mask_path"], default.loc[with_tumour.index, "box"], strict=True)
 ]
-print(f"A margin of {max(needed)} px; {np.mean(np.array(needed) > 0):.1%} of the slices with tumour need any.")
+print(
+    f"A margin of {max(needed, default=0)} px; {np.count_nonzero(needed)} of {len(needed)} slices with tumour need any."
+)
 
 # %% tags=["check", "hide-cell"]
 box, drawn = Box(4, 8, 4, 8), np.zeros((12, 12), bool)

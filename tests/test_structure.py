@@ -86,6 +86,7 @@ def test_tests_mirror_the_package():
     """A test file of a room tests a module of that room; those that test something else say so here."""
     others = {"test_structure", "test_main", "test_install", "test_requirements", "test_benchmarks"}
     others |= {"test_crop_contrast", "test_backends"}
+    others |= {"test_odd_cohorts", "test_surroundings"}
     strangers = [
         path.relative_to(ROOT / "tests").as_posix()
         for path in (ROOT / "tests").rglob("test_*.py")
@@ -104,6 +105,13 @@ def test_one_class_reads_the_record_of_a_run():
             if isinstance(node, ast.Constant) and node.value == "run.json":
                 readers.append(path.relative_to(PACKAGE).as_posix())
     assert readers == ["networks/record.py"]
+
+
+def test_opencv_opens_no_file():
+    """It ends the process on a name that is no valid UTF-8, and says nothing where a disk is full."""
+    places = [path for folder in ("brainseg", "notebooks", "tests") for path in (ROOT / folder).rglob("*.py")]
+    calls = re.compile(r"cv2\.(im(read|write|count)\w*|VideoCapture|FileStorage)\b")
+    assert [path.name for path in places if calls.search(path.read_text(encoding="utf-8"))] == []
 
 
 def test_a_link_calls_a_chapter_by_its_number():

@@ -14,8 +14,10 @@ from matplotlib.patches import Rectangle
 from brainseg.cohort import FLAIR, read_image, read_mask
 from brainseg.figures.style import (
     COLOURS,
+    NO_TUMOUR,
     OKABE_ITO,
     new_figure,
+    nothing_to_show,
     outline,
     outline_legend,
     show_slice,
@@ -90,6 +92,8 @@ def worst_slices(table: pd.DataFrame, worst: pd.DataFrame) -> Figure:
     worst : DataFrame
         With ``row`` (of the table), ``canny, box, lost_px, kept``.
     """
+    if worst.empty:
+        return nothing_to_show(NO_TUMOUR)
     columns = min(3, len(worst))
     figure, axes = slice_grid(-(-len(worst) // columns), columns, captions=0.55)
     for ax in axes.ravel()[len(worst) :]:
@@ -160,6 +164,8 @@ def round_trip(scores: pd.DataFrame) -> Figure:
 
     `scores` is indexed by image size in px, with a column for each of "none", "slice" and "patient".
     """
+    if scores.isna().all(axis=None):
+        return nothing_to_show(NO_TUMOUR)
     figure, ax = new_figure(height=4)
     for (crop, values), marker in zip(scores.items(), "osD", strict=False):
         ax.plot(

@@ -173,6 +173,7 @@ def build_model(name: str, image_size: int, **options) -> keras.Model:
     """
     if name not in MODELS:
         raise ValueError(f"unknown model {name!r}: choose one of {', '.join(MODELS)}")
+    _check_settings()
     return MODELS[name](image_size, **options)
 
 
@@ -200,6 +201,19 @@ def mean_network(networks: Sequence[keras.Model]) -> keras.Model:
     votes = [keras.Model(network.input, network.output, name=f"vote{i}")(image) for i, network in enumerate(networks)]
     mean = votes[0] if len(votes) == 1 else layers.Average(dtype="float32", name="mean")(votes)
     return keras.Model(image, mean, name="mean_network")
+
+
+def _check_settings() -> None:
+    """Refuse settings of Keras that are not the study's: they come from a keras.json, where Keras was loaded first."""
+    for what, found, wanted in (
+        ("image_data_format", keras.config.image_data_format(), "channels_last"),
+        ("floatx", keras.config.floatx(), "float32"),
+    ):
+        if found != wanted:
+            raise ValueError(
+                f"Keras has {what} = {found!r}, and these networks need {wanted!r}. It comes from a keras.json, in "
+                "~/.keras or where KERAS_HOME says: change it there, or import brainseg before keras."
+            )
 
 
 def _check(image_size: int, multiple: int, **positive: int) -> None:

@@ -124,6 +124,7 @@ def execute_edition(
         choose_parameters({name: declared[name]}, {}, overrides)  # for its refusal of names that others declare
         notebooks = {name: notebooks[name]}
 
+    _require_feasible({name: parameters[name] for name in notebooks})
     if values.get("trains") == "nothing" and not train:
         _require_reference({name: parameters[name] for name in notebooks})
     cohorts = {data: _cohort(data) for data in sorted({parameters[name].get("data") for name in notebooks} - {None})}
@@ -307,6 +308,15 @@ class _Watch(threading.Thread):
     def __exit__(self, *_) -> None:
         self._over.set()
         self.join()
+
+
+def _require_feasible(parameters: dict[str, dict]) -> None:
+    """Refuse the notebooks' parameters where a training would fail; see `brainseg.chapters.require_feasible`."""
+    from brainseg.chapters import require_feasible
+
+    for values in parameters.values():
+        if values.keys() >= STUDY_RUN | {"image_size"}:
+            require_feasible(values)
 
 
 def _require_reference(parameters: dict[str, dict]) -> None:

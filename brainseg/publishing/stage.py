@@ -151,7 +151,7 @@ def published(notebook: NotebookNode, root: Path) -> NotebookNode:
     if text := banner(record) + origin(record):
         title, _, rest = notebook.cells[0].source.partition("\n")
         notebook.cells[0].source = f"{title}\n\n{text}\n{rest}"
-    places = {build_folder(): "_build", root: ".", Path.home(): "~"}
+    places = {build_folder(): "_build", root: ".", Path(os.path.expanduser("~")): "~"}
     if os.path.isabs(data := str(given.get("data", ""))):
         places = {Path(data): Path(data).name, **places}
     # Never the bare root of the file system.

@@ -21,7 +21,15 @@ import nbformat
 from nbformat import NotebookNode
 
 from brainseg.paths import build_folder, write_atomically
-from brainseg.publishing.notebooks import StudyError, find_notebooks, read_source, repository_address, with_address
+from brainseg.publishing.notebooks import (
+    StudyError,
+    find_notebooks,
+    is_edited,
+    read_source,
+    repository_address,
+    with_address,
+    written_by_us,
+)
 
 ARCHIVE = "brainseg-student.zip"
 NOTE = (
@@ -60,13 +68,18 @@ def make_student_edition(root: Path, folder: Path | None = None) -> Path:
     Raises
     ------
     StudyError
-        On a solution that cannot be turned into a stub.
+        On a solution that cannot be turned into a stub; where notebooks in the folder were edited.
     """
     folder = build_folder() / "student" if folder is None else folder
     texts, address = {"README.md": READ_ME}, repository_address(root)
     for name, source in find_notebooks(root / "notebooks").items():
         notebook = with_address(student_notebook(read_source(source), name), address)
-        texts[f"{name}.ipynb"] = nbformat.writes(notebook, indent=1) + "\n"
+        texts[f"{name}.ipynb"] = written_by_us(notebook)
+    if edited := [name for name in texts if name.endswith(".ipynb") and is_edited(folder / name)]:
+        raise StudyError(
+            f"{folder / edited[0]} was edited, and a new student edition would overwrite it. Move the folder away, or "
+            f"name another. Edited: {', '.join(edited)}."
+        )
     for name, text in texts.items():
         with write_atomically(folder / name) as part:
             part.write_text(text, encoding="utf-8", newline="\n")
