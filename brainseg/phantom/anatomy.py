@@ -19,8 +19,6 @@ COARSE_MM = 2.0
 COARSE_LOW = np.array([-104.0, -140.0, -130.0])
 COARSE_HIGH = np.array([104.0, 130.0, 116.0])
 
-THICKNESSES_MM = (1, 3, 5)
-
 NOTICE = """\
 Synthetic images: not patient data. Not for clinical use.
 
@@ -93,13 +91,13 @@ def sample(volumes: Sequence[Volume], points: np.ndarray) -> list[np.ndarray]:
 class Head:
     """The maps that every patient is warped from.
 
-    `tissue` has the fractions 0..1 of grey and white matter at 1 mm, for each of `THICKNESSES_MM`: averaged over so
-    much height, as a slice of that thickness does. `coarse_grey` and `coarse_white` are the same at 2 mm, where tumours
-    grow. The others are signed distances in mm at 2 mm, negative inside: `cranium` from the inner table of
+    `grey` and `white` are tissue fractions 0..1 at 1 mm, `coarse_grey` and `coarse_white` the same at 2 mm, where
+    tumours grow. The others are signed distances in mm at 2 mm, negative inside: `cranium` from the inner table of
     the skull, `outline` from the skin, `eyes` from the eyeballs.
     """
 
-    tissue: dict[int, tuple[Volume, Volume]]
+    grey: Volume
+    white: Volume
     coarse_grey: Volume
     coarse_white: Volume
     cranium: Volume
@@ -135,12 +133,10 @@ def load_head() -> Head:
     def coarse(values: np.ndarray) -> Volume:
         return Volume(values.astype(np.float32), COARSE_LOW, COARSE_MM)
 
-    tissue = {
-        mm: tuple(Volume(ndimage.uniform_filter1d(part, mm, axis=2), low, 1.0) for part in (grey, white))
-        for mm in THICKNESSES_MM
-    }
+    fine_grey, fine_white = Volume(grey, low, 1.0), Volume(white, low, 1.0)
     return Head(
-        tissue=tissue,
+        grey=fine_grey,
+        white=fine_white,
         coarse_grey=coarse(_halved(grey, low)),
         coarse_white=coarse(_halved(white, low)),
         cranium=coarse(cranium),
