@@ -249,6 +249,7 @@ def test_the_book_s_network_segments_a_patient(browser, server, smoke_book, wher
         page.on("request", lambda request: asked.append(request.url))
         page.click("#try-all")
         page.wait_for_function("brainsegTry.result().mask")
+        page.wait_for_function("!JSON.parse(document.getElementById('try').dataset.shown).running")
         assert "Dice of the volume" in page.inner_text("#try-sentence")
         assert asked == [] and visit.faults == []
 
@@ -260,6 +261,7 @@ def test_the_loaded_network_is_within_everybody_s_reach(browser, server):
         page.wait_for_selector("#try[data-shown]")
         page.click("#try-one")
         page.wait_for_function("JSON.parse(document.getElementById('try').dataset.shown).known === 1")
+        page.wait_for_function("!JSON.parse(document.getElementById('try').dataset.shown).running")
         for colours in ("light", "dark"):
             theme(page, colours)
             assert accessibility_faults(page) == [], colours
