@@ -265,11 +265,11 @@ def test_the_loaded_network_is_within_everybody_s_reach(browser, server):
         for colours in ("light", "dark"):
             theme(page, colours)
             assert accessibility_faults(page) == [], colours
+        page.evaluate("document.activeElement.blur()")
+        assert unreached(page) == []
         for width, height in SIZES.values():
             page.set_viewport_size({"width": width, "height": height})
             assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
-        page.evaluate("document.activeElement.blur()")
-        assert unreached(page) == []
         assert visit.faults == []
 
 
