@@ -250,6 +250,7 @@ def test_the_book_s_network_segments_a_patient(browser, server, smoke_book, wher
         page.on("request", lambda request: asked.append(request.url))
         page.click("#try-all")
         page.wait_for_function("brainsegTry.result().mask")
+        page.wait_for_function("!JSON.parse(document.getElementById('try').dataset.shown).running")
         assert "Dice of the volume" in page.inner_text("#try-sentence")
         assert asked == [] and visit.faults == []
 
@@ -262,14 +263,15 @@ def test_the_loaded_network_is_within_everybody_s_reach(browser, server):
         page.wait_for_selector("#try[data-shown]")
         page.click("#try-one")
         page.wait_for_function("JSON.parse(document.getElementById('try').dataset.shown).known === 1")
+        page.wait_for_function("!JSON.parse(document.getElementById('try').dataset.shown).running")
         for colours in ("light", "dark"):
             theme(page, colours)
             assert accessibility_faults(page) == [], colours
+        page.evaluate("document.activeElement.blur()")
+        assert unreached(page) == []
         for width, height in SIZES.values():
             page.set_viewport_size({"width": width, "height": height})
             assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
-        page.evaluate("document.activeElement.blur()")
-        assert unreached(page) == []
         assert visit.faults == []
 
 
