@@ -120,16 +120,18 @@ def load_head() -> Head:
     grey = np.ascontiguousarray(load_mni152_gm_template(resolution=1).get_fdata(dtype=np.float32))
     white = np.ascontiguousarray(load_mni152_wm_template(resolution=1).get_fdata(dtype=np.float32))
 
-    cranium = _cranium(_halved(brain, low))
+    inside = _halved(brain, low)
+    # The skull follows the brain into the hollows of its base; the scalp does not.
+    cranium, hull = _hull(inside, 11.0), _hull(inside, 22.0)
     x, y, z = np.meshgrid(*_coarse_axes(), indexing="ij", sparse=True)
     # Flesh over the bone is thinner at the vertex and the brow than at the back and the temples.
     outline = _union(
-        cranium - 13.0,
+        hull - 13.0,
         _ellipsoid(x, y, z, (0, 22, -72), (64, 72, 66)),
         _ellipsoid(x, y, z, (0, -42, -95), (58, 62, 90)),
         _ellipsoid(x, y, z, (0, 92, -58), (13, 24, 22)),
     )
-    ears = np.minimum(*(_ellipsoid(x, y, z, (side * 77, -24, -34), (7, 15, 26)) for side in (-1, 1)))
+    ears = np.minimum(*(_ellipsoid(x, y, z, (side * 74, -24, -34), (9, 15, 26)) for side in (-1, 1)))
     eyes = np.minimum(*(_ellipsoid(x, y, z, (side * 32, 58, -38), (12, 12, 12)) for side in (-1, 1)))
 
     def coarse(values: np.ndarray) -> Volume:
@@ -162,11 +164,11 @@ def _halved(values: np.ndarray, low: np.ndarray) -> np.ndarray:
     return result
 
 
-def _cranium(inside: np.ndarray) -> np.ndarray:
-    """Signed distance in mm from a smooth hull of the brain, on the coarse grid."""
-    # Fill the sulci and the fissures: grow by 22 mm, then shrink by 20.5, which leaves room for fluid.
-    grown = ndimage.distance_transform_edt(~inside) * COARSE_MM < 22.0
-    hull = ndimage.distance_transform_edt(grown) * COARSE_MM > 20.5
+def _hull(inside: np.ndarray, gap_mm: float) -> np.ndarray:
+    """Signed distance in mm from a smooth hull of the brain, on the coarse grid, which fills gaps of twice `gap_mm`."""
+    grown = ndimage.distance_transform_edt(~inside) * COARSE_MM < gap_mm
+    # A little less is taken off than was put on, which leaves room for fluid.
+    hull = ndimage.distance_transform_edt(grown) * COARSE_MM > gap_mm - 1.5
     distance = ndimage.distance_transform_edt(~hull) - ndimage.distance_transform_edt(hull)
     return ndimage.gaussian_filter(distance * COARSE_MM, 2.5)
 

@@ -76,9 +76,9 @@ class Tissues:
         self._thickness = min(THICKNESSES_MM, key=lambda mm: abs(mm - apart_mm))
         # Flesh over the bone differs between people and round one head.
         self._flesh_mm, self._bone_mm = float(rng.uniform(-2.5, 5.0)), float(rng.uniform(4.0, 7.5))
-        self._brawn = float(rng.uniform(-1.2, -0.2))
+        self._brawn = float(rng.uniform(-1.0, 0.2))
         self._flesh, self._bone, self._marrow, self._bands, self._air = (
-            SmoothNoise(axes_mm, length_mm, rng) for length_mm in (30.0, 35.0, 14.0, float(rng.uniform(3, 7)), 3.5)
+            SmoothNoise(axes_mm, length_mm, rng) for length_mm in (30.0, 35.0, 14.0, float(rng.uniform(2, 6)), 3.5)
         )
 
     def at(self, head: Head, points: np.ndarray, pressed: np.ndarray, block: Block) -> Anatomy:
@@ -131,7 +131,7 @@ class Tissues:
         if z.min() > -10:
             return temple, np.float32(0), np.float32(0)
         below = ramp(-z, 22.0, 24.0) * ramp(cranium, 7.0, 8.0)
-        muscle = np.maximum(below * ramp(self._bands.on(block), self._brawn, 0.9), temple)
+        muscle = np.maximum(below * ramp(self._bands.on(block), self._brawn, 2.2), temple)
         nose = ramp(y, 38.0, 30.0) * (1 - ramp(side, 26.0, 14.0)) * below
         pharynx = 1 - ramp(_length(x, (y - 10.0) * 0.8), 14.0, 8.0)
         mastoid = 1 - ramp(_length(side - 52, y + 32.0), 20.0, 10.0)
@@ -157,18 +157,18 @@ class Signals:
             # The archive's grey levels go up to the brightest tissue.
             brightest = max(level["fat"], level["lesion"])
             self._levels.append({name: value / brightest for name, value in level.items()})
-        self._grain = float(rng.uniform(0.01, 0.06)), float(rng.uniform(0.0, 0.05))
+        self._grain = float(rng.uniform(0.0, 0.05)), float(rng.uniform(0.0, 0.03))
         self._rim = float(rng.uniform(0.0, 0.5))
         self._enhancing = {
             name: float(rng.uniform(0.0, most)) for name, most in (("dura", 0.6), ("sinus", 1.5), ("vessels", 1.2))
         }
-        self._clouds = float(rng.uniform(0.03, 0.22)), float(rng.uniform(0.0, 0.15))
+        self._clouds = float(rng.uniform(0.02, 0.25)), float(rng.uniform(0.0, 0.10))
         self._core = float(rng.uniform(-0.7, 0.4))
         # Bright spots on FLAIR come with age.
         amount = float(np.clip((plan.age - 35) / 40, 0.0, 1.0) * rng.uniform(0.3, 1.0))
         self._rarity, self._spots = 3.1 - 0.9 * amount, float(rng.uniform(0.2, 0.8))
         lengths_mm = {
-            "edge": 2.5, "clouds": 8.0, "specks": 2.5, "lobes": 8.0, "patches": 4.0, "grain": 1.5, "bands": 5.0,
+            "edge": 2.5, "clouds": 13.0, "specks": 2.5, "lobes": 8.0, "patches": 4.0, "grain": 1.5, "bands": 5.0,
             "spots": 3.0, "regions": 15.0, "vessels": 1.6,
         }  # fmt: skip
         self._fields = {name: SmoothNoise(axes_mm, length_mm, rng) for name, length_mm in lengths_mm.items()}
@@ -233,7 +233,7 @@ class Signals:
             if cyst is not None:
                 signal[channel] += cyst * (brain + fluid) * (level["cyst"] - signal[channel])
         if self._plan.enhancement:
-            patches = ramp(on["patches"] + on["grain"] + 2.0 * depth, 2.2, 2.0) * ramp(density, 0.6, 0.4)
+            patches = ramp(on["patches"] + 0.3 * on["grain"] + 2.0 * depth, 1.8, 1.5) * ramp(density, 0.6, 0.4)
             if cyst is not None:
                 patches = np.maximum(patches * (1 - cyst), 4.0 * cyst * (1 - cyst))
             signal[POST] += self._levels[POST]["white"] * self._plan.enhancement * patches
@@ -252,9 +252,7 @@ class Signals:
 def _sharpened(grey: np.ndarray, white: np.ndarray, widened: float) -> dict[str, np.ndarray]:
     """Turn the average brain's blurred fractions into one brain's clearer folds."""
     fluid = np.clip(1.0 - grey - white, 0.0, 1.0) * widened
-    # The power 2.25, as two roots and two products.
-    powers = {"grey": grey, "white": white, "fluid": fluid}
-    powers = {name: part * part * np.sqrt(np.sqrt(part)) for name, part in powers.items()}
+    powers = {name: part * part * part for name, part in (("grey", grey), ("white", white), ("fluid", fluid))}
     total = sum(powers.values()) + 1e-6
     return {name: part / total for name, part in powers.items()}
 
