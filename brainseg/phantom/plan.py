@@ -144,7 +144,7 @@ def plan_cohort(patients: int, seed: int) -> tuple[list[PatientPlan], pd.DataFra
                 volume_ml=float(np.clip(volumes[number], 4, 320)),
                 conspicuity=float(conspicuities[number]),
                 enhancement=float(rng.choice([0.0, 0.0, rng.uniform(0.3, 1.8)])),
-                cyst=bool(rng.random() < 0.25),
+                cyst=bool(rng.random() < 0.45),
                 age=age,
                 entropy=(seed, number),
             )
