@@ -77,7 +77,7 @@ LOCATIONS = {
 _LOCATION_SHARES = {2: 0.58, 5: 0.12, 6: 0.30}
 
 # Natural logarithm of the tumour's volume in millilitres: mean and standard deviation.
-_LOG_VOLUME_ML = (4.75, 0.85)
+_LOG_VOLUME_ML = (4.2, 0.85)
 
 
 @dataclass(frozen=True)

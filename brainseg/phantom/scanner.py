@@ -20,7 +20,7 @@ def slice_grid(plan: PatientPlan, rng: np.random.Generator) -> tuple[np.ndarray,
     Slices run from below the skull base to above the vertex, so that the first ones hold no brain to speak of
     and the last ones hold little or nothing.
     """
-    bottom, top = rng.uniform(-92, -48), rng.uniform(76, 108)
+    bottom, top = rng.uniform(-84, -40), rng.uniform(76, 108)
     heights = np.linspace(bottom, top, plan.slices)
     rows = (127.5 - np.arange(FRAME[0])) * plan.pixel_mm
     columns = (np.arange(FRAME[1]) - 127.5) * plan.pixel_mm
@@ -34,7 +34,7 @@ class Pose:
         self._axes_mm = axes_mm
         # The frame's centre lies a little in front of the head's middle, and slices are tilted towards the brow.
         angles = np.deg2rad(rng.normal((0, 0, 0), (9, 3.0, 4.5)))
-        scale = rng.normal((1.03, 0.97, 1.0), (0.065, 0.055, 0.05))
+        scale = rng.normal((1.04, 1.0, 1.0), (0.065, 0.055, 0.05))
         self._turn = _rotation(angles) / scale
         self._shift = rng.normal((0, -14, 0), (2.0, 4.0, 3.0))
         self._warps = [

@@ -30,7 +30,7 @@ RANGES = {
     "skin": ((0.80, 2.20), (0.80, 2.40), (0.80, 2.40)),
     "muscle": ((0.50, 1.00), (0.40, 1.00), (0.60, 1.30)),
     "eye": ((0.25, 0.60), (0.10, 0.60), (0.25, 0.60)),
-    "lesion": ((0.50, 1.02), (1.12, 2.80), (0.50, 1.02)),
+    "lesion": ((0.50, 1.02), (1.30, 2.80), (0.50, 1.02)),
     "cyst": ((0.25, 0.80), (0.15, 1.20), (0.25, 0.80)),
 }
 """Between which multiples of white matter's signal a tissue's is drawn, a patient and a sequence at a time, evenly.
@@ -146,14 +146,14 @@ class Signals:
 
     def __init__(self, plan: PatientPlan, axes_mm: tuple[np.ndarray, ...], rng: np.random.Generator):
         self._plan = plan
-        self._sharpness = float(rng.uniform(2.5, 9.0))
+        self._sharpness = float(rng.uniform(1.8, 6.0))
         self._cyst = (float(rng.uniform(0.3, 0.75)), float(rng.uniform(0.15, 0.5))) if plan.cyst else None
         self._levels = []
         for channel in range(3):
             level = {name: float(rng.uniform(*ranges[channel])) for name, ranges in RANGES.items()}
             if channel == FLAIR:
                 # Half as bright again as white matter in the usual patient.
-                level["lesion"] = float(np.clip(1.0 + 0.5 * np.exp(0.6 * plan.conspicuity), *RANGES["lesion"][FLAIR]))
+                level["lesion"] = float(np.clip(1.0 + 0.75 * np.exp(0.45 * plan.conspicuity), *RANGES["lesion"][FLAIR]))
             # The archive's grey levels go up to the brightest tissue.
             brightest = max(level["fat"], level["lesion"])
             self._levels.append({name: value / brightest for name, value in level.items()})
@@ -162,8 +162,8 @@ class Signals:
         self._enhancing = {
             name: float(rng.uniform(0.0, most)) for name, most in (("dura", 0.6), ("sinus", 1.5), ("vessels", 1.2))
         }
-        self._clouds = float(rng.uniform(0.02, 0.25)), float(rng.uniform(0.0, 0.10))
-        self._core = float(rng.uniform(-1.3, 0.4))
+        self._clouds = float(rng.uniform(0.02, 0.30)), float(rng.uniform(0.0, 0.15))
+        self._core = float(rng.uniform(-1.1, 0.4))
         # Bright spots on FLAIR come with age.
         amount = float(np.clip((plan.age - 35) / 40, 0.0, 1.0) * rng.uniform(0.3, 1.0))
         self._rarity, self._spots = 3.1 - 0.9 * amount, float(rng.uniform(0.2, 0.8))
@@ -216,7 +216,7 @@ class Signals:
         # Cortex takes up less than white matter, and fluid nothing, so the border runs along the folds. Both the
         # picture and the mask follow from this one density.
         density *= 1.0 - 0.45 * fractions["grey"] - 0.9 * fluid
-        density *= exponential(0.1 * on["edge"])
+        density *= exponential(0.18 * on["edge"])
         density *= brain + fluid
         # Oedema is uneven: broad clouds and a finer grain.
         shown = visible(density, self._sharpness)

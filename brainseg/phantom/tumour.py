@@ -140,9 +140,9 @@ def visible(density: np.ndarray, sharpness: float) -> np.ndarray:
 def annotate(density: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw the mask as a human would: a smooth line near the visible edge, over small dark specks.
 
-    Each slice is outlined on its own, as the real masks were. The hand smooths: by a Gaussian of 0.4 to 2.4 pixels, as
+    Each slice is outlined on its own, as the real masks were. The hand smooths: by a Gaussian of 0.3 to 1.4 pixels, as
     the reader is. The border is displaced by a random field (0.9 of a pixel that bends over ten, 0.5 over four, times
-    the reader's slack, 0.4 to 1.6). Most readers go a little beyond the visible edge, some stay within it, and each
+    the reader's slack, 0.4 to 1.6). Some readers go a little beyond the visible edge, some stay within it, and each
     wavers from slice to slice. Holes below 80 pixels are filled, and specks below 20 dropped.
 
     Parameters
@@ -163,7 +163,7 @@ def annotate(density: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     window = tuple(
         slice(max(int(i[0]) - room, 0), int(i[-1]) + 1 + room) for i, room in zip(spans, (0, 8, 8), strict=True)
     )
-    hand_px = float(rng.uniform(0.4, 2.4))
+    hand_px = float(rng.uniform(0.3, 1.4))
     frames = ndimage.gaussian_filter(density[window], (0, hand_px, hand_px))
     # A million pixels apart: no slice knows of the next.
     axes = [np.arange(size) * unit for size, unit in zip(frames.shape, (1e6, 1.0, 1.0), strict=True)]
@@ -171,7 +171,7 @@ def annotate(density: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     places = np.stack(np.meshgrid(*(np.arange(size, dtype=np.float32) for size in frames.shape), indexing="ij"))
     for axis in (1, 2):
         places[axis] += slack * (0.9 * smooth_noise(axes, 5.0, rng) + 0.5 * smooth_noise(axes, 2.0, rng))
-    threshold = VISIBLE_DENSITY * np.exp(rng.normal(-0.2, 0.3) + rng.normal(0, 0.12, len(frames)))
+    threshold = VISIBLE_DENSITY * np.exp(rng.normal(-0.05, 0.25) + rng.normal(0, 0.12, len(frames)))
     drawn = Volume(frames, np.zeros(3), 1.0).sample(places) > threshold.astype(np.float32)[:, None, None]
     drawn |= _pieces_below(~drawn, _SMALLEST_HOLE_PX)
     masks[window] = drawn & ~_pieces_below(drawn, _SMALLEST_PX)
