@@ -233,8 +233,8 @@ Markdown(exploration.patient_table_sentence(patient_table, table))
 # %% [markdown]
 # ## How close is the embedded cohort?
 #
-# The {term}`phantom` was set to resemble the real cohort by its images and masks ({term}`calibration of the phantom`).
-# It resembles it more in some things than in others. The project keeps the statistics of both in
+# The {term}`phantom` was set to resemble 20 patients of the real cohort, its development set, by their images and masks ({term}`calibration of the phantom`).
+# It resembles them more in some things than in others. The project keeps the statistics of both in
 # `results/phantom_calibration.csv`; here are its shares and medians.
 
 # %%
