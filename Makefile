@@ -1,14 +1,16 @@
-# Every target but lint and requirements is one call of `python -m brainseg`. On Windows make the environment and call it
+# Every target but bench, lint and requirements is one call of `python -m brainseg`. On Windows make the environment and call it
 # by hand (README).
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m brainseg
 # Versions that requirements.txt has stay, unless pyproject.toml or UPGRADE says otherwise.
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make requirements" $(VENV)/bin/uv pip compile --quiet --python-version 3.11
+# All but bench: PyTorch is large, and on Linux it brings libraries for GPUs, which only a measurement asks for.
+EXTRAS := $(foreach extra,networks book onnx cluster dev,--extra $(extra))
 OPTIONS := $(if $(PROFILE),--profile $(PROFILE)) $(if $(DATA),--data "$(DATA)") $(foreach pair,$(PARAMETERS),-p $(pair))
 
 .DEFAULT_GOAL := help
-.PHONY: help book site test data notebook reproduce student pair lint requirements clean
+.PHONY: help book site test data notebook reproduce student pair bench lint requirements clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -37,12 +39,18 @@ student: $(VENV)/.installed ## write the notebooks without their solutions, and 
 pair: $(VENV)/.installed ## write the .ipynb files from their .py sources
 	@$(RUN) pair
 
+bench: $(VENV)/.installed ## measure speed on a quiet machine, half an hour; DATA=FOLDER, PARTS="growth files"; installs PyTorch (GBs)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/requirements.txt
+	@$(VENV)/bin/python -m benchmarks $(if $(DATA),--data "$(DATA)") $(if $(PARTS),--parts $(PARTS))
+
 lint: $(VENV)/.installed ## what a commit must pass: format, rules, pairs, types, layers; HOOK=mypy runs one
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" pre-commit run --all-files $(HOOK)
 
 requirements: $(VENV)/.installed ## write the pinned versions again from pyproject.toml; UPGRADE=keras moves one
-	@$(COMPILE) pyproject.toml --all-extras --universal --generate-hashes --output-file requirements.txt \
+	@$(COMPILE) pyproject.toml $(EXTRAS) --universal --generate-hashes --output-file requirements.txt \
 		$(if $(UPGRADE),--upgrade-package $(UPGRADE))
+	@$(COMPILE) pyproject.toml --extra bench --constraint requirements.txt --universal --generate-hashes \
+		--output-file benchmarks/requirements.txt $(if $(UPGRADE),--upgrade-package $(UPGRADE))
 	@$(COMPILE) binder/requirements.in --constraint requirements.txt --python-platform linux --no-annotate \
 		--upgrade --output-file binder/requirements.txt
 
@@ -56,4 +64,5 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 	@echo "Installing into $(VENV); this takes some minutes the first time."
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@$(VENV)/bin/python -c "from brainseg.publishing.runtime import onnx_runtime; onnx_runtime()" || echo "make book will ask for it again."
 	@touch $@

@@ -33,4 +33,10 @@ import os
 # TensorFlow greets every start with a page about processors and missing GPUs. Errors still show.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+# Keras reads keras.json from here, which may say channels_first or float16. A run of the study has settings of its own:
+# KERAS_BACKEND alone chooses between them.
+_keras = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
+if os.path.isabs(_keras) and os.path.basename(_keras) != "brainseg":
+    os.environ["KERAS_HOME"] = os.path.join(_keras, "brainseg")
+
 __version__ = "0.1.0"

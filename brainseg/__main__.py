@@ -9,6 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from brainseg.paths import provide_home
+
 DATA_HELP = (
     '"phantom": the embedded synthetic cohort, made when absent ("phantom:4": one of four patients, "phantom:4:1": '
     "with seed 1); "
@@ -17,7 +19,7 @@ DATA_HELP = (
 
 # What the build folder holds. BRAINSEG_BUILD may name any folder, so nothing else in it is ever removed.
 BOOK = ("executed", "src", "html", "site", "student", "book.log")
-DATA = ("cohorts", "prepared", "crops", "runs")
+DATA = ("cohorts", "prepared", "crops", "runs", "home")
 
 
 def data(arguments: argparse.Namespace) -> None:
@@ -72,26 +74,52 @@ def notebook(arguments: argparse.Namespace) -> None:
 def predict(arguments: argparse.Namespace) -> None:
     """Segment a folder of slices with a trained run: masks, overlays and a table. Not for clinical use."""
     from brainseg.evaluation.folder import predict_folder
+    from brainseg.networks import require_keras
+
+    require_keras()
     from brainseg.networks.backend import configure_backend
 
     configure_backend()
     table = predict_folder(arguments.slices, arguments.out, arguments.run, arguments.threshold)
     print(f"{len(table)} slices, tumour seen on {(table['predicted_px'] > 0).sum()}, written to {arguments.out}")
-    if known := table.loc[table["seen_in_training"], "patient"].nunique():
-        print(f"warning: the run was trained or chosen on {known} of these patients (column seen_in_training)")
+    seen = table["seen_in_training"]
+    if met := table.loc[seen.fillna(False), "patient"].nunique():
+        print(f"warning: the run was trained or chosen on {met} of these patients (column seen_in_training)")
+    if untold := table.loc[seen.isna(), "patient"].nunique():
+        print(
+            f"warning: {untold} of these patients have no name such as TCGA_CS_4941_19960909, so it cannot be told "
+            "whether the run was trained on them"
+        )
+
+
+def export_onnx(arguments: argparse.Namespace) -> None:
+    """Write networks as ONNX files, for programs without Keras. The metadata says how slices are prepared for them."""
+    from brainseg.networks.record import RunRecord, reference_runs
+    from brainseg.publishing.onnx_export import export_onnx as export
+
+    records = [RunRecord.read(run) for run in arguments.run or []] or reference_runs(with_weights=True)
+    for record in records:
+        print(f"written: {export(record, arguments.folder / f'{record.name}.onnx')}")
 
 
 def experiment(arguments: argparse.Namespace) -> None:
-    """Compute the tables of an experiment and keep them in results/. Trainings that were done are not repeated."""
+    """Compute the tables of an experiment and keep them in results/. Trainings that were done are not repeated.
+
+    The experiment "reference" trains runs of the reference edition, keeps them in results/reference/ and scores them on
+    their test side. A run that is kept with its weights is left alone.
+    """
     from brainseg.experiments.cluster import get_cluster
     from brainseg.experiments.engine import plan_experiment, run_experiment
     from brainseg.experiments.plan import workload
+    from brainseg.networks import require_keras
 
     settings = _settings(arguments.parameters)
     if arguments.dry_run:
-        print(workload(*plan_experiment(arguments.name, arguments.data, settings)).sentence())
+        planned = plan_experiment(arguments.name, arguments.data, settings)
+        print(workload(planned.plan, planned.cohort).sentence())
         return
-    with get_cluster(arguments.scheduler, arguments.workers) as cluster:
+    require_keras()
+    with get_cluster(arguments.scheduler, arguments.workers, arguments.storage) as cluster:
         print(f"written: {run_experiment(arguments.name, arguments.data, settings, cluster)}")
 
 
@@ -103,8 +131,8 @@ def bundle(arguments: argparse.Namespace) -> None:
     from brainseg.experiments.bundle import pack
     from brainseg.experiments.engine import plan_experiment
 
-    plan, cohort = plan_experiment(arguments.name, arguments.data, _settings(arguments.parameters))
-    for part in pack(plan, cohort, arguments.out):
+    planned = plan_experiment(arguments.name, arguments.data, _settings(arguments.parameters))
+    for part in pack(planned.plan, planned.cohort, arguments.out):
         print(f"written: {part} ({part.stat().st_size / 2**20:.0f} MiB)")
 
 
@@ -116,21 +144,11 @@ def unbundle(arguments: argparse.Namespace) -> None:
     print("\n".join([f"taken: {name}" for name in taken]) or "nothing new: all of these runs are here already")
 
 
-def reference(arguments: argparse.Namespace) -> None:
-    """Train runs of the reference edition, keep them in results/reference/ and score them on their test side.
-
-    A run that is kept with its weights is left alone. An interrupted call goes on where it was.
-    """
-    from brainseg.experiments.reference import train_reference
-
-    print(
-        "written:",
-        train_reference(arguments.data, arguments.models, arguments.folds, arguments.protocol),
-    )
-
-
 def reproduce(arguments: argparse.Namespace) -> None:
     """Score the reference runs on their test patients again and compare with the kept tables; fails on a difference."""
+    from brainseg.networks import require_keras
+
+    require_keras()
     from brainseg.experiments.reference import TOLERANCE, reproduce
 
     table = reproduce(arguments.data)
@@ -145,6 +163,16 @@ def reproduce(arguments: argparse.Namespace) -> None:
         sys.exit(1)
 
 
+def locked_test(arguments: argparse.Namespace) -> None:
+    """Score the locked patients with all kept networks, once: the table goes to results/locked/, the look to the log.
+
+    A second call is refused.
+    """
+    from brainseg.experiments.locked import run_locked_test, sentences
+
+    print(f"written: {run_locked_test(arguments.data)}\n{sentences()}")
+
+
 def readme(arguments: argparse.Namespace) -> None:
     """Keep an edition's results in results/ and write all kept results into the README."""
     from brainseg.publishing import make_readme
@@ -153,11 +181,16 @@ def readme(arguments: argparse.Namespace) -> None:
 
 
 def pair(arguments: argparse.Namespace) -> None:
-    """Write the paired .ipynb files from their .py sources, or with --check say which differ from them."""
+    """Write the paired .ipynb files from their .py sources.
+
+    With --check say which differ from them; with --take write what was edited in an .ipynb into its source first.
+    """
     from brainseg.publishing import pair as pair_notebooks
     from brainseg.publishing import study_root
-    from brainseg.publishing.notebooks import unpaired
+    from brainseg.publishing.notebooks import take, unpaired
 
+    if arguments.take:
+        print(f"written: {take(study_root() / 'notebooks', arguments.take).name}")
     if arguments.check:
         if problems := unpaired(study_root() / "notebooks"):
             sys.exit("\n".join([*problems, "Run: python -m brainseg pair"]))
@@ -237,7 +270,7 @@ def _commands() -> argparse.ArgumentParser:
 
     def add(command, summary):
         added = commands.add_parser(
-            command.__name__,
+            command.__name__.replace("_", "-"),
             help=summary,
             description=command.__doc__,
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -293,8 +326,8 @@ def _commands() -> argparse.ArgumentParser:
     for of_plan in (of_experiment, of_bundle):
         of_plan.add_argument(
             "name",
-            help="leakage, claims, shape, variants or seeds, of chapters 10 to 15; variants wants its -p: see "
-            "book/reproduce.md",
+            help="reference, leakage, claims, shape, variants or seeds, of chapters 8 to 15; variants wants its -p: "
+            "see book/reproduce.md",
         )
         of_plan.add_argument("--data", default="kaggle", help=DATA_HELP)
         of_plan.add_argument(
@@ -308,20 +341,21 @@ def _commands() -> argparse.ArgumentParser:
         "--workers", type=int, default=0, help="train in so many processes of this machine, by Dask"
     )
     of_experiment.add_argument("--scheduler", metavar="ADDRESS", help="train on the workers of this Dask scheduler")
+    of_experiment.add_argument(
+        "--storage",
+        metavar="ADDRESS",
+        help="for workers that do not see this machine's folders: where arrays and runs pass between them, a folder or "
+        "an address of fsspec such as s3://bucket/study",
+    )
     of_bundle.add_argument("out", type=Path, help="the folder to make, for parts of at most 60 MiB")
     of_unbundle = add(unbundle, "take a trained bundle's runs back")
     of_unbundle.add_argument("place", type=Path, help="the folder in which train.py was run")
 
-    of_reference = add(reference, "train and score the networks that the project keeps")
-    of_reference.add_argument("--data", default="kaggle", help=DATA_HELP)
-    networks = ["unet", "resunet", "fcn32"]
-    of_reference.add_argument("--models", nargs="+", choices=networks, default=networks, help="which networks")
-    of_reference.add_argument("--folds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="which test folds")
-    of_reference.add_argument(
-        "--protocol", choices=("honest", "article"), default="honest", help="split by patient, or the article's reading"
-    )
     of_reproduce = add(reproduce, "score the kept networks again and compare")
     of_reproduce.add_argument("--data", default="kaggle", help=DATA_HELP)
+
+    of_locked = add(locked_test, "score the locked patients, once")
+    of_locked.add_argument("data", help="the folder of the locked patients, or of the whole data set")
 
     of_predict = add(predict, "segment a folder of slices with a trained run")
     of_predict.add_argument("slices", type=Path, help="a folder with 256x256x3 TIFF slices in it or below")
@@ -334,9 +368,18 @@ def _commands() -> argparse.ArgumentParser:
     )
     of_predict.add_argument("--threshold", type=float, default=0.5, help="probability from which a pixel is tumour")
 
+    of_export = add(export_onnx, "write networks as ONNX files, for programs without Keras")
+    of_export.add_argument("folder", type=Path, help="where to write, a file a network")
+    of_export.add_argument(
+        "--run", type=Path, nargs="+", help="folders of runs; by default those that results/reference/ keeps weights of"
+    )
+
     of_pair = add(pair, "write the .ipynb files from their sources")
     of_pair.add_argument(
         "--check", action="store_true", help="write nothing; fail where a pair is missing, differs or holds outputs"
+    )
+    of_pair.add_argument(
+        "--take", metavar="NAME", help="a notebook, such as 01_explore, whose edited .ipynb is taken over"
     )
     of_student = add(student, "write the notebooks without their solutions")
     of_student.add_argument("folder", nargs="?", type=Path, help="where to write; _build/student by default")
@@ -354,14 +397,36 @@ def main(argv: list[str] | None = None) -> None:
         arguments.options = arguments_left  # they belong to pytest
     elif arguments_left:
         parser.error(f"unrecognized arguments: {' '.join(arguments_left)}")
+    for stream in (sys.stdout, sys.stderr):  # a console that knows no ü shows \\xfc, and the work is not lost
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
+        provide_home()
         arguments.command(arguments)
-    except (ValueError, OSError) as error:  # what the package raises on wrong input says what to do
-        if arguments.traceback:
-            raise
-        sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("stopped")
+    except Exception as error:
+        if arguments.traceback:
+            raise
+        sys.exit(f"error: {_sentence(error)}")
+
+
+def _sentence(error: Exception) -> str:
+    """What the package raises on wrong input says what to do; of the rest, the kind, and how to see more."""
+    from brainseg.paths import way_out
+
+    if isinstance(error, OSError):
+        named = error.strerror or str(error)
+        if error.filename and str(error.filename) not in named:
+            named = f"{named}: {error.filename}."
+        return f"{named} {way_out(error)}".rstrip()
+    if isinstance(error, ImportError):
+        return f"{error}. Install what is missing: python -m pip install -e '.[networks,book]'"
+    if isinstance(error, ValueError):
+        return str(error)
+    return (
+        f"{type(error).__name__}: {error}. This was not foreseen: --traceback before the command shows where it arose."
+    )
 
 
 if __name__ == "__main__":

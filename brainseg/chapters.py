@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from brainseg.cohort import index_cohort
 from brainseg.data import get_cohort
 from brainseg.images.preprocess import Preprocessing
-from brainseg.networks.recipe import MODELS, Recipe
-from brainseg.networks.record import differences, find_reference, reference_runs
+from brainseg.networks.recipe import MODEL_NAMES, MODELS, Recipe
+from brainseg.networks.record import RunRecord, differences, find_reference, reference_runs
 from brainseg.splits import make_split
 
 if TYPE_CHECKING:
     import keras
 
     from brainseg.networks.runs import Run
+
+
+SHORT_LEARNING_RATE = 2e-3
+"""Twice the study's, for trainings of a few epochs."""
 
 
 def study_recipe(model: str = "unet", *, filters: int = 16, **settings) -> Recipe:
@@ -74,18 +79,87 @@ def study_run(
     from brainseg.networks.backend import configure_backend
     from brainseg.networks.runs import load_run, train_or_load
 
-    prepared = prepare(get_cohort(data), Preprocessing(image_size=image_size, contrast=contrast, crop=crop))
+    preprocessing = Preprocessing(image_size=image_size, contrast=contrast, crop=crop)
     recipe = study_recipe(model, filters=filters, epochs=epochs, slices_per_epoch=slices_per_epoch, seed=seed)
-    record = find_reference(recipe, prepared.preprocessing, split_by, fold)
-    split = None if record is None else record.split(prepared.table)
-    if split is None or not {"train", "validation", "test"} <= set(split):  # the cohort is another one
-        return train_or_load(recipe, prepared, make_split(prepared.table, by=split_by, fold=fold, seed=seed))
-    if record.has_weights:
+    require_size(recipe, preprocessing)
+    root = get_cohort(data)
+    _study_split(index_cohort(root), recipe, preprocessing, split_by, fold)  # refuses before the slices are prepared
+    prepared = prepare(root, preprocessing)
+    record, split = _study_split(prepared.table, recipe, preprocessing, split_by, fold)
+    if record is not None and record.has_weights:
         configure_backend()
         return load_run(record, prepared, split)
-    # Its weights are not kept. It stands beside networks whose weights are, so it is trained on their sides: in a
-    # larger cohort, a new split would put test patients of the one into the training of the other.
+    # Where a reference run is there without its weights, it stands beside networks whose weights are kept, so it is
+    # trained on their sides: in a larger cohort, a new split would put test patients of the one into the training of
+    # the other.
     return train_or_load(recipe, prepared, split)
+
+
+def _study_split(
+    table: pd.DataFrame, recipe: Recipe, preprocessing: Preprocessing, split_by: str, fold: int
+) -> tuple[RunRecord | None, pd.Series]:
+    """The reference run that a run would be, and its sides; none, and new sides, where the cohort is another one."""
+    record = find_reference(recipe, preprocessing, split_by, fold)
+    split = None if record is None else record.split(table)
+    if split is None or not {"train", "validation", "test"} <= set(split):
+        return None, make_split(table, by=split_by, fold=fold, seed=recipe.seed)
+    return record, split
+
+
+def size_step(recipe: Recipe) -> int:
+    """The number of pixels of which a network's image size is a multiple; what the networks themselves ask for."""
+    if recipe.model == "fcn32":
+        return 32 // recipe.options.get("enlarge", 1)
+    return 2 ** recipe.options.get("depth", {"unet": 4, "resunet": 3}[recipe.model])
+
+
+def require_size(recipe: Recipe, preprocessing: Preprocessing) -> None:
+    """Refuse an image size that a network does not take, without building it.
+
+    Raises
+    ------
+    ValueError
+        With sizes that it takes.
+    """
+    size, step = preprocessing.image_size, size_step(recipe)
+    if size % step:
+        below = max(size // step, 1) * step
+        raise ValueError(
+            f"image_size {size} does not fit {MODEL_NAMES[recipe.model]}, which needs a multiple of {step}: choose "
+            f"{below} or {below + step}"
+        )
+    if recipe.options.get("filters", 1) < 1:
+        raise ValueError(f"filters must be at least 1, not {recipe.options['filters']}")
+
+
+def require_feasible(parameters: Mapping) -> None:
+    """Refuse a chapter's parameters with which a training would fail, before anything else is done.
+
+    Parameters
+    ----------
+    parameters : mapping
+        As :func:`study_run` takes them; others are passed over.
+
+    Raises
+    ------
+    ValueError
+        Where a setting is wrong, a network does not take the image size, or the cohort has too few patients.
+    """
+    preprocessing = Preprocessing(**{name: parameters[name] for name in ("image_size", "contrast", "crop")})
+    names = ("filters", "epochs", "slices_per_epoch", "seed")
+    recipes = [study_recipe(model, **{name: parameters[name] for name in names}) for model in MODELS]
+    for recipe in recipes:
+        require_size(recipe, preprocessing)
+    table = index_cohort(get_cohort(parameters["data"]))
+    try:
+        for recipe in recipes:
+            _study_split(table, recipe, preprocessing, parameters["split_by"], parameters["fold"])
+    except ValueError as error:
+        patients = table["case"].nunique()
+        raise ValueError(
+            f"No network can be trained on {parameters['data']} ({patients} patients): {error}. Chapters "
+            "1 to 4 run on any cohort, one at a time, as in: python -m brainseg notebook 01"
+        ) from None
 
 
 def require_reference(parameters: Mapping) -> None:
@@ -131,7 +205,30 @@ def _named(differing: Mapping[str, tuple]) -> str:
     return ", ".join(f"{name} ({theirs!r} there, {ours!r} here)" for name, (theirs, ours) in differing.items())
 
 
+def of_type(value, kind: type, name: str):
+    """A parameter's value, where it has the type that it should; a whole number may stand for a decimal one.
+
+    Raises
+    ------
+    ValueError
+        For a value of another type, and for a seed below 0.
+    """
+    if name == "seed" and type(value) is int and value < 0:
+        raise ValueError(f"The parameter seed takes a whole number of at least 0, not {value}.")
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is kind:
+        return value
+    wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    raise ValueError(f"The parameter {name} takes {wanted.get(kind, kind.__name__)}, not {value!r}.")
+
+
 # ---------------------------------------------------------------- what chapters say alike
+
+
+def epochs_text(epochs: int, slices_per_epoch: int) -> str:
+    """As in "12 epochs of 480 slices"; all slices of the training side where an epoch has no number of its own."""
+    return f"{epochs} epoch{'s' * (epochs > 1)} of {slices_per_epoch or 'all'} slices"
 
 
 def network_summary(model: keras.Model) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from brainseg.cohort.errors import CohortError
 from brainseg.cohort.find import find_folder, patient_folders
-from brainseg.cohort.read import CohortError
 from brainseg.images import prepared as arrays
 from brainseg.images.preprocess import Preprocessing
 from brainseg.paths import build_folder, locked
@@ -89,12 +89,9 @@ def prepare_phantom(
     ValueError
         `patients` below 1 or `seed` below 0.
     """
-    from brainseg.phantom.cohort import checked_plans, drawing_key, for_each_plan
+    from brainseg.phantom.cohort import for_each_plan
 
-    plans, _ = checked_plans(patients, seed)
-    plans = sorted(plans, key=lambda plan: plan.name)
-    table = pd.concat([_slices(plan) for plan in plans], ignore_index=True)
-    table.attrs["fingerprint"] = f"phantom-{drawing_key(patients, seed)}"
+    plans, table = _plans(patients, seed), phantom_table(patients, seed)
     folder = build_folder() / "prepared" / arrays.prepared_fingerprint(table, preprocessing)
     with locked(folder):
         if not (folder / "manifest.json").is_file():
@@ -105,6 +102,34 @@ def prepare_phantom(
             for_each_plan(work, missing, patients, workers)
             arrays.finish_folder(folder, [plan.name for plan in plans], table.attrs["fingerprint"], preprocessing)
     return arrays.open_folder(folder, table, preprocessing)
+
+
+def phantom_table(patients: int, seed: int) -> pd.DataFrame:
+    """The slices of a phantom that need not have been drawn: what a plan of trainings has to know of it.
+
+    Parameters
+    ----------
+    patients, seed
+        As :func:`brainseg.phantom.make_phantom`, errors too.
+
+    Returns
+    -------
+    DataFrame
+        A row a slice, as in the table of :func:`prepare_phantom`, without what only a drawing tells; ``attrs`` has the
+        ``fingerprint``.
+    """
+    from brainseg.phantom.cohort import drawing_key
+
+    table = pd.concat([_slices(plan) for plan in _plans(patients, seed)], ignore_index=True)
+    table.attrs["fingerprint"] = f"phantom-{drawing_key(patients, seed)}"
+    return table
+
+
+def _plans(patients: int, seed: int) -> list[PatientPlan]:
+    from brainseg.phantom.cohort import checked_plans
+
+    plans, _ = checked_plans(patients, seed)
+    return sorted(plans, key=lambda plan: plan.name)
 
 
 def _slices(plan: PatientPlan) -> pd.DataFrame:

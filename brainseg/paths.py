@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -46,16 +47,30 @@ def build_folder() -> Path:
     """
     named = setting("BRAINSEG_BUILD")
     if named:
-        folder = Path(named).expanduser().resolve()
+        folder = Path(os.path.realpath(os.path.expanduser(named)))  # which fail neither without a home nor in a circle
         home = Path(os.path.expanduser("~"))  # stays "~" for a user without a home, where Path.home() fails
-        if home.is_absolute() and home.resolve().is_relative_to(folder):
+        own = folder / "home"  # of provide_home
+        if home.is_absolute() and home.resolve().is_relative_to(folder) and home.resolve() != own:
             # Folders such as src and html are emptied in it, and these may well be the user's own here.
             raise ValueError(
                 f"BRAINSEG_BUILD is {folder}, which holds your own files too. Name a folder for the build alone."
             )
         return folder
     root = project_root()
-    return root / "_build" if root else Path.home() / ".cache" / "brainseg"
+    return root / "_build" if root else Path(os.path.expanduser("~")).absolute() / ".cache" / "brainseg"
+
+
+def provide_home() -> None:
+    """Let ``HOME`` name ``home`` in the build folder where the user has no home that can be written.
+
+    Jupyter, IPython and Matplotlib need one, and die without a word where there is none, as in many containers.
+    """
+    home = os.path.expanduser("~")
+    if not (os.path.isabs(home) and os.path.isdir(home) and os.access(home, os.W_OK)):
+        own = build_folder() / "home"
+        with _naming(own.parent):
+            own.mkdir(parents=True, exist_ok=True)
+        os.environ["HOME"] = str(own)
 
 
 class BusyError(OSError):
@@ -83,12 +98,50 @@ def locked(path: str | Path, *, wait: bool = True) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with _naming(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(path.with_name(f"{path.name}.lock"), timeout=-1 if wait else 0):
             yield
     except Timeout:
         raise BusyError(f"{path} is being made by another process") from None
+
+
+_BUILD_ADVICE = "BRAINSEG_BUILD names the folder for everything generated."
+_WAY_OUT = {
+    errno.ENOSPC: "Make room on this disk, or name a folder on another.",
+    errno.EDQUOT: "Your share of this disk is used up. Make room, or name a folder on another disk.",
+    errno.EROFS: "Nothing can be written on this disk. Name a folder on another.",
+    errno.EACCES: "You may not write there. Name a folder of your own.",
+    errno.EPERM: "You may not write there. Name a folder of your own.",
+    errno.ENOTDIR: "A file stands where a folder should be. Name another folder.",
+    errno.EEXIST: "A file stands where a folder should be. Name another folder.",
+    errno.ELOOP: "Links lead in a circle there. Name another folder.",
+}
+
+
+def way_out(error: OSError) -> str:
+    """What to do about a refusal of the disk that does not say so itself; empty where nothing is known."""
+    advice = _WAY_OUT.get(error.errno or 0, "")
+    return "" if not advice or advice in str(error) else f"{advice} {_BUILD_ADVICE}"
+
+
+@contextlib.contextmanager
+def _naming(folder: Path) -> Iterator[None]:
+    """Name the folder in an error of the disk, which often names nothing, and say what to do."""
+    try:
+        yield
+    except OSError as error:
+        # NumPy reports a full disk without a number: "65536 requested and 4096 written".
+        number = errno.ENOSPC if error.errno is None and "written" in str(error) else error.errno
+        elsewhere = error.filename is not None and not Path(os.fsdecode(error.filename)).is_relative_to(folder)
+        if number not in _WAY_OUT or elsewhere:
+            raise
+        raise OSError(
+            number,
+            f"{os.strerror(number)}: {folder}. {_WAY_OUT[number]} {_BUILD_ADVICE}",
+            str(folder),
+        ) from error
 
 
 @contextlib.contextmanager
@@ -98,17 +151,18 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
     A reader therefore sees the old file, the new file or none, never half of one.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays, because writers such as NumPy and Keras choose the format by it.
-    handle, name = tempfile.mkstemp(prefix=".part-", suffix="-" + path.name, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _naming(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The suffix stays, because writers such as NumPy and Keras choose the format by it.
+        handle, name = tempfile.mkstemp(prefix=".part-", suffix="-" + path.name, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o644)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -118,12 +172,13 @@ def folder_atomically(path: str | Path) -> Iterator[Path]:
     Where `path` came to exist meanwhile, written by another process, that one is kept.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".part-", dir=path.parent))
-    try:
-        yield temporary
-        temporary.chmod(0o755)
-        if not path.exists():
-            os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with _naming(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".part-", dir=path.parent))
+        try:
+            yield temporary
+            temporary.chmod(0o755)
+            if not path.exists():
+                os.replace(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)

@@ -83,9 +83,8 @@ def of_which_cohort(record: dict, table: pd.DataFrame) -> str:
         return ""
     return (
         f" **This page was given another cohort**, of {table['patient'].nunique()} patients and {len(table)} slices. "
-        "It shares "
-        f"patients with the kept tables, so these are read. They speak of the {cohort['patients']} patients that they "
-        "were made of, and of no others."
+        "It shares patients with the kept tables, so these are read. They speak of the "
+        f"{cohort['patients']} patients that they were made of, and of no others."
     )
 
 

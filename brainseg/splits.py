@@ -24,36 +24,6 @@ import pandas as pd
 N_FOLDS = 5
 
 
-def patient_folds(table: pd.DataFrame, n_folds: int | None = None, seed: int = 0) -> pd.Series:
-    """Give every patient the one fold in which it is tested.
-
-    Cases are dealt to folds, and a patient (a folder of the cohort) gets the fold of its case.
-
-    Parameters
-    ----------
-    table : DataFrame
-        One row per slice, with `patient`, `case`, `institution`, `slice` and `tumour_px` (see `brainseg.cohort`).
-    n_folds : int, optional
-        Number of folds; by default five, or as many as there are cases where these are fewer.
-    seed : int
-        The same seed and the same cases give the same folds, whatever the order of the rows.
-
-    Returns
-    -------
-    Series
-        Patient -> fold (0 to n_folds - 1), sorted by patient. Two folders of one case share their fold. The
-        folds' numbers of cases differ by one at most.
-
-    Raises
-    ------
-    ValueError
-        A column is missing, there are no rows, fewer than two folds are asked for, or more than there are cases.
-    """
-    folds = _case_folds(table, n_folds, seed)
-    cases = table.drop_duplicates("patient").set_index("patient")["case"]
-    return cases.map(folds).rename("fold").sort_index()
-
-
 def split_by_patient(
     table: pd.DataFrame,
     n_folds: int | None = None,
@@ -63,8 +33,22 @@ def split_by_patient(
 ) -> pd.Series:
     """Split so that no patient stands on two sides, and no case either.
 
-    The cases of `fold` are the test side. `validation_share` of the others, at least one case, are drawn
-    as the validation side, stratified like the folds; the rest train.
+    Cases are dealt to folds, whose numbers of cases differ by one at most, so that each is tested once. The cases of
+    `fold` are the test side. Some of the others are drawn as the validation side, stratified like the folds; the rest
+    train.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per slice, with `patient`, `case`, `institution`, `slice` and `tumour_px` (see `brainseg.cohort`).
+    n_folds : int, optional
+        Number of folds; by default five, or as many as there are cases where these are fewer.
+    fold : int
+        From 0.
+    validation_share : float
+        Of the cases outside the test side, between 0 and 1; at least one case.
+    seed : int
+        The same seed and the same cases give the same folds, whatever the order of the rows.
 
     Returns
     -------
@@ -74,7 +58,8 @@ def split_by_patient(
     Raises
     ------
     ValueError
-        As `patient_folds`; also for a fold or a share out of range, or when no case is left to train on.
+        A column is missing, there are no rows, fewer than two folds are asked for or more than there are cases; a fold
+        or a share is out of range; no case is left to train on.
     """
     folds = _case_folds(table, n_folds, seed)
     _check_fold(fold, int(folds.max()) + 1)
@@ -143,7 +128,7 @@ def draw_patients(table: pd.DataFrame, count: int, seed: int = 0) -> list[str]:
     Parameters
     ----------
     table : DataFrame
-        As in :func:`patient_folds`.
+        As in :func:`split_by_patient`.
     count : int
         How many cases. Where two folders are one case, both are drawn.
     seed : int
@@ -156,7 +141,7 @@ def draw_patients(table: pd.DataFrame, count: int, seed: int = 0) -> list[str]:
     Raises
     ------
     ValueError
-        As `patient_folds`; also where `count` is not at least 1 and below the number of cases.
+        As `split_by_patient`; also where `count` is not at least 1 and below the number of cases.
     """
     cases = _cases_in_order(table)
     if not 0 < count < len(cases):

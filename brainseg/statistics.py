@@ -135,14 +135,6 @@ class Verdict:
         return f"{self.text[0].upper()}{self.text[1:]}."
 
 
-class Coverage(NamedTuple):
-    """Shares of many intervals, which add up to 1: those that hold the true mean, lie above it, or lie below it."""
-
-    holds: float
-    above: float
-    below: float
-
-
 def bootstrap_interval(
     values: np.ndarray, statistic: Callable = np.mean, *, level: float = LEVEL, draws: int = DRAWS, seed: int = 0
 ) -> Interval:
@@ -418,7 +410,7 @@ def coverage(
     draws: int = 1000,
     seed: int = 0,
     method: Literal["bca", "percentile"] = "bca",
-) -> Coverage:
+) -> float:
     """How often the interval of a mean holds the true mean, if patients are like the observed ones.
 
     The observed values stand for everyone there is, so their mean is the true one. Samples of `patients` values are
@@ -437,6 +429,11 @@ def coverage(
         Bootstrap samples for each interval.
     method : "bca" or "percentile"
         The interval of :func:`bootstrap_interval`, or the one that it replaces.
+
+    Returns
+    -------
+    float
+        Share of the samples whose interval holds the true mean, 0..1.
 
     Raises
     ------
@@ -459,8 +456,7 @@ def coverage(
         low, high = _bca(estimates, means, drawn - estimates[:, None], level)
     else:
         low, high = np.quantile(means, _tails(level), axis=-1)
-    above, below = low > observed.mean(), high < observed.mean()
-    return Coverage(*(float(np.mean(share)) for share in (~(above | below), above, below)))
+    return float(np.mean((low <= observed.mean()) & (observed.mean() <= high)))
 
 
 def rank_statistic(values: np.ndarray, codes: np.ndarray) -> np.ndarray:

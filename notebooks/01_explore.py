@@ -62,6 +62,7 @@ root = get_cohort(data)
 table = index_cohort(root)
 patients = table.groupby("patient")
 tumour = table["tumour_px"] > 0
+Markdown(exploration.counted(table))
 
 # %% [markdown]
 # ## From two files to one row
@@ -134,8 +135,8 @@ explore.three_sequences(image, mask)
 
 # %%
 rest = ~mask & (image.max(axis=-1) > 20)
-ratio = image[mask].mean(axis=0) / image[rest].mean(axis=0)
-pd.DataFrame({"tumour / rest": ratio}, index=SEQUENCES).round(2)
+ratio = pd.DataFrame(image[mask]).mean() / pd.DataFrame(image[rest]).mean()
+pd.DataFrame({"tumour / rest": ratio.to_numpy()}, index=SEQUENCES).style.format("{:.2f}", na_rep="-")
 
 # %% [markdown]
 # ## How many slices show a tumour, and how large is it?
@@ -150,15 +151,7 @@ explore.tumour_counts(table)
 explore.tumour_areas(table)
 
 # %%
-pixels = table["tumour_px"].sum() / (len(table) * 256 * 256)
-small, median = table.loc[tumour, "tumour_px"].quantile([0.1, 0.5])
-Markdown(
-    f'A program that always answers "no tumour" is right on **{1 - tumour.mean():.0%}** of the slices, and on '
-    f"**{1 - pixels:.1%}** of the pixels. So the share of right pixels is a useless score here. "
-    f"Half of the tumour slices have less than **{median:.0f} pixels**, as much as a disc of {2 * np.sqrt(median / np.pi):.0f} pixels across. "
-    f"A tenth have less than {small:.0f}, a disc of {2 * np.sqrt(small / np.pi):.0f} pixels across. "
-    "On those, a few wrong pixels along the edge cost a large part of the score."
-)
+Markdown(exploration.imbalance_sentence(table))
 
 # %% [markdown]
 # {doc}`The chapter on metrics <04_metrics>` looks for better scores.
@@ -173,14 +166,7 @@ share, head = explore.tumour_frequency(table)
 explore.tumour_places(table, share, head)
 
 # %%
-place = (patients.cumcount() + 0.5) / patients["slice"].transform("size")
-middle = place.between(0.25, 0.75)
-Markdown(
-    f"No pixel is tumour in more than **{share.max():.0%}** of the patients, and {(share > 0).mean():.0%} of the frame is "
-    f"tumour in at least one. Of the slices in the middle half of a stack, {tumour[middle].mean():.0%} show tumour, "
-    f"of the others {tumour[~middle].mean():.0%}. A network can learn such habits of place without looking at the tissue. "
-    "That helps on average, and fails the patient who is different."
-)
+Markdown(exploration.places_sentence(table, share))
 
 # %% [markdown]
 # ## Patients, not slices
@@ -319,7 +305,7 @@ def neighbour_dice(masks):
 alike = []
 for patient in sorted(table["patient"].unique())[::10]:
     alike += neighbour_dice([read_mask(path) for path in table.loc[table["patient"] == patient, "mask_path"]])
-print(f"{len(alike)} pairs, mean Dice {np.mean(alike):.2f}, median {np.median(alike):.2f}")
+print(f"{len(alike)} pairs", f"mean Dice {np.mean(alike):.2f}, median {np.median(alike):.2f}" if alike else "")
 # A split by slice puts such guesses at the test masks into the training set.
 
 # %% tags=["check", "hide-cell"]
@@ -349,7 +335,7 @@ for patient, slices in table[tumour].groupby("case"):
     columns[patient] = (covered * np.arange(256)).sum() / covered.sum()
 codes = patient_table.get("laterality", pd.Series(dtype=float))  # a table of your own may lack the column
 sides = pd.DataFrame({"column": pd.Series(columns), "laterality": codes}).dropna()
-sides.groupby("laterality")["column"].describe()[["count", "mean", "min", "max"]].round(0)
+sides.groupby("laterality")["column"].agg(["count", "mean", "min", "max"]).round(0)
 
 # %% [markdown]
 # **5. Open.** A hospital asks for a program that says whether a scan shows a tumour at all. Can it be tested on this cohort?

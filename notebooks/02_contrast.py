@@ -51,11 +51,12 @@ seed = 0
 # %%
 import cv2
 import numpy as np
+import pandas as pd
 from IPython.display import Markdown
 
 from brainseg.cohort import FLAIR, index_cohort, read_image, read_mask, read_patient
 from brainseg.data import get_cohort
-from brainseg.experiments import contrast
+from brainseg.experiments import contrast, exploration
 from brainseg.figures import contrast as draw
 from brainseg.figures import style
 from brainseg.images.contrast import CONTRAST_NAMES, CONTRASTS, clahe, enhance, equalise
@@ -67,7 +68,7 @@ style.use_theme()
 root = get_cohort(data)
 table = index_cohort(root)
 tumour = table[table["tumour_px"] > 0]
-print(table["patient"].nunique(), "patients,", len(table), "slices,", len(tumour), "of them with tumour")
+Markdown(exploration.counted(table))
 
 # %% [markdown]
 # ## The darkest slices
@@ -77,14 +78,22 @@ print(table["patient"].nunique(), "patients,", len(table), "slices,", len(tumour
 # that something is to be seen. One slice per patient, so that one dark patient does not fill the row.
 
 # %%
-darkest = tumour.sort_values("mean_flair").drop_duplicates("patient").head(4)
+darkest = contrast.darkest_slices(table)
 planes = [read_image(path)[..., FLAIR] for path in darkest["image_path"]]
-darkest[["patient", "slice", "tumour_px", "mean_flair"]].round(1)
+columns = {
+    "patient": "patient",
+    "slice": "slice",
+    "tumour_px": "tumour (pixels)",
+    "mean_flair": "mean grey level of FLAIR",
+}
+darkest[list(columns)].rename(columns=columns).style.format(precision=1).hide(axis="index")
 
 # %% mystnb={"figure": {"name": "fig-contrast-brightness", "caption": "Mean grey level of the FLAIR channel over all slices. Much of a slice is air, so even a normal slice has a low mean."}, "image": {"alt": "Histogram of mean grey levels with two vertical lines: the darkest slice with tumour, and the median of slices with tumour."}}
 draw.brightness(
     table["mean_flair"].to_numpy(),
-    {"darkest with tumour": tumour["mean_flair"].min(), "median with tumour": tumour["mean_flair"].median()},
+    {"darkest with tumour": darkest["mean_flair"].min(), "median with tumour": tumour["mean_flair"].median()}
+    if len(tumour)
+    else {},
 )
 
 # %% mystnb={"figure": {"name": "fig-contrast-darkest", "caption": "The darkest slices with tumour, one per patient, shown on the full scale from 0 to 255. Each title gives the mean and the 99.5th percentile of the grey levels."}, "image": {"alt": "Up to four slices in a row, from the darkest on."}}
@@ -108,6 +117,9 @@ print(
 # The idea fits into four lines. Count how often each grey level occurs. Add the counts up from dark to bright. Stretch that
 # sum to 0..255. Use it as a curve: old level in, new level out. Levels that many pixels use are pulled apart, and levels that few
 # use are pushed together.
+#
+# In the code, `bincount` counts and `cumsum` adds up. The darkest level of the slice shall become 0, so its own count is taken off
+# the sum. `curve[dark]` looks up the new level of each pixel.
 
 # %%
 counts = np.bincount(dark.ravel(), minlength=256)
@@ -196,7 +208,8 @@ draw.clahe_grid(
 
 # %%
 measured = contrast.measure(table)
-measured.groupby("treatment", sort=False)[list(contrast.MEASURES)].mean().round(3)
+means = measured.groupby("treatment", sort=False)[list(contrast.MEASURES)].mean().astype(float)
+means.rename(index=CONTRAST_NAMES, columns=contrast.MEASURES).rename_axis(None).style.format("{:.3f}", na_rep="-")
 
 # %% [markdown]
 # Slices of one patient are alike, so they are no independent witnesses. We average within each patient first. Then
@@ -217,15 +230,18 @@ found.table().style.format("{:+.3f}", subset=numbers, na_rep="-")
 # ## The verdict
 #
 # The article's question is CLAHE against HE, by all three measures. The ratio alone would not do, because a curve can bend it. No curve can raise the
-# chance that tumour outshines ring. Each of the three differences is judged by the study's {term}`one rule`, and their p values are corrected
-# for being three. The six comparisons with doing nothing are secondary, and nothing is corrected for them: take one that barely passes as a hint.
+# chance that tumour outshines ring. Each of the three differences is judged by the study's {term}`one rule`: the data show it where its 95 % interval
+# excludes zero and its p value, corrected for being one of three, is below 0.05. No margin was named beforehand, so nothing here is called {term}`equivalent`.
+# In every other case, and always with fewer than ten patients, the data cannot tell.
+# The six comparisons with doing nothing are secondary, and nothing is corrected for them: take one that barely passes as a hint.
 
 # %%
 Markdown(found.sentence())
 
 # %% [markdown]
-# The second point matters for what follows. The article says that better contrast will greatly improve the networks. But a
-# network does not look with our eyes: it can learn a curve by itself. What helps a person at a dark screen need not
+# The second point, CLAHE against doing nothing, matters for what follows. The article says that better contrast will greatly improve
+# the networks. But a network does not look with our eyes. Its first layers multiply grey levels, add to them and cut them off, and training
+# finds by how much, so a network can learn a curve of its own. What helps a person at a dark screen need not
 # add anything that a network could use. Whether it does is a question for an experiment with trained networks, and no figure of this chapter answers it.
 # By default, the networks of chapters 5 to 9 see slices without HE or CLAHE, stretched as the next section shows. The article's CLAHE
 # is one parameter away: `contrast = "clahe"`.
@@ -234,9 +250,9 @@ Markdown(found.sentence())
 # ## What a network does need
 #
 # A patient at a mean of 5 and a patient at a mean of 40 are hard to serve with one network. This is a difference of **scale**, and
-# a straight line repairs it. `prepare` takes two percentiles of a whole volume, inside the head, and stretches each channel between
+# a straight line repairs it. `normalise_volume` takes two percentiles of a whole volume, inside the head, and stretches each channel between
 # them. A straight line leaves the contrast-to-noise ratio as it is, apart from rounding and clipping, and it treats all slices of a
-# patient alike.
+# patient alike. The networks get their slices through it.
 
 # %% mystnb={"figure": {"name": "fig-contrast-volume", "caption": "The darkest slices with tumour again, each after its own patient's volume was stretched between the 0.5th and the 99.5th percentile. Outlined: the tumour."}, "image": {"alt": "The same slices after the stretch, with the tumour outlined in blue."}}
 stretched = []
@@ -261,10 +277,11 @@ draw.row_of_slices(
 #
 # ## Exercises
 #
-# **1. Predict.** Set the clip limit so high that it never cuts, and take one tile. What does CLAHE become? Check your answer on `dark`.
+# **1. Predict.** Set the clip limit so high that it never cuts, and take one tile. What does CLAHE become? Check your answer on `dark`:
+# `clahe` takes `clip_limit`, in multiples of a level's mean count, and `tiles`, how many along each side.
 
 # %% tags=["solution", "hide-cell"]
-# Plain histogram equalisation, apart from how the darkest level is anchored.
+# Plain histogram equalisation. CLAHE leaves the darkest level's own count in the sum, so its curve starts higher.
 unclipped = clahe(dark, clip_limit=256, tiles=1)
 print("correlation with HE:", np.corrcoef(unclipped.ravel(), equalise(dark).ravel())[0, 1].round(4))
 
@@ -323,5 +340,6 @@ for channel in (FLAIR, POST):
     for row in chosen.itertuples():
         slice_image, slice_mask = read_image(row.image_path), read_mask(row.mask_path)
         values.append(separability(slice_image[..., channel], slice_mask, ring_of_brain(slice_image, slice_mask)))
-    brighter = np.array(values)
-    print(f"{SEQUENCES[channel]}: told apart in {np.nanmean(np.maximum(brighter, 1 - brighter)):.0%} of pairs")
+    brighter = pd.Series(values, dtype=float)
+    told = brighter.where(brighter > 0.5, 1 - brighter).mean()
+    print(f"{SEQUENCES[channel]}:", "nothing to measure" if pd.isna(told) else f"told apart in {told:.0%} of pairs")

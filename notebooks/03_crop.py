@@ -54,7 +54,7 @@ from IPython.display import Markdown, display
 
 from brainseg.cohort import index_cohort, read_image, read_mask, read_patient
 from brainseg.data import get_cohort
-from brainseg.experiments import cropping
+from brainseg.experiments import cropping, exploration
 from brainseg.figures import crop as draw
 from brainseg.figures import style
 from brainseg.images.contrast import clahe
@@ -76,7 +76,7 @@ style.use_theme()
 root = get_cohort(data)
 table = index_cohort(root)
 patients = table["patient"].unique()
-print(len(patients), "patients,", len(table), "slices,", (table["tumour_px"] > 0).sum(), "with tumour")
+Markdown(exploration.counted(table))
 
 # %% [markdown]
 # ## The five steps
@@ -84,6 +84,9 @@ print(len(patients), "patients,", len(table), "slices,", (table["tumour_px"] > 0
 # The article names them: load, {term}`CLAHE`, detect edges, dilate, find the contour and its extreme points. It gives no settings, so we choose:
 # Canny's edges {cite:p}`canny1986` with thresholds 50 and 150 on the mean of the channels, one dilation by 3 × 3 pixels, and the
 # contour that encloses the largest area.
+#
+# Canny marks a pixel as an **edge** where the grey level changes steeply: by more than the higher threshold, or by more than the lower
+# one where the pixel touches an edge already. A **contour** is the closed line around a white region.
 
 # %%
 example = table.loc[table["tumour_px"].idxmax()]
@@ -154,7 +157,10 @@ draw.worst_slices(table, cropping.worst_slices(article))
 #
 # Our way takes **one square box for all slices of a patient**. The brightest value over slices and channels shows the whole
 # head at once. A threshold {cite:p}`otsu1979` parts it from the air, the largest region is the head, and the box around it
-# gets a {term}`margin`. A slice in which no head is found cannot shrink it, and a square keeps the shape when it is resized.
+# gets a {term}`margin`. A square keeps the shape when it is resized.
+#
+# A black slice takes away no more of the head than it alone would have shown. A slice that is far brighter than the others is worse:
+# it raises the threshold, and the box can shrink (exercise 3).
 
 # %%
 images, masks = read_patient(table, example["patient"])
@@ -165,7 +171,7 @@ print("rows", box.top, "to", box.bottom, "and columns", box.left, "to", box.righ
 # %%
 heads = cropping.find_heads(table)  # the same for all patients
 ours = {patient: head.box() for patient, head in heads.items()}
-default = cropping.with_thresholds(article)
+default = cropping.with_our_thresholds(article)
 stretch = cropping.stretch(default)
 Markdown(stretch.sentence())
 
@@ -194,12 +200,12 @@ kept_ours = np.array([ours[patient].area_px for patient in table["patient"]]) / 
 draw.kept_shares({"slice": default["kept"].to_numpy(), "patient": kept_ours})
 
 # %% [markdown]
-# Tumour pixels outside a box can never be found by a network that sees only the box. So `restore` fills the outside with 0, and **every score in this study is
+# Tumour pixels outside a box can never be found by a network that sees only the box. So **every score in this study is
 # computed in the original frame**: lost pixels count as missed.
 #
 # ## There and back
 #
-# A network sees a crop, resized to `image_size`. Its answer is resized back and put where it came from. Even a perfect network
+# A network sees a crop, resized to `image_size`. `restore` resizes its answer back, puts it where it came from, and fills the outside with 0. Even a perfect network
 # pays for this way. We send the true masks of up to 40 patients along it, cut them at 0.5, and compare each patient's volume with itself.
 
 
@@ -223,19 +229,13 @@ boxes = {
     "patient": [ours[patient] for patient in slices["patient"]],
 }
 scores = cropping.round_trip_dice(slices, boxes, sizes=[64, 96, 128, 192, 256])
-scores.rename(columns=draw.CROP_NAMES).rename_axis("image size").style.format("{:.4f}")
+scores.rename(columns=draw.CROP_NAMES).rename_axis("image size").style.format("{:.4f}", na_rep="-")
 
 # %% mystnb={"figure": {"name": "fig-crop-round-trip", "caption": "Dice of the true masks with themselves after they were cropped, resized to the image size, and put back: the mean over patients, each scored as one volume."}, "image": {"alt": "Three curves of Dice against image size, one for each way of cropping."}}
 draw.round_trip(scores)
 
 # %%
-at_128 = scores.loc[128]
-Markdown(
-    f"At 128 pixels a perfect answer, put back, scores a mean Dice of **{at_128['patient']:.3f}** in the patient's box, "
-    f"{at_128['slice']:.3f} in the article's and {at_128['none']:.3f} in the whole frame "
-    f"({slices['patient'].nunique()} patients). Our crop changes it by {at_128['patient'] - at_128['none']:+.4f}. "
-    "A result close to these numbers would leave nothing to learn at this size."
-)
+Markdown(cropping.round_trip_sentence(scores, slices["patient"].nunique()))
 
 # %% [markdown]
 # ## Saving the crops
@@ -256,7 +256,7 @@ saved.head()
 #
 # - A crop is a promise about every slice. Test it on every slice, and count what it loses.
 # - Dilation closes gaps. It removes no noise.
-# - One square box per patient keeps shape and scale, and one bad slice cannot shrink it.
+# - One square box per patient keeps shape and scale. It rests on all slices, so it hardly moves for a dark one, and can shrink for one that is too bright.
 # - Find the box from the image alone, say where its margin comes from, and score in the original frame.
 # - Count patients. Many slices of one patient are one failure.
 #
@@ -295,7 +295,9 @@ needed = [
     needed_margin_px(read_mask(path), box)
     for path, box in zip(with_tumour["mask_path"], default.loc[with_tumour.index, "box"], strict=True)
 ]
-print(f"A margin of {max(needed)} px; {np.mean(np.array(needed) > 0):.1%} of the slices with tumour need any.")
+print(
+    f"A margin of {max(needed, default=0)} px; {np.count_nonzero(needed)} of {len(needed)} slices with tumour need any."
+)
 
 # %% tags=["check", "hide-cell"]
 box, drawn = Box(4, 8, 4, 8), np.zeros((12, 12), bool)
@@ -335,7 +337,8 @@ print(f"{changed} of {len(images)} boxes change by more than the dilation's own 
 # **3. Predict.** Blank one slice of the patient with the smallest box, and add noise to another. What happens to the article's boxes, and to ours?
 
 # %% tags=["solution", "hide-cell"]
-# The blank slice has no contour and stays whole; in the noisy one, edges are everywhere. Compare how far the boxes move.
+# The blank slice has no contour and stays whole; in the noisy one, edges are everywhere. The noise also makes that slice brighter
+# than the others. The threshold of our box rises with it, and the box may lose some pixels. Compare how far the boxes move.
 smallest = min(ours, key=lambda patient: ours[patient].area_px)
 images, _ = read_patient(table, smallest)
 middle = len(images) // 2

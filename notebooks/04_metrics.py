@@ -54,9 +54,9 @@ import pandas as pd
 from IPython.display import Markdown
 from scipy import ndimage
 
-from brainseg.cohort import FLAIR, index_cohort, read_mask, read_patient
+from brainseg.cohort import FLAIR, FRAME, index_cohort, read_mask, read_patient
 from brainseg.data import get_cohort
-from brainseg.experiments.averaging import patch_elsewhere, unit_finding
+from brainseg.experiments import averaging, exploration
 from brainseg.figures import metrics as draw
 from brainseg.figures import style
 from brainseg.metrics import (
@@ -72,15 +72,12 @@ from brainseg.metrics import (
     smoothed_dice,
     specificity,
 )
-from brainseg.splits import split_by_patient
 
 style.use_theme()
 root = get_cohort(data)
 table = index_cohort(root)
-test = table[split_by_patient(table, fold=fold, seed=seed) == "test"]
-print(
-    f"{test['patient'].nunique()} patients of the fold, {len(test)} slices, {(test['tumour_px'] > 0).sum()} with tumour"
-)
+test, scored = averaging.patients_to_score(table, fold, seed)
+Markdown(f"{exploration.counted(table)}\n\n{scored}")
 
 # %% [markdown]
 # ## Count the pixels
@@ -175,15 +172,11 @@ print(f"slope of -d:    {slope(lambda p: -soft_dice(truth, p)):.6f}")
 # The same holds the other way round: a tumour of $n$ pixels that was missed altogether earns $s/(n + s)$, not 0.
 
 # %% mystnb={"figure": {"name": "fig-metrics-smoothing", "caption": "Smoothed Dice where one of the two masks is empty. The line marks the area that one tumour slice in ten of this cohort does not exceed."}, "image": {"alt": "Curves that fall from one to zero over the number of wrong pixels, later for larger smoothing constants."}}
-small_px = int(table.loc[table["tumour_px"] > 0, "tumour_px"].quantile(0.1))
+small_px = averaging.small_area_px(table)
 draw.smoothing_on_empty((1, 100, 1000), marked_px=small_px)
 
 # %%
-missed = ", ".join(f"{s / (small_px + s):.2f} with s = {s}" for s in (1, 100, 1000))
-Markdown(
-    f"One tumour slice in ten shows at most {small_px} pixels of tumour. Missing all of {small_px} pixels scores {missed}. "
-    "The score without smoothing is 0. A smoothed coefficient is a fine thing to train with, and a poor thing to report."
-)
+Markdown(averaging.smoothing_sentence(small_px))
 
 # %% [markdown]
 # The scores that this book reports have no smoothing. In `brainseg.metrics` each ratio asks what 0/0 shall be, by `empty=`: NaN leaves the slice out, 1
@@ -225,35 +218,33 @@ predictions = {
 
 # %%
 has_tumour = areas > 0
+
+
+def mean(values):
+    """The mean of those that have a value; NaN where none has."""
+    return pd.Series(values).mean()
+
+
 rows = {}
 for name, prediction in predictions.items():
     slices = confusion(truth, prediction, axis=(1, 2))  # TP, FP, FN, TN of each
     batches = pool_batches(slices, batch_size=16)
     volume = pool(slices, by=patients)
     rows[name] = {
-        "mean of batches of 16, s = 1": smoothed_dice(batches, smooth=1).mean(),
-        "mean of slices, empty = 1": dice(slices, empty=1).mean(),
-        "mean of tumour slices": dice(slices, empty=np.nan)[has_tumour].mean(),
-        "mean of volumes": np.nanmean(dice(volume, empty=np.nan)),
+        "mean of batches of 16, s = 1": mean(smoothed_dice(batches, smooth=1)),
+        "mean of slices, empty = 1": mean(dice(slices, empty=1)),
+        "mean of tumour slices": mean(dice(slices, empty=np.nan)[has_tumour]),
+        "mean of volumes": mean(dice(volume, empty=np.nan)),
         "all pixels pooled": dice(pool(slices), empty=np.nan),
     }
 scores = pd.DataFrame(rows).T
-scores.round(3)
+scores.style.format("{:.3f}", na_rep="-")
 
 # %% mystnb={"figure": {"name": "fig-metrics-conventions", "caption": "Five predictions, each scored in five ways. Nothing changes along a row but the averaging."}, "image": {"alt": "One row per prediction, with five marks on a Dice axis."}}
 draw.conventions(scores)
 
 # %%
-spread = scores.max(axis=1) - scores.min(axis=1)
-widest = spread.idxmax()
-tumour, empty_one = "mean of tumour slices", "mean of slices, empty = 1"
-Markdown(
-    f"The way of averaging moves a score by up to {spread.max():.2f} (*{widest}*: from {scores.loc[widest].min():.2f}, "
-    f"{scores.loc[widest].idxmin()}, to {scores.loc[widest].max():.2f}, {scores.loc[widest].idxmax()}). "
-    f"*Three pixels to the right* reads {scores.loc['three pixels to the right', tumour]:.3f} on tumour slices and "
-    f"{scores.loc['three pixels to the right', empty_one]:.3f} when the {np.mean(~has_tumour):.0%} of slices without tumour "
-    "join in with a score of 1."
-)
+Markdown(averaging.conventions_sentence(scores, np.mean(~has_tumour)))
 
 # %% [markdown]
 # - **Per batch** is what Keras shows during training. It depends on the batch size and, when slices are shuffled, on chance.
@@ -281,8 +272,8 @@ for name, prediction in trivial.items():
         "pixel accuracy": accuracy(pooled),
         "specificity": specificity(pooled, empty=np.nan),
         "recall": recall(pooled, empty=np.nan),
-        "slice IoU, empty = 1": iou(slices, empty=1).mean(),
-        "Dice of volumes": np.nanmean(dice(volume, empty=np.nan)),
+        "slice IoU, empty = 1": mean(iou(slices, empty=1)),
+        "Dice of volumes": mean(dice(volume, empty=np.nan)),
     }
 fooled = pd.DataFrame(fooled)
 
@@ -290,13 +281,7 @@ fooled = pd.DataFrame(fooled)
 draw.baselines(fooled)
 
 # %%
-nothing = fooled["nothing"]
-Markdown(
-    f"A prediction without a single tumour pixel has an accuracy of {nothing['pixel accuracy']:.3f}, and a mean slice IoU of "
-    f"{nothing['slice IoU, empty = 1']:.3f}: that is the share of slices without tumour, and nothing else. It finds no tumour. "
-    f"Its Dice of volumes is {nothing['Dice of volumes']:.0f}. A mean IoU over all slices, when near "
-    "1, owes part of its height to this share."
-)
+Markdown(averaging.baseline_sentence(fooled["nothing"]))
 
 # %% [markdown]
 # ## The price of one pixel
@@ -307,7 +292,7 @@ Markdown(
 
 # %% mystnb={"figure": {"name": "fig-metrics-one-pixel", "caption": "Dice of every tumour mask of the cohort against itself, one pixel larger or smaller all around. The joined marks are medians of equal steps in area."}, "image": {"alt": "Two clouds of points, one for masks a pixel larger and one for masks a pixel smaller: Dice against the tumour's area, with the medians joined by lines."}}
 tumour_rows = table[table["tumour_px"] > 0]
-masks = np.stack([read_mask(path) for path in tumour_rows["mask_path"]])
+masks = np.array([read_mask(path) for path in tumour_rows["mask_path"]], bool).reshape(-1, *FRAME)
 one_off = {
     "one pixel larger": confusion(masks, ndimage.binary_dilation(masks, cross), axis=(1, 2)),
     "one pixel smaller": confusion(masks, ndimage.binary_erosion(masks, cross), axis=(1, 2)),
@@ -317,15 +302,9 @@ draw.one_pixel(
 )
 
 # %%
-cost = {name: 1 - dice(pool(slices, by=tumour_rows["patient"]), empty=np.nan) for name, slices in one_off.items()}
+volumes_of = {name: dice(pool(s, by=tumour_rows["patient"]), empty=np.nan) for name, s in one_off.items()}
 larger = dice(one_off["one pixel larger"], empty=np.nan)
-Markdown(
-    f"Over {len(cost['one pixel larger'])} patients, a mask that is one pixel too large loses "
-    f"{100 * cost['one pixel larger'].mean():.1f} points of volume Dice on average, one that is a pixel too small "
-    f"{100 * cost['one pixel smaller'].mean():.1f}. On single slices the loss is {100 * (1 - larger.mean()):.1f} points on "
-    f"average, and {100 * (1 - np.median(larger[tumour_rows['tumour_px'] <= small_px])):.0f} in the middle of the smallest tenth. "
-    "A model that differs from another by less than this may differ by a habit of drawing."
-)
+Markdown(averaging.one_pixel_sentence(volumes_of, larger, tumour_rows["tumour_px"].to_numpy()))
 
 # %% [markdown]
 # ## Dice is blind to where the error lies
@@ -340,11 +319,11 @@ Markdown(
 # frame's diagonal in HD95, and scores 0 in NSD. The tolerance of 2 pixels is our choice.
 
 # %% mystnb={"figure": {"name": "fig-metrics-same-dice", "caption": "Two predictions with the same number of false alarms, so with the same Dice. Their borders tell them apart."}, "image": {"alt": "The same FLAIR slice twice: on the left the prediction hugs the tumour, on the right it has a second patch on the other side."}}
-shown = int(np.abs(areas - np.median(areas[has_tumour])).argmin())  # a tumour of middling size
-image, mask = np.concatenate([images for images, _ in volumes])[shown], truth[shown]
-rim = predictions["one pixel too large"][shown]
+shown, mask = averaging.middling_tumour(truth)
+image = np.concatenate([images for images, _ in volumes])[shown]
+rim = ndimage.binary_dilation(mask, cross[0])
 
-patch = patch_elsewhere(mask, area_px=np.sum(rim & ~mask))  # as many false alarms as the rim has
+patch = averaging.patch_elsewhere(mask, area_px=np.sum(rim & ~mask))  # as many false alarms as the rim has
 errors = {"a rim of one pixel": rim, "a patch elsewhere": mask | patch}
 notes = {
     name: f"Dice {dice(confusion(mask, p), empty=np.nan):.3f}\n"
@@ -362,7 +341,7 @@ draw.same_dice(image, mask, errors, notes)
 
 # %%
 by_slice = dice(confusion(truth, predictions["Otsu on FLAIR"], axis=(1, 2)), empty=np.nan)
-Markdown(unit_finding(by_slice[has_tumour], patients[has_tumour], seed).sentence())
+Markdown(averaging.unit_finding(by_slice[has_tumour], patients[has_tumour], seed).sentence())
 
 # %% [markdown]
 # ## Take-away
@@ -481,8 +460,6 @@ print("A batch without tumour scores 1. Small batches and sorted slices make suc
 # %% tags=["solution", "hide-cell"]
 shifted = predictions["three pixels to the right"]
 for tolerance in range(5):
-    mean = np.mean(
-        [nsd(*pair, tolerance_px=tolerance) for pair in zip(truth[has_tumour], shifted[has_tumour], strict=True)]
-    )
-    print(f"tolerance {tolerance} px: mean NSD {mean:.3f}")
+    near = [nsd(*pair, tolerance_px=tolerance) for pair in zip(truth[has_tumour], shifted[has_tumour], strict=True)]
+    print(f"tolerance {tolerance} px:", f"mean NSD {np.mean(near):.3f}" if near else "no slice with tumour")
 print("No border pixel is further than the shift from its own copy. Dice depends on the tumour's size as well.")

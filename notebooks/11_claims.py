@@ -88,7 +88,7 @@ style.use_theme()
 #
 # The article normalises no volume and names no augmentation, so no arm has either.
 # Both are other remedies for dark slices. With them, we would no longer test what contrast does in the article's pipeline.
-# Nor is a slice predicted both ways, nor are small pieces of a prediction dropped.
+# Nor does an arm take the two steps that chapter 8 adds after the network: no slice is predicted mirrored as well, and no small piece of a prediction is dropped.
 #
 # The slice crop finds its box with CLAHE, as in the article, also where the slices are not enhanced.
 # The patient crop is ours, from [chapter 3](03_crop).
@@ -107,7 +107,8 @@ draw.arms_of_a_slice(*claims.arms_of_darkest(cohort, fold, seed))
 # - **The effect** is the difference in Dice of a patient's {term}`volume`, in the original {term}`frame`, averaged over test patients.
 #   Several trainings with different seeds count as one: a patient's score is their mean.
 # - **"Great"** is five points of Dice or more. That is about what one wrong pixel all round costs ([chapter 4](04_metrics)).
-# - **The answer** follows the {term}`one rule`: a difference, equivalent within five points, or cannot tell.
+# - **The answer** follows the {term}`one rule`. There is a difference where the 95 % interval excludes zero *and* the p value is below 0.05. Arms are {term}`equivalent` where
+#   the 90 % interval lies within five points of Dice. Otherwise the data cannot tell. With fewer than ten patients, or fewer than three trainings of each arm, there is no other answer.
 
 # %%
 settings = {
@@ -155,7 +156,7 @@ def holm_sorted(p_values):
 others = found.table().drop(claims.PRIMARY)
 corrected = holm_sorted(others["p"])
 assert np.allclose(corrected, np.sort(others["p_corrected"]))  # the package's, in its own order
-[p_text(p) for p in corrected]
+print("corrected p values, sorted:", ", ".join(p_text(p) for p in corrected))
 
 # %% tags=["hide-input"]
 shown = claims.arm_table(patients, found)
@@ -193,7 +194,8 @@ Markdown(found.dark.sentence())
 # %% [markdown]
 # ## Claim 2: "The score is not high because of the empty slices"
 #
-# A way of scoring has a **convention**: what is counted together, what an empty slice scores, what is added to keep a ratio defined.
+# A way of scoring has a **convention**. What is counted together: the pixels of a slice, of a patient, or of all slices? What does an empty slice score: 1, 0, or nothing at all?
+# What is added above and below the line, so that 0/0 has a value?
 # We take the conventions that papers, notebooks and libraries use, and give them predictions that know nothing about tumours:
 #
 # - **nothing**: no tumour anywhere,
@@ -260,7 +262,8 @@ Markdown(f"{evidence.sentence()}\n\n{pairs}\n\n{ranking.sentence()}")
 #
 # **1. Recall.** Why is the p value of the primary contrast not corrected, and when would that be cheating?
 #
-# **2. Compute.** Let the score of *nothing* be the zero of the scale. Complete the function, and use it on U-Net by every convention. Which convention leaves the network least?
+# **2. Compute.** Let the score of *nothing* be the zero of the scale: where nothing scores 0.8, a network at 0.9 has gone half of the way to 1. Complete the function, and use it on
+# U-Net by every convention: `claims.by_predictor(scored)` has a row for each. Which convention leaves the network least?
 
 
 # %% tags=["solution", "hide-cell"]
@@ -281,7 +284,7 @@ def above_nothing(score, nothing):
 
 
 left = {name: above_nothing(row["U-Net"], row["nothing"]) for name, row in claims.by_predictor(scored).iterrows()}
-pd.Series(left).dropna().sort_values().round(3)
+pd.Series(left).dropna().sort_values().to_frame("left of U-Net's score").style.format("{:.3f}")
 
 # %% tags=["check", "hide-cell"]
 answer = above_nothing(0.9, 0.8)

@@ -28,7 +28,8 @@
 #
 # All this needs tissue, and so an operation. A shape needs a scan. If the two went together, the scan would tell something about
 # the genes. There is a reason why they might: how a tumour spreads depends on what its cells do. Earlier work on
-# these patients found such links {cite:p}`mazurowski2017radiogenomics`, among them those of COC with BEVR and ASD {cite:p}`mazurowski2017analysis`.
+# these patients found such links {cite:p}`mazurowski2017radiogenomics`, among them those of one classification, the cluster of clusters (COC), with the
+# {term}`bounding ellipsoid volume ratio` (BEVR) and the {term}`angular standard deviation` (ASD) {cite:p}`mazurowski2017analysis`. The third number of shape is the {term}`margin fluctuation` (MF).
 
 # %% tags=["install", "remove-cell"]
 import importlib.util
@@ -101,7 +102,7 @@ figures.by_cluster(shapes, codes["RNASeqCluster"])
 #
 # There are two tests for each pair of a feature and a classification.
 #
-# - **As in the paper:** cut the patients at the median of the feature into a lower and an upper half, and count. {term}`Fisher's exact test` asks how many tables with the same
+# - **As in the paper** for which the masks were drawn {cite:p}`buda2019association`: cut the patients at the median of the feature into a lower and an upper half, and count. {term}`Fisher's exact test` asks how many tables with the same
 #   totals are as unlikely as the one found. Cutting at the median throws away how far from it a patient lies.
 # - **By ranks:** the {term}`Kruskal-Wallis test` {cite:p}`kruskal1952` compares the ranks of patients between clusters.
 
@@ -181,7 +182,8 @@ overlaps = association.overlaps(codes)
 figures.overlaps(overlaps)
 
 # %%
-Markdown(str(findings.overlap(overlaps)))
+by_chance = " The codes of simulated patients were drawn independently, so an overlap of theirs is the work of chance."
+Markdown(f"{findings.overlap(overlaps)}{by_chance if simulated else ''}")
 
 # %% [markdown]
 # ## Beside the paper

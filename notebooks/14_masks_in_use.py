@@ -25,6 +25,8 @@
 # Can a network's masks replace the drawn ones? A common answer is to compare p values: both below 0.05, so both work. That is wrong twice. A p value jumps by a factor when
 # one or two patients change halves. And two sources of masks can both find something, of very different strength. No {term}`Dice` answers it either: two masks can share most of
 # their pixels and differ in shape.
+#
+# A shape is three numbers here: the {term}`angular standard deviation` (ASD), the {term}`bounding ellipsoid volume ratio` (BEVR) and the {term}`margin fluctuation` (MF).
 
 # %% tags=["install", "remove-cell"]
 import importlib.util
@@ -101,8 +103,8 @@ if HONEST not in set(shapes["source"]):
     shapes = pd.concat([shapes, features_table({"chapter 6": study.predicted([run])})])
 
 # %% [markdown]
-# One more source is no network's. A network sees slices with fewer pixels than the frame has, and its answer is enlarged. **Manual, through the grid** are the drawn masks,
-# made as coarse and put back: what a faultless network would give. It is the control of all that follows.
+# One more source needs no network. A network sees slices with fewer pixels than the frame has, so its answer has to be enlarged. Here the drawn masks go the same way: they are made
+# as coarse as the network's slices, and enlarged again. This is what a faultless network would give. We call it **manual, through the grid**, and it is the control of all that follows.
 
 # %%
 prepared = prepare(root, Preprocessing(image_size=image_size, contrast=contrast, crop=crop))
@@ -160,15 +162,17 @@ Markdown("\n\n".join(map(str, found.smoothed)) or "There are no predicted masks 
 # %% [markdown]
 # ## Is the link as strong?
 #
-# Draw patients with replacement, take the {term}`effect size` by both sources on the same draw, and
+# How strong a link is, its {term}`effect size` says. As in the chapter before, it is eta squared: about the share of a feature's variation that the clusters explain, about 0 without a link and 1 where they explain all of it.
+#
+# Draw patients with replacement, take the effect size by both sources on the same draw, and
 # look at the difference. What makes a draw easy does so for both, and cancels. Here is one such difference.
 
 # %%
-wide = shapes.pivot(index="patient", columns="source", values="bevr")[[MANUAL, GRID]].dropna()
-codes = read_patient_table(root)[TARGET[0]].reindex(wide.index.str.rsplit("_", n=1).str[0]).to_numpy()
-drawn, gridded = wide[np.isfinite(codes)].to_numpy().T
-codes = codes[np.isfinite(codes)]
-effect = association.compare_effects(gridded, drawn, codes, seed=seed)
+wide = shapes.pivot(index="patient", columns="source", values="bevr")[[MANUAL, GRID]].dropna().reset_index()
+drawn, gridded = wide[[MANUAL, GRID]].to_numpy().T
+codes = analysis.codes_of(wide, read_patient_table(root))[TARGET[0]].to_numpy()
+coded = np.isfinite(codes)  # some patients have no code
+effect = association.compare_effects(gridded[coded], drawn[coded], codes[coded], seed=seed)
 print(
     f"BEVR through the grid minus drawn: {effect.estimate:+.3f} (95 % interval {effect.low:+.3f} to {effect.high:+.3f})"
 )
@@ -178,7 +182,7 @@ print("p value:", p_text(effect.p_value))
 # The p value is that of swapping: were the sources interchangeable, each patient's two numbers could as well have stood the other way round.
 #
 # What change would not matter? The answer is a margin, and it has to be named before one looks. By the usual names an eta squared of 0.06 is a medium effect and 0.14 a large one
-# {cite:p}`cohen1988power`. A link that loses less than our margin goes down by one name at most. The differences of the kept tables had been seen when it was named, so it follows
+# {cite:p}`cohen1988power`. A link of 0.16 or more that loses less than our margin is still at least a medium one. The differences of the kept tables had been seen when it was named, so it follows
 # this convention and no data. {numref}`fig-shape-effects` shades it.
 
 # %%
@@ -210,13 +214,14 @@ measures = {"icc": "ICC with manual masks", "effect": "effect size, RNASeq"}
 view = tables["leak"].replace({"measure": measures}).set_index(["measure", "feature"]).sort_index()
 view = view.rename(index=str.upper, level="feature")[["patients", "honest", "leaky", "difference", "low", "high"]]
 view.columns = ["patients", HONEST, LEAKY, "difference", "95 % interval from", "to"]
-display(view.style.format("{:.2f}", subset=view.columns[1:3]).format("{:+.2f}", subset=view.columns[3:]))
+if len(view):
+    display(view.style.format("{:.2f}", subset=view.columns[1:3]).format("{:+.2f}", subset=view.columns[3:]))
 Markdown(str(found.leak))
 
 # %% [markdown]
 # ## One cluster told from the rest
 #
-# The paper looks closer at the RNASeq cluster **R2**. We take the code 2 for it. **That is our assumption**: the data set has no key.
+# The paper for which the masks were drawn {cite:p}`buda2019association` looks closer at the RNASeq cluster **R2**. We take the code 2 for it. **That is our assumption**: the data set has no key.
 # The {term}`AUC` is the chance that a patient of this cluster has the more irregular tumour of two, the other being from the rest {cite:p}`hanley1982`.
 # Which end is irregular was fixed beforehand: low BEVR, high ASD, high MF. So an AUC below 0.5 is possible and would mean the opposite.
 #
@@ -306,7 +311,8 @@ print("Right.")
 # %% tags=["solution", "hide-cell"]
 shifted = drawn + 0.05
 print(f"ICC {float(association.icc(np.column_stack([drawn, shifted]))):.2f}")
-print(f"effect sizes differ by {association.compare_effects(shifted, drawn, codes).estimate:.2f}")
+change = association.compare_effects(shifted[coded], drawn[coded], codes[coded])
+print(f"effect sizes differ by {change.estimate:.2f}")
 # The ICC asks for the same number, so it falls. The effect size goes by ranks, so it stays: a biased measure may serve a purpose as well as one without bias.
 
 # %% [markdown]

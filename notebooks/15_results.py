@@ -18,7 +18,7 @@
 # :class: tip
 # - **You will** read the results of the networks that this project has trained on real patients.
 # - **You will learn** how good they are on patients whom they have never met, and where they fail.
-# - **You need** [the comparison](08_compare) and [the split evaluation](09_split_evaluation).
+# - **You need** [the comparison](08_compare) and [the split evaluation](09_split_evaluation), and a copy of the project: the page reads the tables in its `results/`.
 # - **It takes** about 15 minutes to read and seconds to run: nothing is trained here, and no image is read.
 # :::
 #
@@ -34,10 +34,12 @@ if importlib.util.find_spec("brainseg") is None:  # as in Colab
     repository = ""  # the project's address: whoever writes the .ipynb fills it in, where git knows it
     if not repository:
         raise ModuleNotFoundError(
-            "The package brainseg is missing. In a copy of the project run: python -m pip install -e '.[networks]', then restart the kernel."
+            "The package brainseg is missing. In a copy of the project run: python -m pip install -e ., then restart the kernel."
         )
-    package = f"brainseg[networks] @ git+{repository}"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+    # An installed package has no results/, so this page takes a copy of the project. No deep-learning library is needed.
+    subprocess.run(["git", "clone", "--quiet", "--depth", "1", repository, "brainseg-project"], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "-e", "brainseg-project"], check=True)
+    sys.path.insert(0, "brainseg-project")  # this kernel was there before the copy
     print("Installed. If a later cell fails, restart the kernel once: other versions may have been loaded already.")
 
 # %% tags=["parameters"]
@@ -48,8 +50,8 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from brainseg.evaluation.headline import headline
-from brainseg.evaluation.scores import summarise_by_size
-from brainseg.experiments import outcome, seeds, variants
+from brainseg.evaluation.scores import HEADINGS, summarise_by_size
+from brainseg.experiments import locked, outcome, seeds, variants
 from brainseg.experiments.ranking import rank_networks
 from brainseg.figures import results as figures
 from brainseg.figures import style
@@ -75,12 +77,12 @@ display(shown.style.format("{:.3f}", subset=["mean", "from", "to", "median", "wo
 Markdown(outcome.read_findings(seed).sentences())
 
 # %% [markdown]
-# The aims were set beforehand, and no result stands behind them.
+# The aims were set before any of these networks was trained. They say what we hoped for, and rest on no result.
 #
 # ## Is one network better?
 #
 # The networks are compared on the same patients. The data show a difference where the interval of the {term}`paired difference` excludes zero and the corrected p value of the {term}`sign-flip test` confirms it. They show that two networks are {term}`equivalent` where the 90 % interval lies within 0.02.
-# Both answers ask for three trainings of each network, because a training is one draw. So far there is one in each fold.
+# Both answers ask for three trainings of each network, because a training is one draw. The reference runs are one in each fold, so of them alone the rule can only say that it cannot tell.
 
 # %%
 ranking = rank_networks(outcome.wide_dice(patients), trainings=1, seed=seed)
@@ -122,7 +124,7 @@ ratios = ["Dice", "found of the tumour", "right of the prediction"]
 display(shown.style.hide(axis="index").format("{:.2f}", subset=ratios, na_rep="-"))
 
 # %% [markdown]
-# Two capitals are an institution. A missing T1 is filled with a copy of FLAIR in this data set, and the networks were trained with such copies on purpose. Groups of fewer than ten patients get no interval.
+# A name of two capitals is that of an institution. A missing T1 is filled with a copy of FLAIR in this data set, and the networks were trained with such copies on purpose. Groups of fewer than ten patients get no interval.
 
 # %%
 outcome.by_group(patients, seed)
@@ -134,7 +136,8 @@ outcome.by_group(patients, seed)
 figures.dice_against_size(slices)
 
 # %%
-summarise_by_size(slices[slices["model"] == "unet"]).round(2)
+by_size = summarise_by_size(slices[slices["model"] == "unet"]).rename(columns=HEADINGS)
+by_size.style.format("{:.2f}", subset=["mean Dice", "median Dice", "10th percentile"], na_rep="-")
 
 # %% tags=["hide-input"]
 shown = outcome.border_table(slices)
@@ -142,7 +145,9 @@ shown = shown.style.format("{:.0f}", subset="tumour slices").format("{:.1f}", su
 display(shown.format("{:.2f}", subset=["mean NSD at 1 px", "at 2 px"]).format("{:.1%}", subset="missed"))
 
 # %% [markdown]
-# {term}`HD95` counts the diagonal of the frame where nothing was found. Slices without tumour have no Dice; the question there is whether a network keeps quiet.
+# {term}`HD95` is the distance within which 95 % of one outline lies from the other, and {term}`NSD` the share of the outlines that agree to within a tolerance. Where nothing was found, HD95 is the diagonal of the frame.
+#
+# Slices without tumour have no Dice. The question there is whether a network keeps quiet: a slice is *left clean* where no pixel is called tumour, and every other one is a false alarm.
 
 # %% tags=["hide-input"]
 shown = outcome.empty_table(slices)
@@ -167,6 +172,14 @@ Markdown(outcome.article_sentence(by_article))
 # %% [markdown]
 # [Chapter 10](10_leakage) takes the two protocols apart.
 #
+# ## The locked test
+#
+# Every patient above is known to this project: settings were chosen on some of them, and their scores have been seen. A test that nobody could have aimed at needs patients whom nobody has met.
+
+# %%
+Markdown(locked.sentences(seed))
+
+# %% [markdown]
 # ## What was trained, and every look
 #
 # {doc}`../reproduce` has the commands, and says how to train a network whose weights are not kept. {doc}`../limits` has the dates of all choices.
@@ -189,7 +202,7 @@ display(outcome.looks(read_log()).style.hide(axis="index").format(precision=3, n
 #
 # ## Exercises
 #
-# **1. Recall.** Why is hardly any fold untouched, although no network was trained on the patients that it is scored on?
+# **1. Recall.** Why is no fold wholly untouched, although no network was trained on the patients that it is scored on?
 #
 # **2. Compute.** In how many patients does U-Net find less than half of the tumour's pixels? Complete the function, and use it on `unet`.
 
@@ -210,7 +223,7 @@ def poorly_found(patients):
     return int((2 * patients["tp"] < patients["tumour_px"]).sum())
 
 
-f"{poorly_found(unet)} of {len(unet)}"
+print(f"{poorly_found(unet)} of {len(unet)} patients")
 
 # %% tags=["check", "hide-cell"]
 three_patients = pd.DataFrame({"tumour_px": [100, 100, 100], "tp": [49, 50, 80], "fp": [0, 100, 300]})
@@ -229,8 +242,9 @@ print("Right.")
 
 # %% [markdown] tags=["solution"]
 # :::{dropdown} Answers in words
-# **1.** Patients of folds 1 to 4 helped to choose the settings and the length. Patients of every fold, as validation patients of other networks, judged the mirror.
-# And the test scores of the first training were known.
+# **1.** Some patients of every fold but fold 0 had a part in the choice of the settings or the length. Some patients of every fold, fold 0 among them, judged the mirror. That is, they were validation patients of
+# networks of other folds, and on them it was decided that each slice is predicted twice, as it is and mirrored. The table `results/reference/splits.csv` has a column for either. And when the length was
+# chosen, the test scores of the first training had been seen.
 #
 # **3.** Whether a patient of that name was among those that the network was trained or chosen on. A score on such a patient is no result.
 #

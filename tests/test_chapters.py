@@ -6,9 +6,20 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import PATIENTS, write_cohort
 
 from brainseg import results
-from brainseg.chapters import example_rows, network_summary, require_reference, study_recipe, training_summary
+from brainseg.chapters import (
+    epochs_text,
+    example_rows,
+    network_summary,
+    require_feasible,
+    require_reference,
+    size_step,
+    study_recipe,
+    study_run,
+    training_summary,
+)
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import MODELS, Recipe
 from brainseg.networks.record import find_reference, reference_runs
@@ -123,3 +134,78 @@ def test_a_network_is_told_in_numbers():
     whole = keras.layers.Conv2D(1, 31, padding="same")(image)
     model = keras.Model(image, keras.layers.Conv2D(1, 1, activation="sigmoid", name="probability")(whole))
     assert "the whole frame" in network_summary(model)
+
+
+# ---------------------------------------------------------------- what can be known beforehand
+
+FEASIBLE = {"seed": 0, "image_size": 32, "contrast": "none", "crop": "patient", "split_by": "patient", "fold": 0}
+FEASIBLE |= {"filters": 2, "epochs": 1, "slices_per_epoch": 8}
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"image_size": 40}, "image_size 40 does not fit FCN-32, which needs a multiple of 16: choose 32 or 48"),
+        ({"image_size": 8}, "image_size must be a whole number from 16"),
+        ({"filters": 0}, "filters must be at least 1"),
+        ({"epochs": 0}, "epochs must be a whole number"),
+        ({"contrast": "hue"}, "contrast must be one of"),
+        ({"fold": 7}, r"No network can be trained on .*\(6 patients\): fold 7 of 5"),
+        ({"split_by": "day"}, "cannot split by 'day'"),
+        ({}, None),
+    ],
+)
+def test_what_no_training_can_start_with_is_refused_beforehand(tiny_cohort_once, monkeypatch, changed, said):
+    def prepare(*_):
+        raise AssertionError("slices are prepared")
+
+    monkeypatch.setattr("brainseg.images.prepared.prepare", prepare)
+    parameters = {"data": str(tiny_cohort_once), **FEASIBLE, **changed}
+    if said is None:
+        require_feasible(parameters)
+        return
+    with pytest.raises(ValueError, match=said):
+        require_feasible(parameters)
+    if "filters" not in changed:  # one run alone
+        with pytest.raises(ValueError, match=said.rpartition("): ")[2]):
+            study_run("fcn32", **parameters)
+
+
+@pytest.mark.parametrize("patients", [1, 2])
+def test_a_cohort_that_cannot_be_split_is_refused_beforehand(tmp_path, patients):
+    root = write_cohort(tmp_path / "kaggle_3m", PATIENTS[:patients], slices=2)
+    with pytest.raises(ValueError, match=rf"\({patients} patients\).*Chapters 1 to 4 run on any cohort"):
+        require_feasible({"data": str(root), **FEASIBLE})
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_size_is_refused_as_the_network_itself_would(model):
+    pytest.importorskip("keras")
+    from brainseg.networks.models import build_model
+
+    recipe = study_recipe(model, filters=1)
+    build_model(model, 2 * size_step(recipe), **recipe.options)
+    for wrong in (size_step(recipe) * 3 // 2, 2 * size_step(recipe) + 1):
+        with pytest.raises(ValueError, match=f"multiple of {size_step(recipe)}"):
+            build_model(model, wrong, **recipe.options)
+
+
+@pytest.mark.parametrize("patients", [1, 2])
+def test_the_book_of_such_a_cohort_stops_before_the_first_page(tmp_path, monkeypatch, patients):
+    from brainseg.publishing import make_book
+
+    root = write_cohort(tmp_path / "kaggle_3m", PATIENTS[:patients], slices=2)
+
+    def execute(*_):
+        raise AssertionError("a page is executed")
+
+    monkeypatch.setattr("brainseg.publishing.execute._execute", execute)
+    with pytest.raises(ValueError, match="No network can be trained"):
+        make_book("quick", {"data": str(root)})
+    with pytest.raises(ValueError, match="image_size 100 does not fit"):
+        make_book("quick", {"data": str(root), "image_size": 100})
+
+
+def test_the_length_of_a_training_is_told_in_words():
+    assert epochs_text(12, 480) == "12 epochs of 480 slices"
+    assert epochs_text(1, 0) == "1 epoch of all slices"

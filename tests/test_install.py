@@ -17,7 +17,8 @@ from brainseg.publishing import pair
 from brainseg.publishing.notebooks import find_notebooks, read_source, unpaired, with_address
 
 SOURCES = {name: read_source(path) for name, path in find_notebooks(ROOT / "notebooks").items()}
-WITHOUT_NETWORKS = [name for name in SOURCES if name < "05" or name[:2] in ("12", "13")]
+WITHOUT_NETWORKS = [name for name in SOURCES if name < "05" or name[:2] in ("12", "13", "15")]
+ADDRESS = "https://example.org/someone/study"
 
 
 def install_cell(name, address=None):
@@ -28,6 +29,7 @@ def install_cell(name, address=None):
 def test_the_first_cell_installs_the_package_where_it_is_missing(name, monkeypatch, capsys):
     ran = []
     monkeypatch.setattr(subprocess, "run", lambda command, **_: ran.append(command))
+    monkeypatch.setattr(sys, "path", [*sys.path])
     cell = install_cell(name)
     assert cell.metadata["tags"] == ["install", "remove-cell"], "the cell below the title is not the one that installs"
     exec(cell.source, {})
@@ -36,17 +38,15 @@ def test_the_first_cell_installs_the_package_where_it_is_missing(name, monkeypat
     with pytest.raises(ModuleNotFoundError, match=r"pip install -e .*restart the kernel"):
         exec(cell.source, {})
     assert not ran
-    exec(install_cell(name, "https://example.org/someone/study").source, {})
-    (command,) = ran
-    extra = "" if name in WITHOUT_NETWORKS else "[networks]"
-    assert command == [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        f"brainseg{extra} @ git+https://example.org/someone/study",
-    ]
+    exec(install_cell(name, ADDRESS).source, {})
+    install = [sys.executable, "-m", "pip", "install", "--quiet"]
+    if name == "15_results":  # it reads what an installed package does not have
+        copy = "brainseg-project"
+        assert ran == [["git", "clone", "--quiet", "--depth", "1", ADDRESS, copy], [*install, "-e", copy]]
+        assert sys.path[0] == copy
+    else:
+        extra = "" if name in WITHOUT_NETWORKS else "[networks]"
+        assert ran == [[*install, f"brainseg{extra} @ git+{ADDRESS}"]]
     assert "restart the kernel" in capsys.readouterr().out
 
 
@@ -58,7 +58,7 @@ def test_chapters_that_train_nothing_import_no_networks():
                 lines += [
                     ast.unparse(n) for n in ast.parse(cell.source).body if isinstance(n, ast.Import | ast.ImportFrom)
                 ]
-    assert len(WITHOUT_NETWORKS) == 6 and any("brainseg.metrics" in line for line in lines)
+    assert len(WITHOUT_NETWORKS) == 7 and any("brainseg.metrics" in line for line in lines)
     blocked = 'import sys\nsys.modules["tensorflow"] = sys.modules["keras"] = None\n'
     done = subprocess.run([sys.executable, "-c", blocked + "\n".join(lines)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -80,7 +80,7 @@ def test_the_package_declares_what_it_and_the_notebooks_import():
 
 
 def test_a_pair_knows_the_address_and_is_a_pair_still(tmp_path, monkeypatch):
-    monkeypatch.setenv("BRAINSEG_REPOSITORY", "https://example.org/someone/study")
+    monkeypatch.setenv("BRAINSEG_REPOSITORY", ADDRESS)
     (tmp_path / "01_explore.py").write_text(
         (ROOT / "notebooks" / "01_explore.py").read_text(encoding="utf-8"), encoding="utf-8"
     )

@@ -19,6 +19,7 @@ ROOT = project_root()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CORE = [Requirement(line) for line in PROJECT["dependencies"]]
 EXTRAS = {extra: [Requirement(line) for line in lines] for extra, lines in PROJECT["optional-dependencies"].items()}
+BENCH = EXTRAS.pop("bench")
 DECLARED = [*CORE, *(requirement for extra in EXTRAS.values() for requirement in extra)]
 
 
@@ -53,17 +54,19 @@ def imported(folder, but=()):
 @pytest.mark.parametrize("folder", ["brainseg", "notebooks", "benchmarks"])
 def test_every_import_is_declared(folder):
     distributions = packages_distributions()
-    declared = {canonicalize_name(requirement.name) for requirement in DECLARED}
-    own = {"brainseg", *(path.stem for path in (ROOT / folder).rglob("*.py"))}
+    declared = {canonicalize_name(requirement.name) for requirement in [*DECLARED, *BENCH]}
+    own = {"brainseg", folder, *(path.stem for path in (ROOT / folder).rglob("*.py"))}
     for name in sorted(set(imported(folder)) - own - set(sys.stdlib_module_names)):
-        assert declared & {canonicalize_name(one) for one in distributions.get(name, [])}, (
+        assert declared & {canonicalize_name(one) for one in distributions.get(name, [name])}, (
             f"pyproject.toml does not name the package of {name}"
         )
 
 
-def test_what_is_declared_is_pinned_within_its_bounds():
-    for requirement in DECLARED:
-        pin = PINNED.get(canonicalize_name(requirement.name))
+@pytest.mark.parametrize("name, declared", [("requirements.txt", DECLARED), ("benchmarks/requirements.txt", BENCH)])
+def test_what_is_declared_is_pinned_within_its_bounds(name, declared):
+    pinned = {pin.name: version_of(pin) for pin in read_pins(name) if pin.marker is None or pin.marker.evaluate()}
+    for requirement in declared:
+        pin = pinned.get(canonicalize_name(requirement.name))
         assert pin and requirement.specifier.contains(pin), f"{requirement} and {pin}: run make requirements"
 
 
@@ -71,10 +74,16 @@ def test_every_requirement_is_pinned_to_what_is_installed():
     assert {name: version(name) for name in PINNED} == PINNED
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "binder/requirements.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "binder/requirements.txt", "benchmarks/requirements.txt"])
 def test_the_pins_name_no_index(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     assert "://" not in text and "index" not in re.sub(r"(?m)^ *#.*", "", text)
+
+
+def test_the_benchmark_changes_no_pin():
+    """What it installs beside the project leaves the project's own versions alone."""
+    ours = {pin.name: version_of(pin) for pin in read_pins("benchmarks/requirements.txt") if pin.marker is None}
+    assert {name: ours[name] for name in ours.keys() & PINNED} == {name: PINNED[name] for name in ours.keys() & PINNED}
 
 
 def test_binder_takes_the_pins():

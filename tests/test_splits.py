@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from brainseg.splits import (
+    N_FOLDS,
     draw_patients,
     make_split,
-    patient_folds,
     split_by_institution,
     split_by_patient,
     split_by_slice,
@@ -33,6 +33,17 @@ def cohort(sizes=SIZES, seed=1):
 
 def few(n):
     return cohort({"CS": n})
+
+
+def folds_of(table, seed=0):
+    """Patient -> the one fold in which it is tested, sorted by patient."""
+    tested = [
+        split_by_patient(table, fold=fold, seed=seed).eq("test").groupby(table.patient).all()
+        for fold in range(min(N_FOLDS, table.case.nunique()))
+    ]
+    by_fold = pd.concat(tested, axis=1, keys=range(len(tested)))
+    assert (by_fold.sum(axis=1) == 1).all()
+    return by_fold.idxmax(axis=1).rename("fold")
 
 
 def test_every_patient_is_tested_exactly_once():
@@ -82,7 +93,7 @@ def test_two_folders_of_one_case_stand_on_one_side(seed):
         side = split_by_patient(table, fold=fold, seed=seed)
         assert (side.groupby(table.case).nunique() == 1).all()
         assert set(side) == {"train", "validation", "test"}
-    folds = patient_folds(table, seed=seed)
+    folds = folds_of(table, seed=seed)
     assert sorted(folds.index) == sorted(set(table.patient))
     of_case = folds.groupby(folds.index.str.rpartition("_").get_level_values(0))
     assert (of_case.nunique() == 1).all()
@@ -92,23 +103,16 @@ def test_two_folders_of_one_case_stand_on_one_side(seed):
 def test_folds_are_those_of_the_first_release():
     """Kept weights belong to these folds, so a cohort with one folder per case must go on giving them."""
     table = cohort({"CS": 4, "DU": 5})
-    assert patient_folds(table).tolist() == [3, 2, 0, 4, 4, 1, 0, 1, 2]
+    assert folds_of(table).tolist() == [3, 2, 0, 4, 4, 1, 0, 1, 2]
     side = split_by_patient(table, fold=1).groupby(table.patient).first()
     parts = ["train", "train", "validation", "train", "train", "test", "train", "test", "train"]
     assert side.tolist() == parts
 
 
-def test_test_side_is_the_fold():
-    table = cohort()
-    folds = patient_folds(table, 4, seed=7)
-    side = split_by_patient(table, n_folds=4, fold=2, seed=7)
-    assert set(table.patient[side == "test"]) == set(folds.index[folds == 2])
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_folds_hold_their_share_of_every_institution_and_load(seed):
     table = cohort()
-    folds = patient_folds(table, seed=seed)
+    folds = folds_of(table, seed=seed)
     patients = table.groupby("patient").agg(institution=("institution", "first"), load=("tumour_px", "sum"))
     by_institution = pd.crosstab(patients.institution, folds)
     # A run of five neighbours at each end of an institution may be shared: two apart at most.
@@ -123,7 +127,7 @@ def test_stratified_load_is_evener_than_chance():
     load = table.groupby("patient")["tumour_px"].sum().rank(pct=True)
     ours, chance = [], []
     for seed in range(30):
-        folds = patient_folds(table, seed=seed)
+        folds = folds_of(table, seed=seed)
         ours.append(load.groupby(folds).mean().std())
         shuffled = pd.Series(np.random.default_rng(seed).permutation(folds.to_numpy()), index=folds.index)
         chance.append(load.groupby(shuffled).mean().std())
@@ -167,7 +171,7 @@ def test_table_is_left_as_it_was_and_index_is_kept():
 @pytest.mark.parametrize("n", [3, 4])
 def test_few_patients_give_as_many_folds_as_patients(n):
     table = few(n)
-    assert sorted(patient_folds(table)) == list(range(n))
+    assert sorted(folds_of(table)) == list(range(n))
     side = split_by_patient(table, fold=n - 1)
     assert side.groupby(table.patient).first().value_counts().to_dict() == {"train": n - 2, "validation": 1, "test": 1}
 
@@ -232,7 +236,7 @@ def test_real_patients_are_split_whole(real_cohort):
     from brainseg.cohort import index_cohort
 
     table = index_cohort(real_cohort, progress=False)
-    for fold in sorted(set(patient_folds(table))):
+    for fold in range(N_FOLDS):
         side = split_by_patient(table, fold=fold)
         assert (side.groupby(table.patient).nunique() == 1).all()
         for name in ("train", "validation", "test"):

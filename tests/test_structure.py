@@ -84,7 +84,9 @@ def test_the_names_of_a_recipe_are_those_of_models_and_losses():
 
 def test_tests_mirror_the_package():
     """A test file of a room tests a module of that room; those that test something else say so here."""
-    others = {"test_structure", "test_main", "test_install", "test_requirements", "test_crop_contrast", "test_backends"}
+    others = {"test_structure", "test_main", "test_install", "test_requirements", "test_benchmarks"}
+    others |= {"test_crop_contrast", "test_backends"}
+    others |= {"test_odd_cohorts", "test_surroundings"}
     strangers = [
         path.relative_to(ROOT / "tests").as_posix()
         for path in (ROOT / "tests").rglob("test_*.py")
@@ -103,3 +105,27 @@ def test_one_class_reads_the_record_of_a_run():
             if isinstance(node, ast.Constant) and node.value == "run.json":
                 readers.append(path.relative_to(PACKAGE).as_posix())
     assert readers == ["networks/record.py"]
+
+
+def test_opencv_opens_no_file():
+    """It ends the process on a name that is no valid UTF-8, and says nothing where a disk is full."""
+    places = [path for folder in ("brainseg", "notebooks", "tests") for path in (ROOT / folder).rglob("*.py")]
+    calls = re.compile(r"cv2\.(im(read|write|count)\w*|VideoCapture|FileStorage)\b")
+    assert [path.name for path in places if calls.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_a_link_calls_a_chapter_by_its_number():
+    """Chapters were added and split more than once; a link goes on working, and what it is called goes wrong."""
+    places = [*(ROOT / "book").rglob("*.md"), *(ROOT / "notebooks").glob("*.py"), *PACKAGE.rglob("*.py")]
+    link = re.compile(r"\{doc\}`([^<`]+)<([^>`]+)>`|\[([^\]]+)\]\(([^)]+)\)")
+    called, wrong = 0, []
+    for path in places:
+        for found in link.finditer(path.read_text(encoding="utf-8")):
+            text, target = found.group(1) or found.group(3), found.group(2) or found.group(4)
+            number = re.search(r"(?:chapters?[\s#]+|^)(\d+)(?:,|\s*$)", text, re.I)
+            chapter = re.search(r"(\d+)_\w+", target)
+            if number and chapter:
+                called += 1
+                if int(number.group(1)) != int(chapter.group(1)):
+                    wrong.append(f"{path.relative_to(ROOT)}: {found.group()}")
+    assert called > 30 and wrong == []

@@ -6,14 +6,14 @@ The layout is that of the Kaggle data set ``mateuszbuda/lgg-mri-segmentation``::
     kaggle_3m/TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_1.tif
     kaggle_3m/TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_1_mask.tif
 
-A folder's name is project, institution, patient number and date. The first three fields are the
-case, which is the key of ``data.csv``. The phantom cohort uses the same layout and names.
+A folder's name is project, institution, patient number and date. The first three fields are the case, which is the key
+of ``data.csv``. The phantom cohort uses the same layout and names.
 
 The steps, each a module: `find` (where the cohort is), `read` (one file), `index` (all files, and the table). Beside
-them
-`convert` (a cohort of other images) and `kaggle` (the download).
+them `pixels` (what a picture from outside may hold), `convert` (a cohort of other images) and `kaggle` (the download).
 """
 
+from brainseg.cohort.errors import CohortError
 from brainseg.cohort.find import find_folder, is_synthetic
 from brainseg.cohort.index import index_cohort
 from brainseg.cohort.read import (
@@ -22,7 +22,6 @@ from brainseg.cohort.read import (
     POST,
     PRE,
     SEQUENCES,
-    CohortError,
     read_image,
     read_mask,
     read_patient,

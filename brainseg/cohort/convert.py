@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -11,31 +13,47 @@ import pandas as pd
 import tifffile
 from tqdm import tqdm
 
+from brainseg.cohort.errors import CohortError
 from brainseg.cohort.find import SYNTHETIC_PROJECT
-from brainseg.cohort.read import FRAME, CohortError
+from brainseg.cohort.pixels import PixelError, Plane, covers_head, eight_bits, levels_of, read_plane, tumour_of
+from brainseg.cohort.read import FRAME
 from brainseg.paths import folder_atomically
 
 SEQUENCE_COLUMNS = ("pre", "flair", "post")
 UNKNOWN_DATE = "00000000"
+MOST_PATIENTS = 9999  # their numbers have four digits
 
 
-def convert_pairs(pairs: pd.DataFrame, root: str | Path, project: str = "MYSET") -> Path:
+def convert_pairs(
+    pairs: pd.DataFrame,
+    root: str | Path,
+    project: str = "MYSET",
+    labels: Iterable[int] | None = None,
+    invert: bool | None = None,
+    page: int | Sequence[int] | None = None,
+) -> Path:
     """Write slices and their masks as a cohort that `index_cohort` accepts.
 
     Slices of another size are scaled to the frame of 256 x 256 pixels as a whole and padded with black, so no shape is
-    distorted. Grey levels of 8 bits are kept; deeper ones are scaled by the brightest pixel of the patient's volume.
+    distorted. Grey levels of 8 bits are kept; what else a picture may hold, `brainseg.cohort.pixels` says.
 
     Parameters
     ----------
     pairs : DataFrame
-        One row per slice, in the order of the stack. ``patient``: any name. ``flair``, ``mask``: paths of pictures
-        that OpenCV reads, such as PNG or TIFF, of one size. Optional: ``pre`` and ``post``, the T1 before and after
-        contrast agent; without them a copy of FLAIR takes their place, as in the data set itself. ``institution``: two
-        capitals or digits, ``"XX"`` by default. In a mask every value but 0 is tumour.
+        One row per slice, in the order of the stack. ``patient``: any name. ``flair``, ``mask``: paths of grey
+        pictures, such as PNG or TIFF, of one size. Optional: ``pre`` and ``post``, the T1 before and after
+        contrast agent; for a patient without them a copy of FLAIR takes their place, as in the data set itself.
+        ``institution``: two capitals or digits, ``"XX"`` by default.
     root : str or Path
         The folder to make. It appears only when it is whole.
     project : str
         Capitals; the first part of the patients' new names, which are numbered. ``data.csv`` keeps the names given.
+    labels : iterable of int, optional
+        The levels of a mask that are tumour. Without it a mask holds 0 and one other level, the same in all masks.
+    invert : bool, optional
+        Whether tumour is where the masks would say background.
+    page : int or sequence of int, optional
+        Which page of files with several holds the slice, from 0: one for all rows, or one for each.
 
     Returns
     -------
@@ -45,87 +63,198 @@ def convert_pairs(pairs: pd.DataFrame, root: str | Path, project: str = "MYSET")
     Raises
     ------
     CohortError
-        One report of all problems: columns and names, files that cannot be read, are coloured, or differ in size.
+        One report of all problems: the table's cells and names, and the files that are refused by the rules of
+        `brainseg.cohort.pixels`, each with its row.
     """
     root = Path(root)
-    problems = _problems_of_names(pairs, root, project)
+    labels = None if labels is None else np.atleast_1d(list(labels) if isinstance(labels, Iterable) else labels)
+    problems = _problems_of_names(pairs, root, project, labels, page)
     if problems:
         raise CohortError(problems)
-    pairs = pairs.assign(institution=pairs.get("institution", "XX"))
-    patients = []
+    pairs = pairs.assign(institution=pairs.get("institution", "XX"), page=page)
+    faults, patients, levels = _Faults(), [], {}
     with folder_atomically(root) as folder:
         groups = pairs.groupby("patient", sort=True)
         for number, (name, rows) in enumerate(tqdm(groups, desc="converting", unit="patient", leave=False), start=1):
             case = f"{project}_{rows['institution'].iloc[0]}_{number:04d}"
             patients.append({"Patient": case, "name": name})
-            problems += _write_patient(rows, folder / f"{case}_{UNKNOWN_DATE}")
+            _write_patient(rows, folder / f"{case}_{UNKNOWN_DATE}", labels, invert, faults, levels)
+        problems = faults.sentences() or _problems_of_levels(levels, labels)
         if problems:
             raise CohortError(problems)
         pd.DataFrame(patients).to_csv(folder / "data.csv", index=False)
     return root
 
 
-def _problems_of_names(pairs: pd.DataFrame, root: Path, project: str) -> list[str]:
+class _Faults:
+    """Files that were refused, gathered by column and kind, so that a short report names every row."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], tuple[str, list]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    @contextlib.contextmanager
+    def caught(self, column: str, row, path) -> Iterator[None]:
+        """Keep a refusal that comes up inside."""
+        try:
+            yield
+        except PixelError as error:
+            first = f"{path} (row {row}, column {column}) {error}"
+            self._found.setdefault((column, error.kind), (first, []))[1].append(row)
+
+    def sentences(self) -> list[str]:
+        """A sentence for each column and kind, with the rows."""
+        return [
+            sentence + (f" The same holds for {len(rows)} rows in all: {_spans(rows)}." if len(rows) > 1 else "")
+            for sentence, rows in self._found.values()
+        ]
+
+
+def _spans(rows: list) -> str:
+    """Rows in short: 0 to 3, 7."""
+    spans: list[list] = []
+    for row in rows:
+        if spans and isinstance(row, int) and isinstance(spans[-1][1], int) and row == spans[-1][1] + 1:
+            spans[-1][1] = row
+        else:
+            spans.append([row, row])
+    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in spans)
+
+
+def _problems_of_names(pairs: pd.DataFrame, root: Path, project: str, labels, page) -> list[str]:
     problems = [
         f"The table has no column {name!r}. Add it." for name in ("patient", "flair", "mask") if name not in pairs
     ]
     if not len(pairs):
         problems.append("The table has no rows. Check the folder and the pattern that it was made from.")
+    if not pairs.index.is_unique or not pairs.columns.is_unique:
+        problems.append("Rows or columns of the table share a name. Number the rows: pairs.reset_index(drop=True).")
+    elif not problems:
+        problems += _problems_of_cells(pairs, page)
     if not re.fullmatch("[A-Z]+", project) or f"{project}_" == SYNTHETIC_PROJECT:
         problems.append(f"The project {project!r} must be capitals only, and not that of the phantom. Try 'MYSET'.")
-    for code in pairs.get("institution", pd.Series(dtype=str)).unique():
-        if not re.fullmatch("[A-Z0-9]{2}", str(code)):
-            problems.append(f"The institution {code!r} must be two capitals or digits, such as 'AB'.")
+    if "institution" in pairs:
+        for code in pairs["institution"].unique():
+            if not re.fullmatch("[A-Z0-9]{2}", str(code)):
+                problems.append(f"The institution {code!r} must be two capitals or digits, such as 'AB'.")
+    if labels is not None and not len(labels):
+        problems.append("labels is empty. Name the levels that are tumour, or leave it out.")
     if root.exists():
         problems.append(f"{root} exists. Remove it or name another folder.")
     return problems
 
 
-def _write_patient(rows: pd.DataFrame, folder: Path) -> list[str]:
-    """Write one patient's slices and masks; or nothing, and what is wrong."""
-    problems, volumes = [], {}
+def _empty(cells: pd.Series) -> pd.Series:
+    return cells.isna() | (cells.astype(str).str.strip() == "")
+
+
+def _problems_of_cells(pairs: pd.DataFrame, page) -> list[str]:
+    """Cells that are empty or contradict one another."""
+    problems = []
+    empty = {name: _empty(pairs[name]) for name in pairs}
+    if empty["patient"].any():
+        problems.append(f"No patient is named in row {_spans(pairs.index[empty['patient']].tolist())}. Name it.")
     for column in (*SEQUENCE_COLUMNS, "mask"):
-        if column in rows:
-            volumes[column] = [_read(path, problems) for path in rows[column]]
-    if problems:
-        return problems
-    for column, planes in volumes.items():
-        for path, plane, mask in zip(rows[column], planes, volumes["mask"], strict=True):
-            if plane.shape != mask.shape:
-                problems.append(f"{path} has {plane.shape} pixels and its mask {mask.shape}. Give both the same size.")
-    if problems:
-        return problems
-    masks = volumes.pop("mask")
-    volumes = {column: _eight_bits(planes) for column, planes in volumes.items()}
+        if column not in pairs:
+            continue
+        lacks = empty[column]
+        if column in ("pre", "post"):  # a patient may lack the whole sequence
+            lacks = lacks & ~lacks.groupby(pairs["patient"]).transform("all").astype(bool)
+        if lacks.any():
+            problems.append(
+                f"The column {column} has no path in row {_spans(pairs.index[lacks].tolist())}. "
+                "Give it, or leave the row out."
+            )
+    pages = page if isinstance(page, Sequence | np.ndarray | pd.Series) else [page] * len(pairs)
+    if len(pages) != len(pairs):
+        return [
+            *problems,
+            f"page has {len(pages)} numbers for {len(pairs)} rows. Give one for each row, or one for all.",
+        ]
+    same = (pairs["flair"].astype(str) == pairs["mask"].astype(str)) & ~empty["flair"]
+    if same.any():
+        problems.append(f"Picture and mask are one file in row {_spans(pairs.index[same].tolist())}. Name the mask.")
+    if "institution" in pairs and (several := pairs.groupby("patient")["institution"].nunique() > 1).any():
+        problems.append(f"{several.index[several][0]!r} has several institutions. Give a patient one.")
+    if pairs["patient"].nunique() > MOST_PATIENTS:
+        problems.append(f"There are more than {MOST_PATIENTS} patients. Make several cohorts.")
+    return problems
+
+
+def _problems_of_levels(levels: dict, labels) -> list[str]:
+    """What no mask can tell alone: which level is tumour has to be the same in all of them."""
+    if labels is not None:
+        if not np.isin(list(levels), labels).any():
+            shown = ", ".join(f"{level:g}" for level in sorted(levels)[:6])
+            return [f"No mask holds a level of labels={labels.tolist()}. The masks hold {shown}."]
+        return []
+    several = {level: place for level, place in sorted(levels.items()) if level != 0}
+    if len(several) < 2:
+        return []
+    found = "; ".join(f"{level:g} in {path} (row {row})" for level, (row, path) in list(several.items())[:6])
+    return [
+        f"Masks hold different levels beside 0: {found}. Say which are tumour, as in labels={list(map(int, several))}."
+    ]
+
+
+def _write_patient(
+    rows: pd.DataFrame, folder: Path, labels: np.ndarray | None, invert: bool | None, faults: _Faults, levels: dict
+) -> None:
+    """Write one patient's slices and masks; or nothing, and why into `faults`. `levels` gets those of the masks."""
+    planes: dict[str, list[Plane]] = {}
+    for column in (*SEQUENCE_COLUMNS, "mask"):
+        if column in rows and not _empty(rows[column]).any():
+            planes[column] = []
+            for row, path, page in zip(rows.index, rows[column], rows["page"], strict=True):
+                with faults.caught(column, row, path):
+                    planes[column].append(read_plane(path, None if pd.isna(page) else int(page)))
+    if any(len(stack) < len(rows) for stack in planes.values()):
+        return
+    masks: list[np.ndarray] = []
+    for place, (row, path) in enumerate(rows["mask"].items()):
+        with faults.caught("mask", row, path):
+            plane = planes["mask"][place]
+            for column, stack in planes.items():
+                _refuse_other_size(plane, stack[place], column)
+            masks.append(tumour_of(plane, labels, invert))
+            for level in levels_of(plane).tolist():
+                levels.setdefault(level, (row, path))
+    del planes["mask"]
+    volumes: dict[str, list[np.ndarray]] = {}
+    for column, stack in planes.items():
+        with faults.caught(column, rows.index[0], rows[column].iloc[0]):
+            volumes[column] = eight_bits([plane.pixels for plane in stack])
+    if len(masks) < len(rows) or len(volumes) < len(planes):
+        return
+    for row, path, mask, flair in zip(rows.index, rows["mask"], masks, volumes["flair"], strict=True):
+        with faults.caught("mask", row, path):
+            if covers_head(mask, flair):
+                raise PixelError(
+                    "calls most of the head tumour. It may be inverted (say invert=True) or outline the brain.",
+                    "coverage",
+                )
+    if not faults:
+        _write_slices(folder, volumes, masks)
+
+
+def _refuse_other_size(mask: Plane, plane: Plane, column: str) -> None:
+    if mask.pixels.shape != plane.pixels.shape:
+        its, pictures = (" x ".join(map(str, found.pixels.shape)) for found in (mask, plane))
+        raise PixelError(
+            f"has {its} pixels, and its picture in the column {column} {pictures}. Give both the same size.", "size"
+        )
+
+
+def _write_slices(folder: Path, volumes: dict[str, list[np.ndarray]], masks: list[np.ndarray]) -> None:
     folder.mkdir()
     for place, mask in enumerate(masks):
         image = np.stack([_framed(volumes.get(name, volumes["flair"])[place]) for name in SEQUENCE_COLUMNS], axis=-1)
-        tumour = _framed((mask > 0).astype(np.float32)) >= 0.5
+        tumour = _framed(mask.astype(np.float32)) >= 0.5
         stem = f"{folder.name}_{place + 1}"
         tifffile.imwrite(folder / f"{stem}.tif", image, photometric="rgb")
-        tifffile.imwrite(folder / f"{stem}_mask.tif", tumour.astype(np.uint8) * 255)
-    return []
-
-
-def _read(path: str | Path, problems: list[str]) -> np.ndarray | None:
-    """One grey plane; None, and a sentence in `problems`, where there is none."""
-    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if Path(path).is_file() else None
-    if pixels is None:
-        problems.append(f"{path} is missing or is no picture that OpenCV reads. Check the path and the format.")
-    elif pixels.ndim == 3:
-        if (pixels[..., :3] == pixels[..., :1]).all():
-            return pixels[..., 0]
-        problems.append(f"{path} is coloured. Save one grey picture for each sequence.")
-        return None
-    return pixels
-
-
-def _eight_bits(planes: list[np.ndarray]) -> list[np.ndarray]:
-    """The planes of one volume as uint8, all on one scale."""
-    if all(plane.dtype == np.uint8 for plane in planes):
-        return planes
-    brightest = max(float(plane.max()) for plane in planes)
-    return [np.clip(np.rint(plane * (255 / max(brightest, 1e-9))), 0, 255).astype(np.uint8) for plane in planes]
+        tifffile.imwrite(folder / f"{stem}_mask.tif", tumour.astype(np.uint8) * 255, photometric="minisblack")
 
 
 def _framed(plane: np.ndarray) -> np.ndarray:

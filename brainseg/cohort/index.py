@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -14,12 +15,22 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from brainseg.cohort.find import PATIENT, SYNTHETIC_PROJECT, patient_folders
-from brainseg.cohort.read import FLAIR, POST, PRE, CohortError, read_image, read_mask, read_patient_table
+from brainseg.cohort.errors import CohortError
+from brainseg.cohort.find import (
+    PATIENT,
+    SYNTHETIC_PROJECT,
+    case_of,
+    folders_in,
+    patient_folders,
+    resolved,
+    tiffs_in,
+)
+from brainseg.cohort.pixels import covers_head
+from brainseg.cohort.read import FLAIR, POST, PRE, read_image, read_mask, read_patient_table
 from brainseg.paths import build_folder, write_atomically
 
 _ARCHIVE_FOLDERS = ("kaggle_3m", "lgg-mri-segmentation")  # the second copy of a doubled tree, passed over
-_INDEX_FORMAT = 1  # raise it when a column changes its meaning: old cache entries are then passed over
+_INDEX_FORMAT = 2  # raise it when a column or a check changes: old cache entries are then passed over
 
 
 def index_cohort(root: str | Path, workers: int | None = None, progress: bool = True) -> pd.DataFrame:
@@ -52,16 +63,18 @@ def index_cohort(root: str | Path, workers: int | None = None, progress: bool = 
     CohortError
         One report of everything wrong with the cohort. Nothing is cached then.
     """
-    root = Path(root).resolve()
+    root = resolved(root)
     slices, sizes, problems = _list_files(root)
     key = _digest(json.dumps([_INDEX_FORMAT, sizes]).encode())
     cache = build_folder() / "cohorts" / f"index-{key}.json"
+    stored = None
     if not problems and cache.is_file():
-        stored = json.loads(cache.read_text())
-    else:
+        with contextlib.suppress(ValueError):  # a damaged disk; what follows makes it anew
+            stored = json.loads(cache.read_text(encoding="utf-8"))
+    if stored is None:
         stored = _read_all(root, slices, problems, workers, progress)
         with write_atomically(cache) as part:
-            part.write_text(json.dumps(stored))
+            part.write_text(json.dumps(stored), encoding="utf-8")
     table = pd.DataFrame(stored["columns"])
     for column in ("image_path", "mask_path"):
         table[column] = [str(root / relative) for relative in table[column]]
@@ -79,8 +92,8 @@ def _list_files(root: Path) -> tuple[list[tuple[str, int]], list, list[str]]:
     if 0 < len(synthetic) < len(patients):
         others = len(patients) - len(synthetic)
         problems.append(f"{root / synthetic[0]} is synthetic and {others} others are not. Keep them apart.")
-    for name in sorted(entry.name for entry in os.scandir(root) if entry.is_dir()):
-        if not (PATIENT.fullmatch(name) or name.startswith((".", "__")) or name in _ARCHIVE_FOLDERS):
+    for name in folders_in(root):
+        if not (PATIENT.fullmatch(name) or name in _ARCHIVE_FOLDERS):
             example = "TCGA_CS_4941_19960909"
             problems.append(f"{root / name} is not named like a patient ({example}). Rename it or move it away.")
     slices, sizes = [], []
@@ -94,7 +107,7 @@ def _list_files(root: Path) -> tuple[list[tuple[str, int]], list, list[str]]:
     except CohortError as error:
         problems += error.problems
     else:
-        cases = {name.rpartition("_")[0] for name in patients}
+        cases = {case_of(name) for name in patients}
         if not named & cases:
             problems.append(
                 f"{root / 'data.csv'} names none of the patients beside it. Copy the one that belongs to them."
@@ -110,17 +123,19 @@ def _list_files(root: Path) -> tuple[list[tuple[str, int]], list, list[str]]:
 def _list_patient(root: Path, patient: str) -> tuple[list[int], list, list[str]]:
     """The numbers of a patient's whole slices, the sizes and times of its files, and problems."""
     images, masks, sizes, problems = set(), set(), [], []
-    for entry in sorted(os.scandir(root / patient), key=lambda entry: entry.name):
-        if entry.name.startswith(".") or not entry.name.lower().endswith((".tif", ".tiff")):
-            continue
-        named = re.fullmatch(rf"{patient}_([1-9]\d*)(_mask)?\.tif", entry.name)
+    for path in tiffs_in(root / patient):
+        named = re.fullmatch(rf"{patient}_([1-9]\d*)(_mask)?\.tif", path.name)
         if named is None:
             expected = f"{patient}_1.tif or {patient}_1_mask.tif"
-            problems.append(f"{entry.path} is not named {expected}. Rename it or move it away.")
+            problems.append(f"{path} is not named {expected}. Rename it or move it away.")
             continue
         (masks if named[2] else images).add(int(named[1]))
-        state = entry.stat()
-        sizes.append([f"{patient}/{entry.name}", state.st_size, state.st_mtime_ns])
+        try:
+            state = path.stat()
+        except OSError as error:  # a link to nothing, or in a circle
+            problems.append(f"{path} cannot be read ({error.strerror}). Copy it again from the archive.")
+        else:
+            sizes.append([f"{patient}/{path.name}", state.st_size, state.st_mtime_ns])
     if not images and not masks:
         problems.append(f"{root / patient} holds no slices. Unpack it again, or remove the folder.")
     for number in sorted(images - masks):
@@ -169,10 +184,16 @@ def _read_slice(root: Path, patient: str, number: int) -> dict:
     if problems:
         return {"problems": problems}
     image, mask = pixels
+    if covers_head(mask, image[..., FLAIR]):
+        return {
+            "problems": [
+                f"{paths[1]} calls most of the head tumour. It may be inverted: swap its 0 and 255, or draw it."
+            ]
+        }
     means = cv2.mean(image)  # a channel at a time, and far faster than NumPy over three interleaved channels
     return {
         "patient": patient,
-        "case": patient.rpartition("_")[0],
+        "case": case_of(patient),
         "institution": patient.split("_")[1],
         "slice": number,
         "image_path": paths[0].relative_to(root).as_posix(),

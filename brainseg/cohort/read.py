@@ -1,51 +1,23 @@
-"""Reading one image, one mask, one patient or the patient table, each checked, and the report of what is wrong."""
+"""Reading one image, one mask, one patient or the patient table, each checked."""
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import tifffile
 
+from brainseg.cohort.errors import CohortError
+from brainseg.cohort.pixels import tags_problem
+
 SEQUENCES = ("pre-contrast T1", "FLAIR", "post-contrast T1")
 PRE, FLAIR, POST = 0, 1, 2
 FRAME = (256, 256)
 
 _CASE = re.compile(r"[A-Z]+_[A-Z0-9]{2}_[A-Z0-9]{4}")
-_LISTED = 20  # problems spelt out in one report
-
-
-class CohortError(ValueError):
-    """Everything that is wrong with a cohort, in one report.
-
-    Parameters
-    ----------
-    problems : iterable of str
-        One sentence each: the file, what is wrong, what to do.
-    where : str or Path, optional
-        The folder that was looked at.
-
-    Attributes
-    ----------
-    problems : list of str
-        All of them. The message spells out the first 20 and counts the rest.
-    """
-
-    def __init__(self, problems: str | Iterable[str], where: str | Path | None = None):
-        self.problems = [problems] if isinstance(problems, str) else list(problems)
-        if len(self.problems) == 1 and where is None:
-            message = self.problems[0]
-        else:
-            count = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
-            lines = [f"{count} in {where}:" if where else f"{count}:"]
-            lines += [f"  - {problem}" for problem in self.problems[:_LISTED]]
-            if len(self.problems) > _LISTED:
-                lines.append(f"  ... and {len(self.problems) - _LISTED} more of this kind or another.")
-            message = "\n".join(lines)
-        super().__init__(message)
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -94,7 +66,13 @@ def read_mask(path: str | Path) -> np.ndarray:
 def _checked(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
     """The pixels of a TIFF of uint8 and `shape`, or a `CohortError` that names the file."""
     try:
-        pixels = tifffile.imread(path)
+        with tifffile.TiffFile(path) as tiff:
+            pages, page = len(tiff.pages), tiff.pages[0]
+            # Not `tifffile.imread`, which first looks for series of pages: that takes half of its time, and in Python,
+            # so that threads wait for each other. A page that stands for a stack lies in a file of twice its size.
+            found = page if pages == 1 and tiff.filehandle.size < 2 * page.nbytes else tiff.series[0]
+            fits = found.shape == shape and found.dtype == np.uint8
+            pixels = found.asarray() if fits else None  # a damaged file may claim more than there is memory
     except FileNotFoundError:
         raise CohortError(f"{path} does not exist. Copy it again from the archive.") from None
     except OSError as error:
@@ -107,11 +85,20 @@ def _checked(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
                 "Save it uncompressed, or install imagecodecs."
             ) from None
         raise CohortError(f"{path} is not a whole TIFF file ({error}). Copy it again from the archive.") from None
-    if pixels.shape != shape or pixels.dtype != np.uint8:
+    if pixels is None:
         raise CohortError(
-            f"{path} is {_described(pixels.shape)} of {pixels.dtype}, expected {_described(shape)} of uint8. "
+            f"{path} is {_described(found.shape)} of {found.dtype}, expected {_described(shape)} of uint8. "
             "Replace it by the file from the archive."
         )
+    if pages > 1:
+        raise CohortError(f"{path} holds {pages} pages, expected one. Save the one that is the slice.")
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+        raise CohortError(
+            f"{path} is a TIFF in which 0 is white, so it shows the opposite of its numbers. Save it with 0 as black, "
+            'as in tifffile.imwrite(..., photometric="minisblack").'
+        )
+    if reason := tags_problem(page):
+        raise CohortError(f"{path} {reason[0]}")
     return pixels
 
 
@@ -164,10 +151,22 @@ def read_patient_table(root: str | Path) -> pd.DataFrame:
         raise CohortError(f"{path} is missing. Copy it from the archive: it lies beside the patient folders.")
     again = "Copy it again from the archive."
     try:
-        table = pd.read_csv(path, dtype={"Patient": str})
-    except (ValueError, OSError) as error:  # pandas' parser errors and bad encodings are ValueErrors
+        data = path.read_bytes()
+        text = data.decode("utf-8-sig")
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")) or "\0" in text:
+            raise UnicodeError
+        table = pd.read_csv(io.StringIO(text), dtype={"Patient": str})
+    except UnicodeError:
+        raise CohortError(
+            f'{path} is text in another encoding than UTF-8. Save it as "CSV UTF-8 (comma delimited)".'
+        ) from None
+    except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
         raise CohortError(f"{path} is not a table of comma-separated values ({str(error).strip()}). {again}") from None
     if "Patient" not in table.columns:
+        first = text.partition("\n")[0]
+        for sign, name in ((";", "semicolons"), ("\t", "tabulators")):
+            if "Patient" in [cell.strip().strip('"') for cell in first.split(sign)]:
+                raise CohortError(f"{path} parts its columns by {name}. Save it with commas, and a dot in decimals.")
         raise CohortError(f"{path} has no column Patient. {again}")
     if table.empty:
         raise CohortError(f"{path} has no rows. {again}")

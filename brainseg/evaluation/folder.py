@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,8 @@ import tifffile
 from tqdm import tqdm
 
 from brainseg.cohort import FLAIR, CohortError, read_image
-from brainseg.cohort.find import PATIENT
+from brainseg.cohort.find import PATIENT, by_patient, case_of, resolved, tiffs_below
+from brainseg.cohort.pixels import write_png
 from brainseg.evaluation.scores import drop_small_pieces
 from brainseg.images.crop import restore
 from brainseg.images.preprocess import boxes_and_images, crop_and_resize_all
@@ -27,8 +29,8 @@ def predict_folder(
 ) -> pd.DataFrame:
     """Segment every slice below a folder with the network of one run.
 
-    Slices of one folder count as one patient, as in Kaggle's layout, because intensities are
-    normalised and the head is found over all slices of a patient together.
+    Intensities are normalised and the head is found over all slices of a patient together. Whose slice it is, the
+    names tell: see :func:`brainseg.cohort.find.by_patient`. Where they do not, the folder is refused.
 
     Parameters
     ----------
@@ -47,10 +49,10 @@ def predict_folder(
     Returns
     -------
     DataFrame
-        One row per slice: ``slice`` (path below `slices`), ``patient`` (name of its folder),
-        ``predicted_px``, ``highest_probability``, and ``seen_in_training``: whether the run was trained
-        or its best epoch chosen on this patient, or on another date of the same case. Scores of such
-        slices say nothing about new patients.
+        One row per slice: ``slice`` (path below `slices`), ``patient``, ``predicted_px``, ``highest_probability``, and
+        ``seen_in_training``: whether the run was trained or its best epoch chosen on this patient, or on another date
+        of the same case. Scores of such slices say nothing about new patients. It is missing where no name in the path
+        is like those of the run's patients, so that it cannot be told.
 
     Raises
     ------
@@ -64,73 +66,71 @@ def predict_folder(
     if not 0 < threshold < 1:
         raise ValueError(f"threshold must lie between 0 and 1, not {threshold}")
     record = RunRecord.read(run_folder)
-    images = _read_all(slices)
+    images, patients = _read_all(resolved(slices))
     # Only now, because both bring Keras: wrong input is refused at once, and without a word of TensorFlow's.
     from brainseg.networks.forward import predict_both_ways
     from brainseg.networks.runs import load_network
 
     model, preprocessing = load_network(record), record.preprocessing
-    seen = {_case(patient) for patient in record.has_met()}
+    seen = {case_of(patient) for patient in record.has_met()}
     size = preprocessing.image_size
     (out / "predictions.csv").unlink(missing_ok=True)
     rows = []
-    for folder, named in tqdm(_by_folder(images).items(), desc="predicting", unit="patient"):
-        stack = np.stack(list(named.values()))
+    for (folder, patient), paths in tqdm(patients.items(), desc="predicting", unit="patient"):
+        stack = np.stack([images[path] for path in paths])
         boxes, enhanced = boxes_and_images(stack, preprocessing)
         inputs = crop_and_resize_all(enhanced, boxes, size)
-        patient = (slices / folder).resolve().name
-        (out / folder).mkdir(parents=True, exist_ok=True)
+        met = _met(folder, paths, patient, seen)
+        place = out / folder.relative_to(resolved(slices))
         probabilities = predict_both_ways(model, inputs)
         probabilities = np.stack([restore(small, box) for small, box in zip(probabilities, boxes, strict=True)])
         masks = drop_small_pieces(probabilities >= threshold)
-        for path, image, probability, mask in zip(named, stack, probabilities, masks, strict=True):
-            with write_atomically(out / folder / f"{path.stem}_predicted.tif") as part:
+        for path, image, probability, mask in zip(paths, stack, probabilities, masks, strict=True):
+            with write_atomically(place / f"{path.stem}_predicted.tif") as part:
                 tifffile.imwrite(part, mask.astype(np.uint8) * 255, photometric="minisblack")
-            with write_atomically(out / folder / f"{path.stem}_overlay.png") as part:
-                cv2.imwrite(str(part), _overlay(image, mask))
-            rows.append((str(path), patient, int(mask.sum()), float(probability.max()), _case(patient) in seen))
+            with write_atomically(place / f"{path.stem}_overlay.png") as part:
+                write_png(part, _overlay(image, mask))
+            below = str(path.relative_to(resolved(slices)))
+            rows.append((below, patient, int(mask.sum()), float(probability.max()), met))
     columns = ["slice", "patient", "predicted_px", "highest_probability", "seen_in_training"]
-    table = pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=columns).astype({"seen_in_training": "boolean"})
     with write_atomically(out / "predictions.csv") as part:
-        table.to_csv(part, index=False)
+        table.to_csv(part, index=False, errors="backslashreplace")  # a name need not be valid UTF-8
     return table
 
 
-def _read_all(slices: Path) -> dict[Path, np.ndarray]:
-    """Every slice below the folder by its path below it, or one report of all that cannot be read."""
-    tiffs = (path for path in slices.rglob("*") if path.suffix.lower() in (".tif", ".tiff"))
-    paths = [path for path in tiffs if not path.stem.endswith(("_mask", "_predicted"))]
+def _read_all(slices: Path) -> tuple[dict[Path, np.ndarray], dict[tuple[Path, str], list[Path]]]:
+    """Every slice below the folder, and the slices of each patient; or one report of all that is wrong."""
+    found = tiffs_below(slices) if slices.is_dir() else []
+    paths = [path for path in found if not path.stem.endswith(("_mask", "_predicted"))]
     if not paths:
         raise CohortError([f"{slices} holds no .tif slices. Name a folder with 256x256x3 TIFF images in it or below."])
-    images, problems, named = {}, [], {}
-    for path in sorted(paths, key=_natural):
+    images, problems, named, patients = {}, [], {}, {}
+    for path in paths:
         if (other := named.setdefault(path.with_suffix(""), path)) != path:
             problems.append(f"{path} and {other.name} would give the same files. Rename one or move it away.")
         try:
-            images[path.relative_to(slices)] = read_image(path)
+            images[path] = read_image(path)
         except CohortError as error:
             problems.extend(error.problems)
+    try:
+        patients = by_patient(paths)
+    except CohortError as error:
+        problems.extend(error.problems)
     if problems:
         raise CohortError(problems)
-    return images
+    return images, patients
 
 
-def _case(patient: str) -> str:
-    """The case of a folder in Kaggle's layout, which is its name without the date; any other name as it is."""
-    return patient.rpartition("_")[0] if PATIENT.fullmatch(patient) else patient
+def _met(folder: Path, paths: list[Path], patient: str, seen: set[str]) -> bool | None:
+    """Whether a run has met a patient; None where no name says who it is.
 
-
-def _natural(path: Path) -> tuple:
-    """Orders slice 2 before slice 10."""
-    head, _, number = path.stem.rpartition("_")
-    return (path.parent, head, int(number), "") if number.isdecimal() else (path.parent, path.stem, 0, path.suffix)
-
-
-def _by_folder(images: dict[Path, np.ndarray]) -> dict[Path, dict[Path, np.ndarray]]:
-    folders: dict[Path, dict[Path, np.ndarray]] = {}
-    for path, image in images.items():
-        folders.setdefault(path.parent, {})[path] = image
-    return folders
+    Any name on the way to the slices may carry the case, in any spelling: TCGA-CS-4941, tcga_cs_4941.
+    """
+    names = "/".join([*folder.parts, *(path.stem for path in paths)]).upper().replace("-", "_")
+    if any(re.search(rf"(?<![A-Z0-9]){re.escape(case)}(?![A-Z0-9])", names) for case in seen):
+        return True
+    return False if PATIENT.fullmatch(patient) else None
 
 
 def _overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:

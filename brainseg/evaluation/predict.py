@@ -5,6 +5,7 @@ The one exception is :func:`article_scores`, which follows the article's convent
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -69,15 +70,22 @@ def predict_masks(run: Run, rows: np.ndarray, threshold: float = THRESHOLD) -> n
 
 def evaluate(run: Run, part: str = "test") -> pd.DataFrame:
     """Predict and score all slices of one part of the run's split: `brainseg.evaluation.scores.score_slices`."""
-    rows = run.rows(part)
-    return score_slices(predict_masks(run, rows), run.prepared.truth(rows), run.prepared.table.iloc[rows])
+    return _score(run, part, lambda rows: predict_masks(run, rows))
 
 
-def evaluate_bare(run: Run, part: str = "test") -> pd.DataFrame:
+def evaluate_bare(run: Run) -> pd.DataFrame:
     """As :func:`evaluate`, of the article's bare prediction: each slice once, no piece dropped, no outline measured."""
-    rows = run.rows(part)
-    masks = predict_probabilities(run, rows, both_ways=False) >= THRESHOLD
-    return score_slices(masks, run.prepared.truth(rows), run.prepared.table.iloc[rows], borders=False)
+    return _score(
+        run, "test", lambda rows: predict_probabilities(run, rows, both_ways=False) >= THRESHOLD, borders=False
+    )
+
+
+def _score(run: Run, part: str, predict: Callable[[np.ndarray], np.ndarray], *, borders: bool = True) -> pd.DataFrame:
+    """Scores of a part, a row a slice in the table's order; a patient at a time, so that one volume is in memory."""
+    rows, table = run.rows(part), run.prepared.table
+    volumes = [rows[places] for places in pd.Series(rows).groupby(table["patient"].to_numpy()[rows]).indices.values()]
+    scored = (score_slices(predict(v), run.prepared.truth(v), table.iloc[v], borders=borders) for v in volumes)
+    return pd.concat(scored).loc[table.index[rows]]
 
 
 def article_scores(run: Run, rows: np.ndarray) -> dict[str, float]:

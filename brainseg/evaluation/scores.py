@@ -22,6 +22,9 @@ SMALLEST_PIECE = 0.2
 TOLERANCES_PX = (1, 2)
 """Of the normalised surface Dice."""
 
+VOLUME_COLUMNS = ["patient", "institution", "tumour_px", "tp", "fp", "fn", "dice"]
+"""What the table of an experiment says of a patient, scored as one volume."""
+
 SIZE_EDGES_PX = (1, 200, 500, FRAME[0] * FRAME[1] + 1)
 SIZE_NAMES = ("under 200 px", "200 to 499 px", "500 px and more")
 

@@ -16,21 +16,19 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 import brainseg
 from brainseg.experiments.plan import Training, to_do
-from brainseg.images.prepared import Prepared, prepare
+from brainseg.experiments.storage import ARRAYS, COLUMNS, TABLE, load_arrays
+from brainseg.images.prepared import Prepared
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import Recipe
-from brainseg.networks.record import RECORD, RunRecord
+from brainseg.networks.record import RECORD, WEIGHTS, RunRecord
 from brainseg.paths import build_folder, folder_atomically
 
 PART_BYTES = 60 * 2**20
-COLUMNS = ["patient", "slice", "tumour_px"]
-"""Of the cohort's table: what a training asks for. No path leaves with a bundle, and no image but the prepared ones."""
 
 _SCRIPT = """\
 # Trains what this bundle plans; run it again to go on. Needs: numpy pandas scipy opencv-python-headless tifffile tqdm
@@ -75,7 +73,11 @@ def pack(plan: Iterable[Training], cohort: pd.DataFrame, out: str | Path) -> lis
     missing = to_do(plan, cohort)
     if not missing:
         raise ValueError("Everything of this plan is trained already: there is nothing to bundle.")
-    arrays = {training.preprocessing: prepare(cohort.attrs["root"], training.preprocessing) for training in missing}
+    distinct = {_source(training): training for training in missing}
+    arrays = {source: training.prepare(cohort.attrs["root"]) for source, training in distinct.items()}
+    # What a training starts from is in the plan itself, or was trained here before.
+    starts = {training.start.folder(cohort) for training in missing if training.start is not None}
+    starts -= {training.folder(cohort) for training in missing}
     with folder_atomically(out) as folder:
         parts = _Parts(folder, PART_BYTES)
         with tarfile.open(fileobj=parts, mode="w|gz") as archive:
@@ -84,19 +86,26 @@ def pack(plan: Iterable[Training], cohort: pd.DataFrame, out: str | Path) -> lis
                 archive.add(path, str(Path("brainseg") / path.relative_to(package)))
             _add(archive, "train.py", _SCRIPT)
             _add(archive, "plan.json", json.dumps([_described(training, arrays) for training in missing]))
+            for start in sorted(starts):
+                for name in (RECORD, WEIGHTS):
+                    archive.add(start / name, f"runs/{start.name}/{name}")
             for prepared in tqdm(arrays.values(), desc="packing", unit="cohort", leave=False):
                 place = f"prepared/{prepared.fingerprint}"
-                for name in ("images.npy", "masks.npy"):
+                for name in ARRAYS:
                     archive.add(prepared.folder / name, f"{place}/{name}")
-                _add(archive, f"{place}/table.csv", prepared.table[COLUMNS].to_csv(index=False))
+                _add(archive, f"{place}/{TABLE}", prepared.table[COLUMNS].to_csv(index=False))
     return sorted(out.iterdir())
 
 
-def _described(training: Training, arrays: dict[Preprocessing, Prepared]) -> dict:
+def _source(training: Training) -> tuple:
+    return training.phantom, training.preprocessing
+
+
+def _described(training: Training, arrays: dict[tuple, Prepared]) -> dict:
     return {
         "recipe": asdict(training.recipe),
         "preprocessing": asdict(training.preprocessing),
-        "prepared": arrays[training.preprocessing].fingerprint,
+        "prepared": arrays[_source(training)].fingerprint,
         "split": training.split.tolist(),
     }
 
@@ -114,22 +123,16 @@ def train_bundle(folder: str | Path) -> None:
     folder = Path(folder)
     plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
     recipes = [Recipe(**training["recipe"]) for training in plan]
-    steps = [
-        recipe.epochs * recipe.steps(each["split"].count("train")) for recipe, each in zip(recipes, plan, strict=True)
-    ]
+    steps = [recipe.all_steps(each["split"].count("train")) for recipe, each in zip(recipes, plan, strict=True)]
     with tqdm(total=sum(steps), desc="training", unit="step", mininterval=1) as bar:
         done = 0
         for recipe, training, count in zip(recipes, plan, steps, strict=True):
-            prepared = _bundled(folder / "prepared" / training["prepared"], Preprocessing(**training["preprocessing"]))
+            prepared = load_arrays(
+                folder / "prepared" / training["prepared"], Preprocessing(**training["preprocessing"])
+            )
             train_or_load(recipe, prepared, pd.Series(training["split"]), bar=bar)
             done += count
             bar.update(done - bar.n)
-
-
-def _bundled(folder: Path, preprocessing: Preprocessing) -> Prepared:
-    images, masks = (np.load(folder / name, mmap_mode="r") for name in ("images.npy", "masks.npy"))
-    table = pd.read_csv(folder / "table.csv")
-    return Prepared(images, masks, table, preprocessing, folder.name, folder, folder)
 
 
 def unpack(place: str | Path) -> list[str]:

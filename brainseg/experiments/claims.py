@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pandas as pd
 
-from brainseg.chapters import study_recipe
+from brainseg.chapters import SHORT_LEARNING_RATE, epochs_text, study_recipe
 from brainseg.cohort import read_patient
 from brainseg.evaluation.scores import score_patients
 from brainseg.experiments.plan import Training
@@ -56,14 +56,11 @@ ARMS = {
 }
 
 GREAT = 0.05
-"""What counts as a great improvement, in Dice. Named beforehand: about what one wrong pixel all round costs (chapter
-4)."""
-
+"""What counts as a great improvement, in Dice. Named beforehand: about what chapter 4 finds that one wrong pixel all
+round costs."""
 
 NOTICEABLE = 0.005
 """Of Dice: a lift below it is rounded away in two digits."""
-
-LEARNING_RATE = 2e-3  # twice the study's: these trainings are short
 
 
 # ---------------------------------------------------------------- the arms
@@ -132,7 +129,7 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
         for seed in range(settings.seed, settings.seed + settings.seeds):
             recipe = study_recipe(
                 filters=settings.filters, epochs=settings.epochs, slices_per_epoch=settings.slices_per_epoch,
-                learning_rate=LEARNING_RATE, augmentation=False, drop_sequence=0.0, seed=seed,
+                learning_rate=SHORT_LEARNING_RATE, augmentation=False, drop_sequence=0.0, seed=seed,
             )  # fmt: skip
             preprocessing = arm_preprocessing(arm, settings.image_size)
             trainings.append(Training(recipe, preprocessing, split, {"arm": arm, "seed": seed}))
@@ -206,17 +203,17 @@ def seed_means(patients: pd.DataFrame) -> pd.DataFrame:
 def described(record: dict) -> str:
     """How the arms were trained, in a sentence; the record is that of the tables."""
     settings, cohort, sides = record["settings"], record["cohort"], record["runs"][0]["patients"]
-    trainings = settings["seeds"]
+    trainings, length = settings["seeds"], epochs_text(settings["epochs"], settings["slices_per_epoch"])
     return (
         f"Cohort: {cohort['patients']} patients, {cohort['slices']} slices; {sides['train']} patients for training, "
-        f"{sides['validation']} for validation, {sides['test']} for the test (fold {settings['fold']}). Each arm: "
-        f"{trainings} training{'s' * (trainings > 1)} of {settings['epochs']} epochs with "
-        f"{settings['slices_per_epoch']} slices of {settings['image_size']} pixels, {settings['filters']} filters; "
-        f"together {record['seconds'] / 60:.0f} minutes on {record['processor']}."
+        f"{sides['validation']} for validation, {sides['test']} for the test (fold {settings['fold']}). Each "
+        f"training: {settings['filters']} filters, {settings['image_size']} pixels, {length}. Each arm has "
+        f"{trainings} training{'s' * (trainings > 1)}; all arms together took "
+        f"{record['seconds'] / 60:.1f} minutes on {record['processor']}."
     )
 
 
-def arm_table(patients: pd.DataFrame, found: ContrastFindings) -> pd.DataFrame:
+def arm_table(patients: pd.DataFrame, found: ClaimFindings) -> pd.DataFrame:
     """The contrasts as a table to read, with the share of the tumour that each arm's box cut off."""
     lost = patients.groupby("arm")[["lost_px", "tumour_px"]].sum()
     table = found.table()[["mean", "low", "high", "p", "p_corrected", "better_on"]]
@@ -314,7 +311,7 @@ class DarkFinding:
 
 
 @dataclass(frozen=True)
-class ContrastFindings:
+class ClaimFindings:
     """What the six arms say of the article's claim about contrast.
 
     Attributes
@@ -378,7 +375,7 @@ class ContrastFindings:
         return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def findings(patients: pd.DataFrame, seed: int = 0) -> ContrastFindings:
+def findings(patients: pd.DataFrame, seed: int = 0) -> ClaimFindings:
     """What the arms show.
 
     Parameters
@@ -402,7 +399,7 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> ContrastFindings:
     brightness = patients.groupby("patient")["mean_flair"].first().reindex(dice.index)
     gain = dice["CLAHE"] - dice[NEITHER]
     dark = brightness <= brightness.median()
-    return ContrastFindings(
+    return ClaimFindings(
         primary=uncorrected(PRIMARY, beside(PRIMARY, NEITHER)),
         others=tuple(ArmFinding(arm, difference, *judged[arm]) for arm, difference in found.items()),
         within=uncorrected(PRIMARY, beside(PRIMARY, "slice crop")),

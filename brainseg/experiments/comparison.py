@@ -140,7 +140,7 @@ def costs(runs: Mapping[str, Run]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def article_table(runs: Mapping[str, Run]) -> pd.DataFrame:
+def score_as_the_article(runs: Mapping[str, Run]) -> pd.DataFrame:
     """Loss, IoU and Dice as the article may have scored: a row for each network and side."""
     from brainseg.evaluation.predict import article_scores
 
@@ -233,7 +233,7 @@ def try_intervals(dice: pd.DataFrame, patients: int, seed: int = 0) -> Trial:
     possible = len(dice) >= FEWEST_PATIENTS and patients >= 2
     rows = {
         name: {
-            label: coverage(values.to_numpy(), patients, seed=seed, method=method).holds
+            label: coverage(values.to_numpy(), patients, seed=seed, method=method)
             for label, method in (("percentile", "percentile"), ("BCa", "bca"))
         }
         for name, values in quantities.items()
@@ -333,7 +333,7 @@ class UnitGap:
 
 
 def widest_gap(article: pd.DataFrame, honest: pd.DataFrame) -> UnitGap:
-    """Compare the test rows of :func:`article_table` with the means of :meth:`ScoredPatients.summary`."""
+    """Compare the test rows of :func:`score_as_the_article` with the means of :meth:`ScoredPatients.summary`."""
     both = pd.DataFrame({"by_batch": article["Dice"].xs("test", level=1), "by_patient": honest["mean"]})
     widest = (both["by_batch"] - both["by_patient"]).abs().idxmax()
     return UnitGap(str(widest), float(both.loc[widest, "by_batch"]), float(both.loc[widest, "by_patient"]))
@@ -418,7 +418,7 @@ def findings(
     Parameters
     ----------
     article : DataFrame
-        Of :func:`article_table`.
+        Of :func:`score_as_the_article`.
     tested, fresh : ScoredPatients
     stands_out : Series
         Of :func:`how_far_tumours_stand_out`, on the fresh patients where there are such, else on the test patients.

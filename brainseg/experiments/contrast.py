@@ -38,6 +38,24 @@ PRIMARY = ("clahe", "he")
 SECONDARY = (("he", "none"), ("clahe", "none"))
 
 
+def darkest_slices(table: pd.DataFrame, count: int = 4) -> pd.DataFrame:
+    """The darkest slices with tumour that are not black, one a patient, from the darkest on.
+
+    Where no slice shows tumour, slices at least as bright as half of the cohort take their place: the darkest of those,
+    because the very darkest are air.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`brainseg.cohort.index_cohort`.
+    count : int
+    """
+    chosen = table[(table["tumour_px"] > 0) & (table["mean_flair"] > 0)]
+    if chosen.empty:
+        chosen = table[table["mean_flair"] >= table["mean_flair"].median()]
+    return chosen.sort_values("mean_flair").drop_duplicates("patient").head(count)
+
+
 def measure(table: pd.DataFrame) -> pd.DataFrame:
     """Measure every slice with tumour after each treatment, on the same pixels.
 
@@ -104,6 +122,8 @@ class ContrastFindings:
 
     def table(self) -> pd.DataFrame:
         """A row a measure and pair: the mean paired difference with its interval, and what the data show."""
+        if not self.differences:
+            return pd.DataFrame(columns=["mean", "95 % interval from", "to", "the data"])
         rows = {
             (MEASURES[measure], f"{CONTRAST_NAMES[first]} minus {CONTRAST_NAMES[second]}"): {
                 "mean": found.estimate,
@@ -131,6 +151,8 @@ class ContrastFindings:
 
         False where HE is shown to be better by one of them, and CLAHE by none.
         """
+        if not self.verdicts:
+            return Answer.CANNOT_TELL
         better = [self.improvement(measure, *PRIMARY) for measure in MEASURES]
         if all(sign > 0 for sign in better):
             return True
@@ -140,6 +162,11 @@ class ContrastFindings:
 
     def sentence(self) -> str:
         """The verdict on the article's conclusion, and what each treatment does to a slice as it is, in Markdown."""
+        if not self.verdicts:
+            return (
+                "No slice with tumour could be measured, so whether CLAHE is the better of the two, as the article "
+                "concludes, this cohort **cannot tell**."
+            )
         better = [self.improvement(measure, *PRIMARY) for measure in MEASURES]
         conclusion = {
             True: "The article's conclusion, that CLAHE is the better of the two, **holds** here",
@@ -169,7 +196,7 @@ def findings(measured: pd.DataFrame, seed: int = 0) -> ContrastFindings:
     """What :func:`measure` shows, by the one rule.
 
     A patient's slices are averaged first, so that each patient counts once. Patients without any measured slice are
-    left out.
+    left out; where none is left, the findings are empty and say so.
 
     Parameters
     ----------
@@ -177,16 +204,15 @@ def findings(measured: pd.DataFrame, seed: int = 0) -> ContrastFindings:
         Of :func:`measure`.
     seed : int
         Of the bootstrap and the sign flips.
-
-    Raises
-    ------
-    ValueError
-        No patient is left.
     """
     by_patient = measured.groupby(["patient", "treatment"])[list(MEASURES)].mean().unstack()
-    by_patient = by_patient.reindex(columns=CONTRASTS, level=1).dropna()
+    columns = pd.MultiIndex.from_product([MEASURES, CONTRASTS], names=[None, "treatment"])
+    by_patient = by_patient.reindex(columns=columns).dropna()
+    left_out = int(measured.loc[measured["treatment"] == CONTRASTS[0], "cnr"].isna().sum())
+    slices = len(measured) // len(CONTRASTS) - left_out
     if by_patient.empty:
-        raise ValueError("No patient has a slice with tumour that could be measured")
+        none = pd.DataFrame(columns=["estimate", "low", "high"], dtype=float)
+        return ContrastFindings(by_patient, none, {}, {}, slices, left_out)
     differences = {
         (name, first, second): paired_difference(
             by_patient[name, first].to_numpy(), by_patient[name, second].to_numpy(), seed=seed
@@ -197,6 +223,4 @@ def findings(measured: pd.DataFrame, seed: int = 0) -> ContrastFindings:
     primary = shown_together({key: found for key, found in differences.items() if key[1:] == PRIMARY})
     verdicts = {key: primary[key][1] if key in primary else shown(found) for key, found in differences.items()}
     intervals = {key: bootstrap_interval(values.to_numpy(), seed=seed)._asdict() for key, values in by_patient.items()}
-    left_out = int(measured.loc[measured["treatment"] == CONTRASTS[0], "cnr"].isna().sum())
-    slices = len(measured) // len(CONTRASTS) - left_out
     return ContrastFindings(by_patient, pd.DataFrame(intervals).T, differences, verdicts, slices, left_out)

@@ -64,9 +64,9 @@ def article_boxes(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def with_thresholds(article: pd.DataFrame, canny: tuple[int, int] = CANNY_THRESHOLDS) -> pd.DataFrame:
-    """The boxes of one pair of thresholds, on the rows of the cohort's table."""
-    return article[article["canny"] == canny].set_index("row")
+def with_our_thresholds(article: pd.DataFrame) -> pd.DataFrame:
+    """The boxes of `CANNY_THRESHOLDS`, on the rows of the cohort's table."""
+    return article[article["canny"] == CANNY_THRESHOLDS].set_index("row")
 
 
 def worst_slices(article: pd.DataFrame, count: int = 6) -> pd.DataFrame:
@@ -220,7 +220,7 @@ class StretchFinding:
 
 
 def stretch(boxes: pd.DataFrame) -> StretchFinding:
-    """How the boxes of :func:`with_thresholds` differ in shape, and from slice to slice."""
+    """How the boxes of :func:`with_our_thresholds` differ in shape, and from slice to slice."""
     found = boxes["found"]
     height, width = (boxes["box"].map(lambda box, side=side: getattr(box, side)) for side in ("height", "width"))
     low, high = (height / width)[found].quantile([0.05, 0.95])
@@ -238,11 +238,11 @@ def stretch(boxes: pd.DataFrame) -> StretchFinding:
     )
 
 
-def neighbours_of(table: pd.DataFrame, row: int, count: int = 4) -> pd.DataFrame:
-    """Up to `count` neighbouring slices of one patient, the given one the second where it can be."""
+def neighbours_of(table: pd.DataFrame, row: int) -> pd.DataFrame:
+    """Up to four neighbouring slices of one patient, the given one the second where it can be."""
     slices = table[table["patient"] == table.loc[row, "patient"]]
-    first = min(max(slices.index.get_loc(row) - 1, 0), max(len(slices) - count, 0))
-    return slices.iloc[first : first + count]
+    first = min(max(slices.index.get_loc(row) - 1, 0), max(len(slices) - 4, 0))
+    return slices.iloc[first : first + 4]
 
 
 # ---------------------------------------------------------------- one box a patient
@@ -366,7 +366,7 @@ class MarginFinding:
 
 
 def margin_finding(heads: Mapping[str, Head], boxes: pd.DataFrame, margin_px: int = MARGIN_PX) -> MarginFinding:
-    """Check a margin on every patient of a cohort; `boxes` are the article's, from :func:`with_thresholds`."""
+    """Check a margin on every patient of a cohort; `boxes` are the article's, from :func:`with_our_thresholds`."""
     losing = {patient: px for patient, head in heads.items() if (px := head.lost_px(margin_px))}
     spare = pd.Series({patient: head.spare_px(margin_px) for patient, head in heads.items()})
     return MarginFinding(
@@ -407,8 +407,10 @@ def round_trip_dice(slices: pd.DataFrame, boxes: Mapping[str, Iterable[Box]], si
     Returns
     -------
     DataFrame
-        A row an image size, a column a way of cropping.
+        A row an image size, a column a way of cropping; NaN where there are no slices.
     """
+    if slices.empty:
+        return pd.DataFrame(np.nan, list(sizes), list(boxes))
     truths = np.stack([read_mask(path) for path in slices["mask_path"]])
     patients = slices["patient"].to_numpy()
 
@@ -418,6 +420,19 @@ def round_trip_dice(slices: pd.DataFrame, boxes: Mapping[str, Iterable[Box]], si
         return float(dice(volumes, empty=np.nan).mean())
 
     return pd.DataFrame({way: {size: mean_dice(own, size) for size in sizes} for way, own in boxes.items()})
+
+
+def round_trip_sentence(scores: pd.DataFrame, patients: int, image_size: int = 128) -> str:
+    """What a perfect answer scores at an image size, in Markdown; `scores` are those of :func:`round_trip_dice`."""
+    at = scores.loc[image_size]
+    if at.isna().all():
+        return "No slice with tumour went there and back, so there is no score."
+    return (
+        f"At {image_size} pixels a perfect answer, put back, scores a mean Dice of **{at['patient']:.3f}** in the "
+        f"patient's box, {at['slice']:.3f} in the article's and {at['none']:.3f} in the whole frame ({patients} "
+        f"patients). Our crop changes it by {at['patient'] - at['none']:+.4f}. A result close to these numbers would "
+        "leave nothing to learn at this size."
+    )
 
 
 # ---------------------------------------------------------------- words

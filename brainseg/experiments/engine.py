@@ -8,6 +8,8 @@ An experiment is a module with four names.
 - ``score(cohort, settings, runs)``: tidy tables by name, from the trained runs.
 - ``findings(...)``: what a page says of the tables, as dataclasses with numbers, intervals and a verdict.
 
+One experiment keeps its runs as well as its tables, and is in :data:`KEPT`.
+
 `cohort` is the table of :func:`brainseg.cohort.index_cohort`, which knows its folder. A training that was done is not
 repeated, so an interrupted experiment goes on where it was stopped.
 """
@@ -15,22 +17,23 @@ repeated, so an interrupted experiment goes on where it was stopped.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import pandas as pd
 from tqdm import tqdm
 
+from brainseg.chapters import of_type
 from brainseg.cohort import index_cohort
 from brainseg.data import get_cohort
 from brainseg.experiments.plan import Training, to_do, workload
-from brainseg.networks.record import reference_digests, reference_patients
+from brainseg.networks.record import reference_digests, shares_reference_patients
 from brainseg.paths import BusyError
 from brainseg.provenance import origin
-from brainseg.results import has_tables, log_test, read_record, read_tables, write_tables
+from brainseg.results import REFERENCE, has_tables, log_test, read_record, read_tables, write_tables
 
 if TYPE_CHECKING:
     from brainseg.experiments.cluster import Cluster
@@ -41,9 +44,14 @@ EXPERIMENTS = {
     "leakage": "brainseg.experiments.leakage",
     "seeds": "brainseg.experiments.seeds",
     "shape": "brainseg.experiments.shape_genomics.study",
+    "trials": "brainseg.experiments.trials",
     "variants": "brainseg.experiments.variants",
 }
 """Name of an experiment, and of its folder below ``results``, -> its module."""
+
+KEPT = {REFERENCE: "brainseg.experiments.reference"}
+"""One whose runs are kept, and not its tables alone: ``keep_runs(cohort, settings, runs)`` does what ``score`` and the
+engine do for the others."""
 
 
 class Tables(NamedTuple):
@@ -72,19 +80,20 @@ def train_plan(plan: Iterable[Training], cohort: pd.DataFrame, cluster: Cluster 
         return
     with tqdm(total=sum(training.steps for training in missing), unit="step", mininterval=1, desc="training") as bar:
         if cluster is not None:
-            cluster.train(missing, cohort.attrs["root"], bar)
+            cluster.train(missing, cohort, bar)
             return
-        held = [training for training in missing if not _train(training, cohort.attrs["root"], bar, wait=False)]
+        held = [training for training in missing if not _train(training, cohort, bar, wait=False)]
         for training in held:
-            _train(training, cohort.attrs["root"], bar, wait=True)
+            _train(training, cohort, bar, wait=True)
 
 
-def _train(training: Training, root: str, bar: tqdm, wait: bool) -> bool:
-    """Train one network; False where another process is at it and nobody waits for it."""
-    from brainseg.images.prepared import prepare
+def _train(training: Training, cohort: pd.DataFrame, bar: tqdm, wait: bool) -> bool:
+    """Train one network; False where another process is at it, or at the one that it starts from, and nobody waits."""
     from brainseg.networks.runs import train_or_load
 
-    prepared = prepare(root, training.preprocessing)
+    if training.start is not None and not training.start.is_done(cohort):
+        return False
+    prepared = training.prepare(cohort.attrs["root"])
     before = bar.n
     try:
         train_or_load(training.recipe, prepared, training.split, wait=wait, bar=bar)
@@ -96,11 +105,10 @@ def _train(training: Training, root: str, bar: tqdm, wait: bool) -> bool:
 
 def load_plan(plan: Iterable[Training], cohort: pd.DataFrame) -> Iterator[tuple[Training, Run]]:
     """Each training of a plan with its run, in the plan's order; one at a time, so that one is in memory."""
-    from brainseg.images.prepared import prepare
     from brainseg.networks.runs import train_or_load
 
     for training in plan:
-        prepared = prepare(cohort.attrs["root"], training.preprocessing)
+        prepared = training.prepare(cohort.attrs["root"])
         yield training, train_or_load(training.recipe, prepared, training.split)
 
 
@@ -118,8 +126,15 @@ def compute(
         :meth:`brainseg.networks.record.RunRecord.summary`; ``seconds`` of training; ``networks``, the digests of the
         reference runs that the tables stand beside; `brainseg.provenance.origin`.
     """
-    plan, runs = experiment.plan(cohort, settings), []
+    return _carry_out(experiment.plan(cohort, settings), experiment, cohort, settings, cluster)
+
+
+def _carry_out(
+    plan: list[Training], experiment: ModuleType, cohort: pd.DataFrame, settings, cluster: Cluster | None
+) -> tuple[dict[str, pd.DataFrame], dict]:
+    """The rest of :func:`compute`, once the plan is made."""
     train_plan(plan, cohort, cluster)
+    runs = []
 
     def noted() -> Iterator[tuple[Training, Run]]:
         for training, run in load_plan(plan, cohort):
@@ -159,20 +174,26 @@ def get_tables(name: str, cohort: pd.DataFrame, settings: Mapping | None = None,
     if not recompute and has_tables(name):
         record = read_record(name)
         same = record["cohort"]["fingerprint"] == cohort.attrs["fingerprint"]
-        if same or cohort["patient"].isin(reference_patients()).any():
+        if same or shares_reference_patients(cohort):
             return Tables(read_tables(name), record, read=True)
     experiment = _module(name)
     return Tables(*compute(experiment, cohort, _settings(name, experiment, settings or {})), read=False)
 
 
-def plan_experiment(
-    name: str, data: str | Path, settings: Mapping | None = None
-) -> tuple[list[Training], pd.DataFrame]:
-    """What an experiment needs, trained or not, and the cohort; parameters and errors as :func:`run_experiment`."""
+class Planned(NamedTuple):
+    """What an experiment needs, trained or not, of which cohort and with which settings."""
+
+    plan: list[Training]
+    cohort: pd.DataFrame
+    settings: Any
+
+
+def plan_experiment(name: str, data: str | Path, settings: Mapping | None = None) -> Planned:
+    """Plan an experiment; parameters and errors as :func:`run_experiment`."""
     experiment = _module(name)
     chosen = _settings(name, experiment, settings or {})
     cohort = index_cohort(get_cohort(data))
-    return experiment.plan(cohort, chosen), cohort
+    return Planned(experiment.plan(cohort, chosen), cohort, chosen)
 
 
 def run_experiment(
@@ -183,7 +204,7 @@ def run_experiment(
     Parameters
     ----------
     name : str
-        A name of :data:`EXPERIMENTS`.
+        A name of :data:`EXPERIMENTS` or :data:`KEPT`.
     data : str or path
         As :func:`brainseg.data.get_cohort`.
     settings : mapping, optional
@@ -199,18 +220,20 @@ def run_experiment(
     Raises
     ------
     ValueError
-        For a name or a setting that is not known; the message lists those that are. For one value where a list belongs,
-        and for a list that names one twice. Also where results of real patients would be replaced by synthetic ones.
+        For a name or a setting that is not known; the message lists those that are. For a value of another type, one
+        value where a list belongs, and a list that names one twice. Also where results of real patients would be
+        replaced by synthetic ones.
     """
-    experiment = _module(name)
-    chosen = _settings(name, experiment, settings or {})
-    cohort = index_cohort(get_cohort(data))
+    plan, cohort, chosen = plan_experiment(name, data, settings)
     if cohort["synthetic"].any() and has_tables(name) and not read_record(name)["cohort"]["synthetic"]:
         raise ValueError(
             f"results/{name} holds results of real patients, and these are synthetic. Move that folder away first."
         )
-    print(workload(experiment.plan(cohort, chosen), cohort).sentence())
-    tables, record = compute(experiment, cohort, chosen, cluster)
+    print(workload(plan, cohort).sentence())
+    if name in KEPT:
+        train_plan(plan, cohort, cluster)
+        return _module(name).keep_runs(cohort, chosen, load_plan(plan, cohort))
+    tables, record = _carry_out(plan, _module(name), cohort, chosen, cluster)
     folder = write_tables(name, tables, record)
     if not record["cohort"]["synthetic"]:
         # Another table may hold the whole cohort, as the design of an experiment does.
@@ -225,23 +248,25 @@ def run_experiment(
 
 
 def _module(name: str) -> ModuleType:
-    if name not in EXPERIMENTS:
-        raise ValueError(f"unknown experiment {name!r}: choose one of {', '.join(EXPERIMENTS)}")
-    return import_module(EXPERIMENTS[name])
+    modules = EXPERIMENTS | KEPT
+    if name not in modules:
+        raise ValueError(f"unknown experiment {name!r}: choose one of {', '.join(modules)}")
+    return import_module(modules[name])
 
 
 def _settings(name: str, experiment: ModuleType, given: Mapping):
-    """The experiment's settings with the given values, which are checked by the types of the defaults."""
-    defaults = {field.name: getattr(experiment.Settings(), field.name) for field in fields(experiment.Settings)}
-    if unknown := given.keys() - defaults.keys():
-        raise ValueError(f"{name} has no setting {', '.join(sorted(unknown))}: choose from {', '.join(defaults)}")
+    """The experiment's settings with the given values, which must have the types that its fields state."""
+    kinds = get_type_hints(experiment.Settings)
+    if unknown := given.keys() - kinds.keys():
+        raise ValueError(f"{name} has no setting {', '.join(sorted(unknown))}: choose from {', '.join(kinds)}")
     values = {}
     for key, value in given.items():
-        if isinstance(defaults[key], tuple):
-            if not isinstance(value, (list, tuple)):
-                raise ValueError(f"{key} is a list, as in -p {key}=[{value}], and not {value!r}")
-            if len(set(value)) < len(value):
-                raise ValueError(f"{key} names one twice: {', '.join(map(str, value))}")
-            value = tuple(value)
-        values[key] = value
+        if get_origin(kinds[key]) is not tuple:
+            values[key] = of_type(value, kinds[key], key)
+            continue
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"{key} is a list, as in -p {key}=[{value}], and not {value!r}")
+        if len(set(value)) < len(value):
+            raise ValueError(f"{key} names one twice: {', '.join(map(str, value))}")
+        values[key] = tuple(of_type(each, get_args(kinds[key])[0], key) for each in value)
     return experiment.Settings(**values)

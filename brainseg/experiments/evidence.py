@@ -12,7 +12,7 @@ from brainseg.evaluation.scores import score_patients
 from brainseg.experiments.outcome import read_scores, wide_dice
 from brainseg.experiments.ranking import Ranking, rank_networks
 from brainseg.networks.recipe import MODEL_NAMES
-from brainseg.networks.record import reference_patients
+from brainseg.networks.record import shares_reference_patients
 from brainseg.results import REFERENCE, has_tables, of_which_cohort, read_record
 
 
@@ -58,7 +58,7 @@ def network_dice(data: str | Path, cohort: pd.DataFrame, recompute: bool = False
     **parameters
         Those of :func:`brainseg.chapters.study_run`; networks that are missing are trained.
     """
-    if not recompute and has_tables(REFERENCE) and cohort["patient"].isin(reference_patients()).any():
+    if not recompute and has_tables(REFERENCE) and shares_reference_patients(cohort):
         note = of_which_cohort(read_record(REFERENCE), cohort)
         return NetworkDice(wide_dice(read_scores().patients), "the reference edition, `results/reference`", note)
     from brainseg.evaluation.predict import evaluate

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
+from brainseg.cohort import FRAME
 from brainseg.cohort.kaggle import PUBLISHED, count
 from brainseg.results import has_results, results_folder
 
@@ -20,6 +22,48 @@ CLOSE = 0.2
 """Of the real value: how far a value of the phantom may lie from it and still be called close."""
 
 AGE = "age_at_initial_pathologic"
+
+
+# ---------------------------------------------------------------- what a cohort can show
+
+
+def counted(table: pd.DataFrame) -> str:
+    """How many patients and slices there are, and what such a cohort cannot show, in Markdown.
+
+    Chapters 1 to 4 run on any cohort. What they cannot show stays empty in them, and this says why.
+    """
+    tumour = table["tumour_px"] > 0
+    patients = table["patient"].nunique()
+    said = f"{patients} patients, {len(table)} slices, {tumour.sum()} of them with tumour."
+    limits = [
+        limit
+        for limit, holds in (
+            (
+                "No slice shows tumour. Whatever is measured on tumours stays empty: their areas and places, their "
+                "contrast, and most scores.",
+                not tumour.any(),
+            ),
+            ("Every slice shows tumour. Nothing is said of slices without one.", tumour.all()),
+            (
+                "No patient has more than one slice. Nothing is said of neighbours, nor of the place along the stack.",
+                len(table) == patients,
+            ),
+            ("There is one patient. Nothing can be split, and no mean has an interval.", patients == 1),
+            ("There are two patients, too few to train, validate and test apart.", patients == 2),
+            (
+                "All patients are from one institution. Nothing is said of differences between institutions.",
+                patients > 1 and table["institution"].nunique() == 1,
+            ),
+            (
+                "FLAIR is the only sequence: both T1 channels are copies of it. Nothing is said of sequences.",
+                (table["missing_pre"] & table["missing_post"]).all(),
+            ),
+        )
+        if holds
+    ]
+    return "\n".join(
+        [said, *(["\n**What this cohort cannot show:**\n"] if limits else []), *(f"- {x}" for x in limits)]
+    )
 
 
 # ---------------------------------------------------------------- slices to look at
@@ -164,6 +208,55 @@ def stacks(table: pd.DataFrame) -> Stacks:
     )  # fmt: skip
 
 
+def imbalance_sentence(table: pd.DataFrame) -> str:
+    """How right "no tumour" is on slices and pixels, and how small tumours are, in Markdown."""
+    tumour = table["tumour_px"] > 0
+    pixels = table["tumour_px"].sum() / (len(table) * FRAME[0] * FRAME[1])
+    said = (
+        f'A program that always answers "no tumour" is right on **{1 - tumour.mean():.0%}** of the slices, and on '
+        f"**{1 - pixels:.1%}** of the pixels."
+    )
+    if not tumour.any():
+        return f"{said} No slice here shows tumour, so nothing can be said of its area."
+    small, median = table.loc[tumour, "tumour_px"].quantile([0.1, 0.5])
+    return (
+        f"{said} So the share of right pixels is a useless score here. "
+        f"Half of the tumour slices have less than **{median:.0f} pixels**, as much as a disc of "
+        f"{2 * np.sqrt(median / np.pi):.0f} pixels across. A tenth have less than {small:.0f}, a disc of "
+        f"{2 * np.sqrt(small / np.pi):.0f} pixels across. On those, a few wrong pixels along the edge cost a large "
+        "part of the score."
+    )
+
+
+def places_sentence(table: pd.DataFrame, share: np.ndarray) -> str:
+    """Where tumours sit in the frame and along the stack, in Markdown.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`brainseg.cohort.index_cohort`.
+    share : ndarray of float, shape (256, 256)
+        Share of patients whose tumour covers a pixel.
+    """
+    tumour = table["tumour_px"] > 0
+    if not tumour.any():
+        return "No slice here shows tumour, so nothing can be said of its place."
+    said = (
+        f"No pixel is tumour in more than **{share.max():.0%}** of the patients, and {(share > 0).mean():.0%} of the "
+        "frame is tumour in at least one."
+    )
+    patients = table.groupby("patient")
+    place = (patients.cumcount() + 0.5) / patients["slice"].transform("size")
+    middle = place.between(0.25, 0.75)
+    if not middle.any() or middle.all():
+        return f"{said} The stacks are too short to tell their middle half from the rest."
+    return (
+        f"{said} Of the slices in the middle half of a stack, {tumour[middle].mean():.0%} show tumour, of the others "
+        f"{tumour[~middle].mean():.0%}. A network can learn such habits of place without looking at the tissue. "
+        "That helps on average, and fails the patient who is different."
+    )
+
+
 @dataclass(frozen=True)
 class Institutions:
     """Where patients come from, and how bright they are.
@@ -176,13 +269,16 @@ class Institutions:
     share : float
         Of the patients.
     brightness_ratio : float
-        Mean FLAIR of the brightest patient over that of the darkest.
+        Mean FLAIR of the brightest patient over that of the darkest who is not black; NaN where all are.
+    black : int
+        Patients whose FLAIR is black throughout.
     """
 
     count: int
     largest: str
     share: float
     brightness_ratio: float
+    black: int = 0
 
     def sentence(self) -> str:
         """All of it, in Markdown."""
@@ -192,6 +288,10 @@ class Institutions:
             else f"There are {self.count} institutions, and the largest, {self.largest}, gave **{self.share:.0%}** of "
             "the patients."
         )
+        if self.black:
+            origin += f" The FLAIR of {self.black} patients is **black throughout**: look at their files."
+        if np.isnan(self.brightness_ratio):
+            return origin
         return (
             f"{origin} The brightest patient's FLAIR is {self.brightness_ratio:.1f} times as bright as the darkest's. "
             'So a fixed threshold cannot find the tumour, and a network has to be told, or has to learn, what "bright" '
@@ -203,10 +303,9 @@ def institutions(table: pd.DataFrame) -> Institutions:
     """Count the institutions of a cohort's patients."""
     patients = table.groupby("patient").agg(institution=("institution", "first"), brightness=("mean_flair", "mean"))
     shares = patients["institution"].value_counts(normalize=True)
-    brightness = patients["brightness"]
-    return Institutions(
-        len(shares), str(shares.index[0]), float(shares.iloc[0]), float(brightness.max() / brightness.min())
-    )
+    seen = patients.loc[patients["brightness"] > 0, "brightness"]
+    ratio = float(seen.max() / seen.min())
+    return Institutions(len(shares), str(shares.index[0]), float(shares.iloc[0]), ratio, len(patients) - len(seen))
 
 
 # ---------------------------------------------------------------- which sequences are copies?

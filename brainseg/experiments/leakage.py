@@ -15,11 +15,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import pandas as pd
 
-from brainseg.chapters import study_recipe
-from brainseg.cohort import read_mask
+from brainseg.chapters import SHORT_LEARNING_RATE, epochs_text, study_recipe
+from brainseg.cohort import FRAME, read_mask
 from brainseg.evaluation.scores import score_patients, score_slices
 from brainseg.experiments.plan import Training
 from brainseg.images.preprocess import Preprocessing
@@ -51,8 +52,6 @@ TRAINS = {"leaky": ("common", "leaked"), "honest": ("common", "stand-in")}
 
 MARGIN = 0.03
 """Of Dice: a leak that is worth less would not change how a score is read. Named before this rule was applied."""
-
-LEARNING_RATE = 2e-3  # twice the study's: these trainings are short
 
 FARTHEST = 5  # slices; what lies farther is counted with it
 
@@ -107,6 +106,72 @@ def score_copies(table: pd.DataFrame, sources: np.ndarray, targets: np.ndarray) 
     masks, truth = read_masks(table, rows), read_masks(table, targets)
     scores = score_slices(masks, truth, table.iloc[targets], borders=False)
     return scores.assign(distance=distance)
+
+
+def score_interpolations(table: pd.DataFrame, sources: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
+    """Draw each target's mask between its nearest sources below and above, and score it; with ``distance`` in slices.
+
+    The outline between two outlines is where the mean of their signed distances, weighted by nearness, is 0. It needs
+    the masks of other slices, and no image. Where there is a source on one side alone, its mask is copied.
+
+    References
+    ----------
+    Raya S.P., Udupa J.K. Shape-based interpolation of multidimensional objects. IEEE Trans. Med. Imaging 9, 1990,
+    32-42, doi:10.1109/42.52980.
+    """
+    patients, numbers = table["patient"].to_numpy(), table["slice"].to_numpy()
+    sources, targets = np.asarray(sources), np.asarray(targets)
+    _, distance = nearest_source(table, sources, targets)  # refuses a patient without a source
+    masks = np.empty((len(targets), *FRAME), bool)
+    for patient in np.unique(patients[targets]):
+        own = sources[patients[sources] == patient]
+        own = own[np.argsort(numbers[own])]
+        known = read_masks(table, own)
+        for place in np.flatnonzero(patients[targets] == patient):
+            above = int(np.searchsorted(numbers[own], numbers[targets[place]]))
+            if above in (0, len(own)):
+                masks[place] = known[min(above, len(own) - 1)]
+                continue
+            low, high = numbers[own[above - 1]], numbers[own[above]]
+            share = (numbers[targets[place]] - low) / (high - low)
+            masks[place] = between(known[above - 1], known[above], float(share))
+    scores = score_slices(masks, read_masks(table, targets), table.iloc[targets], borders=False)
+    return scores.assign(distance=distance)
+
+
+def between(first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
+    """The mask that lies a share of the way from one mask to another, by their signed distances.
+
+    An empty mask has no outline. It counts as one that lies as far outside everywhere as the other one is deep, so that
+    a tumour that ends shrinks towards its middle.
+
+    Parameters
+    ----------
+    first, second : bool arrays (H, W)
+    share : float in 0..1
+        0 is the first, 1 the second.
+
+    Returns
+    -------
+    bool array (H, W)
+    """
+    inside, outside = _signed_distance(first), _signed_distance(second)
+    if inside is None and outside is None:
+        return np.zeros(first.shape, bool)
+    if inside is None:
+        inside = np.full(first.shape, -outside.max())
+    if outside is None:
+        outside = np.full(second.shape, -inside.max())
+    return (1 - share) * inside + share * outside > 0
+
+
+def _signed_distance(mask: np.ndarray) -> np.ndarray | None:
+    """Pixels to the outline, positive inside; None for an empty mask."""
+    if not mask.any():
+        return None
+    padded = np.pad(mask.astype(np.uint8), 1)  # beyond the frame there is no tumour
+    inner, outer = (cv2.distanceTransform(part, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for part in (padded, 1 - padded))
+    return (inner - outer)[1:-1, 1:-1]
 
 
 def copies_by_distance(table: pd.DataFrame, distances: Sequence[int] = range(1, 11)) -> pd.DataFrame:
@@ -280,7 +345,7 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
     for seed, arm in itertools.product(range(settings.seeds), TRAINS):
         recipe = study_recipe(
             filters=settings.filters, epochs=settings.epochs, slices_per_epoch=settings.slices_per_epoch,
-            learning_rate=LEARNING_RATE, seed=seed,
+            learning_rate=SHORT_LEARNING_RATE, seed=seed,
         )  # fmt: skip
         trainings.append(Training(recipe, preprocessing, arm_split(roles, arm), {"arm": arm, "seed": seed}))
     return trainings
@@ -405,8 +470,8 @@ def described(record: dict) -> str:
     kind = "synthetic" if cohort["synthetic"] else "real"
     return (
         f"These tables come from {cohort['patients']} {kind} patients with {cohort['slices']} slices: U-Net with "
-        f"{settings['filters']} filters at {settings['image_size']} pixels, {settings['epochs']} epochs with "
-        f"{settings['slices_per_epoch'] or 'all'} slices each, {settings['seeds']} "
+        f"{settings['filters']} filters at {settings['image_size']} pixels, "
+        f"{epochs_text(settings['epochs'], settings['slices_per_epoch'])}, {settings['seeds']} "
         f"seed{'s' * (settings['seeds'] > 1)} in each arm, {len(record['runs'])} trainings, "
         f"{record['seconds'] / 60:.1f} minutes on {record['processor']}."
     )
@@ -417,8 +482,9 @@ def described_test(roles: pd.DataFrame) -> str:
     tested = roles[roles["role"] == "test"]
     return (
         f"The test: {len(tested)} slices of {tested['patient'].nunique()} probe patients, "
-        f"{(tested['tumour_px'] > 0).sum()} of them with tumour. {(tested['distance'] == 1).mean():.0%} of them lie "
-        f"next to a leaked slice, and the farthest is {tested['distance'].max():.0f} slices away."
+        f"{(tested['tumour_px'] > 0).sum()} of them with tumour. Of all test slices, "
+        f"{(tested['distance'] == 1).mean():.0%} lie next to a leaked slice, and the farthest lies "
+        f"{tested['distance'].max():.0f} slices away from one."
     )
 
 
@@ -617,7 +683,7 @@ def findings(patients: pd.DataFrame, slices: pd.DataFrame, seed: int = 0) -> Lea
 
 @dataclass(frozen=True)
 class CopyFindings:
-    """What a copied mask reaches in a split by slice.
+    """What masks made without an image reach in a split by slice.
 
     Attributes
     ----------
@@ -646,8 +712,28 @@ class CopyFindings:
         )
 
 
+def image_free_table(scored: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Ways of drawing a mask without an image, a row each: Dice of tumour slices, and of volumes.
+
+    Parameters
+    ----------
+    scored : mapping
+        Name of a way -> its table, as :func:`score_copies` gives it.
+    """
+    rows = {
+        name: {
+            "mean Dice of tumour slices": found.slice_dice,
+            "mean Dice of volumes": found.volume_mean,
+            "median": found.volume_median,
+            "patients": found.patients,
+        }
+        for name, found in ((name, copy_findings(table)) for name, table in scored.items())
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
 def copy_findings(copies: pd.DataFrame) -> CopyFindings:
-    """What :func:`score_copies` gives, in a few numbers."""
+    """What :func:`score_copies` or :func:`score_interpolations` gives, in a few numbers."""
     volumes = score_probes(copies.assign(arm="copy", seed=0))["volume_dice"].dropna()
     return CopyFindings(
         float((copies["distance"] == 1).mean()),

@@ -141,7 +141,7 @@ class Outcome:
         return (
             f"{self.chose} of U-Net's {self.chose + self.others} patients had a part in a choice of settings, length "
             f"or prediction. Its mean is {self.mean_of_choosers:.3f} on these and **{self.mean_of_others:.3f} on the "
-            f"{self.others} others**."
+            f"{'other one' if self.others == 1 else f'{self.others} others'}**."
         )
 
     def sentences(self) -> str:

@@ -6,14 +6,15 @@ Making a plan reads no image and loads no Keras, so it answers at once what ther
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from brainseg.images.prepared import prepared_fingerprint
+from brainseg.data import phantom_table, prepare_phantom
+from brainseg.images.prepared import Prepared, prepare, prepared_fingerprint
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import Recipe
 from brainseg.networks.record import RECORD, RunRecord, finished_runs, reference_runs, run_folder
@@ -31,12 +32,31 @@ class Training:
         "train", "validation" or "test" for each row of the cohort's table; other values keep a row out.
     labels : mapping
         What tells this training from the others in the experiment's tables, such as its arm and its seed.
+    phantom : tuple of int, optional
+        Patients and seed of a phantom that takes the place of the cohort; the split is then one of
+        :func:`brainseg.data.phantom_table`.
+    start : Training, optional
+        Whose weights this one starts from: see :meth:`starting_from`.
     """
 
     recipe: Recipe
     preprocessing: Preprocessing
     split: pd.Series = field(repr=False)
     labels: Mapping[str, str | int]
+    phantom: tuple[int, int] | None = None
+    start: Training | None = field(default=None, repr=False)
+
+    def starting_from(self, first: Training, cohort: pd.DataFrame) -> Training:
+        """The same training, which starts from the weights of another; cohort as in :meth:`folder`."""
+        return replace(self, recipe=replace(self.recipe, start=first.folder(cohort).name), start=first)
+
+    def prepare(self, root: str | Path) -> Prepared:
+        """The arrays that it is trained on, made where they are absent; `root` is the cohort's folder."""
+        return (
+            prepare(root, self.preprocessing)
+            if self.phantom is None
+            else prepare_phantom(*self.phantom, self.preprocessing)
+        )
 
     def folder(self, cohort: pd.DataFrame) -> Path:
         """Where its run lies, trained or not; two trainings with one folder are the same network.
@@ -46,12 +66,13 @@ class Training:
         cohort : DataFrame
             From :func:`brainseg.cohort.index_cohort`.
         """
-        return run_folder(self.recipe, prepared_fingerprint(cohort, self.preprocessing), self.split)
+        slices = cohort if self.phantom is None else phantom_table(*self.phantom)
+        return run_folder(self.recipe, prepared_fingerprint(slices, self.preprocessing), self.split)
 
     @property
     def steps(self) -> int:
         """How many steps the training takes from its first epoch to its last."""
-        return self.recipe.epochs * self.recipe.steps(int((self.split == "train").sum()))
+        return self.recipe.all_steps(int((self.split == "train").sum()))
 
     def is_done(self, cohort: pd.DataFrame) -> bool:
         """Whether its run has been trained to its end."""
@@ -96,7 +117,7 @@ def workload(plan: Iterable[Training], cohort: pd.DataFrame) -> Workload:
     """How much of a plan is done, and what the rest will take."""
     plan = list(plan)
     missing = to_do(plan, cohort)
-    everything = len({training.folder(cohort) for training in plan})
+    everything = len({training.folder(cohort) for training in _with_starts(plan)})
     # What was measured on this machine goes before what the reference runs say of theirs.
     measured = seconds_per_step_and_pixel(reference_runs()) | seconds_per_step_and_pixel(finished_runs())
     seconds = sum(
@@ -113,7 +134,7 @@ def seconds_per_step_and_pixel(records: Iterable[RunRecord]) -> dict[tuple, floa
     """
     seconds: dict[tuple, list[float]] = {}
     for record in records:
-        steps = record.recipe.epochs * record.recipe.steps(record.training_slices)
+        steps = record.recipe.all_steps(record.training_slices)
         each = record.seconds / (steps * record.preprocessing.image_size**2)
         seconds.setdefault(_kind(record.recipe), []).append(each)
     return {kind: float(np.median(values)) for kind, values in seconds.items()}
@@ -136,6 +157,13 @@ def _duration(seconds: float) -> str:
 
 
 def to_do(plan: Iterable[Training], cohort: pd.DataFrame) -> list[Training]:
-    """The trainings of a plan that have not been done, each network once."""
-    missing = {training.folder(cohort): training for training in plan if not training.is_done(cohort)}
+    """The trainings of a plan that have not been done, each network once, and after the one that it starts from."""
+    missing = {training.folder(cohort): training for training in _with_starts(plan) if not training.is_done(cohort)}
     return list(missing.values())
+
+
+def _with_starts(plan: Iterable[Training]) -> Iterator[Training]:
+    for training in plan:
+        if training.start is not None:
+            yield from _with_starts([training.start])
+        yield training

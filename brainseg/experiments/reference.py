@@ -10,11 +10,14 @@ chapters the same parameters, so that they find the reference runs by them. Ever
     article.csv             the runs that were split by slice, scored as the article scores
     test_log.csv            looks at test patients that led to a result: when, which weights, their score, the commit
     record.json             where the tables come from
+    splits.csv              an input, which nothing here writes: it was written by hand when the protocol was frozen,
+                            and says who had a part in a choice of settings, length or prediction
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -25,9 +28,9 @@ from brainseg.chapters import study_recipe
 from brainseg.cohort import index_cohort
 from brainseg.data import get_cohort
 from brainseg.evaluation.scores import score_patients
-from brainseg.experiments.engine import load_plan, train_plan
 from brainseg.experiments.plan import Training
 from brainseg.images.preprocess import Preprocessing
+from brainseg.networks.recipe import MODELS
 from brainseg.networks.record import find_reference, reference_runs
 from brainseg.provenance import origin
 from brainseg.results import REFERENCE, has_tables, log_test, read_log, read_table, results_folder, write_tables
@@ -46,8 +49,7 @@ PROTOCOLS = {
 WEIGHTS_OF_ALL_FOLDS = "unet"
 TOLERANCE = 0.01
 """How far a recomputed Dice may lie from the kept one. Sums of floats differ between processors, and convolutions in
-bfloat16 carry two to three digits: computing the batch normalisation in another order moved 4 of 124 scores by more
-than 0.005, and none by more than 0.0085."""
+bfloat16 carry two to three digits."""
 SLICE_COLUMNS = ["patient", "slice", "tumour_px", "tp", "fp", "fn", "tn", "dice", "hd95_px", "nsd_1px", "nsd_2px"]
 PATIENT_COLUMNS = [
     "patient", "institution", "slices", "tumour_slices", "tumour_px", "tp", "fp", "fn", "tn", "missed_slices",
@@ -55,25 +57,49 @@ PATIENT_COLUMNS = [
 ]  # fmt: skip
 
 
-def plan(cohort: pd.DataFrame, models: Sequence[str], folds: Sequence[int], protocol: str = "honest") -> list[Training]:
-    """The trainings of the reference edition; a network that is on record is trained on the sides that it had.
+@dataclass(frozen=True)
+class Settings:
+    """Which runs are made.
 
-    Parameters
+    Attributes
     ----------
-    cohort : DataFrame
-        From :func:`brainseg.cohort.index_cohort`.
-    models : sequence of str
+    models : tuple of str
         Names of :data:`brainseg.networks.recipe.MODELS`.
-    folds : sequence of int
+    folds : tuple of int
     protocol : {"honest", "article"}
     """
-    split_by, departures = PROTOCOLS[protocol]
+
+    models: tuple[str, ...] = ("unet", "resunet", "fcn32")
+    folds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    protocol: str = "honest"
+
+    def __post_init__(self) -> None:
+        for given, names in ((self.models, MODELS), ((self.protocol,), PROTOCOLS)):
+            if strangers := set(given) - set(names):
+                raise ValueError(f"unknown {', '.join(sorted(strangers))}: choose from {', '.join(names)}")
+
+
+def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
+    """The runs of the reference edition that are not there with their weights.
+
+    A network that is on record without them (:func:`keeps_weights`) is trained on the sides that it had.
+
+    Raises
+    ------
+    ValueError
+        On a synthetic cohort, which is no reference for anything.
+    """
+    if cohort["synthetic"].any():
+        raise ValueError("The reference edition is made on the real cohort. Name its folder with --data.")
+    split_by, departures = PROTOCOLS[settings.protocol]
     preprocessing = Preprocessing(**departures)
     trainings = []
-    for fold in folds:
-        for model in models:
+    for fold in settings.folds:
+        for model in settings.models:
             recipe = study_recipe(model)
             record = find_reference(recipe, preprocessing, split_by, fold)
+            if record is not None and record.has_weights:
+                continue
             split = (
                 make_split(cohort, by=split_by, fold=fold, seed=recipe.seed) if record is None else record.split(cohort)
             )
@@ -81,53 +107,30 @@ def plan(cohort: pd.DataFrame, models: Sequence[str], folds: Sequence[int], prot
     return trainings
 
 
-def train_reference(data: str, models: Sequence[str], folds: Sequence[int], protocol: str = "honest") -> Path:
-    """Train runs of the reference edition, keep them, and score each on its test side.
+def keep_runs(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Training, Run]]) -> Path:
+    """Keep new runs, and score each on its test side.
 
-    A run that is there with its weights is left alone, so an interrupted call goes on where it was. While new weights
-    wait for their scores the tables have no record, so that no page shows them beside the scores of those that they
-    replace. Runs that are kept without weights (:func:`keeps_weights`) are trained again where the build folder no
-    longer has them.
-
-    Parameters
-    ----------
-    data : str
-        As :func:`brainseg.data.get_cohort`; the real cohort.
-    models, folds, protocol
-        As in :func:`plan`.
+    While new weights wait for their scores the tables have no record, so that no page shows them beside the scores of
+    those that they replace.
 
     Returns
     -------
     Path
         ``results/reference``.
-
-    Raises
-    ------
-    ValueError
-        On a synthetic cohort, which is no reference for anything.
     """
     from brainseg.networks.runs import Run, keep
 
-    cohort = index_cohort(get_cohort(data))
-    if cohort["synthetic"].any():
-        raise ValueError("The reference edition is made on the real cohort. Name its folder with --data.")
-    split_by, _ = PROTOCOLS[protocol]
-    missing = []
-    for training in plan(cohort, models, folds, protocol):
-        record = find_reference(training.recipe, training.preprocessing, split_by, training.labels["fold"])
-        if record is None or not record.has_weights:
-            missing.append(training)
+    split_by, _ = PROTOCOLS[settings.protocol]
     without_weights = {}
-    train_plan(missing, cohort)
-    for training, run in load_plan(missing, cohort):
+    for training, run in runs:
         (results_folder(REFERENCE) / "record.json").unlink(missing_ok=True)
         model, fold = training.labels["model"], training.labels["fold"]
-        record = keep(run, split_by, fold, weights=keeps_weights(protocol, model, fold))
+        record = keep(run, split_by, fold, weights=keeps_weights(settings.protocol, model, fold))
         if not record.has_weights:
             without_weights[record.name] = Run(
                 run.model, run.prepared, run.split, run.record.as_reference(split_by, fold)
             )
-    return score_reference(data, without_weights)
+    return score_reference(cohort, without_weights)
 
 
 def keeps_weights(protocol: str, model: str, fold: int) -> bool:
@@ -141,27 +144,26 @@ def keeps_weights(protocol: str, model: str, fold: int) -> bool:
     return protocol == "honest" and (model == WEIGHTS_OF_ALL_FOLDS or fold == 0)
 
 
-def score_reference(data: str, without_weights: Mapping[str, Run] = MappingProxyType({})) -> Path:
+def score_reference(cohort: pd.DataFrame, without_weights: Mapping[str, Run] = MappingProxyType({})) -> Path:
     """Score the runs that the tables lack, kept ones and those of `without_weights`, and write the tables."""
-    table = index_cohort(get_cohort(data))
     kept_tables = {name: results_folder(REFERENCE) / f"{name}.csv" for name in ("slices", "patients", "article")}
     tables = {name: [pd.read_csv(path)] if path.is_file() else [] for name, path in kept_tables.items()}
     scored, lines = set(read_log()["weights"].dropna()), []
-    for run_name, run in _unscored(data, without_weights, scored):
+    for run_name, run in _unscored(cohort, without_weights, scored):
         of_run = score_run(run, run_name)
         for name, part in of_run.items():
             # Weights of this name that were there before are replaced, scores and all. Their line in the log stays.
             tables[name] = [kept[kept["run"] != run_name] for kept in tables[name]] + [part]
         lines.append(_line(run_name, run, of_run["patients"]))
     joined = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items() if parts}
-    record = {**origin(table), "tolerance": TOLERANCE}
+    record = {**origin(cohort), "tolerance": TOLERANCE}
     folder = write_tables(REFERENCE, joined, record)
     for line in lines:
         log_test(**line, commit=record["commit"], why="the reference edition")
     return folder
 
 
-def _unscored(data: str, without_weights: Mapping[str, Run], scored: set[str]) -> Iterator[tuple[str, Run]]:
+def _unscored(cohort: pd.DataFrame, without_weights: Mapping[str, Run], scored: set[str]) -> Iterator[tuple[str, Run]]:
     from brainseg.networks.backend import configure_backend
     from brainseg.networks.runs import load_reference
 
@@ -169,7 +171,7 @@ def _unscored(data: str, without_weights: Mapping[str, Run], scored: set[str]) -
     for record in reference_runs(with_weights=True):
         if record.digest() not in scored:
             # From the kept weights, which are halves: what is scored is what was kept.
-            yield record.name, load_reference(record, get_cohort(data))
+            yield record.name, load_reference(record, cohort.attrs["root"])
     for name, run in without_weights.items():
         if run.record.digest() not in scored:
             yield name, run
@@ -188,14 +190,14 @@ def score_run(run: Run, name: str) -> dict[str, pd.DataFrame]:
     patients["missing_sequence"] = patients["patient"].map(missing)
     tables = {"slices": slices[["part", *SLICE_COLUMNS]], "patients": patients[PATIENT_COLUMNS]}
     if not by_patient:
-        tables["article"] = article_table(run)
+        tables["article"] = article_rows(run)
     for table in tables.values():
         for place, (key, value) in enumerate(described.items()):
             table.insert(place, key, value)
     return tables
 
 
-def article_table(run: Run) -> pd.DataFrame:
+def article_rows(run: Run) -> pd.DataFrame:
     """Loss, IoU and Dice by the article's convention: training, validation, test, and test by kind of slice."""
     from brainseg.evaluation.predict import article_scores
 
@@ -231,7 +233,7 @@ def reproduce(data: str) -> pd.DataFrame:
     records = reference_runs(with_weights=True)
     if not records or not has_tables(REFERENCE):
         raise ValueError(
-            "There are no runs with weights in results/reference. Make them: python -m brainseg reference."
+            "There are no runs with weights in results/reference. Make them: python -m brainseg experiment reference."
         )
     from brainseg.networks.backend import configure_backend
     from brainseg.networks.runs import load_reference

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from brainseg.evaluation.scores import score_patients
+from brainseg.evaluation.scores import VOLUME_COLUMNS, score_patients
 from brainseg.experiments.plan import Training
 from brainseg.experiments.ranking import Ranking, rank_networks
 from brainseg.networks.recipe import MODEL_NAMES
@@ -25,8 +25,6 @@ from brainseg.statistics import Difference, interval_text, paired_difference
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
-
-COLUMNS = ["patient", "institution", "tumour_px", "tp", "fp", "fn", "dice"]
 
 
 @dataclass(frozen=True)
@@ -88,18 +86,20 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
     reference = read_table(REFERENCE, "patients").query("part == 'test'").set_index(["run", "patient"])
     scored = []
     for training, run in runs:
-        patients = score_patients(evaluate(run)).reset_index()[COLUMNS]
+        patients = score_patients(evaluate(run)).reset_index()[VOLUME_COLUMNS]
         name = _reference(training.labels["model"], training.labels["fold"]).name
         beside = reference.loc[name].reindex(patients["patient"])[["seed", "dice"]].add_prefix("reference_")
         scored.append(patients.assign(**training.labels).join(beside, on="patient"))
-    columns = ["model", "fold", "seed", *COLUMNS, "reference_seed", "reference_dice"]
+    columns = ["model", "fold", "seed", *VOLUME_COLUMNS, "reference_seed", "reference_dice"]
     return {"patients": pd.concat(scored, ignore_index=True)[columns]}
 
 
 def _reference(model: str, fold: int) -> RunRecord:
     for record in reference_runs(model, "patient", fold):
         return record
-    raise ValueError(f"the reference edition has no {model!r} of fold {fold}: python -m brainseg reference trains it")
+    raise ValueError(
+        f"the reference edition has no {model!r} of fold {fold}: python -m brainseg experiment reference trains it"
+    )
 
 
 # ---------------------------------------------------------------- what another seed shows

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from brainseg.evaluation.scores import score_patients
+from brainseg.evaluation.scores import VOLUME_COLUMNS, score_patients
 from brainseg.experiments.plan import Training
 from brainseg.experiments.ranking import MARGIN
 from brainseg.images.preprocess import Preprocessing
@@ -29,7 +29,6 @@ MODEL = "unet"
 PLAIN = "plain"
 """The floor: the whole frame, grey levels as they are, slices as they come, no augmentation; a slice is predicted once,
 and every piece counts."""
-COLUMNS = ["patient", "institution", "tumour_px", "tp", "fp", "fn", "dice"]
 
 
 @dataclass(frozen=True)
@@ -104,8 +103,8 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
     for training, run in runs:
         variant = training.labels["variant"]
         slices = evaluate_bare(run) if variant == PLAIN else evaluate(run)
-        scored.append(score_patients(slices).reset_index()[COLUMNS].assign(variant=variant))
-    return {"patients": pd.concat(scored, ignore_index=True)[["variant", *COLUMNS]]}
+        scored.append(score_patients(slices).reset_index()[VOLUME_COLUMNS].assign(variant=variant))
+    return {"patients": pd.concat(scored, ignore_index=True)[["variant", *VOLUME_COLUMNS]]}
 
 
 def _reference(fold: int | None = None) -> RunRecord:
@@ -113,8 +112,8 @@ def _reference(fold: int | None = None) -> RunRecord:
     for record in reference_runs(MODEL, "patient", fold, with_weights=True):
         return record
     raise ValueError(
-        f"there is no reference U-Net{'' if fold is None else f' of fold {fold}'}: python -m brainseg reference makes "
-        "them"
+        f"there is no reference U-Net{'' if fold is None else f' of fold {fold}'}: python -m brainseg experiment "
+        "reference makes them"
     )
 
 

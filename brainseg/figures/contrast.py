@@ -9,7 +9,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice, slice_grid
+from brainseg.figures.style import (
+    COLOURS,
+    OKABE_ITO,
+    new_figure,
+    nothing_to_show,
+    outline,
+    outline_legend,
+    show_slice,
+    slice_grid,
+)
 from brainseg.images.contrast import CONTRAST_NAMES, clahe
 
 TREATMENT_COLOURS = {"none": "#595959", "he": OKABE_ITO["orange"], "clahe": OKABE_ITO["blue"]}
@@ -23,7 +32,8 @@ def brightness(means: np.ndarray, marked: dict[str, float]) -> Figure:
     for (name, value), colour in zip(marked.items(), (OKABE_ITO["vermillion"], OKABE_ITO["blue"]), strict=False):
         ax.axvline(value, color=colour, linewidth=2.5, label=f"{name}: {value:.1f}")
     ax.set(xlabel="mean grey level of the FLAIR channel (0 to 255)", ylabel="slices", xlim=(0, None))
-    ax.legend()
+    if marked:
+        ax.legend()
     return figure
 
 
@@ -124,6 +134,8 @@ def paired_measures(patients: pd.DataFrame, intervals: pd.DataFrame, labels: dic
         Indexed by (measure, treatment); columns ``estimate``, ``low``, ``high``.
     labels : dict of measure to the axis label
     """
+    if patients.empty:
+        return nothing_to_show("No slice with tumour could be measured, so there is nothing to draw.")
     figure, axes = new_figure(1, len(labels), height=4.4, squeeze=False)
     for ax, (measure, label) in zip(axes[0], labels.items(), strict=True):
         treatments = list(patients[measure].columns)

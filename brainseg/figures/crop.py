@@ -14,8 +14,10 @@ from matplotlib.patches import Rectangle
 from brainseg.cohort import FLAIR, read_image, read_mask
 from brainseg.figures.style import (
     COLOURS,
+    NO_TUMOUR,
     OKABE_ITO,
     new_figure,
+    nothing_to_show,
     outline,
     outline_legend,
     show_slice,
@@ -28,22 +30,22 @@ CROP_NAMES = {"none": "whole frame", "slice": "one box per slice (article)", "pa
 CROP_COLOURS = {"none": "#595959", "slice": OKABE_ITO["orange"], "patient": OKABE_ITO["blue"]}
 
 
-def draw_box(ax: Axes, box: Box, colour: str = COLOURS["box"], style: str = "-") -> None:
+def draw_box(ax: Axes, box: Box) -> None:
     """Draw a box along the edges of its pixels."""
     corner = (box.left - 0.5, box.top - 0.5)
-    ax.add_patch(Rectangle(corner, box.width, box.height, fill=False, edgecolor=colour, linewidth=2, linestyle=style))
+    ax.add_patch(Rectangle(corner, box.width, box.height, fill=False, edgecolor=COLOURS["box"], linewidth=2))
 
 
-def five_steps(stages: CropStages, vmax: float | None = None) -> Figure:
+def five_steps(stages: CropStages) -> Figure:
     """The article's five steps on one slice, in six panels; the last two show the contour, and the crop."""
     figure, axes = slice_grid(2, 3, captions=0.3)
     panels = axes.ravel()
-    show_slice(panels[0], stages.image, "1  load", vmax=vmax)
+    show_slice(panels[0], stages.image, "1  load")
     show_slice(panels[1], stages.enhanced, "2  CLAHE")
     show_slice(panels[2], stages.edges, "3  edges")
     show_slice(panels[3], stages.dilated, "4  dilate")
     show_slice(panels[4], stages.enhanced, "5  contour, extremes")
-    show_slice(panels[5], stages.cropped, f"crop: {stages.box.height} × {stages.box.width}", vmax=vmax)
+    show_slice(panels[5], stages.cropped, f"crop: {stages.box.height} × {stages.box.width}")
     if stages.found:
         panels[4].plot(*np.vstack([stages.contour, stages.contour[:1]]).T, color=OKABE_ITO["sky blue"], linewidth=1)
         panels[4].plot(*np.array(list(stages.extremes.values())).T, "o", color=OKABE_ITO["vermillion"], markersize=7)
@@ -90,6 +92,8 @@ def worst_slices(table: pd.DataFrame, worst: pd.DataFrame) -> Figure:
     worst : DataFrame
         With ``row`` (of the table), ``canny, box, lost_px, kept``.
     """
+    if worst.empty:
+        return nothing_to_show(NO_TUMOUR)
     columns = min(3, len(worst))
     figure, axes = slice_grid(-(-len(worst) // columns), columns, captions=0.55)
     for ax in axes.ravel()[len(worst) :]:
@@ -160,6 +164,8 @@ def round_trip(scores: pd.DataFrame) -> Figure:
 
     `scores` is indexed by image size in px, with a column for each of "none", "slice" and "patient".
     """
+    if scores.isna().all(axis=None):
+        return nothing_to_show(NO_TUMOUR)
     figure, ax = new_figure(height=4)
     for (crop, values), marker in zip(scores.items(), "osD", strict=False):
         ax.plot(

@@ -8,7 +8,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from brainseg.cohort import FLAIR, FRAME, SEQUENCES, read_image, read_mask
-from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, show_slice, slice_grid, white
+from brainseg.figures.style import (
+    COLOURS,
+    NO_TUMOUR,
+    OKABE_ITO,
+    new_figure,
+    nothing_to_show,
+    outline,
+    show_slice,
+    slice_grid,
+    white,
+)
 
 
 def image_and_mask(image: np.ndarray, mask: np.ndarray) -> Figure:
@@ -64,6 +74,8 @@ def tumour_counts(table: pd.DataFrame) -> Figure:
 def tumour_areas(table: pd.DataFrame) -> Figure:
     """Histogram of the tumour's area on the slices that have one, on a logarithmic scale; the median marked."""
     areas = table.loc[table["tumour_px"] > 0, "tumour_px"]
+    if areas.empty:
+        return nothing_to_show(NO_TUMOUR)
     median = areas.median()
     figure, ax = new_figure(height=4)
     bins = np.geomspace(max(areas.min() * 0.9, 1), areas.max() * 1.1, 25)

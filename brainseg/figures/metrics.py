@@ -7,7 +7,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice, slice_grid
+from brainseg.figures.style import (
+    COLOURS,
+    NO_TUMOUR,
+    OKABE_ITO,
+    new_figure,
+    nothing_to_show,
+    outline,
+    outline_legend,
+    show_slice,
+    slice_grid,
+)
 from brainseg.metrics import confusion, dice, iou
 
 # What a pixel is, by (truth, prediction), and how its cell is drawn: background, and the text on it.
@@ -63,21 +73,22 @@ def dice_against_iou(points: dict[str, float]) -> Figure:
     return figure
 
 
-def smoothing_on_empty(smooths: tuple[float, ...], marked_px: int) -> Figure:
+def smoothing_on_empty(smooths: tuple[float, ...], marked_px: int | None) -> Figure:
     """The smoothed Dice `s / (n + s)` of an empty mask against one of `n` pixels, for several `s`.
 
     It is drawn over `n`, which may be false alarms on an empty slice or a tumour that was missed. `marked_px`
-    puts a line at a tumour's area.
+    puts a line at a tumour's area, where it is given.
     """
     figure, ax = new_figure(height=4.2)
     wrong_px = np.arange(0, 3001)
     colours = [OKABE_ITO[name] for name in ("blue", "vermillion", "bluish green", "reddish purple")]
     for smooth, colour, style in zip(smooths, colours, ("-", "--", "-.", ":"), strict=False):
         ax.plot(wrong_px, smooth / (wrong_px + smooth), style, color=colour, linewidth=2.5, label=f"s = {smooth:g}")
-    ax.axvline(marked_px, color="#595959", linewidth=1)
-    # The words go to the side of the line that has the room.
-    side, shift = ("right", 0.9) if marked_px > 50 else ("left", 1.1)
-    ax.text(marked_px * shift, 1.03, f"a tumour of {marked_px} pixels, all missed", ha=side, va="bottom")
+    if marked_px is not None:
+        ax.axvline(marked_px, color="#595959", linewidth=1)
+        # The words go to the side of the line that has the room.
+        side, shift = ("right", 0.9) if marked_px > 50 else ("left", 1.1)
+        ax.text(marked_px * shift, 1.03, f"a tumour of {marked_px} pixels, all missed", ha=side, va="bottom")
     ax.set_xscale("symlog", linthresh=1)
     ax.set(
         xlabel="pixels that are wrong, where the other mask is empty",
@@ -124,12 +135,12 @@ def baselines(scores: pd.DataFrame) -> Figure:
     colours = [OKABE_ITO["sky blue"]] * (len(scores) - 1) + [OKABE_ITO["vermillion"]]
     for ax, (name, column) in zip(axes[0], scores.items(), strict=True):
         ax.barh(rows, column, color=colours, height=0.7)
-        for row, value in zip(rows, column, strict=False):
+        for row, value in zip(rows, column, strict=True):
             inside = value > 0.7
             ax.text(
-                value - 0.03 if inside else value + 0.03,
+                value - 0.03 if inside else np.nan_to_num(value) + 0.03,
                 row,
-                f"{value:.3f}",
+                "no value" if np.isnan(value) else f"{value:.3f}",
                 va="center",
                 ha="right" if inside else "left",
             )
@@ -141,6 +152,8 @@ def baselines(scores: pd.DataFrame) -> Figure:
 
 def one_pixel(area_px: np.ndarray, scores: dict[str, np.ndarray]) -> Figure:
     """Dice against tumour area on a log axis, one cloud per prediction; a line through the medians of area bins."""
+    if not len(area_px):
+        return nothing_to_show(NO_TUMOUR)
     figure, ax = new_figure(height=4.2)
     edges = np.geomspace(max(area_px.min(), 1), area_px.max() + 1, 9)
     for (name, values), marker, colour in zip(

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from brainseg.cohort import FLAIR
+from brainseg.experiments.shape_genomics.analysis import MANUAL
 from brainseg.experiments.shape_genomics.features import BINS, FEATURES, Ellipsoid, Radii, bin_of, smoothed
 from brainseg.figures.style import (
     COLOURS,
@@ -180,16 +181,14 @@ def by_cluster(features: pd.DataFrame, codes: pd.Series) -> Figure:
     return figure
 
 
-def heat_map(associations: pd.DataFrame, names: Mapping[str, str], column: str = "holm") -> Figure:
-    """P values of all pairs by both tests: dark where small; a star where the corrected value is below 0.05.
+def heat_map(associations: pd.DataFrame, names: Mapping[str, str]) -> Figure:
+    """P values of all pairs by both tests: dark where small; a star where the value that Holm corrects is below 0.05.
 
     Parameters
     ----------
     associations : DataFrame
         From `brainseg.experiments.shape_genomics.association.associations`, of one source.
     names : mapping of code column to what it measures
-    column : str
-        The corrected p value that decides on the star.
     """
     codes = list(dict.fromkeys(associations["code"]))
     figure, axes = new_figure(2, 1, height=0.72 * len(codes) + 1.4, sharex=True)
@@ -197,7 +196,7 @@ def heat_map(associations: pd.DataFrame, names: Mapping[str, str], column: str =
     for ax, (test, title) in zip(axes, titles.items(), strict=True):
         part = associations[associations["test"] == test].set_index(["code", "feature"])
         p = part["p_value"].unstack().reindex(index=codes, columns=list(FEATURES))
-        star = part[column].unstack().reindex_like(p) < 0.05
+        star = part["holm"].unstack().reindex_like(p) < 0.05
         shown = p.map(partial(p_text, digits=4))
         sns.heatmap(
             p, annot=shown + star.map(lambda yes: " *" if yes else ""), fmt="", cmap="Blues_r",
@@ -254,9 +253,7 @@ def overlaps(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def bland_altman(
-    features: pd.DataFrame, sources: Sequence[str], agreement: pd.DataFrame, manual: str = "manual"
-) -> Figure:
+def bland_altman(features: pd.DataFrame, sources: Sequence[str], agreement: pd.DataFrame) -> Figure:
     """Difference against mean of two sources on the same patients, with bias and limits of agreement.
 
     There is a row per source and a panel per feature.
@@ -266,7 +263,7 @@ def bland_altman(
     features : DataFrame
         From `brainseg.experiments.shape_genomics.features.features_table`.
     sources : sequence of str
-        Each is compared with `manual`; those that are not in `agreement` are left out.
+        Each is compared with the manual masks; those that are not in `agreement` are left out.
     agreement : DataFrame
         With ``source, feature, icc, bias, low, high``.
     """
@@ -275,7 +272,7 @@ def bland_altman(
         return message("Fewer than two patients have both masks.")
     figure, axes = new_figure(len(sources), 3, height=3.7 * len(sources), squeeze=False, sharex="col", sharey="col")
     for source, row in zip(sources, axes, strict=True):
-        first, second = (features[features["source"] == name].set_index("patient") for name in (manual, source))
+        first, second = (features[features["source"] == name].set_index("patient") for name in (MANUAL, source))
         for ax, feature in zip(row, FEATURES, strict=True):
             pairs = pd.concat([first[feature], second[feature]], axis=1, keys=["one", "other"], join="inner").dropna()
             ax.scatter(

@@ -89,6 +89,17 @@ def new_figure(rows: int = 1, columns: int = 1, height: float = 4.5, **options) 
     return figure, axes
 
 
+def nothing_to_show(reason: str) -> Figure:
+    """A sentence in the place of a figure that a cohort has nothing for."""
+    figure, ax = new_figure(height=1.2)
+    ax.text(0.5, 0.5, reason, ha="center", va="center", wrap=True)
+    ax.set_axis_off()
+    return figure
+
+
+NO_TUMOUR = "No slice of this cohort shows tumour, so there is nothing to draw."
+
+
 def slice_grid(rows: int, columns: int, captions: float = 0.3) -> tuple[Figure, np.ndarray]:
     """A figure for square pictures and its axes, shape (rows, columns); `captions`: room for titles, in inches."""
     return new_figure(rows, columns, rows * (WIDTH / columns + captions), squeeze=False)

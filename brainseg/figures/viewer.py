@@ -63,9 +63,10 @@ def viewer_patient(
     Returns
     -------
     dict
-        Volumes in base64 (`nifti`): the ``sequences``, and the outlines of ``truth`` and of each of ``models``. Pixels
-        per slice, Dice per slice (None on slices without tumour) and of the volume. A ``picture`` for browsers that
-        cannot draw volumes (PNG in base64), and in ``pictured`` its slices, counted from 1.
+        Volumes in base64 (`nifti`): the ``sequences``, the outlines of ``truth`` and of each of ``models``, and the
+        ``mask`` of ``truth``. Pixels per slice, Dice per slice (None on slices without tumour) and of the volume. A
+        ``picture`` for browsers that cannot draw volumes (PNG in base64), and in ``pictured`` its slices, counted
+        from 1.
     """
     models = {}
     for model, prediction in predictions.items():
@@ -96,7 +97,7 @@ def viewer_patient(
             }
             for channel, sequence in enumerate(SEQUENCES)
         ],
-        "truth": {"outline": nifti(outlines(truth)), "px": truth.sum(axis=(1, 2)).tolist()},
+        "truth": {"outline": nifti(outlines(truth)), "mask": nifti(truth), "px": truth.sum(axis=(1, 2)).tolist()},
         "models": models,
         "picture": _png(picture),
         "pictured": [int(number) + 1 for number in pictured],

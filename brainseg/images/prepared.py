@@ -192,7 +192,7 @@ def _prepare_folder(folder: Path, table: pd.DataFrame, preprocessing: Preprocess
 
     def prepare_patient(name: str, slices: pd.DataFrame) -> int:
         if not is_prepared(folder, name):
-            add_patient(folder, slices, *read_patient(table, name), preprocessing)
+            add_patient(folder, slices, *read_patient(slices, name), preprocessing)
         return len(slices)
 
     for_each_patient(prepare_patient, patients, len(table), workers, "preparing slices")

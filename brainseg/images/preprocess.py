@@ -22,9 +22,15 @@ from brainseg.images.crop import crop as cut
 from brainseg.provenance import code_digest
 
 CROPS = ("none", "slice", "patient")
-NORMALISATIONS = ("none", "volume")
+NORMALISATIONS = ("none", "volume", "brain")
 PERCENTILES = (0.5, 99.5)
 """Of a volume's grey levels inside the head: what becomes 0 and what becomes 255."""
+DEEP = 0.3
+"""Of the greatest distance from the head's outline: what lies deeper is brain, whatever the scalp is like."""
+NEARLY_BLACK = 0.1
+"""Of the range between the percentiles of the head: what is darker is air or fluid."""
+BRAIN_LEVEL = 0.4
+"""Of the whole range: where the median of the brain comes to lie. A FLAIR abnormality is about twice as bright."""
 
 BOX_COLUMNS = list(Box._fields)
 
@@ -43,9 +49,10 @@ class Preprocessing:
     margin_px : int, optional
         Pixels added on each side of the box. Where it is not given: `MARGIN_PX` for ``"patient"``,
         0 otherwise, as in the article.
-    normalise : {"none", "volume"}
+    normalise : {"none", "volume", "brain"}
         ``"volume"`` stretches each channel of a patient between two percentiles of the grey levels
-        inside the head, so that a nearly black volume comes back.
+        inside the head, so that a nearly black volume comes back. ``"brain"`` gives the brain of each patient the same
+        median, because scalp and fat set the upper percentile of a head: :func:`normalise_brain`.
 
     Raises
     ------
@@ -112,13 +119,65 @@ def normalise_volume(images: np.ndarray, head: np.ndarray) -> np.ndarray:
     counted = np.tile(head.astype(np.uint8), (number, 1)) if head.any() else None
     curves = np.empty((256, channels), np.uint8)
     for channel in range(channels):
-        cumulative = np.cumsum(cv2.calcHist([below], [channel], counted, [256], [0, 256]).astype(int))
-        low, high = np.searchsorted(cumulative, np.array(PERCENTILES) / 100 * cumulative[-1])
+        low, high = _percentiles(_levels(below, channel, counted), PERCENTILES)
         curve = np.arange(256.0)
         if high > low:
             curve = np.clip((curve - low) / (high - low), 0, 1) * 255
         curves[:, channel] = np.rint(curve)
     return cv2.LUT(below, curves[None]).reshape(images.shape)
+
+
+def normalise_brain(images: np.ndarray, head: np.ndarray) -> np.ndarray:
+    """Scale each channel of a patient so that black stays black and the median of the brain is `BRAIN_LEVEL`.
+
+    Brain is what lies deeper in the silhouette than `DEEP` of its greatest depth and is not nearly black, as air and
+    fluid are. What is brighter than the range holds becomes 255.
+
+    Parameters
+    ----------
+    images : uint8 (n, H, W, C)
+    head : bool (H, W)
+        The head's silhouette along the volume; where it is empty, the frame takes its place.
+
+    Returns
+    -------
+    uint8 (n, H, W, C). A channel with one grey level only stays as it is. Channels that are equal stay equal.
+    """
+    number, height, width, channels = images.shape
+    if not head.any():
+        head = np.ones((height, width), bool)
+    # Beyond the frame there is no head.
+    depth = cv2.distanceTransform(np.pad(head.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    below = images.reshape(-1, width, channels)  # one tall slice: each step is then one call for the volume
+    inside, deep = (np.tile(part.astype(np.uint8), (number, 1)) for part in (head, depth > DEEP * depth.max()))
+    curves = np.empty((256, channels), np.uint8)
+    for channel in range(channels):
+        low, high = _percentiles(_levels(below, channel, inside), PERCENTILES)
+        curve = np.arange(256.0)
+        if high > low:
+            brain = _levels(below, channel, deep)
+            brain[: int(low + NEARLY_BLACK * (high - low)) + 1] = 0
+            middle = _median(brain) if brain.any() else high
+            curve = np.clip((curve - low) / (middle - low) * BRAIN_LEVEL, 0, 1) * 255
+        curves[:, channel] = np.rint(curve)
+    return cv2.LUT(below, curves[None]).reshape(images.shape)
+
+
+def _levels(image: np.ndarray, channel: int, counted: np.ndarray | None) -> np.ndarray:
+    """How many counted pixels have each of the 256 grey levels."""
+    return cv2.calcHist([image], [channel], counted, [256], [0, 256]).astype(int).ravel()
+
+
+def _percentiles(levels: np.ndarray, percentiles: Sequence[float]) -> np.ndarray:
+    """The lowest grey levels up to which the given percentages of the pixels lie."""
+    cumulative = np.cumsum(levels)
+    return np.searchsorted(cumulative, np.array(percentiles) / 100 * cumulative[-1])
+
+
+def _median(levels: np.ndarray) -> float:
+    """The median between whole grey levels: in a nearly black volume the brain has a handful of them."""
+    cumulative = np.cumsum(levels)
+    return float(np.interp(cumulative[-1] / 2, cumulative, np.arange(256) + 0.5))
 
 
 def boxes_and_images(images: np.ndarray, preprocessing: Preprocessing) -> tuple[list[Box], np.ndarray]:
@@ -133,7 +192,7 @@ def boxes_and_images(images: np.ndarray, preprocessing: Preprocessing) -> tuple[
     boxes : list of n Box, found on `images` as they are
     images : uint8 (n, 256, 256, 3); the given ones themselves where nothing is done to them
     """
-    by_volume = preprocessing.crop == "patient" or preprocessing.normalise == "volume"
+    by_volume = preprocessing.crop == "patient" or preprocessing.normalise != "none"
     head = head_silhouette(images) if by_volume else np.zeros(FRAME, bool)
     margin_px = preprocessing.margin_px or 0
     if preprocessing.crop == "patient":
@@ -145,6 +204,8 @@ def boxes_and_images(images: np.ndarray, preprocessing: Preprocessing) -> tuple[
         boxes = [Box.whole(images.shape[1:3])] * len(images)
     if preprocessing.normalise == "volume":
         images = normalise_volume(images, head)
+    elif preprocessing.normalise == "brain":
+        images = normalise_brain(images, head)
     if preprocessing.contrast == "clahe" and preprocessing.crop == "slice" and preprocessing.normalise == "none":
         images = np.stack([stage.enhanced for stage in stages])  # the article's own order: its boxes come after CLAHE
     elif preprocessing.contrast != "none":

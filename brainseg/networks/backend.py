@@ -16,7 +16,7 @@ def configure_backend() -> None:
     above; a third gained nothing. On processors with AVX512-BF16 or AMX, convolutions multiply in bfloat16; weights,
     sums and the loss stay in float32.
     Elsewhere bfloat16 would be emulated and slow, so it stays off. What both are worth, together with
-    `brainseg.networks.layers.Normalisation`, is measured in ``results/benchmark.json``. GPUs from NVIDIA's Ampere
+    `brainseg.networks.layers.Normalisation`, is measured in ``results/speed/settings.csv``. GPUs from NVIDIA's Ampere
     generation on get Keras's mixed bfloat16.
     """
     if keras.backend.backend() != "tensorflow":
@@ -30,6 +30,10 @@ def configure_backend() -> None:
         tf.config.threading.set_intra_op_parallelism_threads(os.cpu_count() or 1)
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
+        with contextlib.suppress(RuntimeError):  # as above
+            for gpu in gpus:
+                # By default the first process takes all of a GPU's memory, and the chapter beside it finds none.
+                tf.config.experimental.set_memory_growth(gpu, True)
         details = tf.config.experimental.get_device_details(gpus[0])
         if details.get("compute_capability", (0, 0)) >= (8, 0):
             keras.config.set_dtype_policy("mixed_bfloat16")

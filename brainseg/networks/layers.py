@@ -24,8 +24,8 @@ class Normalisation(layers.BatchNormalization):
     """Batch normalisation (Ioffe and Szegedy 2015, arXiv:1502.03167), in one operation where TensorFlow has it.
 
     Keras composes it of a dozen elementwise operations, which on a processor take about as long as the
-    convolutions. ``results/benchmark.json`` has what the fused operation and the settings of
-    `brainseg.networks.backend.configure_backend` are worth together. The fused operation wants channels in sixteens,
+    convolutions. ``results/speed/settings.csv`` has what the fused operation is worth, and what the settings of
+    `brainseg.networks.backend.configure_backend` are. The fused operation wants channels in sixteens,
     for which the vector units of processors are made; for others it is slower, so they go Keras's way. Weights
     are the same either way, and outputs differ by rounding, moving variances by n/(n-1) for n values a channel.
     """

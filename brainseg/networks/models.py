@@ -7,7 +7,7 @@ run on Keras's TensorFlow, JAX and PyTorch backends.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -173,7 +173,47 @@ def build_model(name: str, image_size: int, **options) -> keras.Model:
     """
     if name not in MODELS:
         raise ValueError(f"unknown model {name!r}: choose one of {', '.join(MODELS)}")
+    _check_settings()
     return MODELS[name](image_size, **options)
+
+
+def mean_network(networks: Sequence[keras.Model]) -> keras.Model:
+    """One network that gives the mean of the probabilities of several.
+
+    What differently trained networks agree on stays, and what only one of them saw grows faint.
+
+    Parameters
+    ----------
+    networks : sequence of keras.Model
+        Of this study, with one input size.
+
+    Raises
+    ------
+    ValueError
+        For no network, or networks of several input sizes.
+    """
+    if len({network.input_shape for network in networks}) != 1:
+        raise ValueError(
+            f"a mean needs networks of one input size, not {[network.input_shape for network in networks]}"
+        )
+    image = keras.Input(networks[0].input_shape[1:], name="image")
+    # A layer's name tells it from the others of a model, and networks of one architecture share theirs.
+    votes = [keras.Model(network.input, network.output, name=f"vote{i}")(image) for i, network in enumerate(networks)]
+    mean = votes[0] if len(votes) == 1 else layers.Average(dtype="float32", name="mean")(votes)
+    return keras.Model(image, mean, name="mean_network")
+
+
+def _check_settings() -> None:
+    """Refuse settings of Keras that are not the study's: they come from a keras.json, where Keras was loaded first."""
+    for what, found, wanted in (
+        ("image_data_format", keras.config.image_data_format(), "channels_last"),
+        ("floatx", keras.config.floatx(), "float32"),
+    ):
+        if found != wanted:
+            raise ValueError(
+                f"Keras has {what} = {found!r}, and these networks need {wanted!r}. It comes from a keras.json, in "
+                "~/.keras or where KERAS_HOME says: change it there, or import brainseg before keras."
+            )
 
 
 def _check(image_size: int, multiple: int, **positive: int) -> None:

@@ -43,6 +43,8 @@ class Recipe:
         Probability of replacing a T1 sequence by FLAIR while training.
     seed : int
         Of the starting weights, the order of the slices and the augmentation.
+    start : str
+        The run whose weights it starts from, by the name of its folder; empty where they are drawn.
     """
 
     model: str = "unet"
@@ -56,10 +58,15 @@ class Recipe:
     augmentation: bool = True
     drop_sequence: float = 0.1
     seed: int = 0
+    start: str = ""
 
     def steps(self, training_slices: int) -> int:
         """Batches of one epoch, where so many slices train."""
         return math.ceil((self.slices_per_epoch or training_slices) / self.batch_size)
+
+    def all_steps(self, training_slices: int) -> int:
+        """Batches from the first epoch to the last, where so many slices train."""
+        return self.epochs * self.steps(training_slices)
 
     def __post_init__(self) -> None:
         if self.model not in MODELS:

@@ -35,7 +35,7 @@ NEW = "new"
 # The modules whose code changes weights. That of the preprocessing is part of the arrays' fingerprint.
 CODE = [
     f"brainseg.networks.{name}"
-    for name in ("layers", "models", "losses", "augmentation", "batches", "recipe", "training")
+    for name in ("layers", "models", "losses", "augmentation", "batches", "recipe", "training", "devices")
 ]
 
 
@@ -57,8 +57,9 @@ class RunRecord:
     training_slices : int
     best_epoch : int
         From 1.
-    validation_dice : float
-        Of that epoch: mean over validation patients of the Dice of the volume, in the prepared frame.
+    validation_dice : float, optional
+        Of that epoch: mean over validation patients of the Dice of the volume, in the prepared frame. None where nobody
+        validated: the last epoch then counts as the best.
     seconds : float
         Of training.
     parameters : int
@@ -80,7 +81,7 @@ class RunRecord:
     patients: Mapping[str, list[str]]
     training_slices: int
     best_epoch: int
-    validation_dice: float
+    validation_dice: float | None
     seconds: float
     parameters: int
     versions: Mapping[str, str]
@@ -245,9 +246,14 @@ def reference_patients() -> set[str]:
     return {patient for record in reference_runs(with_weights=True) for patient in record.sides()["patient"]}
 
 
-def reference_digests(model: str | None = None) -> dict[str, str]:
+def shares_reference_patients(cohort: pd.DataFrame) -> bool:
+    """Whether the reference runs with weights know a patient of a cohort."""
+    return bool(cohort["patient"].isin(reference_patients()).any())
+
+
+def reference_digests() -> dict[str, str]:
     """The digest of the weights of each reference run by patient: which edition a table stands beside."""
-    return {record.name: record.digest() for record in reference_runs(model, "patient", with_weights=True)}
+    return {record.name: record.digest() for record in reference_runs(split_by="patient", with_weights=True)}
 
 
 def find_reference(recipe: Recipe, preprocessing: Preprocessing, split_by: str, fold: int) -> RunRecord | None:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from brainseg.images.prepared import Prepared, prepare
 from brainseg.images.preprocess import Preprocessing
-from brainseg.networks import losses
+from brainseg.networks import devices, losses
 from brainseg.networks.backend import configure_backend
 from brainseg.networks.models import build_model
 from brainseg.networks.recipe import Recipe
@@ -81,7 +81,8 @@ def train_or_load(
     """Train a run, or load it where it has been trained before, or go on where it was interrupted.
 
     The weights kept are those of the epoch with the best mean per-volume Dice on the validation
-    patients. Test slices are not read. Of several processes that ask for the same run, one trains it.
+    patients; where nobody validates, those of the last epoch. Test slices are not read. Of several processes that ask
+    for the same run, one trains it.
 
     Parameters
     ----------
@@ -99,15 +100,14 @@ def train_or_load(
     Raises
     ------
     ValueError
-        Where the split does not fit the table, or leaves nothing to train or validate on.
+        Where the split does not fit the table or leaves nothing to train on, or the run to start from has no weights.
     BusyError
         Where another process trains this run, and `wait` is False.
     """
     if len(split) != len(prepared.table):
         raise ValueError(f"the split has {len(split)} rows, the prepared table {len(prepared.table)}")
-    for part in ("train", "validation"):
-        if not (split == part).any():
-            raise ValueError(f"the split has no {part} slices: give it more patients or a larger share")
+    if not (split == "train").any():
+        raise ValueError("the split has no training slices: give it more patients")
     configure_backend()
     folder = run_folder(recipe, prepared.fingerprint, split, folder)
     if not (folder / RECORD).is_file():
@@ -120,12 +120,16 @@ def train_or_load(
 def _train(recipe: Recipe, prepared: Prepared, split: pd.Series, folder: Path, bar: tqdm | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(recipe.seed)
-    model = _build(recipe, prepared.preprocessing)
-    steps = recipe.epochs * recipe.steps(int((split == "train").sum()))
+    steps = recipe.all_steps(int((split == "train").sum()))
     own = (
         tqdm(total=steps, desc=recipe.model, unit="step", mininterval=1) if bar is None else contextlib.nullcontext(bar)
     )
-    with own as counted:
+    with own as counted, devices.on_all_gpus():
+        model = _build(recipe, prepared.preprocessing)
+        if recipe.start:
+            load_weights(model, folder.parent / recipe.start / WEIGHTS)
+        if len(devices.gpus()) > 1:
+            model = devices.synchronised(model)
         history = train(model, recipe, prepared, split, folder, counted)
     _record(folder, model, recipe, prepared, split, history).write(folder)
     clear_states(folder)
@@ -201,7 +205,8 @@ def _record(
     folder: Path, model: keras.Model, recipe: Recipe, prepared: Prepared, split: pd.Series, history: pd.DataFrame
 ) -> RunRecord:
     patients = prepared.table["patient"]
-    best = history.loc[history["validation_dice"].idxmax()]
+    validated = history["validation_dice"].notna().any()
+    best = history.loc[history["validation_dice"].idxmax() if validated else history.index[-1]]
     return RunRecord(
         folder=folder,
         recipe=recipe,
@@ -211,7 +216,7 @@ def _record(
         patients={part: sorted(patients[split.to_numpy() == part].unique()) for part in ("train", "validation")},
         training_slices=int((split == "train").sum()),
         best_epoch=int(best["epoch"]),
-        validation_dice=float(best["validation_dice"]),
+        validation_dice=float(best["validation_dice"]) if validated else None,
         seconds=float(history["seconds"].sum()),
         parameters=model.count_params(),
         versions=versions(),

@@ -17,11 +17,15 @@ from tqdm import tqdm
 from brainseg import metrics
 from brainseg.images.prepared import Prepared
 from brainseg.networks.batches import epoch_batches
+from brainseg.networks.devices import training_step
 from brainseg.networks.forward import predict_images
 from brainseg.networks.losses import BY_NAME
 from brainseg.networks.recipe import Recipe
 from brainseg.networks.weights import save_weights
 from brainseg.paths import write_atomically
+
+PREDICTED = 512
+"""Validation slices predicted at a time, so that memory does not grow with their number; whole batches."""
 
 
 def train(
@@ -42,7 +46,7 @@ def train(
         One row an epoch: ``epoch, loss, validation_dice, learning_rate, seconds``.
     """
     training, validation = (np.flatnonzero(split.to_numpy() == part) for part in ("train", "validation"))
-    steps = recipe.steps(len(training)) * recipe.epochs
+    steps = recipe.all_steps(len(training))
     warmup = max(steps // 20, 1)
     schedule = keras.optimizers.schedules.CosineDecay(
         recipe.learning_rate / 20, max(steps - warmup, 1), warmup_target=recipe.learning_rate, warmup_steps=warmup
@@ -50,13 +54,14 @@ def train(
     model.compile(keras.optimizers.Adam(schedule), loss=BY_NAME[recipe.loss])
     # Here and not in the first step, where TensorFlow would have to trace the whole step twice.
     model.optimizer.build(model.trainable_variables)
+    step = training_step(model)
     history = _resume(model, folder)
     bar.update(len(history) * recipe.steps(len(training)))
     for epoch in range(len(history) + 1, recipe.epochs + 1):
         began = time.perf_counter()
         losses, sizes = [], []
         for images, masks in epoch_batches(prepared, training, recipe, epoch - 1):
-            losses.append(model.train_on_batch(images, masks))
+            losses.append(step(images, masks))
             sizes.append(len(images))
             bar.update()
         _save_state(model, folder, epoch)
@@ -70,13 +75,19 @@ def train(
             }
         )
         _keep_best(model, folder, history)
-        highest = max(row["validation_dice"] for row in history)
-        now = history[-1]
-        bar.set_postfix_str(f"loss {now['loss']:.3f}, validation Dice {now['validation_dice']:.3f}, best {highest:.3f}")
+        bar.set_postfix_str(_progress(history))
     best = folder / _best_name(history)
     if best.exists():  # not so where an earlier call was stopped after this line
         best.replace(folder / "best.npz")
     return pd.DataFrame(history)
+
+
+def _progress(history: list[dict]) -> str:
+    loss, dice = history[-1]["loss"], history[-1]["validation_dice"]
+    if np.isnan(dice):
+        return f"loss {loss:.3f}"
+    highest = max(row["validation_dice"] for row in history)
+    return f"loss {loss:.3f}, validation Dice {dice:.3f}, best {highest:.3f}"
 
 
 def clear_states(folder: Path) -> None:
@@ -105,9 +116,15 @@ def validation_dice(model: keras.Model, prepared: Prepared, rows: np.ndarray) ->
     The training is steered by this number. It is not a reported result: those are computed in the
     original frame by :mod:`brainseg.evaluation.predict`. A patient without tumour and without a prediction counts as 1.
     """
-    prediction = predict_images(model, prepared.images, rows) >= metrics.THRESHOLD
-    counts = metrics.confusion(prepared.tumour(rows), prediction, axis=(1, 2))
-    volumes = metrics.pool(counts, by=prepared.table["patient"].to_numpy()[rows])
+    if not len(rows):
+        return float("nan")
+    counts = []
+    for start in range(0, len(rows), PREDICTED):
+        part = rows[start : start + PREDICTED]
+        prediction = predict_images(model, prepared.images, part) >= metrics.THRESHOLD
+        counts.append(metrics.confusion(prepared.tumour(part), prediction, axis=(1, 2)))
+    every = metrics.Confusion(*map(np.concatenate, zip(*counts, strict=True)))
+    volumes = metrics.pool(every, by=prepared.table["patient"].to_numpy()[rows])
     return float(np.mean(metrics.dice(volumes, empty=1)))
 
 
@@ -140,5 +157,10 @@ def _keep_best(model: keras.Model, folder: Path, history: list[dict]) -> None:
 
 
 def _best_name(history: list[dict]) -> str:
-    """File of the weights of the epoch with the highest validation Dice; of several, the first."""
-    return f"best-{max(history, key=lambda row: row['validation_dice'])['epoch']:04d}.npz"
+    """File of the weights of the epoch with the highest validation Dice; of several, the first.
+
+    Where nobody validates, the last.
+    """
+    scores = [row["validation_dice"] for row in history]
+    best = history[-1] if np.isnan(scores).all() else history[int(np.nanargmax(scores))]
+    return f"best-{best['epoch']:04d}.npz"

@@ -7,14 +7,16 @@ into an edition that carries its provenance, ``status`` tells what each page was
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from brainseg.cohort import index_cohort
 from brainseg.data import get_cohort
-from brainseg.networks.record import reference_patients
+from brainseg.networks import require_keras
+from brainseg.networks.record import shares_reference_patients
 from brainseg.paths import project_root
 from brainseg.publishing.execute import execute_edition
-from brainseg.publishing.notebooks import StudyError, pair, read_profile
+from brainseg.publishing.notebooks import StudyError, find_notebooks, pair, read_profile, refuse_edited
 from brainseg.publishing.readme import fill_readme, keep_results, refuse_split_by_slice
 from brainseg.publishing.stage import build_book
 from brainseg.publishing.status import results_of
@@ -32,6 +34,10 @@ __all__ = [
 ]
 
 
+NEEDS_KERAS = r"\bimport keras\b|brainseg\.(networks\.(models|runs|losses)|evaluation\.predict)\b|\bstudy_run\b"
+"""What a notebook that needs a network has in its text."""
+
+
 def study_root() -> Path:
     """The checkout, which holds the notebooks and the book's pages; an installed package has neither."""
     root = project_root()
@@ -45,14 +51,13 @@ def choose_profile(overrides: dict | None = None) -> str:
     data = str((overrides or {}).get("data", "phantom"))
     if data.partition(":")[0] == "phantom":
         return "quick"  # so that a misspelt name is refused before any patient is drawn
-    patients = index_cohort(get_cohort(data))["patient"]
-    return "reference" if patients.isin(reference_patients()).any() else "quick"
+    return "reference" if shares_reference_patients(index_cohort(get_cohort(data))) else "quick"
 
 
 def make_notebook(
     name: str, profile: str | None = None, overrides: dict | None = None, root: Path | None = None, train: bool = False
 ) -> Path:
-    """Execute one notebook, unless it is up to date already.
+    """Execute one notebook, unless it is up to date already. Its source is executed, so an edited pair is refused.
 
     Parameters
     ----------
@@ -66,10 +71,18 @@ def make_notebook(
     Path
         The executed notebook.
     """
-    edition = execute_edition(
-        root or study_root(), profile or choose_profile(overrides), overrides, only=name, train=train
-    )
+    root = root or study_root()
+    sources = find_notebooks(root / "notebooks")
+    _require({found: path for found, path in sources.items() if name in (found, found[:2])})
+    edition = execute_edition(root, profile or choose_profile(overrides), overrides, only=name, train=train)
     return next(iter(edition.pages.values()))
+
+
+def _require(sources: dict[str, Path]) -> None:
+    """Refuse notebooks whose pairs were edited, and those of networks where Keras is missing, before anything runs."""
+    refuse_edited(sources)
+    if any(re.search(NEEDS_KERAS, source.read_text(encoding="utf-8")) for source in sources.values()):
+        require_keras()
 
 
 def make_book(
@@ -102,6 +115,7 @@ def make_book(
         warning of the build.
     """
     root = root or study_root()
+    _require(find_notebooks(root / "notebooks"))
     edition = execute_edition(root, profile or choose_profile(overrides), overrides, train=train)
     found = results_of(edition)
     return build_book(root, edition), found[1].to_string(index=False) if found else ""
@@ -135,6 +149,6 @@ def make_readme(profile: str | None = None, overrides: dict | None = None, root:
     return kept
 
 
-def make_student(folder: Path | None = None, root: Path | None = None) -> Path:
+def make_student(folder: Path | None = None) -> Path:
     """Write the student edition of every notebook; see `brainseg.publishing.student.make_student_edition`."""
-    return make_student_edition(root or study_root(), folder)
+    return make_student_edition(study_root(), folder)

@@ -67,8 +67,7 @@ def write_api(package: Path, folder: Path) -> None:
     rows = [f"- {{doc}}`{title} <{page}>`: {summary}" for page, (title, summary, _) in GROUPS.items()]
     text = (
         "# The package\n\nWhat each function takes and gives, with shapes, ranges and units. These pages are written "
-        "from the "
-        f"docstrings of the code that made this book.\n\n{_BOX}\n" + "\n".join(rows) + "\n"
+        f"from the docstrings of the code that made this book.\n\n{_BOX}\n" + "\n".join(rows) + "\n"
     )
     (folder / "index.md").write_text(text, encoding="utf-8")
 

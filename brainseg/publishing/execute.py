@@ -7,6 +7,7 @@ one decides whether the page is up to date.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -17,6 +18,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -27,11 +30,16 @@ import psutil
 from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 import brainseg
+from brainseg.chapters import require_reference
+from brainseg.cohort import index_cohort, is_synthetic
+from brainseg.data import get_cohort
+from brainseg.networks.recipe import MODELS
 from brainseg.paths import build_folder, write_atomically
 from brainseg.provenance import processor
 from brainseg.publishing.notebooks import (
@@ -47,6 +55,8 @@ from brainseg.publishing.notebooks import (
 PACKAGE = Path(brainseg.__file__).parent
 STUDY_RUN = {"data", "split_by", "fold", "filters", "epochs", "slices_per_epoch"}
 """The parameters by which a notebook asks for a network of `brainseg.chapters.study_run`."""
+AT_A_TIME = 2
+"""Chapters that run side by side. One that trains leaves a processor core idle now and then, and a figure takes one."""
 LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "opencv-python-headless", "keras", "tensorflow", "matplotlib")
 
 
@@ -114,12 +124,13 @@ def execute_edition(
         choose_parameters({name: declared[name]}, {}, overrides)  # for its refusal of names that others declare
         notebooks = {name: notebooks[name]}
 
+    _require_feasible({name: parameters[name] for name in notebooks})
     if values.get("trains") == "nothing" and not train:
         _require_reference({name: parameters[name] for name in notebooks})
     cohorts = {data: _cohort(data) for data in sorted({parameters[name].get("data") for name in notebooks} - {None})}
     edition = Edition(_edition_folder(profile, parameters), {})
     base = {"package": _package_hash(), "results": _results_hash(root), "versions": _versions()}
-    stale = []
+    stale = {}
     for name in notebooks:
         edition.pages[name] = edition.folder / f"{name}.ipynb"
         record = {
@@ -132,18 +143,73 @@ def execute_edition(
         }
         record["key"] = _hash(json.dumps(record, sort_keys=True).encode())
         if not _is_fresh(edition.pages[name], record["key"]):
-            stale.append((name, record))
+            stale[name] = record
 
     edition.folder.mkdir(parents=True, exist_ok=True)
-    bar = tqdm(stale, desc="notebooks", unit="notebook", mininterval=0.5 if sys.stderr.isatty() else 30)
-    for name, record in bar:
-        bar.set_description(name)
+    stop = threading.Event()
+
+    def execute(name: str) -> None:
         given = {key: value for key, value in parameters[name].items() if value != declared[name][key]}
-        _execute(notebooks[name], edition.pages[name], given, record, bar)
+        _execute(notebooks[name], edition.pages[name], given, stale[name], stop)
+
+    _side_by_side(execute, {name: _networks(notebooks[name]) for name in stale}, stop)
     return edition
 
 
-def _execute(notebook, page: Path, given: dict, record: dict, bar: tqdm) -> None:
+def _networks(notebook) -> set[str]:
+    """The networks that a chapter asks `brainseg.chapters.study_run` for; all where it names none of them."""
+    named = re.findall(r"\bstudy_run\(\s*(\S)(\w*)", "\n".join(cell.source for cell in notebook.cells))
+    return {network for quote, word in named for network in ({word} if quote == '"' else MODELS)}
+
+
+def _side_by_side(execute: Callable[[str], None], networks: Mapping[str, set[str]], stop: threading.Event) -> None:
+    """Execute chapters in their order, `AT_A_TIME` at once, under one bar.
+
+    A chapter that asks for a network waits for earlier ones that do. Otherwise two would wait for one training, in the
+    place of a third that could work.
+
+    Parameters
+    ----------
+    execute : callable
+        Executes the chapter of a name.
+    networks : mapping
+        Chapter -> the networks that it asks for, in reading order.
+    stop : Event
+        Set on an interruption, when nothing more is wanted of those that run.
+
+    Raises
+    ------
+    StudyError
+        That of the first chapter that fails. The one that runs beside it is executed to its end and kept.
+    """
+    left, running = list(networks), {}
+    bar = tqdm(total=len(left), desc="notebooks", unit="notebook", mininterval=0.5 if sys.stderr.isatty() else 30)
+    with bar, ThreadPoolExecutor(AT_A_TIME) as pool:
+        try:
+            while left or running:
+                while len(running) < AT_A_TIME and (name := _first_ready(left, [*running.values()], networks)):
+                    left.remove(name)
+                    running[pool.submit(execute, name)] = name
+                bar.set_description(", ".join(running.values()), refresh=sys.stderr.isatty())  # moves its clock, too
+                done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+                bar.update(len(done))
+                for future in done:
+                    del running[future]
+                    future.result()
+        except KeyboardInterrupt:
+            stop.set()
+            raise
+
+
+def _first_ready(left: Sequence[str], running: Sequence[str], networks: Mapping[str, set[str]]) -> str | None:
+    """The first of the chapters left that asks for no network of one that runs or comes before it."""
+    for place, name in enumerate(left):
+        if all(networks[name].isdisjoint(networks[other]) for other in [*running, *left[:place]]):
+            return name
+    return None
+
+
+def _execute(notebook, page: Path, given: dict, record: dict, stop: threading.Event) -> None:
     """Run one notebook; write it whole with its provenance, or write the failed one beside and raise."""
     failed = page.with_suffix(".failed.ipynb")
     for old in (page, page.with_suffix(".json"), failed):
@@ -152,17 +218,21 @@ def _execute(notebook, page: Path, given: dict, record: dict, bar: tqdm) -> None
         raw = Path(neutral) / page.name
         started = time.perf_counter()
         try:
-            with _Watch(bar) as watch:
+            # A thread's event loop is closed by whoever opened it.
+            with contextlib.closing(ensure_event_loop()), _Watch(stop) as watch:
                 papermill.execute_notebook(
                     notebook,
                     raw,
                     parameters=given,
                     kernel_name=KERNEL["name"],
-                    kernel_manager_class=ThisInterpreter,
-                    cwd=neutral,
+                    kernel_manager_class=type("Watched", (ThisInterpreter,), {"watch": watch}),
+                    # Its own `cwd` would move this whole process there, and other chapters with it.
+                    resources={"metadata": {"path": neutral}},
                     progress_bar=False,
                 )
         except (PapermillExecutionError, DeadKernelError) as error:
+            if stop.is_set():  # it did not fail
+                raise
             with write_atomically(failed) as part:
                 part.write_bytes(raw.read_bytes())
             if isinstance(error, DeadKernelError):
@@ -192,6 +262,7 @@ class ThisInterpreter(AsyncKernelManager):
     """
 
     transport_encryption = "auto"
+    watch: _Watch
 
     @property
     def kernel_spec(self) -> KernelSpec:
@@ -210,27 +281,25 @@ class ThisInterpreter(AsyncKernelManager):
         """Start it, with what it writes on stderr kept out of the terminal."""
         # What a cell writes on stderr reaches the notebook all the same; the terminal belongs to the bar.
         await super().start_kernel(stderr=subprocess.DEVNULL, **options)
+        self.watch.kernel = psutil.Process(self.provisioner.pid)
 
 
 class _Watch(threading.Thread):
-    """Follows the memory of this process's children (the kernel and its workers) and moves the bar's clock."""
+    """Follows the memory of a kernel and its workers, and ends it where it is to stop."""
 
-    def __init__(self, bar: tqdm):
+    def __init__(self, stop: threading.Event):
         super().__init__(daemon=True)
-        self.peak, self._bar, self._over = 0, bar, threading.Event()
+        self.peak, self.kernel, self._stop_kernel, self._over = 0, None, stop, threading.Event()
 
     def run(self) -> None:
         """Look twice a second until told to stop."""
         while not self._over.wait(0.5):
-            used = 0
-            for process in psutil.Process().children(recursive=True):
-                try:
-                    used += process.memory_info().rss
-                except psutil.Error:  # it ended meanwhile
-                    continue
-            self.peak = max(self.peak, used)
-            if sys.stderr.isatty():
-                self._bar.refresh()
+            with contextlib.suppress(psutil.Error):  # it ended meanwhile
+                if self.kernel is not None:
+                    family = [self.kernel, *self.kernel.children(recursive=True)]
+                    self.peak = max(self.peak, sum(process.memory_info().rss for process in family))
+                    if self._stop_kernel.is_set():
+                        self.kernel.kill()
 
     def __enter__(self) -> _Watch:
         self.start()
@@ -241,10 +310,17 @@ class _Watch(threading.Thread):
         self.join()
 
 
+def _require_feasible(parameters: dict[str, dict]) -> None:
+    """Refuse the notebooks' parameters where a training would fail; see `brainseg.chapters.require_feasible`."""
+    from brainseg.chapters import require_feasible
+
+    for values in parameters.values():
+        if values.keys() >= STUDY_RUN | {"image_size"}:
+            require_feasible(values)
+
+
 def _require_reference(parameters: dict[str, dict]) -> None:
     """Refuse the notebooks' parameters where a network would be trained; see `brainseg.chapters.require_reference`."""
-    from brainseg.chapters import require_reference
-
     for values in parameters.values():
         if values.keys() >= STUDY_RUN and not str(values["data"]).startswith("phantom"):
             require_reference(values)
@@ -264,10 +340,6 @@ def _one_of(sources: dict[str, Path], wanted: str) -> str:
 
 
 def _cohort(data: str) -> Cohort:
-    # Imported here: a study of notebooks without data needs no cohort, and pandas is slow to import.
-    from brainseg.cohort import index_cohort, is_synthetic
-    from brainseg.data import get_cohort
-
     root = get_cohort(data)
     table = index_cohort(root)
     return Cohort(

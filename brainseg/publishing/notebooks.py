@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import hashlib
 import io
 import re
 import subprocess
@@ -19,9 +20,15 @@ import yaml
 from jupytext.compare import NotebookDifference, compare_notebooks
 from nbformat import NotebookNode
 
+from brainseg.chapters import of_type
 from brainseg.paths import setting, write_atomically
 
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+
+WRITTEN = "brainseg_cells"
+"""The metadata of a derived notebook under which the digest of its cells is kept: who edits a cell breaks it."""
+
+_SHOWN_LINES = 40  # of a difference that is printed
 
 
 class StudyError(ValueError):
@@ -81,18 +88,25 @@ def repository_address(root: Path) -> str | None:
 def pair(folder: Path) -> list[Path]:
     """Write the paired ``.ipynb`` of every source in `folder`, where it is missing or differs.
 
-    The pairs differ from their sources in one thing: they know the repository's address, where there is one.
+    The pairs differ from their sources in two things: they know the repository's address, where there is one, and they
+    carry a digest of their cells, so that what somebody writes into them is noticed.
 
     Returns
     -------
     list of Path
         The files that were written.
+
+    Raises
+    ------
+    StudyError
+        Where cells of a pair were edited, which would be lost; with the difference, and before anything is written.
     """
+    sources = find_notebooks(folder)
+    refuse_edited(sources)
     written = []
     address = repository_address(folder.parent)
-    for source in find_notebooks(folder).values():
-        notebook = with_address(_without_jupytext_version(read_source(source)), address)
-        text = nbformat.writes(notebook, indent=1) + "\n"
+    for source in sources.values():
+        text = written_by_us(with_address(_without_jupytext_version(read_source(source)), address))
         paired = source.with_suffix(".ipynb")
         if paired.exists() and paired.read_text(encoding="utf-8") == text:
             continue
@@ -100,6 +114,123 @@ def pair(folder: Path) -> list[Path]:
             part.write_text(text, encoding="utf-8", newline="\n")
         written.append(paired)
     return written
+
+
+def written_by_us(notebook: NotebookNode) -> str:
+    """The text of a derived notebook, with the digest of its cells."""
+    notebook.metadata[WRITTEN] = _digest(notebook)
+    return nbformat.writes(notebook, indent=1) + "\n"
+
+
+def is_edited(path: Path) -> bool:
+    """Whether somebody edited the cells of a notebook since :func:`written_by_us`; False where it is not there.
+
+    Outputs do not count, nor does the address in the cell that installs.
+    """
+    if not path.exists():
+        return False
+    notebook = _read_derived(path)
+    return notebook.metadata.get(WRITTEN) != _digest(notebook)
+
+
+def refuse_edited(sources: dict[str, Path]) -> None:
+    """Refuse to go on from the sources where a pair of theirs was edited.
+
+    Raises
+    ------
+    StudyError
+        With the difference of every such pair from its source, and the ways out.
+    """
+    refusals = []
+    for name, source in sources.items():
+        paired = source.with_suffix(".ipynb")
+        if is_edited(paired) and (difference := _difference(source, paired)):
+            refusals.append(
+                f"{paired} was edited, but {source.name} is its source, and the edit is not in it:\n{difference}\n"
+                f"Take it over:  python -m brainseg pair --take {name}\n"
+                f"Or drop it:    remove {paired}, then python -m brainseg pair"
+            )
+    if refusals:
+        raise StudyError("\n\n".join(refusals))
+
+
+def take(folder: Path, name: str) -> Path:
+    """Write what was edited in a paired ``.ipynb`` into its source.
+
+    Parameters
+    ----------
+    folder : Path
+        That of the notebooks.
+    name : str
+        Of the notebook, without suffix.
+
+    Returns
+    -------
+    Path
+        The source.
+
+    Raises
+    ------
+    StudyError
+        Where there is no such pair, and where the source was changed since the pair was written: two changes have to be
+        brought together by hand.
+    """
+    sources = find_notebooks(folder)
+    if name not in sources or not (paired := sources[name].with_suffix(".ipynb")).exists():
+        raise StudyError(f"There is no notebook {name!r} with an .ipynb beside it. There are: {', '.join(sources)}.")
+    source = sources[name]
+    notebook, old = with_address(_read_derived(paired), None), read_source(source)
+    if notebook.metadata.get(WRITTEN) != _digest(old) and _difference(source, paired):
+        raise StudyError(
+            f"{source.name} was changed as well since {paired.name} was written from it. Copy your cells into "
+            f"{source.name}, remove {paired.name}, and run: python -m brainseg pair\n{_difference(source, paired)}"
+        )
+    notebook.metadata = old.metadata
+    for cell in notebook.cells:
+        cell.pop("id", None)
+        # Equal metadata, in the order in which the source has them; an .ipynb sorts them.
+        cell.metadata = next((c.metadata for c in old.cells if c.metadata == cell.metadata), cell.metadata)
+    text = jupytext.writes(notebook, fmt="py:percent")
+    # Captions keep their × and é, which jupytext writes as escapes.
+    text = re.sub(r"(?m)^# %% .*$", lambda m: re.sub(r"\\u([0-9a-f]{4})", lambda u: chr(int(u[1], 16)), m[0]), text)
+    border = "# ---\n"
+    if (before := source.read_text(encoding="utf-8")).startswith(border) and text.startswith(border):
+        # The head of a source names no version of jupytext.
+        text = border.join([*before.split(border, 2)[:2], text.split(border, 2)[2]])
+    with write_atomically(source) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")
+    return source
+
+
+def _read_derived(path: Path) -> NotebookNode:
+    try:
+        return nbformat.read(path, as_version=4)
+    except (ValueError, KeyError, AttributeError) as error:  # no JSON, or JSON that is no notebook
+        reason = str(error).strip().splitlines()[0][:100]
+        raise StudyError(
+            f"{path} is no notebook ({reason}). Restore it, or remove it and run: python -m brainseg pair"
+        ) from None
+
+
+def _cells_as_text(notebook: NotebookNode) -> str:
+    """The cells with their types and tags, without outputs and without the address."""
+    parts = []
+    for cell in with_address(notebook, None).cells:
+        tags = cell.metadata.get("tags", [])
+        parts.append(f"# %% [{cell.cell_type}]{f' {sorted(tags)}' if tags else ''}\n{cell.source.rstrip()}\n")
+    return "\n".join(parts)
+
+
+def _digest(notebook: NotebookNode) -> str:
+    return hashlib.sha256(_cells_as_text(notebook).encode()).hexdigest()[:16]
+
+
+def _difference(source: Path, paired: Path) -> str:
+    """What the pair's cells have and the source's have not, and the other way round; empty where they are equal."""
+    theirs, ours = (_cells_as_text(n).splitlines() for n in (read_source(source), _read_derived(paired)))
+    lines = list(difflib.unified_diff(theirs, ours, source.name, paired.name, n=1, lineterm=""))
+    more = [f"... and {len(lines) - _SHOWN_LINES} more lines"] if len(lines) > _SHOWN_LINES else []
+    return "\n".join([*lines[:_SHOWN_LINES], *more])
 
 
 def unpaired(folder: Path) -> list[str]:
@@ -111,7 +242,8 @@ def unpaired(folder: Path) -> list[str]:
         if not paired.exists():
             problems.append(f"{paired.name} is missing.")
             continue
-        notebook = nbformat.read(paired, as_version=4)
+        notebook = _read_derived(paired)
+        notebook.metadata.pop(WRITTEN, None)
         try:
             compare_notebooks(with_address(notebook, None), read_source(source), fmt="py:percent")
         except NotebookDifference as difference:
@@ -206,7 +338,11 @@ def choose_parameters(declared: dict[str, dict], profile: dict, overrides: dict)
         if strangers := set(own) - set(defaults):
             raise StudyError(f"Unknown parameter of {name}: {_with_hints(strangers, set(defaults))}")
         given = {key: value for key, value in {**shared, **own, **overrides}.items() if key in defaults}
-        chosen[name] = {**defaults, **{key: _like(defaults[key], value, key) for key, value in given.items()}}
+        try:
+            typed = {key: of_type(value, type(defaults[key]), key) for key, value in given.items()}
+        except ValueError as error:
+            raise StudyError(str(error)) from None
+        chosen[name] = {**defaults, **typed}
     return chosen
 
 
@@ -216,15 +352,3 @@ def _with_hints(strangers: set[str], known: set[str]) -> str:
         close = difflib.get_close_matches(stranger, known, n=1)
         named.append(f"{stranger!r}" + (f" (did you mean {close[0]!r}?)" if close else ""))
     return f"{', '.join(named)}. Known: {', '.join(sorted(known)) or 'none'}."
-
-
-def _like(default, value, name: str):
-    """The value, where it has the default's type; a whole number may stand for a decimal one."""
-    if name == "seed" and type(value) is int and value < 0:
-        raise StudyError(f"The parameter seed takes a whole number of at least 0, not {value}.")
-    if type(value) is type(default) or default is None:
-        return value
-    if isinstance(default, float) and type(value) is int:
-        return float(value)
-    wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-    raise StudyError(f"The parameter {name} takes {wanted.get(type(default), type(default).__name__)}, not {value!r}.")

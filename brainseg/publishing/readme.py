@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from brainseg.chapters import epochs_text
 from brainseg.evaluation.headline import headline
 from brainseg.experiments import outcome
 from brainseg.figures import style
@@ -107,8 +108,7 @@ def _reference_section() -> str:
     how = (
         f"**Real slices** ({record['cohort']['patients']} patients, {record['cohort']['slices']} slices of TCGA-LGG). "
         "Each patient counts once per network: scored as one volume in the original frame, by a network that has never "
-        "met the patient. "
-        "Only rows with the same number of patients are of the same patients, and can be compared. "
+        "met the patient. Only rows with the same number of patients are of the same patients, and can be compared. "
         "How the networks were trained, and where they fail, is in the book's page of results.\n\n"
         "![Dice of every test patient, a row of dots per network, with the mean and its interval, "
         "a dashed line for the published mean and a grey band for two human readers.](book/images/headline.png)"
@@ -137,13 +137,13 @@ def _section(record: dict) -> str:
     how = (
         f"{title}. Test patients are those of fold {values['fold']} (split by {values['split_by']}), each scored as "
         f"one volume in the original frame; {FRESH if cohort['synthetic'] else ''}{values['image_size']} pixels, "
-        f"{values['epochs']} epochs of {values['slices_per_epoch']} slices, seed {values['seed']}, "
+        f"{epochs_text(values['epochs'], values['slices_per_epoch'])}, seed {values['seed']}, "
         f"on {record['processor']}."
     )
     minutes = {name: page["seconds"] / 60 for name, page in record["pages"].items()}
     how += (
-        f" The edition's {len(minutes)} chapters were executed in {sum(minutes.values()):.1f} minutes, the first nine "
-        f"in {sum(spent for name, spent in minutes.items() if name < '10'):.1f}, with at most "
+        f" The edition's {len(minutes)} chapters take {sum(minutes.values()):.1f} minutes, added up, the first nine "
+        f"{sum(spent for name, spent in minutes.items() if name < '10'):.1f}, with at most "
         f"{max(page['peak_memory_mb'] for page in record['pages'].values()) / 1024:.1f} GB of memory."
     )
     columns = {"on": "scored on", **COLUMNS}

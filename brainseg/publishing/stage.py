@@ -19,7 +19,9 @@ from brainseg.publishing.api import write_api
 from brainseg.publishing.execute import PACKAGE, Edition
 from brainseg.publishing.landing import fill_landing
 from brainseg.publishing.manifest import write_manifest
+from brainseg.publishing.network import find_network, network_page, write_network
 from brainseg.publishing.notebooks import StudyError, repository_address, with_address
+from brainseg.publishing.speed import fill_speed
 from brainseg.publishing.status import banner, origin, status_page
 from brainseg.publishing.student import make_student_edition
 from brainseg.publishing.viewer import take_patients, viewer_page, write_viewer
@@ -91,16 +93,27 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(root / "book", target)
     (target / "notebooks").mkdir()
-    patients, shown_on = [], ""
+    patients, shown_on, network = [], "", None
     for name, page in edition.pages.items():
         notebook = published(nbformat.read(page, as_version=4), root)
         if found := take_patients(notebook):
             patients, shown_on = found, banner(notebook.metadata["brainseg"])
+            network = find_network(notebook.metadata["brainseg"], [patient["name"] for patient in patients])
         nbformat.write(notebook, target / "notebooks" / f"{name}.ipynb")
     if (page := target / "viewer.md").is_file():
         page.write_text(viewer_page(page.read_text(encoding="utf-8"), patients, shown_on), encoding="utf-8")
         write_viewer(patients, target / "_extra" / "viewer")
+    if (page := target / "try.md").is_file():
+        carried = network is not None
+        try:
+            if network is not None:
+                write_network(network, target / "_extra" / "try")
+        except StudyError as error:  # a book needs no network to be built, so one page does without
+            print(f"warning: the page Try the network stays empty. {error}")
+            carried = False
+        page.write_text(network_page(page.read_text(encoding="utf-8"), carried, shown_on), encoding="utf-8")
     fill_landing(target)
+    fill_speed(target)
     write_api(PACKAGE, target / "api")
     if (citation := root / "CITATION.cff").is_file():
         shutil.copyfile(citation, target / "CITATION.cff")
@@ -138,7 +151,7 @@ def published(notebook: NotebookNode, root: Path) -> NotebookNode:
     if text := banner(record) + origin(record):
         title, _, rest = notebook.cells[0].source.partition("\n")
         notebook.cells[0].source = f"{title}\n\n{text}\n{rest}"
-    places = {build_folder(): "_build", root: ".", Path.home(): "~"}
+    places = {build_folder(): "_build", root: ".", Path(os.path.expanduser("~")): "~"}
     if os.path.isabs(data := str(given.get("data", ""))):
         places = {Path(data): Path(data).name, **places}
     # Never the bare root of the file system.

@@ -81,7 +81,7 @@ def status_page(edition: Edition) -> str:
             "",
             *pages,
             "",
-            f"Together {seconds / 60:.1f} minutes on {'; '.join(processors)}.",
+            f"Added up, {seconds / 60:.1f} minutes on {'; '.join(processors)}. Two chapters run side by side.",
             "",
             "The memory is that of the notebook's kernel and its workers, taken twice a second.",
             "",
@@ -91,8 +91,7 @@ def status_page(edition: Edition) -> str:
             "",
             "Source is the beginning of the SHA-256 of the notebook's source; that of the package's code is",
             f"`{first['package'][:8]}`. A page is executed again when one of them, the cohort, a parameter or a "
-            "library",
-            "changes.",
+            "library changes.",
             "",
             "## Libraries",
             "",

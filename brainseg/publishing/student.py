@@ -21,23 +21,30 @@ import nbformat
 from nbformat import NotebookNode
 
 from brainseg.paths import build_folder, write_atomically
-from brainseg.publishing.notebooks import StudyError, find_notebooks, read_source, repository_address, with_address
+from brainseg.publishing.notebooks import (
+    StudyError,
+    find_notebooks,
+    is_edited,
+    read_source,
+    repository_address,
+    with_address,
+    written_by_us,
+)
 
 ARCHIVE = "brainseg-student.zip"
 NOTE = (
     "**Student edition.** The exercises are at the end. Write your answer where three dots stand, run the cell, and "
-    "then the "
-    "cell below it: it says whether the answer is right, and gives a hint where it is not."
+    "then the cell below it: it says whether the answer is right, and gives a hint where it is not."
 )
 READ_ME = """\
 # brainseg, student edition
 
 The notebooks of the book without the solutions of their exercises. Open one in JupyterLab and start with its first
 code cell: it installs the package where it is missing, or says how. Each notebook runs alone, on simulated patients
-that it makes itself.
-No graphics card is needed.
+that it makes itself. No graphics card is needed.
 
-Chapters 1 to 4 need no deep-learning library. Chapters 5 to 9 train small networks in minutes.
+Chapters 1 to 4 need no deep-learning library. Chapters 5 to 9 train small networks in minutes. Chapter 15 reads the
+project's results, so it needs a copy of the project.
 
 Research and teaching only. Not for clinical use. Code: MIT. Text: CC BY 4.0, by the brainseg developers.
 """
@@ -61,13 +68,18 @@ def make_student_edition(root: Path, folder: Path | None = None) -> Path:
     Raises
     ------
     StudyError
-        On a solution that cannot be turned into a stub.
+        On a solution that cannot be turned into a stub; where notebooks in the folder were edited.
     """
     folder = build_folder() / "student" if folder is None else folder
     texts, address = {"README.md": READ_ME}, repository_address(root)
     for name, source in find_notebooks(root / "notebooks").items():
         notebook = with_address(student_notebook(read_source(source), name), address)
-        texts[f"{name}.ipynb"] = nbformat.writes(notebook, indent=1) + "\n"
+        texts[f"{name}.ipynb"] = written_by_us(notebook)
+    if edited := [name for name in texts if name.endswith(".ipynb") and is_edited(folder / name)]:
+        raise StudyError(
+            f"{folder / edited[0]} was edited, and a new student edition would overwrite it. Move the folder away, or "
+            f"name another. Edited: {', '.join(edited)}."
+        )
     for name, text in texts.items():
         with write_atomically(folder / name) as part:
             part.write_text(text, encoding="utf-8", newline="\n")

@@ -42,6 +42,7 @@ def write_viewer(patients: list[dict], folder: Path) -> None:
         volumes = {
             "sequences": [sequence["volume"] for sequence in patient["sequences"]],
             "truth": patient["truth"]["outline"],
+            "mask": patient["truth"]["mask"],
             "models": {name: model["outline"] for name, model in patient["models"].items()},
         }
         script = f"brainsegViewer.volumes[{number}] = {json.dumps(volumes)};\n"

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
 from brainseg.cohort import CohortError, index_cohort, read_image, read_mask, read_patient_table
 from brainseg.cohort.convert import convert_pairs
+from brainseg.cohort.pixels import write_png
 from brainseg.paths import project_root
 
 
 def picture(path, pixels):
     path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), pixels)
+    write_png(path, pixels)
     return path
 
 
@@ -58,7 +58,8 @@ def test_three_sequences_and_deep_grey_levels(tmp_path):
     planes = {
         name: np.full((256, 256), level, np.uint16) for name, level in {"pre": 500, "flair": 2000, "post": 1000}.items()
     }
-    planes["flair"][0, 0] = planes["pre"][0, 0] = planes["post"][0, 0] = 4000
+    for plane in planes.values():
+        plane[128:] = 4000
     row = {name: picture(tmp_path / f"{name}.png", plane) for name, plane in planes.items()}
     row["mask"] = picture(tmp_path / "mask.png", np.eye(256, dtype=np.uint8) * 7)
     root = convert_pairs(pd.DataFrame([{"patient": 3, "institution": "AB", **row}]), tmp_path / "out", project="OURS")
@@ -68,12 +69,12 @@ def test_three_sequences_and_deep_grey_levels(tmp_path):
 
 
 def test_all_faults_come_in_one_report_and_nothing_is_written(tmp_path):
-    grey = picture(tmp_path / "grey.png", np.zeros((20, 20), np.uint8))
+    grey = picture(tmp_path / "grey.png", np.eye(20, dtype=np.uint8) * 9)
     small = picture(tmp_path / "small.png", np.zeros((10, 20), np.uint8))
     coloured = picture(tmp_path / "coloured.png", np.eye(20, dtype=np.uint8)[..., None] * np.array([1, 2, 3], np.uint8))
     rows = [("a", grey, tmp_path / "none.png"), ("b", coloured, grey), ("c", grey, small)]
     with pytest.raises(
-        CohortError, match=r"(?s)3 problems.*none\.png is missing.*coloured\.png is coloured.*same size"
+        CohortError, match=r"(?s)3 problems.*none\.png.* is missing.*coloured\.png.* is coloured.*same size"
     ):
         convert_pairs(pd.DataFrame(rows, columns=["patient", "flair", "mask"]), tmp_path / "out")
     with pytest.raises(CohortError, match=r"(?s)no column 'mask'.*no rows.*'Mine'.*exists"):

@@ -1,6 +1,7 @@
 """Where a cohort may lie, and what is refused."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from helpers import PATIENTS, SLICES, image_of, mask_of, write_cohort
@@ -9,6 +10,7 @@ from brainseg.cohort import (
     CohortError,
     index_cohort,
 )
+from brainseg.cohort.find import natural_key, patient_of
 from brainseg.data import get_cohort
 
 
@@ -47,6 +49,52 @@ def test_an_incomplete_copy_beside_a_whole_one_is_refused(tiny_cohort, tmp_path,
     with pytest.raises(CohortError, match=f"{PATIENTS[3]} holds (10|8) files and .*{PATIENTS[3]} holds (10|8)"):
         get_cohort(tmp_path / "data")
     assert get_cohort(tmp_path / "data" / whole) == tmp_path / "data" / whole
+
+
+def test_hidden_files_in_one_copy_make_no_difference(tiny_cohort):
+    """The listing that compares two copies is the one that reads them."""
+    copy = tiny_cohort.parent / "lgg-mri-segmentation" / "kaggle_3m"
+    shutil.copytree(tiny_cohort, copy)
+    hidden = image_of(copy)
+    hidden.with_name(f"._{hidden.name}").write_bytes(b"of macOS")
+    assert get_cohort(tiny_cohort.parent) == tiny_cohort
+    assert len(index_cohort(copy)) == len(PATIENTS) * SLICES
+
+
+def test_a_folder_behind_links_in_a_circle_is_no_traceback(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(CohortError, match="leads nowhere|is not a folder"):
+        get_cohort(tmp_path / "a")
+
+
+def test_links_that_lead_nowhere_are_named(tiny_cohort):
+    (tiny_cohort / "circle").symlink_to(tiny_cohort / "circle")  # beside the patients it does no harm
+    image_of(tiny_cohort).unlink()
+    image_of(tiny_cohort).symlink_to(tiny_cohort / "nothing.tif")
+    with pytest.raises(CohortError) as caught:
+        index_cohort(tiny_cohort)
+    assert any(problem.startswith(f"{image_of(tiny_cohort)} cannot be read") for problem in caught.value.problems)
+
+
+def test_names_are_ordered_by_their_numbers():
+    names = ["a10", "a2", "a1", "10", "2", "b", "a1_10", "a1_9", "a01", ""]
+    assert sorted(names, key=natural_key) == ["", "2", "10", "a01", "a1", "a1_9", "a1_10", "a2", "a10", "b"]
+
+
+@pytest.mark.parametrize(
+    ("path", "patient"),
+    [
+        (f"flat/{PATIENTS[0]}_12.tif", PATIENTS[0]),
+        (f"{PATIENTS[0]}/7.tif", PATIENTS[0]),
+        (f"{PATIENTS[0]}/axial/scan.tif", PATIENTS[0]),
+        (f"flat/{PATIENTS[0]}.tif", PATIENTS[0]),
+        (f"flat/{PATIENTS[0]}7.tif", None),
+        ("flat/scan_7.tif", None),
+    ],
+)
+def test_who_a_slice_is_of(path, patient):
+    assert patient_of(Path(path)) == patient
 
 
 def test_missing_folder(tmp_path):

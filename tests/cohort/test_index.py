@@ -245,10 +245,45 @@ def test_mask_with_values_other_than_two(tiny_cohort, values, said):
     assert problem.startswith(f"{mask_of(tiny_cohort)}: a mask may hold") and said in problem
 
 
-@pytest.mark.parametrize("value", [0, 255])
-def test_mask_of_one_value_is_sound(tiny_cohort, value):
-    tifffile.imwrite(mask_of(tiny_cohort), np.full((256, 256), value, np.uint8))
-    assert index(tiny_cohort)["tumour_px"][0] == (65536 if value else 0)
+def test_mask_without_tumour_is_sound(tiny_cohort):
+    tifffile.imwrite(mask_of(tiny_cohort), np.zeros((256, 256), np.uint8))
+    assert index(tiny_cohort)["tumour_px"][0] == 0
+
+
+@pytest.mark.parametrize("what", ["all", "inverted", "the brain"])
+def test_a_mask_of_most_of_the_head_is_refused(tiny_cohort, what):
+    flair = tifffile.imread(image_of(tiny_cohort, 2))[..., 1]
+    tumour = tifffile.imread(mask_of(tiny_cohort, 2)) > 0
+    mask = {"all": tumour | True, "inverted": ~tumour, "the brain": flair > 60}[what]
+    tifffile.imwrite(mask_of(tiny_cohort, 2), mask.astype(np.uint8) * 255, photometric="minisblack")
+    (problem,) = problems_of(tiny_cohort)
+    assert problem.startswith(f"{mask_of(tiny_cohort, 2)} calls most of the head tumour")
+
+
+def test_a_tumour_of_a_third_of_the_head_is_sound(tiny_cohort):
+    flair = tifffile.imread(image_of(tiny_cohort, 2))[..., 1]
+    mask = flair > flair.mean()
+    mask[: np.flatnonzero(np.cumsum(mask.sum(1)) < 0.6 * mask.sum())[-1]] = False
+    tifffile.imwrite(mask_of(tiny_cohort, 2), mask.astype(np.uint8) * 255, photometric="minisblack")
+    assert index(tiny_cohort)["tumour_px"][1] == np.count_nonzero(mask) > 0.05 * 65536
+
+
+def test_numbers_that_a_tag_turns_round_are_refused(tiny_cohort):
+    mask = tifffile.imread(mask_of(tiny_cohort, 2))
+    tifffile.imwrite(mask_of(tiny_cohort, 2), mask, photometric="miniswhite")
+    image = tifffile.imread(image_of(tiny_cohort, 3))
+    tifffile.imwrite(image_of(tiny_cohort, 3), image, photometric="rgb", extratags=[(274, 3, 1, 3, True)])
+    white, turned = problems_of(tiny_cohort)
+    assert white.startswith(f"{mask_of(tiny_cohort, 2)} is a TIFF in which 0 is white")
+    assert turned.startswith(f"{image_of(tiny_cohort, 3)} is turned by a tag")
+
+
+def test_a_second_page_is_refused(tiny_cohort):
+    with tifffile.TiffWriter(mask_of(tiny_cohort, 2)) as tiff:
+        tiff.write(np.zeros((256, 256), np.uint8), photometric="minisblack")
+        tiff.write(np.zeros((9, 9), np.uint8), photometric="minisblack")
+    (problem,) = problems_of(tiny_cohort)
+    assert problem.startswith(f"{mask_of(tiny_cohort, 2)} holds 2 pages")
 
 
 def test_lzw_without_imagecodecs_says_so(tiny_cohort, monkeypatch):
@@ -373,9 +408,9 @@ def test_a_synthetic_cohort_with_a_hole_is_refused(tmp_path):
         (None, "is missing"),
         (b"", "is not a table"),
         (b"Patient,Age\nTEST_AA_0001,5,6,7\nTEST_AA_0002,1\n,,,,,,,,\n", "is not a table"),
-        (b"\xff\xfe\x00 Patient", "is not a table"),
+        (b"\xff\xfe\x00 Patient", "another encoding than UTF-8"),
         (b"Name,Age\nTEST_AA_0001,50\n", "has no column Patient"),
-        (b"Patient;Age\nTEST_AA_0001;50\n", "has no column Patient"),
+        (b"Patient;Age\nTEST_AA_0001;50\n", "parts its columns by semicolons"),
         (b"Patient,Age\n", "has no rows"),
         (b"Patient,Age\nJohn,50\n", "names a patient 'John'"),
         (b"Patient,Age\n,50\n", "names a patient 'nan'"),

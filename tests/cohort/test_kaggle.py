@@ -88,6 +88,32 @@ def test_offline_says_so_and_names_the_ways_out(kagglehub, failure):
 
 
 @pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (requests.exceptions.SSLError("self-signed certificate"), "not trusted.*REQUESTS_CA_BUNDLE"),
+        (requests.exceptions.ProxyError("407"), "proxy does not let.*HTTPS_PROXY"),
+    ],
+)
+def test_a_proxy_is_not_taken_for_a_missing_network(kagglehub, failure, said):
+    kagglehub.answer = failure
+    with pytest.raises(CohortError, match=said) as error:
+        kaggle.download_kaggle()
+    assert "Connect to the internet" not in str(error.value) and kaggle.PAGE in str(error.value)
+
+
+def test_a_damaged_copy_names_the_folder_to_remove(kagglehub, tiny_cohort, tmp_path):
+    kagglehub.answer = tmp_path / "empty"
+    kagglehub.answer.mkdir()
+    with pytest.raises(CohortError, match=f"damaged. Remove the folder {kagglehub.answer} and download again"):
+        kaggle.download_kaggle()
+    for path in tiny_cohort.glob("*/*_mask.tif"):  # more problems than a report spells out
+        path.write_bytes(b"cut")
+    kagglehub.answer = tiny_cohort
+    with pytest.raises(CohortError, match=f"Remove the folder {tiny_cohort} and download again"):
+        kaggle.download_kaggle()
+
+
+@pytest.mark.parametrize(
     "failure", [requests.HTTPError("403 Client Error"), OSError(28, "No space left on device"), RuntimeError("md5")]
 )
 def test_other_failures_keep_their_reason(kagglehub, failure):

@@ -29,7 +29,8 @@ def test_a_folder_of_slices_becomes_masks_and_overlays(run, tiny_cohort, tmp_pat
         mask = tifffile.imread(out / name.replace(".tif", "_predicted.tif"))
         assert mask.dtype == np.uint8 and set(np.unique(mask)) <= {0, 255}
         np.testing.assert_array_equal(mask > 0, expected[str(tiny_cohort / name)])
-        assert cv2.imread(str(out / name.replace(".tif", "_overlay.png"))).shape == (512, 512, 3)
+        overlay = np.fromfile(out / name.replace(".tif", "_overlay.png"), np.uint8)
+        assert cv2.imdecode(overlay, cv2.IMREAD_COLOR).shape == (512, 512, 3)
 
 
 def test_predict_reports_every_unreadable_slice_and_writes_nothing(run, tmp_path):
@@ -92,6 +93,92 @@ def test_patients_that_the_run_has_seen_are_marked(run, tiny_cohort, tmp_path, c
     assert "trained or chosen on 2 of these patients" in capsys.readouterr().out
     main(["predict", str(slices / new), str(tmp_path / "new"), "--run", str(run.folder)])
     assert "trained or chosen" not in capsys.readouterr().out
+
+
+def copied(tiny_cohort, folder, names):
+    """Slices of the tiny cohort in one folder, under other names: name -> (patient, number)."""
+    folder.mkdir(parents=True)
+    for name, (patient, number) in names.items():
+        shutil.copy(tiny_cohort / patient / f"{patient}_{number}.tif", folder / name)
+    return folder
+
+
+def masks_of(out, names):
+    return {name: tifffile.imread(out / f"{name.rpartition('.')[0]}_predicted.tif") for name in names}
+
+
+def test_a_flat_folder_keeps_patients_apart_and_knows_whom_the_run_has_met(run, tiny_cohort, tmp_path, capsys):
+    """The guard against leaks works where no folder names the patient."""
+    from brainseg.__main__ import main
+
+    flat = copied(tiny_cohort, tmp_path / "flat", {f"{p}_{k}.tif": (p, k) for p in PATIENTS for k in range(1, 6)})
+    table = predict_folder(flat, tmp_path / "out", run.folder)
+    apart = predict_folder(tiny_cohort, tmp_path / "apart", run.folder)
+    assert table["patient"].tolist() == apart["patient"].tolist()
+    assert table["predicted_px"].tolist() == apart["predicted_px"].tolist()
+    seen = table[table["seen_in_training"]]["patient"].unique()
+    assert set(seen) == run.record.has_met() and 0 < len(seen) < len(PATIENTS)
+    main(["predict", str(flat), str(tmp_path / "again"), "--run", str(run.folder)])
+    assert f"trained or chosen on {len(seen)} of these patients" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("spelt", ["TEST-AA-0001", "test_aa_0001 (copy)", "scans of TEST_AA_0001_20000101"])
+def test_a_patient_is_known_by_the_case_in_any_folder_above(run, tiny_cohort, tmp_path, spelt):
+    case = sorted(run.record.has_met())[0].rpartition("_")[0]
+    name = spelt.replace("TEST_AA_0001", case).replace("TEST-AA-0001", case.replace("_", "-"))
+    name = name.replace("test_aa_0001", case.lower())
+    folder = copied(tiny_cohort, tmp_path / name / "axial", {"1.tif": (PATIENTS[0], 1)})
+    assert predict_folder(folder, tmp_path / "out", run.folder)["seen_in_training"].tolist() == [True]
+
+
+def test_whom_no_name_tells_is_said(run, tiny_cohort, tmp_path, capsys):
+    from brainseg.__main__ import main
+
+    folder = copied(tiny_cohort, tmp_path / "anna", {"1.tif": (PATIENTS[0], 1)})
+    main(["predict", str(folder), str(tmp_path / "out"), "--run", str(run.folder)])
+    said = capsys.readouterr().out
+    assert "cannot be told whether the run was trained on them" in said and "trained or chosen on" not in said
+    assert pd.read_csv(tmp_path / "out" / "predictions.csv")["seen_in_training"].isna().all()
+
+
+def test_hidden_files_are_passed_over_and_slices_stand_in_the_order_of_their_numbers(run, tiny_cohort, tmp_path):
+    numbers = (1, 2, 10, 11)
+    places = dict(zip(numbers, (1, 2, 3, 4), strict=True))
+    bare = copied(tiny_cohort, tmp_path / "a", {f"{n}.tif": (PATIENTS[2], places[n]) for n in numbers})
+    padded = copied(tiny_cohort, tmp_path / "b", {f"x_{n:02d}.tif": (PATIENTS[2], places[n]) for n in numbers})
+    (bare / "._1.tif").write_bytes(b"of macOS")
+    (bare / ".Trash").mkdir()
+    (bare / "__MACOSX").mkdir()
+    (bare / "__MACOSX" / "1.tif").write_bytes(b"of macOS")
+    table = predict_folder(bare, tmp_path / "out", run.folder)
+    assert table["slice"].tolist() == ["1.tif", "2.tif", "10.tif", "11.tif"]
+    assert table["predicted_px"].tolist() == predict_folder(padded, tmp_path / "o", run.folder)["predicted_px"].tolist()
+
+
+def test_links_in_a_circle_are_walked_once(run, tiny_cohort, tmp_path):
+    folder = copied(tiny_cohort, tmp_path / "slices" / "a", {"1.tif": (PATIENTS[0], 1)})
+    (folder / "again").symlink_to(tmp_path / "slices")
+    (folder / "itself").symlink_to(folder / "itself")
+    assert len(predict_folder(tmp_path / "slices", tmp_path / "out", run.folder)) == 1
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("anna_1.tif", "bert_1.tif"),
+        ("p1_1.tif", "p1_2.tif", "p2_1.tif"),
+        ("axial.tif", "coronal.tif"),
+        ("1.tif", f"{PATIENTS[0]}_1.tif"),
+        (f"{PATIENTS[0]}/{PATIENTS[1]}_1.tif",),
+    ],
+)
+def test_slices_of_nobody_knows_how_many_patients_are_refused(run, tiny_cohort, tmp_path, names):
+    for name in names:
+        (tmp_path / "slices" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tiny_cohort / PATIENTS[0] / f"{PATIENTS[0]}_1.tif", tmp_path / "slices" / name)
+    with pytest.raises(CohortError, match=r"cannot be told|tells no patient|folder of another patient"):
+        predict_folder(tmp_path / "slices", tmp_path / "out", run.folder)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_run_that_cannot_be_loaded_says_why(run, tiny_cohort, tmp_path):

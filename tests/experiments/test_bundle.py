@@ -9,7 +9,7 @@ import pytest
 from helpers import write_cohort
 
 from brainseg.cohort import index_cohort
-from brainseg.experiments import bundle, leakage
+from brainseg.experiments import bundle, engine, leakage
 from brainseg.experiments.plan import to_do
 
 SETTINGS = leakage.Settings(image_size=32, filters=2, epochs=1, slices_per_epoch=8, seeds=1)
@@ -66,6 +66,18 @@ def test_what_is_trained_elsewhere_is_found_here(cohort, tmp_path):
     assert bundle.unpack(there) == []
     with pytest.raises(ValueError, match="trained already"):
         bundle.pack(plan, cohort, tmp_path / "again")
+
+
+@pytest.mark.slow
+def test_what_a_training_starts_from_goes_along(cohort, tmp_path):
+    first, second = leakage.plan(cohort, SETTINGS)
+    engine.train_plan([first], cohort)
+    plan = [second.starting_from(first, cohort)]
+    there = joined(bundle.pack(plan, cohort, tmp_path / "out"), tmp_path / "there")
+    assert [path.name for path in (there / "runs").iterdir()] == [first.folder(cohort).name]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("BRAINSEG", "PYTHONPATH"))}
+    subprocess.run([sys.executable, "train.py"], cwd=there, env=environment, check=True, capture_output=True)
+    assert bundle.unpack(there) == [plan[0].folder(cohort).name]
 
 
 @pytest.mark.slow

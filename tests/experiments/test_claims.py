@@ -247,4 +247,5 @@ def test_no_seed_is_no_experiment():
 
 def test_how_it_was_trained_is_told():
     said = claims.described(results.read_record("claims"))
-    assert "3 trainings of 8 epochs" in said and "60 patients for training, 10 for validation, 18 for the test" in said
+    assert "60 patients for training, 10 for validation, 18 for the test" in said
+    assert "8 epochs of 480 slices. Each arm has 3 trainings;" in said

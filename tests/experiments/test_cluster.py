@@ -17,9 +17,14 @@ import pytest
 from helpers import write_cohort
 
 pytest.importorskip("distributed")
+pytest.importorskip("keras")
 from brainseg.cohort import index_cohort
-from brainseg.experiments import engine, leakage
+from brainseg.experiments import cluster, engine, leakage, storage
 from brainseg.experiments.cluster import get_cluster, train_on_worker
+from brainseg.experiments.plan import to_do
+from brainseg.images.prepared import prepare
+from brainseg.networks.record import RunRecord
+from brainseg.networks.runs import train_or_load
 
 SETTINGS = leakage.Settings(image_size=32, filters=2, epochs=30, slices_per_epoch=16, seeds=2)
 
@@ -35,9 +40,11 @@ def start(tmp_path):
     """Start `dask WORDS` as a process of its own; all are ended with the test."""
     started = []
 
-    def begin(*words: str) -> subprocess.Popen:
+    def begin(*words: str, build: Path | None = None) -> subprocess.Popen:
         # The workers' processes find the package where this one did.
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        if build is not None:
+            environment["BRAINSEG_BUILD"] = str(build)
         call = [sys.executable, "-m", "dask", *words]
         with open(tmp_path / f"dask-{len(started)}.log", "w") as log:
             started.append(subprocess.Popen(call, env=environment, stdout=log, stderr=log, start_new_session=True))
@@ -95,8 +102,8 @@ def test_a_worker_that_dies_costs_no_result(cohort, start, tmp_path, monkeypatch
 
     killer = threading.Thread(target=kill_in_the_middle)
     killer.start()
-    with get_cluster(scheduler=address) as cluster:
-        distributed, record = engine.compute(leakage, cohort, SETTINGS, cluster)
+    with get_cluster(scheduler=address) as beyond:
+        distributed, record = engine.compute(leakage, cohort, SETTINGS, beyond)
     killer.join()
     assert killed and first.poll() is not None and second.poll() is None
     assert serial.keys() == distributed.keys()
@@ -110,10 +117,104 @@ def test_processes_of_this_machine_do_as_well(cohort, tmp_path, monkeypatch):
     settings = leakage.Settings(image_size=32, filters=2, epochs=1, slices_per_epoch=8, seeds=1)
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "local"))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
-    with get_cluster(workers=2) as cluster:
-        engine.train_plan(leakage.plan(cohort, settings), cohort, cluster)
+    first, second = leakage.plan(cohort, settings)
+    after = replace(first, recipe=replace(first.recipe, seed=5)).starting_from(second, cohort)
+    with get_cluster(workers=2) as beyond:
+        engine.train_plan([after, first], cohort, beyond)
     runs = sorted(Path(tmp_path / "local" / "runs").glob("*/run.json"))
-    assert len(runs) == 2
+    assert len(runs) == 3 and after.is_done(cohort)
+
+
+@pytest.mark.slow
+def test_a_worker_with_folders_of_its_own_takes_and_brings_everything_by_the_storage(
+    cohort, start, tmp_path, monkeypatch
+):
+    plan = leakage.plan(cohort, replace(SETTINGS, epochs=1, seeds=1))
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    start("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
+    wait_until_it_answers(port)
+    words = ["worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(tmp_path)]
+    start(*words, build=tmp_path / "there")
+    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "here"))
+    with get_cluster(scheduler=address, storage=f"file://{tmp_path}/storage") as beyond:
+        engine.train_plan(plan, cohort, beyond)
+    assert to_do(plan, cohort) == []
+    names = sorted(training.folder(cohort).name for training in plan)
+    for place in ("here", "there", "storage"):
+        runs = tmp_path / place / "runs"
+        assert sorted(path.parent.name for path in runs.glob("*/run.json")) == names
+        assert not list(runs.glob("*/*.weights.h5"))
+    assert not list((tmp_path / "there").rglob("prepared")) and not list((tmp_path / "storage").rglob("*.tif"))
+
+
+@pytest.mark.slow
+def test_another_worker_goes_on_after_the_last_epoch_in_the_storage(cohort, tmp_path, monkeypatch):
+    training = leakage.plan(cohort, replace(SETTINGS, epochs=12))[0]
+    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "here"))
+    prepared = prepare(cohort.attrs["root"], training.preprocessing)
+    whole = train_or_load(training.recipe, prepared, training.split)
+    address = str(tmp_path / "storage")
+    storage.Storage(address).send_prepared(prepared)
+    given = (training, prepared.fingerprint, whole.folder.name, address)
+
+    monkeypatch.setattr(cluster, "SECONDS", 0.05)
+    send = storage.Storage.send
+
+    def send_and_die(place, folder, name):
+        send(place, folder, name)
+        if any(each.endswith(".weights.h5") and each > "0002" for each in place.names(name)):  # with an epoch's history
+            raise ConnectionError("the worker died")
+
+    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "first"))
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.Storage, "send", send_and_die)
+        with pytest.raises(ConnectionError):
+            cluster.train_apart(*given)
+    left = tmp_path / "storage" / "runs" / whole.folder.name
+    assert not (left / "run.json").exists()
+    before = pd.read_csv(left / "history.csv")
+
+    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "second"))
+    assert cluster.train_apart(*given) == whole.folder.name
+    record = RunRecord.read(left)
+    assert 0 < len(before) < len(record.history) == 12
+    assert record.history["seconds"][0] == before["seconds"][0]  # the first epoch was not trained again
+    assert record.digest() == whole.record.digest()
+    assert not list(left.glob("*.weights.h5"))
+
+
+def test_a_worker_with_other_code_is_refused(cohort, tmp_path):
+    training = leakage.plan(cohort, SETTINGS)[0]
+    with pytest.raises(ValueError, match="another version of this package"):
+        cluster.train_apart(training, "arrays", "unet-0123456789ab", str(tmp_path))
+
+
+def test_a_storage_holds_files_that_are_whole_and_forgets_those_that_are_gone(tmp_path):
+    place = storage.Storage("memory://study")
+    here = tmp_path / "run"
+    here.mkdir()
+    for name in ("history.csv", "0001.weights.h5", ".part-best.npz"):
+        (here / name).write_text(name)
+    place.send(here, "runs/a")
+    assert place.names("runs/a").keys() == {"history.csv", "0001.weights.h5"}
+    (here / "0001.weights.h5").unlink()
+    (here / "history.csv").write_text("longer than before")
+    place.files.pipe_file(f"{place.root}/runs/a/run.json.part", b"half")
+    place.send(here, "runs/a")
+    place.fetch("runs/a", tmp_path / "there")
+    assert {path.name: path.read_text() for path in (tmp_path / "there").iterdir()} == {
+        "history.csv": "longer than before"
+    }
+    place.fetch("runs/nothing", tmp_path / "there")
+    assert (tmp_path / "there").is_dir()
+
+
+def test_a_storage_that_cannot_be_used_is_named():
+    with pytest.raises(ValueError, match=r"The storage nothing://here cannot be used: .*nothing"):
+        storage.Storage("nothing://here")
+    with pytest.raises(ValueError, match="add --scheduler"), get_cluster(workers=2, storage="here"):
+        pass
 
 
 @pytest.mark.slow
@@ -145,14 +246,14 @@ def test_what_else_a_worker_draws_changes_no_training(cohort, tmp_path):
 @pytest.mark.slow
 def test_the_error_of_a_training_comes_back_as_itself(cohort, tmp_path):
     training = leakage.plan(cohort, leakage.Settings(image_size=32, filters=2))[0]
-    nobody = replace(training, split=training.split.replace("validation", "out"))
-    with pytest.raises(ValueError, match="no validation slices"):
+    nobody = replace(training, split=training.split.replace("train", "out"))
+    with pytest.raises(ValueError, match="no training slices"):
         train_on_worker(nobody, str(tmp_path / "kaggle_3m"), str(tmp_path))
 
 
 def test_without_an_address_and_workers_there_is_no_cluster():
-    with get_cluster() as cluster:
-        assert cluster is None
+    with get_cluster() as beyond:
+        assert beyond is None
 
 
 def test_an_address_where_nobody_answers_is_named(monkeypatch):

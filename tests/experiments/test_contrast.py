@@ -89,8 +89,13 @@ def test_each_patient_counts_once_and_slices_without_a_ring_are_counted():
     assert found.counted() == (
         "12 patients, 12 slices with tumour. Not measured, because no brain is left for a ring: 1."
     )
-    with pytest.raises(ValueError, match="No patient"):
-        contrast.findings(table.assign(cnr=np.nan))
+
+
+def test_where_nothing_could_be_measured_the_findings_say_so():
+    for nothing in (measured(12).assign(cnr=np.nan), measured(12).iloc[:0]):
+        found = contrast.findings(nothing)
+        assert found.article() is Answer.CANNOT_TELL and found.table().empty and found.by_patient.empty
+        assert found.sentence().startswith("No slice with tumour could be measured")
 
 
 def test_every_slice_with_tumour_is_measured_after_each_treatment(tiny_cohort_once):

@@ -38,7 +38,7 @@ def boxes_of(lost: dict) -> pd.DataFrame:
 
 def test_every_slice_has_its_box_by_each_pair(table, article):
     assert len(article) == len(CANNY_PAIRS) * len(table)
-    default = cropping.with_thresholds(article)
+    default = cropping.with_our_thresholds(article)
     assert default.index.tolist() == table.index.tolist()
     assert (default["patient"] == table["patient"]).all() and (default["tumour_px"] == table["tumour_px"]).all()
     assert default["box"][7] == slice_box(read_image(table["image_path"][7]))
@@ -85,7 +85,7 @@ def test_who_has_most_of_the_loss_is_named():
 
 
 def test_boxes_that_jump_are_told_from_boxes_that_do_not():
-    still = cropping.with_thresholds(boxes_of({}))
+    still = cropping.with_our_thresholds(boxes_of({}))
     even = cropping.stretch(still)
     assert (even.low, even.high, even.median_step, even.large_steps) == (1.25, 1.25, 0, 0)
     jumping = still.copy()
@@ -100,7 +100,7 @@ def test_boxes_that_jump_are_told_from_boxes_that_do_not():
 
 
 def test_of_two_jumps_that_between_slices_with_tumour_is_shown():
-    boxes = cropping.with_thresholds(boxes_of({}))
+    boxes = cropping.with_our_thresholds(boxes_of({}))
     boxes.at[8, "box"], boxes.at[20, "box"] = Box(0, 80, 0, 80), Box(0, 10, 0, 80)
     assert cropping.stretch(boxes).jumpiest == 20
     boxes.loc[20, "tumour_px"] = 0

@@ -58,6 +58,48 @@ def test_the_nearest_source_is_of_the_same_patient():
         leakage.nearest_source(table, sources=np.array([0]), targets=np.array([1, 4]))
 
 
+def disc(radius, centre=(100, 100)):
+    rows, columns = np.mgrid[:256, :256]
+    return (rows - centre[0]) ** 2 + (columns - centre[1]) ** 2 <= radius**2
+
+
+@pytest.mark.parametrize(("share", "radius"), [(0, 10), (0.5, 20), (1, 30), (0.25, 15)])
+def test_between_two_discs_lies_a_disc_of_the_radius_between(share, radius):
+    found = leakage.between(disc(10), disc(30), share)
+    assert disc(radius - 1).sum() <= found.sum() <= disc(radius + 1).sum()
+    assert not (disc(radius - 1) & ~found).any() and not (found & ~disc(radius + 1)).any()
+
+
+def test_a_tumour_that_ends_shrinks_and_nothing_comes_of_nothing():
+    empty = np.zeros((256, 256), bool)
+    half, most = leakage.between(disc(20), empty, 0.5), leakage.between(disc(20), empty, 0.25)
+    assert 0 <= half.sum() < most.sum() < disc(20).sum() and not (most & ~disc(20)).any()
+    assert leakage.between(empty, disc(20), 0.75).sum() == most.sum()
+    assert not leakage.between(empty, empty, 0.5).any()
+    corner = disc(20, (0, 0))
+    np.testing.assert_array_equal(leakage.between(corner, corner, 0.3), corner)
+
+
+def test_an_interpolated_mask_beats_a_copy_where_the_tumour_grows(tmp_path):
+    folder = tmp_path / "HAND_AA_0001_20000101"
+    rows = []
+    for number, radius in enumerate((10, 14, 18, 22, 26), start=1):
+        write_slice(folder, number, np.zeros((256, 256, 3), np.uint8), disc(radius))
+        path = str(folder / f"{folder.name}_{number}_mask.tif")
+        rows.append({"patient": folder.name, "institution": "AA", "slice": number, "tumour_px": int(disc(radius).sum()),
+                     "mask_path": path})  # fmt: skip
+    table, sources, targets = pd.DataFrame(rows), np.array([0, 2, 3]), np.array([1, 4])
+    copied = leakage.score_copies(table, sources, targets)
+    drawn = leakage.score_interpolations(table, sources, targets)
+    assert drawn["distance"].tolist() == copied["distance"].tolist() == [1, 1]
+    assert drawn["dice"].iloc[0] > 0.97 > copied["dice"].iloc[0]
+    assert drawn["dice"].iloc[1] == copied["dice"].iloc[1]  # above it there is nothing: a copy
+    summed = leakage.image_free_table({"copied": copied, "drawn between": drawn})
+    assert summed.loc["copied", "mean Dice of tumour slices"] == pytest.approx(copied["dice"].mean())
+    with pytest.raises(ValueError, match="none to copy from"):
+        leakage.score_interpolations(table.assign(patient=list("aaaab")), sources, targets)
+
+
 def test_copies_at_a_distance_are_averaged_over_both_directions(by_hand):
     found = leakage.copies_by_distance(by_hand, distances=(1, 3, 5)).set_index("distance")["dice"]
     pairs = {"2 and 3": 2 * 100 / 300, "3 and 4": 2 * 150 / 350}

@@ -75,6 +75,8 @@ def test_those_who_chose_stand_apart():
     assert (low.chose, low.others) == (2, 38) and low.mean_of_choosers < low.mean_of_others
     assert high.mean_of_choosers > high.mean_of_others
     assert f"**{high.mean_of_others:.3f} on the 38 others**" in high.sentences()
+    one_left = found_of(chose=[f"P{n:02d}" for n in range(39)], unet=0.8)
+    assert f"**{one_left.mean_of_others:.3f} on the other one**" in one_left.choice()
     assert "had a part" not in found_of(unet=0.8).sentences()
     everybody = found_of(chose=[f"P{n:02d}" for n in range(40)], unet=0.8)
     assert everybody.choice().startswith("All 40") and "nan" not in everybody.sentences()

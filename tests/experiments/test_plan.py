@@ -2,13 +2,18 @@
 
 import subprocess
 import sys
+import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import write_cohort
 
 from brainseg.cohort import index_cohort
+from brainseg.data import phantom_table
 from brainseg.experiments import engine
 from brainseg.experiments.plan import Training, Workload, seconds_per_step_and_pixel, to_do, workload
 from brainseg.images.preprocess import Preprocessing
@@ -117,6 +122,63 @@ def test_calls_at_once_share_the_work_and_end_with_the_same_weights(cohort, tmp_
     assert told[0] == told[1] == told[2] and len(told[0]) == 2
     assert all(line.endswith(" 2") for line in told[0])  # both epochs
     assert not list((tmp_path / "build" / "runs").glob("*/*.weights.h5"))
+
+
+def chain_of(cohort):
+    """Two trainings that both start from a third."""
+    first, second, third = plan_of(cohort, seeds=(0, 1, 2))
+    return third, [first.starting_from(third, cohort), second.starting_from(third, cohort)]
+
+
+def test_what_a_training_starts_from_is_part_of_its_identity_and_comes_first(cohort):
+    start, plan = chain_of(cohort)
+    assert plan[0].recipe.start == start.folder(cohort).name
+    assert plan[0].folder(cohort) != plan_of(cohort)[0].folder(cohort)
+    assert [training.labels["seed"] for training in to_do(plan, cohort)] == [2, 0, 1]
+    assert workload(plan, cohort).trainings == 3
+    folder = start.folder(cohort)
+    folder.mkdir(parents=True)
+    record_of(start, folder, seconds=1).write(folder)
+    assert [training.labels["seed"] for training in to_do(plan, cohort)] == [0, 1]
+
+
+def test_a_phantom_is_planned_without_being_drawn(cohort, tmp_path):
+    table = phantom_table(3, 0)
+    split = pd.Series("train", index=table.index)
+    on_phantom = Training(RECIPE, Preprocessing(image_size=32), split, {}, phantom=(3, 0))
+    assert table["patient"].nunique() == 3
+    assert on_phantom.folder(cohort) != replace(on_phantom, phantom=(3, 1)).folder(cohort)
+    assert not list((tmp_path / "build").glob("prepared/*"))
+
+
+@pytest.mark.slow
+def test_a_start_on_the_phantom_is_trained_before_what_starts_from_it(cohort):
+    everyone = pd.Series("train", index=phantom_table(1, 0).index, name="split")
+    start = Training(RECIPE, Preprocessing(image_size=32), everyone, {}, phantom=(1, 0))
+    (after, _) = plan_of(cohort)
+    after = after.starting_from(start, cohort)
+    engine.train_plan([after], cohort)
+    ((_, run),) = engine.load_plan([after], cohort)
+    assert start.is_done(cohort) and run.recipe.start == start.folder(cohort).name
+    assert RunRecord.read(start.folder(cohort)).patients["validation"] == []
+
+
+@pytest.mark.slow
+def test_what_starts_from_a_training_in_other_hands_waits_for_it(cohort):
+    start, plan = chain_of(cohort)
+    held = threading.Event()
+
+    def hold() -> None:
+        with locked(start.folder(cohort)):
+            held.set()
+            time.sleep(3)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait()
+    engine.train_plan(plan, cohort)
+    other.join()
+    assert start.is_done(cohort) and all(training.is_done(cohort) for training in plan)
 
 
 @pytest.mark.slow

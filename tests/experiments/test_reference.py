@@ -10,7 +10,7 @@ keras = pytest.importorskip("keras")
 from brainseg import results
 from brainseg.cohort import index_cohort
 from brainseg.evaluation import predict
-from brainseg.experiments import reference
+from brainseg.experiments import engine, reference
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import Recipe
 from brainseg.networks.record import reference_runs
@@ -36,11 +36,15 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
+def make(data, **settings):
+    return engine.run_experiment("reference", data, settings)
+
+
 @pytest.mark.slow
 def test_runs_are_trained_scored_kept_and_then_left_alone(project, tiny_cohort):
     # Fold 0 keeps its weights and is scored from them; fold 1 of another network than U-Net is scored and documented.
     data = str(tiny_cohort)
-    reference.train_reference(data, ["resunet"], [0, 1])
+    make(data, models=["resunet"], folds=[0, 1])
     names = ["resunet-by-patient-fold0", "resunet-by-patient-fold1"]
     assert [(run.name, run.has_weights) for run in reference_runs()] == [(names[0], True), (names[1], False)]
     tables, log = results.read_tables("reference"), results.read_log()
@@ -49,7 +53,7 @@ def test_runs_are_trained_scored_kept_and_then_left_alone(project, tiny_cohort):
         tested = tables["patients"].query("run == @run.name")["patient"]
         assert set(tested) == set(run.sides().query("part == 'test'")["patient"])
 
-    reference.train_reference(data, ["resunet"], [0, 1])
+    make(data, models=["resunet"], folds=[0, 1])
     assert len(results.read_log()) == 2
     pd.testing.assert_frame_equal(results.read_table("reference", "patients"), tables["patients"])
     again = reference.reproduce(data)
@@ -58,7 +62,7 @@ def test_runs_are_trained_scored_kept_and_then_left_alone(project, tiny_cohort):
 
 @pytest.mark.slow
 def test_the_articles_protocol_is_scored_its_way_too_and_keeps_no_weights(project, tiny_cohort):
-    reference.train_reference(str(tiny_cohort), ["unet"], [0], "article")
+    make(str(tiny_cohort), models=["unet"], folds=[0], protocol="article")
     (run,) = reference_runs()
     assert (run.split_by, run.has_weights) == ("slice", False)
     assert (run.preprocessing.contrast, run.preprocessing.crop) == ("clahe", "slice")
@@ -72,18 +76,18 @@ def test_the_articles_protocol_is_scored_its_way_too_and_keeps_no_weights(projec
 @pytest.mark.slow
 def test_new_weights_leave_no_record_beside_the_scores_that_they_replace(project, tiny_cohort, monkeypatch):
     data = str(tiny_cohort)
-    reference.train_reference(data, ["unet"], [0])
+    make(data, models=["unet"], folds=[0])
     monkeypatch.setattr(reference, "study_recipe", lambda model: small_recipe(model, seed=1))
     monkeypatch.setattr(predict, "evaluate", lambda run: pytest.fail("interrupted"))
     with pytest.raises(pytest.fail.Exception):
-        reference.train_reference(data, ["unet"], [0])
+        make(data, models=["unet"], folds=[0])
     assert not results.has_tables("reference")
 
 
 @pytest.mark.slow
 def test_reproduce_passes_over_patients_whom_no_split_names(project, tiny_cohort, monkeypatch):
     data = str(tiny_cohort)
-    reference.train_reference(data, ["unet"], [0])
+    make(data, models=["unet"], folds=[0])
     (run,) = reference_runs()
     stranger = run.sides().query("part == 'train'")["patient"].iloc[0]
     sides = run.sides()

@@ -36,7 +36,7 @@ def reference_run(cohort, tmp_path, monkeypatch):
     run = runs.train_or_load(RECIPE, prepared, make_split(prepared.table, n_folds=3, fold=1))
     kept = runs.keep(run, "patient", 1, weights=False)
     run.record = run.record.as_reference("patient", 1)
-    reference.score_reference(cohort.attrs["root"], {kept.name: run})
+    reference.score_reference(cohort, {kept.name: run})
     return run
 
 

@@ -16,7 +16,14 @@ from brainseg.images import prepared, preprocess
 from brainseg.images.contrast import enhance
 from brainseg.images.crop import MARGIN_PX, Box, crop_and_resize, restore
 from brainseg.images.prepared import prepare
-from brainseg.images.preprocess import BOX_COLUMNS, Preprocessing, boxes_and_images, normalise_volume
+from brainseg.images.preprocess import (
+    BOX_COLUMNS,
+    BRAIN_LEVEL,
+    Preprocessing,
+    boxes_and_images,
+    normalise_brain,
+    normalise_volume,
+)
 
 PATIENTS = ("PHANTOM_AA_0001_20000101", "PHANTOM_AA_0002_20000101", "PHANTOM_BB_0003_20000101")
 
@@ -207,13 +214,43 @@ def test_the_volume_is_stretched_between_its_percentiles():
     assert (stretched[..., 2] == 5).all()
 
 
-def test_normalisation_undoes_a_change_of_brightness(root):
+def test_the_median_of_the_brain_comes_to_one_level_whatever_the_scalp():
+    head = np.zeros((60, 60), bool)
+    head[5:55, 5:55] = True
+    rng = np.random.default_rng(0)
+    volume = np.zeros((4, 60, 60, 3), np.uint8)
+    volume[:, head, :] = rng.integers(40, 61, (4, 50 * 50, 1), np.uint8)  # brain, with a median of 50
+    volume[:, 28:32, 28:32] = 0  # fluid and air do not count
+    bright = volume.copy()
+    bright[:, 5:9, 5:55] = 250  # fat
+    before = bright.copy()
+    plain, fat = normalise_brain(volume, head), normalise_brain(bright, head)
+    deep = np.s_[:, 20:28, 20:40]
+    assert np.array_equal(bright, before)
+    assert np.median(plain[deep]) == pytest.approx(BRAIN_LEVEL * 255, abs=4)
+    assert (
+        np.abs(plain[deep].astype(int) - fat[deep]).max()
+        <= 1
+        < np.abs(normalise_volume(volume, head)[deep].astype(int) - normalise_volume(bright, head)[deep]).max()
+    )
+    assert (fat[:, 5:9, 5:55] == 255).all() and (fat[:, 28:32, 28:32] == 0).all()
+    assert np.array_equal(fat[..., 0], fat[..., 2])
+
+
+@pytest.mark.parametrize("level", [0, 7])
+def test_a_channel_of_one_grey_level_has_no_brain_to_go_by(level):
+    volume = np.full((2, 20, 20, 3), level, np.uint8)
+    assert np.array_equal(normalise_brain(volume, np.zeros((20, 20), bool)), volume)
+
+
+@pytest.mark.parametrize("normalise", [normalise_volume, normalise_brain])
+def test_normalisation_undoes_a_change_of_brightness(root, normalise):
     volume = np.stack([read_image(root / PATIENTS[0] / f"{PATIENTS[0]}_{k}.tif") for k in (1, 2, 3)])
     head = np.zeros((256, 256), bool)
     head[50:200, 70:180] = True
     dark = np.rint(volume / 6.0).astype(np.uint8)
     # 21 grey levels hold what 126 held: a step of 12.75 after stretching, half of it as error.
-    difference = normalise_volume(volume, head).astype(int) - normalise_volume(dark, head)
+    difference = normalise(volume, head).astype(int) - normalise(dark, head)
     assert dark.max() < 35
     assert np.abs(difference[:, head]).mean() < 6
 

@@ -146,6 +146,20 @@ def test_half_precision_prediction_is_summed_in_float32():
     assert value.dtype == np.float32 and value[0] == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.parametrize("loss", [losses.bce, losses.dice_loss, losses.negative_dice, losses.bce_dice, losses.iou])
+def test_a_mask_of_0_and_255_gives_no_number(loss):
+    """A number such as -105 would be taken for a training that goes well."""
+    mask = np.zeros((2, 4, 4, 1), np.uint8)
+    mask[:, 1:3, 1:3] = 255
+    prediction = np.full(mask.shape, 0.3, np.float32)
+    with pytest.raises(ValueError, match="y_true goes up to 255, and a mask to 1 at most. Divide it by 255"):
+        loss(mask, prediction)
+    tensor = keras.ops.convert_to_tensor(mask.astype("float32"))
+    assert np.isnan(numbers(loss(tensor, prediction))).all()
+    assert np.isfinite(numbers(loss(mask / 255, prediction))).all()
+    assert np.isfinite(numbers(loss(mask // 255, prediction))).all()
+
+
 def test_shapes_that_disagree_are_shown():
     with pytest.raises(ValueError, match=r"\(2, 4, 4, 1\).*\(2, 4, 4\)"):
         losses.dice_loss(TRUTH, PREDICTION[..., 0])

@@ -7,6 +7,8 @@ keras = pytest.importorskip("keras")
 from brainseg.chapters import study_recipe
 from brainseg.networks import layers, models
 
+NETWORKS_OF_A_MEAN = [("unet", {"depth": 2}), ("unet", {"depth": 2}), ("resunet", {"depth": 2})]
+
 
 @pytest.mark.parametrize("name", list(models.MODELS))
 def test_maps_an_image_to_probabilities_of_the_same_size(name):
@@ -133,3 +135,23 @@ def test_the_networks_of_the_study_have_channels_that_the_fused_normalisation_ta
         model = models.build_model(name, 96, **study_recipe(name).options)
         widths = {layer.output.shape[-1] for layer in model.layers if isinstance(layer, layers.Normalisation)}
         assert widths and all(width % 16 == 0 for width in widths)
+
+
+def test_the_mean_network_averages_probabilities():
+    networks = [models.build_model(name, 32, filters=2, **more) for name, more in NETWORKS_OF_A_MEAN]
+    rng = np.random.default_rng(0)
+    for network in networks:
+        network.set_weights([w + rng.normal(0, 0.2, w.shape) for w in network.get_weights()])
+    image = rng.random((3, 32, 32, 3), dtype="float32")
+    votes = [network.predict_on_batch(image) for network in networks]
+    mean = models.mean_network(networks).predict_on_batch(image)
+    np.testing.assert_allclose(mean, np.mean(votes, axis=0), atol=5e-3)  # bfloat16 may be on
+    assert np.abs(mean - votes[0]).max() > 0.01
+    np.testing.assert_allclose(models.mean_network(networks[:1]).predict_on_batch(image), votes[0], atol=5e-3)
+
+
+def test_a_mean_of_nothing_or_of_several_sizes_is_refused():
+    with pytest.raises(ValueError, match="one input size"):
+        models.mean_network([])
+    with pytest.raises(ValueError, match="one input size"):
+        models.mean_network([models.build_model("unet", size, filters=2, depth=2) for size in (16, 32)])

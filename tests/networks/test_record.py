@@ -10,6 +10,7 @@ import pytest
 keras = pytest.importorskip("keras")
 from brainseg import results
 from brainseg.chapters import study_run
+from brainseg.cohort import index_cohort
 from brainseg.evaluation import predict, scores
 from brainseg.experiments import reference
 from brainseg.images.preprocess import Preprocessing
@@ -92,7 +93,8 @@ def test_patients_that_the_split_does_not_name_are_new(run, checkout):
     assert set(split[table["patient"] == "TCGA_XX_0001_20000101"]) == {"new"}
     others = table["patient"] != "TCGA_XX_0001_20000101"
     assert split[others].tolist() == run.split[others].tolist()
-    assert record.reference_patients() == set(run.prepared.table["patient"])
+    assert record.shares_reference_patients(run.prepared.table)
+    assert not record.shares_reference_patients(run.prepared.table.assign(patient="another"))
 
 
 def test_the_profile_follows_the_patients(run, checkout, tiny_cohort):
@@ -110,9 +112,10 @@ def test_a_split_by_slice_is_kept_by_slice(run, checkout):
 def test_the_tables_hold_one_row_per_test_patient_and_are_reproduced(run, checkout):
     runs.keep(run, "patient", 1)
     data = str(run.prepared.root)
-    reference.score_reference(data)
+    cohort = index_cohort(data)
+    reference.score_reference(cohort)
     patients = results.read_table("reference", "patients")
-    expected = scores.score_patients(predict.evaluate(run, "test"))
+    expected = scores.score_patients(predict.evaluate(run))
     assert patients["patient"].tolist() == expected.index.tolist() and (expected["dice"] > 0).all()
     assert patients[["protocol", "model", "fold"]].drop_duplicates().values.tolist() == [["honest", "unet", 1]]
     assert len(results.read_table("reference", "slices")) == len(run.rows("test"))
@@ -122,7 +125,7 @@ def test_the_tables_hold_one_row_per_test_patient_and_are_reproduced(run, checko
     ]
     assert log["mean_dice"].item() == pytest.approx(expected["dice"].mean(), abs=1e-5)
     # A second call scores nothing again.
-    reference.score_reference(data)
+    reference.score_reference(cohort)
     assert len(results.read_log()) == 1
 
     again = reference.reproduce(data)
@@ -139,7 +142,7 @@ def test_a_run_without_weights_is_scored_and_documented(run, checkout):
     assert record.reference_runs(with_weights=True) == []
     assert record.reference_runs() == [kept] == [found(run.recipe, run.prepared, "slice", 0)]
     by_slice = replace(by_slice, record=run.record.as_reference("slice", 0))
-    reference.score_reference(str(run.prepared.root), {kept.name: by_slice})
+    reference.score_reference(index_cohort(run.prepared.root), {kept.name: by_slice})
     assert set(results.read_table("reference", "patients")["protocol"]) == {"article"}
     article = results.read_table("reference", "article").set_index(["part", "group"])
     expected = predict.article_scores(by_slice, by_slice.rows("test"))["Dice"]
@@ -177,16 +180,19 @@ def copy_patient(root, patient, name):
 
 
 def test_without_kept_runs_there_is_nothing_to_reproduce(tiny_cohort, checkout):
-    with pytest.raises(ValueError, match="python -m brainseg reference"):
+    with pytest.raises(ValueError, match="python -m brainseg experiment reference"):
         reference.reproduce(str(tiny_cohort))
 
 
-def test_a_synthetic_cohort_is_no_reference(monkeypatch):
-    table = pd.DataFrame({"synthetic": [True]})
-    monkeypatch.setattr(reference, "get_cohort", lambda data: data)
-    monkeypatch.setattr(reference, "index_cohort", lambda root: table)
+def test_a_synthetic_cohort_is_no_reference():
     with pytest.raises(ValueError, match="real cohort"):
-        reference.train_reference("phantom", ["unet"], [0])
+        reference.plan(pd.DataFrame({"synthetic": [True]}), reference.Settings())
+
+
+@pytest.mark.parametrize("settings", [{"models": ("vnet",)}, {"protocol": "vnet"}])
+def test_a_reference_that_does_not_exist_is_refused(settings):
+    with pytest.raises(ValueError, match="unknown vnet: choose from (unet|fcn32|honest)"):
+        reference.Settings(**settings)
 
 
 @pytest.mark.slow

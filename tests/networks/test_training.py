@@ -17,7 +17,7 @@ from brainseg.networks.batches import draw_rows, epoch_batches, load_batch
 from brainseg.networks.forward import predict_images
 from brainseg.networks.models import build_model
 from brainseg.networks.recipe import Recipe
-from brainseg.networks.record import run_folder
+from brainseg.networks.record import RunRecord, run_folder
 from brainseg.networks.runs import train_or_load
 from brainseg.networks.weights import load_weights, save_weights
 
@@ -169,9 +169,38 @@ def test_a_width_below_one_is_refused_for_every_network(prepared, split, tmp_pat
             )
 
 
-def test_a_split_without_validation_is_refused(prepared, split, tmp_path):
-    with pytest.raises(ValueError, match="no validation slices"):
-        train_or_load(TINY, prepared, split.replace("validation", "train"), tmp_path)
+@pytest.mark.slow
+def test_where_nobody_validates_the_last_epoch_is_kept(prepared, split, tmp_path, monkeypatch):
+    seen = []
+    epoch_done = training._save_state
+    monkeypatch.setattr(
+        training, "_save_state", lambda model, *rest: seen.append(model.get_weights()) or epoch_done(model, *rest)
+    )
+    run = train_or_load(TINY, prepared, split.replace("validation", "train"), tmp_path)
+    assert (run.record.best_epoch, run.record.validation_dice) == (TINY.epochs, None)
+    assert run.history["validation_dice"].isna().all() and run.record.patients["validation"] == []
+    assert RunRecord.read(run.folder).validation_dice is None
+    for kept, last in zip(run.model.get_weights(), seen[-1], strict=True):
+        np.testing.assert_array_equal(kept, last)
+
+
+@pytest.mark.slow
+def test_a_run_starts_from_the_weights_of_another(prepared, split, tmp_path, monkeypatch):
+    first = train_or_load(TINY, prepared, split, tmp_path)
+    began = []
+    go_on = training.train
+    monkeypatch.setattr(runs, "train", lambda model, *rest: began.append(model.get_weights()) or go_on(model, *rest))
+    second = replace(TINY, start=first.folder.name)
+    assert train_or_load(second, prepared, split, tmp_path).folder != first.folder
+    for start, end in zip(began[0], first.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(start, end)
+    with pytest.raises(ValueError, match="missing or damaged"):
+        train_or_load(replace(TINY, start="unet-nobody"), prepared, split, tmp_path)
+
+
+def test_a_split_that_trains_nobody_is_refused(prepared, split, tmp_path):
+    with pytest.raises(ValueError, match="no training slices"):
+        train_or_load(TINY, prepared, split.replace("train", "test"), tmp_path)
     with pytest.raises(ValueError, match="the split has 3 rows"):
         train_or_load(TINY, prepared, pd.Series(["train"] * 3), tmp_path)
 
@@ -237,10 +266,12 @@ def test_the_shortest_training_there_is(prepared, split, tmp_path):
 def test_a_gpu_that_has_bfloat16_uses_it_and_the_output_stays_float32(monkeypatch, capability, policy):
     tf = pytest.importorskip("tensorflow")
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a stand-in"])
+    grows = []
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda gpu, yes: grows.append((gpu, yes)))
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda _: {"compute_capability": capability})
     try:
         backend.configure_backend()
-        assert keras.config.dtype_policy().name == policy
+        assert keras.config.dtype_policy().name == policy and grows == [("a stand-in", True)]
         for name in ("fcn32", "unet", "resunet"):
             assert build_model(name, 32, filters=2).output.dtype == "float32"
     finally:

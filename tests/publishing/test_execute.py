@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from helpers import write_cohort
 
 from brainseg.paths import project_root
-from brainseg.publishing import StudyError, make_book, make_notebook, make_readme, pair
+from brainseg.publishing import StudyError, execute, make_book, make_notebook, make_readme, pair
 from brainseg.publishing.notebooks import choose_parameters, parameters_of, read_source, unpaired
 from brainseg.publishing.stage import configuration, repository_address
 
@@ -240,6 +245,68 @@ def test_a_crash_leaves_the_failed_notebook_and_names_it(root):
     assert failed.exists() and not good.exists()
     make_notebook("02", profile="smoke", root=root)
     assert good.exists() and not failed.exists()
+
+
+def test_two_chapters_run_at_a_time_and_none_beside_one_that_trains_its_network():
+    networks = {"1": set(), "5": {"fcn32"}, "6": {"unet"}, "8": {"fcn32", "unet"}, "9": {"fcn32"}, "10": set()}
+    beside, running, lock = {}, set(), threading.Lock()
+    together = threading.Barrier(2, timeout=20)
+
+    def chapter(name):
+        with lock:
+            running.add(name)
+            beside[name] = set(running)
+        if name in ("5", "6"):
+            together.wait()
+        time.sleep(0.05)
+        with lock:
+            running.remove(name)
+
+    execute._side_by_side(chapter, networks, threading.Event())
+    order = list(beside)
+    assert sorted(order, key=int) == list(networks)
+    assert all(len(those) <= 2 for those in beside.values())
+    assert "5" in beside["6"] | beside["1"] and "10" not in beside["1"]
+    assert all(networks[name].isdisjoint(networks[other]) for name in order for other in beside[name] - {name})
+    assert order.index("8") > max(order.index("5"), order.index("6")) and order.index("9") > order.index("8")
+
+
+def test_a_chapter_that_fails_ends_the_edition_and_the_one_beside_it_is_kept():
+    finished, together = [], threading.Barrier(2, timeout=20)
+
+    def chapter(name):
+        together.wait()
+        if name == "1":
+            raise StudyError("1 failed")
+        time.sleep(0.3)
+        finished.append(name)
+
+    with pytest.raises(StudyError, match="1 failed"):
+        execute._side_by_side(chapter, {name: set() for name in "1234"}, threading.Event())
+    assert finished == ["2"]
+
+
+@pytest.mark.slow
+def test_an_interruption_ends_the_kernels_and_leaves_no_page(root, tmp_path):
+    source = root / "notebooks" / "01_first.py"
+    source.write_text(source.read_text().replace("import sys\n", "import sys, time\n\ntime.sleep(600)\n", 1))
+    code = f"""
+import signal
+from pathlib import Path
+from brainseg.publishing import make_notebook
+signal.signal(signal.SIGINT, signal.default_int_handler)
+make_notebook("01", profile="smoke", root=Path({str(root)!r}))
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    study = psutil.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (kernels := study.children(recursive=True)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    study.send_signal(signal.SIGINT)
+    said = study.communicate(timeout=60)[1]
+    assert "KeyboardInterrupt" in said
+    assert psutil.wait_procs(kernels, timeout=20)[1] == []
+    assert not list((tmp_path / "build").rglob("*.ipynb"))
 
 
 # ---------------------------------------------------------------- the book

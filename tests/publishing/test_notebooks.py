@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import re
+import shutil
 
+import nbformat
 import pytest
 
 from brainseg.paths import project_root
-from brainseg.publishing.notebooks import find_notebooks, parameters_of, read_source, unpaired
+from brainseg.publishing.notebooks import (
+    StudyError,
+    find_notebooks,
+    pair,
+    parameters_of,
+    read_source,
+    refuse_edited,
+    take,
+    unpaired,
+)
 
 NOTEBOOKS = find_notebooks(project_root() / "notebooks")
 
@@ -58,3 +69,122 @@ def test_a_chapter_shows_its_code(name):
     folded = [code_lines(cell) for cell, tag in told if "hide-input" in tag]
     assert max(folded, default=0) <= 25
     assert sum(folded) <= sum(code_lines(cell) for cell, _ in told) / 3
+
+
+# ---------------------------------------------------------------- nothing that somebody wrote is lost
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two notebooks of the project, paired."""
+    place = tmp_path / "notebooks"
+    place.mkdir()
+    for name in ("01_explore", "03_crop"):
+        shutil.copy(NOTEBOOKS[name], place)
+    pair(place)
+    return place
+
+
+def edit(path, change):
+    notebook = nbformat.read(path, as_version=4)
+    change(notebook)
+    nbformat.write(notebook, path)
+
+
+def new_cell(notebook):
+    notebook.cells.insert(3, nbformat.v4.new_code_cell("print('of a teacher')"))
+
+
+def change_text(notebook):
+    notebook.cells[0].source += "\n\nA teacher's sentence."
+
+
+def drop_cell(notebook):
+    del notebook.cells[-1]
+
+
+@pytest.mark.parametrize("change", [new_cell, change_text, drop_cell])
+def test_an_edited_notebook_is_not_overwritten(folder, change):
+    paired = folder / "01_explore.ipynb"
+    edit(paired, change)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(StudyError, match=r"(?s)01_explore\.ipynb was edited.*@@.*pair --take 01_explore") as caught:
+        pair(folder)
+    assert "03_crop" not in str(caught.value)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_an_edited_notebook_stays_edited_when_the_source_changes_too(folder):
+    edit(folder / "01_explore.ipynb", new_cell)
+    source = folder / "01_explore.py"
+    source.write_text(source.read_text().replace("# # Looking at the slices", "# # Looking"))
+    with pytest.raises(StudyError, match="of a teacher"):
+        pair(folder)
+    with pytest.raises(StudyError, match=r"01_explore\.py was changed as well"):
+        take(folder, "01_explore")
+
+
+def test_a_changed_source_is_paired_without_a_word(folder):
+    source = folder / "01_explore.py"
+    source.write_text(source.read_text().replace("# # Looking at the slices", "# # Looking"))
+    assert [path.name for path in pair(folder)] == ["01_explore.ipynb"]
+    assert unpaired(folder) == [] and pair(folder) == []
+
+
+def test_outputs_and_the_address_are_no_edit(folder, monkeypatch):
+    def run(notebook):
+        notebook.cells[3].outputs = [nbformat.v4.new_output("stream", text="24 patients")]
+        notebook.cells[3].execution_count = 7
+        notebook.metadata["language_info"] = {"name": "python"}
+
+    edit(folder / "01_explore.ipynb", run)
+    refuse_edited(find_notebooks(folder))
+    monkeypatch.setenv("BRAINSEG_REPOSITORY", "https://example.org/someone/study")
+    assert len(pair(folder)) == 2
+    monkeypatch.setenv("BRAINSEG_REPOSITORY", "")
+    assert len(pair(folder)) == 2
+
+
+def test_an_edit_that_stands_in_the_source_as_well_is_no_edit(folder):
+    """As after a merge in git, where both files got the change and the digest did not."""
+    source = folder / "01_explore.py"
+    source.write_text(source.read_text().replace("# # Looking at the slices", "# # Looking"))
+
+    def same(notebook):
+        notebook.cells[0].source = notebook.cells[0].source.replace("# Looking at the slices", "# Looking")
+
+    edit(folder / "01_explore.ipynb", same)
+    assert [path.name for path in pair(folder)] == ["01_explore.ipynb"]
+
+
+@pytest.mark.parametrize("change", [new_cell, change_text, drop_cell])
+def test_an_edit_can_be_taken_over(folder, change):
+    edit(folder / "01_explore.ipynb", change)
+    wanted = [cell.source for cell in nbformat.read(folder / "01_explore.ipynb", as_version=4).cells]
+    take(folder, "01_explore")
+    pair(folder)
+    assert unpaired(folder) == []
+    assert [cell.source for cell in read_source(folder / "01_explore.py").cells] == wanted
+    assert parameters_of(read_source(folder / "01_explore.py"), "01_explore")
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_taking_over_nothing_changes_nothing(name, tmp_path):
+    shutil.copy(NOTEBOOKS[name], tmp_path)
+    pair(tmp_path)
+    take(tmp_path, name)
+    assert (tmp_path / f"{name}.py").read_text(encoding="utf-8") == NOTEBOOKS[name].read_text(encoding="utf-8")
+
+
+def test_a_file_that_is_no_notebook_is_named(folder):
+    (folder / "01_explore.ipynb").write_text("<<<<<<< HEAD")
+    with pytest.raises(StudyError, match=r"01_explore\.ipynb is no notebook .*remove it"):
+        pair(folder)
+
+
+def test_an_edited_notebook_is_not_passed_over_in_silence_when_its_source_is_executed(folder, tmp_path):
+    from brainseg.publishing import make_notebook
+
+    edit(folder / "01_explore.ipynb", new_cell)
+    with pytest.raises(StudyError, match="01_explore.ipynb was edited"):
+        make_notebook("01", "quick", root=tmp_path)

@@ -39,7 +39,7 @@ def test_one_test_patient_has_no_interval(tmp_path, nothing, monkeypatch):
     text = (tmp_path / "README.md").read_text()
     assert "| test patients | U-Net | 1 | 0.500 | none (one patient) | 0.500 | 0.500 |" in text
     assert "| fresh patients | FCN-32 | 2 | 0.250 | 0.10 to 0.40 | 0.250 | 0.100 |" in text
-    assert "2 chapters were executed in 2.0 minutes, the first nine in 1.5, with at most 2.0 GB" in text
+    assert "2 chapters take 2.0 minutes, added up, the first nine 1.5, with at most 2.0 GB" in text
     assert text.endswith("after\n") and "former text" not in text
     assert "NaN" not in kept.read_text()
 
@@ -72,7 +72,7 @@ def test_the_reference_edition_leads_the_readme(tmp_path, monkeypatch):
     text = (tmp_path / "README.md").read_text()
     assert "(88 patients, 3232 slices of TCGA-LGG)" in text
     assert "| U-Net | 2 | 2 | 0.625 | 0.50 to 0.75 | 0.625 | 0.500 |\n\n1 of U-Net's 2 patients had a part" in text
-    assert "**0.500 on the 1 others**" in text
+    assert "**0.500 on the other one**" in text
     assert (tmp_path / "book" / "images" / "headline.png").stat().st_size > 10_000
 
 

@@ -6,12 +6,8 @@ Chromium. Without one its tests are skipped, except where BRAINSEG_BROWSER=requi
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import threading
-from functools import cache, partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -19,13 +15,12 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from browsing import SIZES, Visit, accessibility_faults, require_runtime, serving, theme
 
 from brainseg.paths import project_root
 from brainseg.publishing.notebooks import find_notebooks
 
 LINK = re.compile(r'<a\b[^>]*?\shref="([^"]+)"')
-SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
-DRAWING = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 TABBABLE = "a[href], button, input, select, textarea, summary, [tabindex]"
 TOC = yaml.safe_load((project_root() / "book" / "_toc.yml").read_text(encoding="utf-8"))
 PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
@@ -69,91 +64,14 @@ def test_every_link_within_the_book_leads_somewhere(smoke_book):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    place = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if place is None:
-        if os.environ.get("BRAINSEG_BROWSER") == "required":
-            pytest.fail("BRAINSEG_BROWSER is required, and there is no chromium. On Debian: apt-get install chromium")
-        pytest.skip("there is no chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=place, args=DRAWING)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
 def server(smoke_book, tmp_path_factory):
     """The book's address on this machine, below a path as on a project's pages, where an absolute link would break."""
     above = tmp_path_factory.mktemp("server")
     (above / "someone").mkdir()
     (above / "someone" / "study").symlink_to(smoke_book.parent, target_is_directory=True)
 
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    running = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=above))
-    threading.Thread(target=running.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{running.server_port}/someone/study"
-    running.shutdown()
-    running.server_close()
-
-
-class Visit:
-    """A page in a window of its own, and everything that went wrong in it."""
-
-    def __init__(self, browser, base: str, size: str = "desktop"):
-        self.base, self.faults = base, []
-        width, height = SIZES[size]
-        self.context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
-        self.page = self.context.new_page()
-        self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-        self.page.on("console", lambda said: said.type == "error" and self.faults.append(f"console: {said.text}"))
-        self.page.on("requestfailed", self._failed)
-        self.page.on(
-            "response", lambda answer: answer.status >= 400 and self.faults.append(f"{answer.status}: {answer.url}")
-        )
-        self.page.on("request", self._requested)
-
-    def _requested(self, request) -> None:
-        if not request.url.startswith((self.base, "data:", "blob:")):
-            self.faults.append(f"foreign: {request.url}")
-
-    def _failed(self, request) -> None:
-        # A page that is left while its icon is still on the way aborts the request; nothing is missing then. An icon
-        # that does not exist fails with another reason, and so does every file in a folder.
-        if request.failure != "net::ERR_ABORTED":
-            self.faults.append(f"failed: {request.url} ({request.failure})")
-
-    def open(self, name: str):
-        self.page.goto(f"{self.base}/{name}", wait_until="load")
-        return self.page
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.context.close()
-
-
-def theme(page, colours: str) -> None:
-    """The reader's system asks for light or dark, and the page follows."""
-    page.emulate_media(color_scheme=colours)
-    page.wait_for_function("wanted => document.documentElement.dataset.theme === wanted", arg=colours)
-
-
-def accessibility_faults(page, **options) -> list[str]:
-    """What axe-core calls serious or critical, one line for each rule and place."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    # Without its own requests for style sheets, which it would look for in the wrong place.
-    found = Axe().run(page, options={"preload": False, **options}).response["violations"]
-    return [
-        f"{rule['id']}: {node['target']} {node['html'][:160]}"
-        for rule in found if rule["impact"] in ("serious", "critical") for node in rule["nodes"]
-    ]  # fmt: skip
+    with serving(above) as address:
+        yield f"{address}/someone/study"
 
 
 # ---------------------------------------------------------------- every page
@@ -181,7 +99,7 @@ def test_a_page_is_sound_wide_and_narrow_light_and_dark(browser, server, name):
         assert visit.faults == []
 
 
-@pytest.mark.parametrize("name", [TOC["root"], "notebooks/01_explore", "viewer", "playground"])
+@pytest.mark.parametrize("name", [TOC["root"], "notebooks/01_explore", "viewer", "try", "playground"])
 def test_a_phone_in_the_dark(browser, server, name):
     with Visit(browser, server, "phone") as visit:
         page = visit.open(f"{name}.html")
@@ -213,7 +131,27 @@ def test_search_finds_a_word(browser, server, smoke_book, where):
             assert visit.faults == []
 
 
-@pytest.mark.parametrize("name", ["intro", "notebooks/04_metrics", "viewer", "playground"])
+def unreached(page) -> list[str]:
+    """What can be used on a page, and the Tab key does not come to."""
+    reachable = page.evaluate(
+        """selector => [...document.querySelectorAll(selector)].filter(
+            one => one.tabIndex >= 0 && !one.disabled && one.checkVisibility({visibilityProperty: true})
+        ).map((one, number) => one.dataset.number = number).length""",
+        TABBABLE,
+    )
+    assert reachable > 20
+    seen = set()
+    for _ in range(reachable + 10):
+        page.keyboard.press("Tab")
+        seen.add(page.evaluate("document.activeElement.dataset.number"))
+    return page.evaluate(
+        "seen => [...document.querySelectorAll('[data-number]')].filter(one => !seen.includes(one.dataset.number))"
+        ".map(one => one.outerHTML.slice(0, 120))",
+        [number for number in seen if number],
+    )
+
+
+@pytest.mark.parametrize("name", ["intro", "notebooks/04_metrics", "viewer", "try", "playground"])
 def test_the_keyboard_reaches_everything(browser, server, name):
     with Visit(browser, server) as visit:
         page = visit.open(f"{name}.html")
@@ -223,23 +161,7 @@ def test_the_keyboard_reaches_everything(browser, server, name):
         page.keyboard.press("Enter")
         assert page.evaluate("location.hash") == "#main-content"
 
-        page = visit.open(f"{name}.html")
-        reachable = page.evaluate(
-            """selector => [...document.querySelectorAll(selector)].filter(
-                one => one.tabIndex >= 0 && !one.disabled && one.checkVisibility({visibilityProperty: true})
-            ).map((one, number) => one.dataset.number = number).length""",
-            TABBABLE,
-        )
-        seen = set()
-        for _ in range(reachable + 10):
-            page.keyboard.press("Tab")
-            seen.add(page.evaluate("document.activeElement.dataset.number"))
-        missed = page.evaluate(
-            "seen => [...document.querySelectorAll('[data-number]')].filter(one => !seen.includes(one.dataset.number))"
-            ".map(one => one.outerHTML.slice(0, 120))",
-            [number for number in seen if number],
-        )
-        assert reachable > 20 and missed == []
+        assert unreached(visit.open(f"{name}.html")) == []
 
 
 # ---------------------------------------------------------------- the viewer
@@ -309,6 +231,45 @@ def test_without_webgl_the_viewers_pictures_stay(browser, server):
         assert page.evaluate(
             "[...document.querySelectorAll('#viewer img')].every(one => one.complete && one.naturalWidth)"
         )
+        assert visit.faults == []
+
+
+# ---------------------------------------------------------------- the network in the page
+
+
+@pytest.mark.parametrize("where", ["server", "folder"])
+def test_the_book_s_network_segments_a_patient(browser, server, smoke_book, where):
+    """Its masks are those of the package: test_network.py. Here it stands in the book, as the reader meets it."""
+    require_runtime()
+    with Visit(browser, server if where == "server" else smoke_book.parent.as_uri()) as visit:
+        page = visit.open("try.html")
+        assert "simulated patients" in page.inner_text("#try")
+        page.click("#try-load")
+        page.wait_for_selector("#try[data-shown]")
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.click("#try-all")
+        page.wait_for_function("brainsegTry.result().mask")
+        assert "Dice of the volume" in page.inner_text("#try-sentence")
+        assert asked == [] and visit.faults == []
+
+
+def test_the_loaded_network_is_within_everybody_s_reach(browser, server):
+    require_runtime()
+    with Visit(browser, server) as visit:
+        page = visit.open("try.html")
+        page.click("#try-load")
+        page.wait_for_selector("#try[data-shown]")
+        page.click("#try-one")
+        page.wait_for_function("JSON.parse(document.getElementById('try').dataset.shown).known === 1")
+        for colours in ("light", "dark"):
+            theme(page, colours)
+            assert accessibility_faults(page) == [], colours
+        for width, height in SIZES.values():
+            page.set_viewport_size({"width": width, "height": height})
+            assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+        page.evaluate("document.activeElement.blur()")
+        assert unreached(page) == []
         assert visit.faults == []
 
 

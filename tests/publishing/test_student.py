@@ -146,6 +146,18 @@ def test_the_edition_is_written_as_notebooks_and_as_a_zip(tmp_path):
     assert make_student(tmp_path / "class").read_bytes() == before
 
 
+def test_answers_of_a_student_are_not_overwritten(tmp_path):
+    make_student(tmp_path / "class")
+    mine = tmp_path / "class" / "01_explore.ipynb"
+    notebook = nbformat.read(mine, as_version=4)
+    notebook.cells[-1].source = "My answers: forty-two."
+    nbformat.write(notebook, mine)
+    before = mine.read_bytes()
+    with pytest.raises(StudyError, match=r"01_explore.ipynb was edited.*Edited: 01_explore.ipynb\."):
+        make_student(tmp_path / "class")
+    assert mine.read_bytes() == before
+
+
 def test_a_solution_without_a_docstring_is_refused():
     cell = nbformat.v4.new_code_cell("def answer():\n    return 42", metadata={"tags": ["solution"]})
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Title"), cell])

@@ -66,6 +66,8 @@ def test_patients_move_from_the_notebook_to_files_beside_the_page(patient, tmp_p
     write_viewer(found, tmp_path)
     script = (tmp_path / "patient-0.js").read_text()
     volumes = json.loads(re.fullmatch(r"brainsegViewer\.volumes\[0\] = (.*);\n", script)[1])
+    mask = nibabel.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(volumes["mask"])))
+    assert mask.get_fdata().sum(axis=(0, 1)).tolist() == [0, 36, 0]
     assert volumes["truth"] == patient["truth"]["outline"] and len(volumes["sequences"]) == 3
     assert (tmp_path / "patient-0.png").read_bytes().startswith(b"\x89PNG")
     assert "BSD 2-Clause" in (tmp_path / "niivue.LICENSE.txt").read_text()
@@ -101,7 +103,7 @@ def test_the_landing_page_says_what_its_chart_shows(tmp_path, monkeypatch):
     monkeypatch.setattr(outcome, "read_findings", lambda: outcome.Outcome((unet,), 1, 1, 0.75, 0.5))
     landing.fill_landing(tmp_path)
     text = (tmp_path / "intro.md").read_text()
-    assert "```\n\n1 of U-Net's 2 patients had a part in a choice" in text and "**0.500 on the 1 others**" in text
+    assert "```\n\n1 of U-Net's 2 patients had a part in a choice" in text and "**0.500 on the other one**" in text
     assert text.count("U-Net 0.62 (0.50 to 0.75, 2 patients)") == 1 and text.endswith(
         "after\n"
     )  # for those who do not see the chart

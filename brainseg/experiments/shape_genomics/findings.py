@@ -6,7 +6,7 @@ page says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,9 +32,9 @@ from brainseg.statistics import (
 
 EFFECT_MARGIN = 0.10
 """The largest change of eta squared that does not matter. By the usual names 0.06 is a medium effect and 0.14 a large
-one (Cohen 1988), so a link that loses less than 0.10 goes down by one name at most. The differences of the kept tables
-had been seen when this was named, so it follows the convention and no data. With 75 patients a loss of about 0.23 is
-what a study would show in four cases of five: too few for this margin."""
+one (Cohen 1988). A link of 0.16 or more that loses less than this margin is still at least a medium one. The
+differences of the kept tables had been seen when this was named, so it follows the convention and no data.
+:attr:`Replacement.detectable` says how large a loss the patients of a table can show."""
 
 TRAININGS = 1
 """How many trainings of a source of masks a patient's mask rests on."""
@@ -137,10 +137,9 @@ class Links:
         if self.patients < FEWEST_PATIENTS or not self.tested:
             return f"Whether any of the pairs is linked, {_too_few(self.patients)}."
         return (
-            f"After Holm's correction for {self.tested} pairs, **{len(self.by_ranks)}** are left by ranks "
-            f"({_listed(self.by_ranks)}), and **{len(self.by_median_split)}** by the median split "
-            f"({_listed(self.by_median_split)}). "
-            "Of the others the data cannot tell: a link that is not shown may be there."
+            f"What is left after Holm's correction for {self.tested} pairs: {_counted(self.by_ranks)} by ranks, and "
+            f"{_counted(self.by_median_split)} by the median split. Of all other pairs the data cannot tell: a link "
+            "that is not shown may be there."
         )
 
 
@@ -161,8 +160,8 @@ class Repeated(Links):
             return f"Whether the paper's pairs are found again, {_too_few(self.patients)}."
         missed = f"Neither test shows {_listed(self.missed)}." if self.missed else "None is missed by both."
         return (
-            f"Of the {self.tested} pairs that the paper names, **{len(self.by_median_split)}** are found again by the "
-            f"median split and **{len(self.by_ranks)}** by ranks, after Holm's correction for {self.tested}. {missed} "
+            f"Found again of the {self.tested} pairs that the paper names, after Holm's correction for {self.tested}: "
+            f"**{len(self.by_median_split)}** by the median split and **{len(self.by_ranks)}** by ranks. {missed} "
             "These are the patients that the paper had, or a part of them, so nothing here is a second cohort."
         )
 
@@ -188,10 +187,13 @@ class Control:
     names: tuple[str, ...]
 
     def __str__(self) -> str:
+        if not self.built_in:
+            return f"Too few patients have a code of {CODES[TARGET[0]]}, so no link that is built in can be tested."
+        named = f" ({_listed(self.names)})" if self.names else ""
         return (
-            f"After Holm's correction, {self.found} of the {self.built_in} links that are built in are found "
-            f"({_listed(self.names)}), and {self.false} of the {self.other} others. A link that is built in and not "
-            "found may be too weak for so few patients, or may not be what the growth changes."
+            f"Found after Holm's correction: {self.found} of the {self.built_in} links that are built in{named}, and "
+            f"{self.false} of the {self.other} pairs where nothing is. A link that is built in and not found may be "
+            "too weak for so few patients, or may not be what the growth changes."
         )
 
 
@@ -585,6 +587,10 @@ def _pair(row) -> str:
 def _listed(names: Iterable[str]) -> str:
     *first, last = list(names) or ["none"]
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def _counted(names: Sequence[str]) -> str:
+    return f"**{len(names)}** ({_listed(names)})" if names else "**none**"
 
 
 def _with_p(p_values: dict[str, float], below: bool) -> str:

@@ -170,9 +170,11 @@ def of_which_networks(record: Mapping) -> str:
     Parameters
     ----------
     record : mapping
-        Of the experiment, as :func:`brainseg.results.read_record` gives it.
+        Of the experiment, as :func:`brainseg.results.read_record` gives it. It names all reference runs of its day;
+        only those of its own network predicted anything here.
     """
-    digests = record["networks"]
+    own = f"{record['settings']['model']}-by-"
+    digests = {name: digest for name, digest in record["networks"].items() if name.startswith(own)}
     if digests.items() <= reference_digests().items():
         return ""
     log = read_log()

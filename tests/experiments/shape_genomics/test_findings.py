@@ -73,9 +73,11 @@ def test_links_that_stand_are_named_and_the_others_stay_open():
     links = found.findings(tables(associations=associations(strong))).links
     assert links.tested == 21
     assert links.by_ranks == ("BEVR × RNASeq", "MF × CN") and links.by_median_split == ("MF × CN",)
-    assert "**2** are left by ranks (BEVR × RNASeq and MF × CN)" in str(links) and "cannot tell" in str(links)
+    assert "**2** (BEVR × RNASeq and MF × CN) by ranks, and **1** (MF × CN) by" in str(links) and "cannot tell" in str(
+        links
+    )
     nothing = found.findings(tables()).links
-    assert nothing.by_ranks == () and "**0** are left by ranks (none)" in str(nothing)
+    assert nothing.by_ranks == () and "**none** by ranks" in str(nothing)
     few = found.findings(tables(associations=associations(strong, patients=9))).links
     assert "too few patients (9" in str(few) and "BEVR" not in str(few)
 
@@ -98,7 +100,8 @@ def test_the_positive_control_counts_what_was_built_in_and_what_was_not():
     strong = {(TARGET[0], "bevr", "kruskal"), ("CNCluster", "mf", "kruskal"), (TARGET[0], "asd", "fisher")}
     control = found.findings(tables(associations=associations(strong))).control
     assert (control.found, control.built_in, control.false, control.other) == (1, 3, 1, 18)
-    assert control.names == ("BEVR",) and "1 of the 3" in str(control)
+    assert control.names == ("BEVR",) and "1 of the 3 links that are built in (BEVR), and 1 of the 18" in str(control)
+    assert "Too few patients" in str(found.Control(0, 0, 0, 0, ()))
 
 
 def test_chance_is_told_from_more_than_chance():

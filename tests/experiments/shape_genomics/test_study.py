@@ -103,4 +103,7 @@ def test_the_sources_of_the_study_differ_in_the_split_alone(tiny_cohort, kept_in
     assert sorted(honest["patient"]) == sorted(tested)
     assert len(record["runs"]) == 2 and record["networks"].keys() == {"unet-by-patient-fold0", "unet-by-patient-fold1"}
     assert study.of_which_networks(record) == ""
-    assert "replaced" in study.of_which_networks({"networks": {"unet-by-patient-fold0": "0123456789abcdef"}})
+    other = {"unet-by-patient-fold0": "0123456789abcdef"}
+    assert "replaced" in study.of_which_networks(record | {"networks": record["networks"] | other})
+    strangers = {"resunet-by-patient-fold0": "0123456789abcdef"}  # they predicted nothing here
+    assert study.of_which_networks(record | {"networks": record["networks"] | strangers}) == ""

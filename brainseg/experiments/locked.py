@@ -1,0 +1,169 @@
+"""The locked test: patients whom no network and no choice has met, looked at once.
+
+They are the patients of the data set whom no reference run's split names. Each network answers as the mean of its
+reference runs, of all folds and seeds. What comes out lies in ``results/locked/``::
+
+    slices.csv       one row per network and slice
+    patients.csv     one row per network and patient
+    MODEL-masks.npz  the masks, for :func:`brainseg.evaluation.masks.read_masks`
+    record.json      which weights, which cohort, which commit
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from brainseg.cohort import index_cohort
+from brainseg.data import get_cohort
+from brainseg.evaluation.masks import save_masks
+from brainseg.evaluation.scores import score_patients, score_slices, summarise
+from brainseg.networks.recipe import MODEL_NAMES, MODELS
+from brainseg.networks.record import RunRecord, reference_digests, reference_patients, reference_runs
+from brainseg.provenance import origin
+from brainseg.results import has_tables, log_test, read_record, read_table, results_folder, write_tables
+
+if TYPE_CHECKING:
+    from brainseg.networks.runs import Run
+
+LOCKED = "locked"
+"""The folder of its results."""
+
+
+def run_locked_test(data: str | Path) -> Path:
+    """Score the locked patients with every network's reference runs together, once.
+
+    Parameters
+    ----------
+    data : str or path
+        As :func:`brainseg.data.get_cohort`: the whole data set, or the locked patients alone.
+
+    Returns
+    -------
+    Path
+        ``results/locked``.
+
+    Raises
+    ------
+    ValueError
+        Where the test has been taken, the cohort is synthetic or has no locked patient, or no weights are kept.
+    """
+    if has_tables(LOCKED):
+        raise ValueError(
+            f"The locked test has been taken: {results_folder(LOCKED)} has its scores, made with commit "
+            f"{read_record(LOCKED)['commit']}. A second look would make it one more validation set."
+        )
+    cohort = index_cohort(get_cohort(data))
+    if cohort["synthetic"].any():
+        raise ValueError("The locked test is taken on real patients, and these are synthetic. Name their folder.")
+    by_model = {model: reference_runs(model, "patient", with_weights=True) for model in MODELS}
+    if not all(by_model.values()):
+        without = [MODEL_NAMES[model] for model, records in by_model.items() if not records]
+        raise ValueError(f"results/reference has no weights of {', '.join(without)}: the test is of all three networks")
+    locked = ~cohort["patient"].isin(reference_patients())
+    if not locked.any():
+        raise ValueError(
+            f"{data} holds no patient whom the reference runs do not know. Give the folder of the locked patients."
+        )
+    slices, patients, lines = [], [], []
+    for model, records in by_model.items():
+        run = _together(records, cohort, locked)
+        scored, masks = _score(run)
+        by_patient = score_patients(scored).reset_index()
+        save_masks(results_folder(LOCKED) / f"{model}-masks.npz", scored, masks)
+        slices.append(scored.assign(model=model))
+        patients.append(by_patient.assign(model=model, networks=len(records)))
+        lines.append({"run": f"locked test, {model}", "patients": len(by_patient), "slices": len(scored),
+                      "mean_dice": by_patient["dice"].mean()})  # fmt: skip
+    record = {"networks": reference_digests(), **origin(cohort)}
+    tables = {"slices": pd.concat(slices), "patients": pd.concat(patients)}
+    folder = write_tables(LOCKED, tables, record)
+    for line in lines:
+        log_test(**line, commit=record["commit"], why="the locked test")
+    return folder
+
+
+def _together(records: list[RunRecord], cohort: pd.DataFrame, locked: pd.Series) -> Run:
+    """Reference runs as one, with the locked patients as its test side."""
+    from brainseg.images.prepared import prepare
+    from brainseg.networks.backend import configure_backend
+    from brainseg.networks.models import mean_network
+    from brainseg.networks.runs import Run, load_network
+
+    if len({record.preprocessing for record in records}) > 1:
+        raise ValueError(f"the runs {', '.join(record.name for record in records)} prepare slices in several ways")
+    configure_backend()
+    prepared = prepare(cohort.attrs["root"], records[0].preprocessing)
+    split = locked.map({True: "test", False: "new"}).rename("split")
+    return Run(mean_network([load_network(record) for record in records]), prepared, split, records[0])
+
+
+def _score(run: Run) -> tuple[pd.DataFrame, object]:
+    from brainseg.evaluation.predict import predict_masks
+
+    rows = run.rows("test")
+    masks = predict_masks(run, rows)
+    return score_slices(masks, run.prepared.truth(rows), run.prepared.table.iloc[rows]), masks
+
+
+# ---------------------------------------------------------------- what it says
+
+
+@dataclass(frozen=True)
+class LockedFinding:
+    """One network on the locked patients.
+
+    Attributes
+    ----------
+    model : str
+    networks : int
+        Whose mean it is.
+    patients : int
+    mean, low, high, median, worst : float
+        Dice of the volume: mean with its 95 % interval, and so on.
+    """
+
+    model: str
+    networks: int
+    patients: int
+    mean: float
+    low: float
+    high: float
+    median: float
+    worst: float
+
+    def sentence(self) -> str:
+        """As an item of a list, in Markdown."""
+        return (
+            f"- **{MODEL_NAMES[self.model]}**, the mean of {self.networks} trainings: {self.mean:.3f} ({self.low:.3f} "
+            f"to {self.high:.3f}) on {self.patients} patients, median {self.median:.3f}, worst {self.worst:.3f}."
+        )
+
+
+def findings(patients: pd.DataFrame, seed: int = 0) -> list[LockedFinding]:
+    """Each network on the locked patients, in the order of the table.
+
+    Parameters
+    ----------
+    patients : DataFrame
+        ``model, networks, patient, dice``, as :func:`run_locked_test` keeps them.
+    seed : int
+        Of the bootstrap.
+    """
+    return [
+        LockedFinding(model, int(part["networks"].iloc[0]), **summarise(part, seed=seed))
+        for model, part in patients.groupby("model", sort=False)
+    ]
+
+
+def sentences(seed: int = 0) -> str:
+    """What the locked test says, or that it has not been taken, in Markdown."""
+    if not has_tables(LOCKED):
+        return (
+            "**The locked test has not been taken.** 22 patients of the data set are held elsewhere. Somebody else "
+            "will score them once, with the command `python -m brainseg locked-test`, when the recipe is frozen."
+        )
+    return "\n".join(finding.sentence() for finding in findings(read_table(LOCKED, "patients"), seed))

@@ -1,0 +1,303 @@
+"""The page on speed: the kept tables of the benchmark, as figures, tables and sentences at the page's marks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from brainseg.experiments import speed
+from brainseg.figures import speed as figures
+from brainseg.figures import style
+from brainseg.networks.recipe import MODEL_NAMES
+from brainseg.results import has_tables, read_record, read_tables
+
+MARK = re.compile(r"<!-- speed: (\w+) -->")
+"""In book/speed.md, where a part goes."""
+
+UNMEASURED = "This part has not been measured yet: `make bench` does it."
+
+
+def fill_speed(target: Path) -> None:
+    """Put the kept tables at the marks of the staged page ``speed.md``, and draw its figures beside it."""
+    page = target / "speed.md"
+    if not page.is_file():
+        return
+    tables = read_tables("speed") if has_tables("speed") else {}
+    style.use_theme()
+
+    def part(found: re.Match) -> str:
+        needed, write = PARTS[found[1]]
+        return write(tables, target) if needed <= tables.keys() else UNMEASURED
+
+    page.write_text(MARK.sub(part, page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _machine(tables: dict[str, pd.DataFrame], target: Path) -> str:
+    parts = read_record("speed")["parts"]
+    rows = [
+        [f"`{name}`", record["date"], f"`{record['commit']}`", record["turns"], record["processor"]]
+        for name, record in parts.items()
+    ]
+    libraries: dict[str, set[str]] = {}
+    for record in parts.values():
+        for name, number in record["versions"].items():
+            libraries.setdefault(name, set()).add(number)
+    versions = ", ".join(f"{name} {' and '.join(sorted(numbers))}" for name, numbers in libraries.items())
+    cohort = parts[next(iter(parts))]["cohort"]
+    return (
+        f"Steps on files and slices were measured on {cohort['patients']} patients with {cohort['slices']} slices; a "
+        "growing cohort is of phantoms.\n\n:::{dropdown} Where and when each table was measured\n"
+        + _table(["table", "date", "commit", "turns", "processor"], rows)
+        + f"\n\nWith {versions}.\n:::"
+    )
+
+
+def _goals(tables: dict[str, pd.DataFrame], target: Path) -> str:
+    rows = [list(goal.row().values()) for goal in speed.goals(tables)]
+    reached = sum(row[-1] == "yes" for row in rows)
+    return f"The goals were set beforehand. The median of the turns reaches {reached} of {len(rows)}.\n\n" + _table(
+        ["what", "goal", "measured: median (lowest to highest)", "reached"], rows
+    )
+
+
+def _networks(tables: dict[str, pd.DataFrame], target: Path) -> str:
+    speeds = speed.network_speeds(tables["networks"])
+    rows = []
+    for row in speeds.itertuples():
+        counted = row.share == row.share
+        rows.append(
+            [MODEL_NAMES.get(row.network, row.network), row.task,
+             f"{row.median:.0f} ({row.low:.0f} to {row.high:.0f})",
+             f"{row.share:.2f} ({row.share_low:.2f} to {row.share_high:.2f})" if counted else "",
+             f"{row.share_float32:.2f}" if counted else ""]
+        )  # fmt: skip
+    peaks = (
+        f"{precision} {speed.Measured.over(tables['networks'][f'matrix_{precision}'].dropna()).text('.0f')} GFLOP/s"
+        for precision in ("float32", "bfloat16")
+    )
+    figure = _figure(
+        figures.networks(speeds),
+        target,
+        "speed-networks",
+        "Slices a second in training and in prediction: a bar is the median of the turns, the line on it reaches from "
+        "the lowest to the highest.",
+        "Two panels of horizontal bars, one bar for each network: " + _bars(speeds) + ".",
+    )
+    heads = ["network", "task", "slices a second", "share of the bfloat16 product", "of the float32 product"]
+    return f"{figure}\n\n{_table(heads, rows)}\n\nThe matrix product beside them, over all turns: {', '.join(peaks)}."
+
+
+def _operations(tables: dict[str, pd.DataFrame], target: Path) -> str:
+    shares = speed.operation_shares(tables["operations"])
+    figure = _figure(
+        figures.operations(shares),
+        target,
+        "speed-operations",
+        "Share of each kind of operation in the time of a training step, summed over the threads, by TensorFlow's "
+        "profiler.",
+        "A stacked bar for each network. "
+        + " ".join(
+            f"{MODEL_NAMES.get(name, name)}: "
+            + ", ".join(f"{kind} {share:.0%}" for kind, share in shares[name].items() if share >= 0.01)
+            + "."
+            for name in shares
+        ),
+    )
+    heads = ["operation", *(MODEL_NAMES.get(name, name) for name in shares)]
+    rows = [[kind, *(f"{share:.1%}" for share in row)] for kind, row in shares.iterrows()]
+    return f"{figure}\n\n{_table(heads, rows)}"
+
+
+def _settings(tables: dict[str, pd.DataFrame], target: Path) -> str:
+    ratios = speed.setting_ratios(tables["settings"])
+    wide = ratios.pivot(index="setting", columns="task").loc[list(ratios["setting"].unique())]
+    rows = [
+        [name, *(f"{row['median', t]:.2f} ({row['low', t]:.2f} to {row['high', t]:.2f})" for t in TASKS)]
+        for name, row in wide.iterrows()
+    ]
+    figure = _figure(
+        figures.settings(ratios),
+        target,
+        "speed-settings",
+        "Speed of U-Net by other settings, as a ratio to the study's setting in the same turn: median, lowest and "
+        "highest. Right of the dashed line is faster.",
+        "A row of two dots for each setting; the table below has their values.",
+    )
+    heads = ["setting", *(f"{task}, ratio" for task in TASKS)]
+    return f"{figure}\n\n{_table(heads, rows)}"
+
+
+def _pipeline(tables: dict[str, pd.DataFrame], target: Path) -> str:
+    files, pipeline = tables["files"], tables["pipeline"]
+    read = speed.by_turn(files, "step", "reading the files", "seconds")
+    rows = []
+    for step, part in files.groupby("step", sort=False):
+        part = part.set_index("turn")
+        ratio = speed.within_turns(part["seconds"], read)
+        rate = speed.Measured.over(part["slices"] / part["seconds"])
+        rows.append([step, f"{part['seconds'].median():.2f}", rate.text(",.0f"), ratio.text()])
+    first = _table(["step", "seconds, median", "slices a second", "seconds, as a ratio to reading"], rows)
+    article = speed.within_turns(
+        *(
+            speed.by_turn(files, "step", step, "seconds")
+            for step in ("preparing, as the article does", "the article's steps as a plain loop")
+        )
+    )
+    predicted = pipeline[pipeline["step"] == "predicting both ways"].set_index("turn")
+    scored = pipeline[pipeline["step"] == "scoring with all metrics"].set_index("turn")
+    alone = pipeline[pipeline["step"] == "making batches alone"].set_index("turn")
+    rates = {name: part["slices"] / part["seconds"] for name, part in
+             (("predicting", predicted), ("scoring", scored), ("batches", alone))}  # fmt: skip
+    waited = speed.within_turns(
+        *(speed.by_turn(pipeline, "step", step, "seconds") for step in ("waiting for the next batch", "training"))
+    )
+    return (
+        "Reading is the floor: every file is decoded once, in one process, and nothing is done with it. Preparing "
+        "reads the same files, finds the heads, normalises, crops, resizes, and writes the arrays to the disk, on all "
+        "cores. The last row is the article's procedure as one would write it for a tutorial, in one process with "
+        f"OpenCV, without checking files and without writing anything.\n\n{first}\n\n"
+        f"Preparing as the article does takes {article.text()} times as long as that plain loop.\n\n"
+        "In training, threads make the next batches while the network works on this one. The training waits for them "
+        f"during {waited.text('.1%')} of its time; one thread alone makes "
+        f"{speed.Measured.over(rates['batches']).text(',.0f')} augmented slices a second.\n\n"
+        "The reported masks are predicted from a slice and its mirror image, put back into the original frame, and "
+        f"freed of small pieces: {speed.Measured.over(rates['predicting']).text(',.0f')} slices a second. Scoring them "
+        "with all metrics, outlines included, "
+        f"handles {speed.Measured.over(rates['scoring']).text(',.0f')} slices a second, which is "
+        f"{speed.within_turns(rates['scoring'], rates['predicting']).text('.1f')} times the speed of predicting."
+    )
+
+
+def _growth(tables: dict[str, pd.DataFrame], target: Path) -> str:
+    grown = speed.growth(tables["growth"])
+    largest = grown[grown["factor"] == grown["factor"].max()]
+    figure = _figure(
+        figures.growth(grown),
+        target,
+        "speed-growth",
+        "Time a slice and memory for cohorts of growing size, as ratios to the smallest of the same turn: median, "
+        "lowest and highest.",
+        "Two panels with a line for each step over the number of patients. At the largest cohort: "
+        + ", ".join(f"{row.step} time {row.time:.2f}, memory {row.memory:.2f}" for row in largest.itertuples())
+        + ".",
+    )
+    rows = [
+        [figures.STEPS[row.step][0], f"{row.time:.2f} ({row.time_low:.2f} to {row.time_high:.2f})",
+         f"{row.memory:.2f} ({row.memory_low:.2f} to {row.memory_high:.2f})", f"{row.memory_mib:,.0f}"]
+        for row in largest.itertuples()
+    ]  # fmt: skip
+    smallest = tables["growth"]["patients"].min()
+    heads = ["step", "time a slice, ratio", "memory, ratio", "memory, MiB"]
+
+    def largest_patient(patients: int) -> int:
+        return int(tables["growth"].loc[tables["growth"]["patients"] == patients, "largest"].max())
+
+    return (
+        f"The same steps run on phantom cohorts of {smallest} patients and of up to {grown['factor'].max()} times as "
+        "many, each step in a process of its own, with a small network. Where the time is linear, the time a slice "
+        "stays the same. It falls where a fixed cost is shared by more slices. Memory is what a process holds of its "
+        "own, without the pages of mapped arrays, which the system takes back when it needs the room. Preparing and "
+        "evaluating hold whole patients, so their memory follows the largest one: of "
+        f"{largest_patient(smallest)} slices in the smallest cohort, of "
+        f"{largest_patient(tables['growth']['patients'].max())} in the largest.\n\n"
+        f"{figure}\n\nThe largest cohort:\n\n{_table(heads, rows)}"
+    )
+
+
+def _book(tables: dict[str, pd.DataFrame], target: Path) -> str:
+    empty = speed.Measured.over(tables["notebooks"]["seconds"])
+    said = (
+        "A chapter that does nothing takes "
+        f"{empty.text('.1f')} s: the kernel starts, papermill talks to it, and the executed copy is written."
+    )
+    if "chapters" not in tables:
+        return said
+    chapters = tables["chapters"]
+    beside = chapters["seconds"] - chapters["cells"]
+    rows = [
+        [f"{{doc}}`notebooks/{row.chapter}`", f"{row.seconds:.1f}", f"{row.cells:.1f}",
+         f"{row.seconds - row.cells:.1f}", f"{row.memory_mib:,.0f}"]
+        for row in chapters.itertuples()
+    ]  # fmt: skip
+    return (
+        f"{said} In the default book a chapter costs {speed.Measured.over(beside).text('.1f')} s beside its cells, "
+        f"{beside.sum():.0f} s of {chapters['seconds'].sum():.0f} s in all.\n\n:::{{dropdown}} Chapter by chapter\n"
+        + _table(["chapter", "seconds", "in its cells", "beside them", "memory, MiB"], rows)
+        + "\n:::"
+    )
+
+
+def _scaling(tables: dict[str, pd.DataFrame], target: Path) -> str:
+    networks, pipeline = tables["networks"], tables["pipeline"]
+    trained = speed.training_seconds(tables["trainings"], networks)
+    costs = speed.study_costs(trained)
+    rows = [
+        [f"`{row.experiment}`", row.trainings, f"{row.slices:,}", f"{row.hours:.2f}",
+         "extrapolated" if row.extrapolated == 1 else "measured speed" if not row.extrapolated
+         else f"extrapolated for {row.extrapolated:.0%} of the trainings"]
+        for row in costs.itertuples()
+    ]  # fmt: skip
+    hours = trained["seconds"].sum() / 3600
+    rows.append(["**all**", costs["trainings"].sum(), f"{costs['slices'].sum():,}", f"{hours:.2f}", ""])
+    cluster = [
+        [f"{workers} machines like this", f"{speed.makespan(trained['seconds'], workers) / 3600:.1f}", "extrapolated"]
+        for workers in speed.WORKERS
+    ]
+    bound = speed.batch_bound(tables["trainings"], pipeline)
+    places = [
+        ["this machine: a laptop's worth of cores", f"{hours:.1f}", "measured speed, counted steps"],
+        *cluster,
+        ["one GPU, with one thread that makes its batches", f"at least {bound:.1f}", "extrapolated"],
+    ]
+    work = float((tables["trainings"]["slices"] * tables["trainings"]["forward_gflop"]).sum()) * speed.BACKWARD / 1e6
+    return (
+        "The steps of every training are counted, from the records of the reference edition and the plans of the "
+        "experiments, and multiplied by the measured time of a step. Where a training has another size or width than "
+        "the networks above, its time is reckoned by its arithmetic and marked as extrapolated. "
+        "Validation after each epoch, preparing and scoring come on top.\n\n"
+        + _table(["experiment", "trainings", "slices seen", "hours on this machine", "where the hours come from"], rows)
+        + f"\n\nTogether that is {work:,.1f} PFLOP of arithmetic. Trainings do not wait for each other, so a cluster "
+        "shares them out, the longest first; no cluster finishes before its longest training does "
+        f"({trained['seconds'].max() / 3600:.2f} hours).\n\n"
+        + _table(["where", "hours", "what kind of number"], places)
+        + "\n\n**No GPU has been measured here.** What can be said is a bound: threads on the processor make the "
+        "batches, and no GPU trains faster than they come. Half of the cores do this, so a GPU beside many cores has a "
+        "lower bound than the one in the table. {doc}`reproduce` has the commands."
+    )
+
+
+PARTS: dict[str, tuple[set[str], Callable[[dict[str, pd.DataFrame], Path], str]]] = {
+    "machine": ({"files"}, _machine),
+    "goals": ({"networks", "files", "pipeline", "growth"}, _goals),
+    "networks": ({"networks"}, _networks),
+    "operations": ({"operations"}, _operations),
+    "settings": ({"settings"}, _settings),
+    "pipeline": ({"files", "pipeline"}, _pipeline),
+    "growth": ({"growth"}, _growth),
+    "book": ({"notebooks"}, _book),
+    "scaling": ({"networks", "pipeline", "trainings"}, _scaling),
+}
+"""A part of the page -> the tables that it needs, and what writes it."""
+
+TASKS = ("training", "prediction")
+
+
+def _bars(speeds: pd.DataFrame) -> str:
+    return ", ".join(
+        f"{MODEL_NAMES.get(row.network, row.network)} {row.median:.0f} in {row.task}" for row in speeds.itertuples()
+    )
+
+
+def _table(heads: list[str], rows: list[list]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def _figure(figure, target: Path, name: str, caption: str, alt: str) -> str:
+    path = target / "images" / f"{name}.png"
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, dpi=200)
+    return f"```{{figure}} images/{path.name}\n:name: fig-{name}\n:width: 100%\n:alt: {alt}\n\n{caption}\n```"

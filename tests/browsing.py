@@ -1,0 +1,115 @@
+"""A browser for the tests of the pages: Debian's Chromium, a server, and a window that notes what goes wrong in it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+DRAWING = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator:
+    """A Chromium without a window. Without one on the machine the test is skipped, or fails where one is required."""
+    place = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if place is None:
+        if os.environ.get("BRAINSEG_BROWSER") == "required":
+            pytest.fail("BRAINSEG_BROWSER is required, and there is no chromium. On Debian: apt-get install chromium")
+        pytest.skip("there is no chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=place, args=DRAWING)
+        yield browser
+        browser.close()
+
+
+def require_runtime() -> None:
+    """Skip the test where the runtime of networks in a browser is not at hand and cannot be brought."""
+    from brainseg.publishing.notebooks import StudyError
+    from brainseg.publishing.runtime import onnx_runtime
+
+    try:
+        onnx_runtime()
+    except StudyError as error:
+        pytest.skip(str(error))
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """The address of a folder on this machine."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    running = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{running.server_port}"
+    running.shutdown()
+    running.server_close()
+
+
+class Visit:
+    """A page in a window of its own, and everything that went wrong in it."""
+
+    def __init__(self, browser, base: str, size: str = "desktop"):
+        self.base, self.faults = base, []
+        width, height = SIZES[size]
+        self.context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(180_000)  # ms; a network takes its time on a busy machine
+        self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
+        self.page.on("console", lambda said: said.type == "error" and self.faults.append(f"console: {said.text}"))
+        self.page.on("requestfailed", self._failed)
+        self.page.on(
+            "response", lambda answer: answer.status >= 400 and self.faults.append(f"{answer.status}: {answer.url}")
+        )
+        self.page.on("request", self._requested)
+
+    def _requested(self, request) -> None:
+        if not request.url.startswith((self.base, "data:", "blob:")):
+            self.faults.append(f"foreign: {request.url}")
+
+    def _failed(self, request) -> None:
+        # A page that is left while its icon is still on the way aborts the request; nothing is missing then. An icon
+        # that does not exist fails with another reason, and so does every file in a folder.
+        if request.failure != "net::ERR_ABORTED":
+            self.faults.append(f"failed: {request.url} ({request.failure})")
+
+    def open(self, name: str):
+        self.page.goto(f"{self.base}/{name}", wait_until="load")
+        return self.page
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.context.close()
+
+
+def theme(page, colours: str) -> None:
+    """The reader's system asks for light or dark, and the page follows."""
+    page.emulate_media(color_scheme=colours)
+    page.wait_for_function("wanted => document.documentElement.dataset.theme === wanted", arg=colours)
+
+
+def accessibility_faults(page, **options) -> list[str]:
+    """What axe-core calls serious or critical, one line for each rule and place."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    # Without its own requests for style sheets, which it would look for in the wrong place.
+    found = Axe().run(page, options={"preload": False, **options}).response["violations"]
+    return [
+        f"{rule['id']}: {node['target']} {node['html'][:160]}"
+        for rule in found if rule["impact"] in ("serious", "critical") for node in rule["nodes"]
+    ]  # fmt: skip

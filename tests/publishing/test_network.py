@@ -1,0 +1,476 @@
+"""The page "Try the network": its steps and masks are the package's, and nothing of the reader's leaves it."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+pytest.importorskip("keras")
+pytest.importorskip("onnx")
+
+from browsing import Visit, require_runtime, serving
+
+from brainseg.cohort import index_cohort, read_patient
+from brainseg.cohort.convert import convert_pairs
+from brainseg.evaluation.scores import drop_small_pieces
+from brainseg.figures.viewer import viewer_patient
+from brainseg.images.crop import head_silhouette, resize, restore, square_box
+from brainseg.images.preprocess import boxes_and_images, crop_and_resize_all, normalise_volume
+from brainseg.metrics import confusion, dice
+from brainseg.networks.forward import predict_both_ways
+from brainseg.networks.record import reference_runs
+from brainseg.networks.runs import load_network
+from brainseg.paths import project_root
+from brainseg.phantom import make_phantom
+from brainseg.publishing.network import MARK, find_network, network_page, write_network
+from brainseg.publishing.onnx_export import description
+from brainseg.publishing.viewer import write_viewer
+
+pytestmark = pytest.mark.slow
+
+RECORD = reference_runs("unet", "patient", 0, with_weights=True)[0]
+PATIENTS = 3
+
+
+@pytest.fixture(scope="module")
+def patients(tmp_path_factory) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Slices and masks of phantom patients, by name."""
+    table = index_cohort(make_phantom(tmp_path_factory.mktemp("phantom") / "kaggle_3m", patients=PATIENTS, seed=0))
+    return {name: read_patient(table, name) for name in table["patient"].unique()}
+
+
+@pytest.fixture(scope="module")
+def site(patients, tmp_path_factory) -> Path:
+    """A folder with the page alone, as the book has it below its theme: the network, and two patients in the viewer."""
+    require_runtime()
+    folder = tmp_path_factory.mktemp("site")
+    shutil.copytree(project_root() / "book" / "_extra" / "try", folder / "try")
+    write_network(RECORD, folder / "try")
+    shown = [
+        viewer_patient(name, "of a test", images, truth, {"unet": truth})
+        for name, (images, truth) in list(patients.items())[:2]
+    ]
+    write_viewer(shown, folder / "viewer")
+    style = (project_root() / "book" / "_static" / "book.css").read_text(encoding="utf-8")
+    text = network_page(f"# Try\n\n{MARK}\n", True, "")
+    body = text[text.index('<div id="try">') : text.rindex("```")]
+    (folder / "try.html").write_text(
+        f'<!DOCTYPE html><html lang="en"><head><title>Try</title><meta charset="utf-8"><style>{style}</style>'
+        f"<link rel='icon' href='data:,'></head><body><main><h1>Try</h1>{body}</main></body></html>",
+        encoding="utf-8",
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    with serving(site) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def network():
+    return load_network(RECORD)
+
+
+def package_mask(images: np.ndarray, network) -> np.ndarray:
+    """What the package predicts, as in `brainseg.evaluation.folder.predict_folder`."""
+    preprocessing = RECORD.preprocessing
+    boxes, enhanced = boxes_and_images(images, preprocessing)
+    small = predict_both_ways(network, crop_and_resize_all(enhanced, boxes, preprocessing.image_size))
+    whole = np.stack([restore(one, box) for one, box in zip(small, boxes, strict=True)])
+    return drop_small_pieces(whole >= 0.5)
+
+
+def agreement(ours: np.ndarray, theirs: np.ndarray) -> float:
+    return float(dice(confusion(ours, theirs), empty=np.nan))
+
+
+def loaded(visit: Visit):
+    """The page with its network loaded and a patient drawn."""
+    page = visit.open("try.html")
+    page.click("#try-load")
+    page.wait_for_selector("#try[data-shown]")
+    return page
+
+
+def segmented(page) -> np.ndarray:
+    """The page's mask of the patient that it shows, every slice of it segmented."""
+    page.click("#try-all")
+    page.wait_for_function(
+        "!JSON.parse(document.getElementById('try').dataset.shown).running && brainsegTry.result().mask"
+    )
+    found = page.evaluate("""() => {
+        const {volume, mask} = brainsegTry.result();
+        return {slices: volume.slices, tumour: [...mask.keys()].filter(i => mask[i])};
+    }""")
+    mask = np.zeros(found["slices"] * 256 * 256, bool)
+    mask[found["tumour"]] = True
+    return mask.reshape(-1, 256, 256)
+
+
+@pytest.fixture(scope="module")
+def opened(browser, address) -> Visit:
+    """A page with its network loaded, for tests that only drop files on it."""
+    with Visit(browser, address) as visit:
+        loaded(visit)
+        yield visit
+
+
+def drop(page, folder: Path, files: dict[str, bytes]) -> str:
+    """Choose a folder of files, as the reader would; what the page says of them."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    page.evaluate("document.getElementById('try-files').textContent = ''")
+    page.set_input_files("#try-folder", folder)
+    page.wait_for_function("/^(?!Reading).+/.test(document.getElementById('try-files').textContent)")
+    return page.inner_text("#try-files")
+
+
+# ---------------------------------------------------------------- the steps
+
+
+def test_each_step_is_that_of_the_package(browser, address, patients):
+    """Silhouette, box, normalisation and sizes, on phantom patients and on odd volumes."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (2, 256, 256, 3), np.uint8)
+    corner = np.zeros((3, 256, 256, 3), np.uint8)
+    corner[1, :120, 150:] = rng.integers(90, 200, (120, 106, 3))
+    corner[1, 40:60, 180:200] = 0  # a hole
+    volumes = [*(images for images, _ in patients.values()), noise, corner, np.zeros((1, 256, 256, 3), np.uint8)]
+    with Visit(browser, address) as visit:
+        page = visit.open("try.html")
+        for images in volumes:
+            found = page.evaluate(
+                """([slices, base64, described]) => {
+                    const data = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)), S = brainsegSegment;
+                    const volume = {slices, height: 256, width: 256, data};
+                    const {box, volume: normalised} = S.prepare(volume, described);
+                    return {
+                        box, head: [...S.headSilhouette(volume, described)],
+                        levels: [...normalised.data.filter((_, i) => i % 101 === 0)],
+                        input: [...S.input({box, volume: normalised}, slices >> 1, described)],
+                    };
+                }""",
+                [len(images), base64.b64encode(images.tobytes()).decode(), description(RECORD)],
+            )
+            head = head_silhouette(images)
+            assert np.array_equal(np.array(found["head"], bool).reshape(256, 256), head)
+            box = square_box(head, RECORD.preprocessing.margin_px)
+            assert found["box"] == {"top": box.top, "left": box.left, "side": box.height}
+            levels = normalise_volume(images, head)
+            assert found["levels"] == levels.ravel()[::101].tolist()
+            wanted = crop_and_resize_all(levels[len(images) // 2][None], [box], RECORD.preprocessing.image_size)[0]
+            as_it_is, mirrored = np.array(found["input"]).reshape(2, *wanted.shape) * 255
+            assert np.abs(as_it_is - wanted).max() < 1.01 and np.abs(as_it_is - wanted).mean() < 0.01  # of 255
+            assert np.array_equal(as_it_is, mirrored[:, ::-1])
+        for size, to in ((128, 235), (128, 90), (64, 64), (100, 50)):
+            plane = rng.random((size, size), np.float32)
+            given = page.evaluate(
+                "([values, from, to]) => [...brainsegSegment.resize((y, x) => values[y * from + x], from, to)]",
+                [plane.ravel().tolist(), size, to],
+            )
+            assert np.abs(np.array(given).reshape(to, to) - resize(plane, to, to)).max() < 1e-5
+        assert visit.faults == []
+
+
+def test_a_step_that_the_page_lacks_is_named(browser, address):
+    with Visit(browser, address) as visit:
+        page = visit.open("try.html")
+        for settings, lacking in (
+            ({}, None), ({"crop": "none"}, None), ({"contrast": "clahe"}, "contrast: clahe"),
+            ({"crop": "slice"}, "crop: slice"),
+        ):  # fmt: skip
+            said = description(RECORD)["preprocessing"] | settings
+            assert page.evaluate("said => brainsegSegment.lacking(said)", said) == lacking
+
+
+# ---------------------------------------------------------------- the masks
+
+
+@pytest.mark.parametrize("where", ["server", "folder"])
+def test_the_masks_of_the_book_s_patients_are_the_package_s(browser, address, site, patients, network, where):
+    with Visit(browser, address if where == "server" else site.as_uri()) as visit:
+        page = loaded(visit)
+        for number, (images, truth) in enumerate(list(patients.values())[:2]):
+            page.evaluate("delete document.getElementById('try').dataset.shown")
+            page.select_option("#try-patient", str(number))
+            page.wait_for_selector("#try[data-shown]")
+            wanted, found = package_mask(images, network), segmented(page)
+            assert wanted.sum() > 500 and agreement(wanted, found) >= 0.995
+            said = page.inner_text("#try-sentence")
+            assert f"Dice of the volume {agreement(truth, found):.3f}" in said and f"{found.sum()} pixels" in said
+        assert visit.faults == []
+
+
+def test_dropped_slices_give_the_package_s_mask_and_ask_for_nothing(opened, patients, network, tmp_path):
+    name, (images, truth) = list(patients.items())[2]
+    files = {}
+    for number, (image, mask) in enumerate(zip(images, truth, strict=True), start=1):
+        files[f"{name}/{name}_{number}.tif"] = tiff(image)
+        files[f"{name}/{name}_{number}_mask.tif"] = tiff(mask.astype(np.uint8) * 255)
+    page, asked = opened.page, []
+    page.on("request", lambda request: asked.append(request.url))
+    assert "One patient read" in drop(page, tmp_path / "own", files)
+    found = segmented(page)
+    page.check("#try-heat")
+    page.fill("#try-threshold", "0.3")
+    page.fill("#try-threshold", "0.5")
+    wanted = package_mask(images, network)
+    assert page.evaluate("brainsegTry.result().name") == name
+    assert wanted.sum() > 500 and agreement(wanted, found) >= 0.995
+    assert asked == [] and opened.faults == []
+
+
+def tiff(pixels: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    tifffile.imwrite(content, pixels, photometric="rgb" if pixels.ndim == 3 else "minisblack")
+    return content.getvalue()
+
+
+# ---------------------------------------------------------------- the reader's files
+
+
+def read_in_page(page, folder: Path, files: dict[str, bytes]) -> tuple[str, np.ndarray, np.ndarray | None]:
+    """Name, images and truth of the patient that the page makes of files."""
+    said = drop(page, folder, files)
+    assert "One patient read" in said, said
+    found = page.evaluate("""() => {
+        const {name, volume, truth} = brainsegTry.result();
+        return {name, slices: volume.slices, data: [...volume.data], truth: truth && [...truth]};
+    }""")
+    images = np.array(found["data"], np.uint8).reshape(found["slices"], 256, 256, 3)
+    truth = None if found["truth"] is None else np.array(found["truth"], bool).reshape(images.shape[:3])
+    return found["name"], images, truth
+
+
+def encoded(suffix: str, pixels: np.ndarray, *options: int) -> bytes:
+    return cv2.imencode(suffix, pixels, list(options))[1].tobytes()
+
+
+LZW, DEFLATE = (cv2.IMWRITE_TIFF_COMPRESSION, 5), (cv2.IMWRITE_TIFF_COMPRESSION, 8)
+NO_PREDICTOR = (cv2.IMWRITE_TIFF_PREDICTOR, 1)
+
+
+@pytest.mark.parametrize(
+    "suffix, options",
+    [(".png", ()), (".tif", LZW), (".tif", (*LZW, *NO_PREDICTOR)), (".tif", DEFLATE), (".TIFF", (*DEFLATE, 278, 7))],
+    ids=["png", "lzw with a predictor", "lzw", "deflate", "strips"],
+)
+def test_pictures_of_three_sequences_are_read_as_they_are(opened, patients, tmp_path, suffix, options):
+    images, truth = next(iter(patients.values()))
+    files = {"notes.txt": b"no picture", ".hidden.png": b""}
+    for number in (9, 10, 11):  # 10 comes after 9
+        files[f"a/slice_{number}{suffix}"] = encoded(suffix, images[number, ..., ::-1], *options)
+    files["a/slice_10_mask.png"] = encoded(".png", truth[10].astype(np.uint8))
+    page = opened.page
+    name, found, mask = read_in_page(page, tmp_path / "own", files)
+    assert name == "a" and np.array_equal(found, images[9:12])
+    assert np.array_equal(mask[1], truth[10]) and not mask[[0, 2]].any()
+    assert opened.faults == []
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["8 bits", "16 bits"])
+def test_grey_slices_of_another_size_become_what_the_package_makes_of_them(opened, patients, tmp_path, deep):
+    images, truth = next(iter(patients.values()))
+    files, rows = {}, []
+    for number in (10, 11):
+        grey = cv2.resize(images[number, ..., 1], (180, 300), interpolation=cv2.INTER_AREA)
+        mask = cv2.resize(truth[number].astype(np.uint8) * 255, (180, 300), interpolation=cv2.INTER_NEAREST)
+        grey = grey.astype(np.uint16) * 9 if deep else grey
+        files[f"b/{number}.tif"], files[f"b/{number}_mask.tif"] = tiff(grey), tiff(mask)
+        rows.append({"patient": "b", "flair": tmp_path / f"own/b/{number}.tif"})
+        rows[-1]["mask"] = tmp_path / f"own/b/{number}_mask.tif"
+    page = opened.page
+    _, found, mask = read_in_page(page, tmp_path / "own", files)
+    notes = page.inner_text(".try-notes")
+    assert "pre-contrast T1, post-contrast T1" in notes
+    assert opened.faults == []
+    table = index_cohort(convert_pairs(pd.DataFrame(rows), tmp_path / "kaggle_3m"))
+    wanted, wanted_mask = read_patient(table, table["patient"].iloc[0])
+    assert np.abs(found.astype(int) - wanted).max() <= 1
+    assert agreement(wanted_mask, mask) > 0.999
+
+
+# As nibabel writes them: which way the file's axes run.
+FRAMES = {"RAS": np.eye(3), "LPS": np.diag([-1, -1, 1]), "sagittal": np.array([[0, 0, 1], [1, 0, 0], [0, -1, 0]])}
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize("form", ["sform", "qform"])
+def test_a_volume_is_turned_upright_whatever_its_axes(opened, patients, tmp_path, frame, form):
+    images, truth = next(iter(patients.values()))
+    slices = slice(8, 14)
+    files = {}
+    volumes = [("x_flair", images[slices, ..., 1]), ("x_t1", images[slices, ..., 0])]
+    for name, volume in [*volumes, ("x_t1ce", images[slices, ..., 2]), ("x_seg", truth[slices].astype(np.uint8) * 4)]:
+        ras = volume[:, ::-1, ::-1].transpose(2, 1, 0)  # the patient's right is on the left of a slice
+        axes = [int(np.flatnonzero(column)[0]) for column in FRAMES[frame].T]
+        data = ras.transpose(axes)
+        for axis, column in enumerate(FRAMES[frame].T):
+            data = np.flip(data, axis) if column.sum() < 0 else data
+        affine = np.eye(4)
+        affine[:3, :3] = FRAMES[frame]
+        image = nibabel.Nifti1Image(np.ascontiguousarray(data), affine)
+        image.set_sform(affine, code=1 if form == "sform" else 0)
+        image.set_qform(affine, code=1)
+        files[f"{name}.nii.gz"] = gzip.compress(image.to_bytes())
+    page = opened.page
+    _, found, mask = read_in_page(page, tmp_path / "own", files)
+    assert np.array_equal(found, images[slices]) and np.array_equal(mask, truth[slices])
+    assert opened.faults == []
+
+
+def test_a_folder_of_patients_is_read_one_at_a_time(opened, patients, tmp_path):
+    images, _ = next(iter(patients.values()))
+    files = {"first/1.tif": tiff(images[9]), "second/1.tif": tiff(images[10]), "third/1.tif": b"no tiff"}
+    page = opened.page
+    assert "3 patients found" in drop(page, tmp_path / "own", files)
+    for place, name in ((1, "second"), (0, "first")):
+        page.select_option("#try-patient", str(place))
+        page.wait_for_function("name => brainsegTry.result().name === name", arg=name)
+    page.select_option("#try-patient", "2")
+    page.wait_for_function("document.getElementById('try-sentence').innerText.includes('1.tif: it is no TIFF')")
+    assert page.input_value("#try-patient") == "0"
+    assert opened.faults == []
+
+
+def test_files_may_be_dragged_onto_the_page(opened, patients):
+    images, _ = next(iter(patients.values()))
+    page = opened.page
+    page.evaluate("document.getElementById('try-files').textContent = ''")
+    page.evaluate(
+        """base64 => {
+            const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([bytes], "dragged.tif"));
+            document.querySelector(".view-stage").dispatchEvent(new DragEvent("drop", {dataTransfer, bubbles: true}));
+        }""",
+        base64.b64encode(tiff(images[9])).decode(),
+    )
+    page.wait_for_function("document.getElementById('try-files').innerText.includes('One patient read')")
+    assert page.evaluate("brainsegTry.result().name") == "dragged.tif"
+    assert opened.faults == []
+
+
+def test_a_file_that_cannot_be_read_is_named_with_the_way_out(opened, patients, tmp_path):
+    images, _ = next(iter(patients.values()))
+    good = tiff(images[9])
+    volume = gzip.compress(nibabel.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)).to_bytes())
+    small = gzip.compress(nibabel.Nifti1Image(np.zeros((4, 4, 5), np.uint8), np.eye(4)).to_bytes())
+    cases = [
+        ({"a.txt": b""}, "no TIFF, PNG, JPEG or NIfTI"),
+        ({"a.tif": good[:5000]}, "a.tif: the file is damaged"),
+        ({"a.tif": b"no tiff at all"}, "a.tif: it is no TIFF"),
+        ({"a.png": b"no png"}, "a.png: the browser cannot read it"),
+        ({"a_mask.png": encoded(".png", images[9])}, "Add the slices"),
+        ({"a.nii": b"short"}, "a.nii: it is no NIfTI-1"),
+        ({"a.nii.gz": volume, "b.nii.gz": volume}, "does not say which sequence"),
+        ({"t1.nii.gz": volume, "t1ce.nii.gz": volume}, "there is no FLAIR"),
+        ({"flair.nii.gz": volume, "t1.nii.gz": small}, "t1.nii.gz: it has another size"),
+    ]
+    page = opened.page
+    for number, (files, message) in enumerate(cases):
+        assert message in drop(page, tmp_path / str(number), files)
+    assert opened.faults == []
+
+
+# ---------------------------------------------------------------- the page
+
+
+def test_the_page_follows_its_controls(browser, address, patients):
+    images, truth = next(iter(patients.values()))
+    with Visit(browser, address) as visit:
+        page = visit.open("try.html")
+        # Nothing large comes until the reader asks.
+        assert page.evaluate("performance.getEntriesByType('resource').length") <= 6
+        page = loaded(visit)
+        largest = int(truth.sum(axis=(1, 2)).argmax())
+        assert page.input_value("#try-slice") == str(largest + 1)
+        assert "Nothing is segmented" in page.inner_text("#try-sentence")
+        page.click("#try-one")
+        page.wait_for_function("JSON.parse(document.getElementById('try').dataset.shown).known === 1")
+        page.wait_for_function("!JSON.parse(document.getElementById('try').dataset.shown).running")
+        said = page.inner_text("#try-sentence")
+        assert "Dice of this slice" in said and "Whole patient" not in said
+        assert "for one slice" in page.inner_text(".try-notes")
+
+        def drawn() -> np.ndarray:
+            return cv2.imdecode(np.frombuffer(page.locator("#try-canvas").screenshot(), np.uint8), cv2.IMREAD_COLOR)
+
+        bare = drawn()
+        page.check("#try-heat")
+        assert np.abs(drawn().astype(int) - bare).max() > 30
+        page.uncheck("#try-heat")
+        page.uncheck("#try-prediction")
+        page.uncheck("#try-truth")
+        assert np.abs(drawn().astype(int) - bare).max() > 30
+        for threshold in ("0.02", "0.98"):
+            page.fill("#try-threshold", threshold)
+            said += page.inner_text("#try-sentence")
+        areas = [int(area) for area in re.findall(r"calls (\d+) pixels", said)]
+        assert areas[1] > areas[0] > areas[2]
+
+        page.focus("#try-canvas")
+        page.keyboard.press("ArrowUp")
+        assert page.input_value("#try-slice") == str(largest + 2)
+        assert "not segmented yet" in page.inner_text("#try-sentence")
+        page.click("#try-all")
+        page.click("#try-stop")
+        page.wait_for_selector("#try-stop", state="hidden")
+        known = page.evaluate("JSON.parse(document.getElementById('try').dataset.shown).known")
+        assert known < len(images) and "Whole patient" not in page.inner_text("#try-sentence")
+        assert "Not for clinical use" in page.inner_text(".view-stage")
+        assert visit.faults == []
+
+
+def test_a_part_that_does_not_come_is_said_with_the_way_out(browser, site, tmp_path):
+    shutil.copytree(site, tmp_path / "site")
+    for part in (tmp_path / "site" / "try").glob("????????????.js"):
+        part.unlink()
+    for base, way in ((tmp_path / "site").as_uri(), "python -m http.server"), (None, "Try again"):
+        with serving(tmp_path / "site") as address, Visit(browser, base or address) as visit:
+            page = visit.open("try.html")
+            page.click("#try-load")
+            page.wait_for_function(
+                "way => document.querySelector('#try [role=status]').innerText.includes(way)", arg=way
+            )
+            assert "could not be loaded" in page.inner_text("#try [role=status]")
+
+
+def test_the_page_without_a_network_says_so():
+    page = network_page(f"# Try\n\n{MARK}\n", False, "a banner")
+    assert page.startswith("# Try\n\na banner\n") and "carries no network" in page and "<script" not in page
+
+
+def test_the_network_is_that_of_the_chapter_and_has_met_nobody_shown(run, monkeypatch):
+    values = {
+        "filters": 16, "epochs": 24, "slices_per_epoch": 1024, "seed": 0, "image_size": 128, "contrast": "none",
+        "crop": "patient", "split_by": "patient", "fold": 0,
+    }  # fmt: skip
+    page = {"parameters": values, "cohort": {"tcga": True, "fingerprint": "none"}}
+    stranger = "TCGA_XX_0000_20000101"
+    assert find_network(page, [stranger]).name == RECORD.name
+    assert find_network(page, [stranger, RECORD.patients["train"][0]]) is None
+    assert find_network(page | {"cohort": {"tcga": False, "fingerprint": "none"}}, []) is None
+
+    # A run of the edition itself, trained on its cohort.
+    prepared = f"mine-{RECORD.preprocessing.digest}"
+    trained = replace(RECORD, prepared=prepared, split_by=None, fold=None)
+    monkeypatch.setattr("brainseg.publishing.network.finished_runs", lambda: [run.record, trained])
+    mine = page | {"cohort": {"tcga": False, "fingerprint": "mine"}}
+    assert find_network(mine, [stranger]) == trained
+    assert find_network(mine, RECORD.patients["validation"]) is None

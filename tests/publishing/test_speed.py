@@ -1,0 +1,106 @@
+"""The page on speed holds what the kept tables hold, and says where there is none."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from brainseg import results
+from brainseg.experiments import speed
+from brainseg.publishing.speed import MARK, PARTS, UNMEASURED, fill_speed
+
+PAGE = Path(__file__).resolve().parents[2] / "book" / "speed.md"
+
+
+def turns(rows: list[dict], number: int = 3) -> pd.DataFrame:
+    return pd.DataFrame([{"turn": turn, **row} for turn in range(number) for row in rows])
+
+
+def tables() -> dict[str, pd.DataFrame]:
+    machine = {"matrix_float32": 300.0, "matrix_bfloat16": 600.0}
+    names = ("unet", "resunet", "fcn32", speed.LOOP, "segmentation_models_pytorch")
+    networks = [
+        {"network": name, "training": 80.0, "prediction": 160.0, **machine, "forward_gflop": 1.5 if place < 3 else None}
+        for place, name in enumerate(names)
+    ]
+    steps = ("reading the files", "checking the cohort", "preparing, as the study does")
+    steps += ("preparing, as the article does", "the article's steps as a plain loop")
+    piped = {"training": 10.0, "waiting for the next batch": 0.25, "making batches alone": 1.0}
+    piped |= {"predicting both ways": 4.0, "scoring with all metrics": 2.0}
+    growth = [
+        {
+            "step": step,
+            "patients": patients,
+            "slices": 25 * patients,
+            "largest": 30 + patients,
+            "seconds": patients / 4,
+            "memory_mib": 512.0,
+        }
+        for step in ("check", "prepare", "train", "evaluate")
+        for patients in (4, 40)
+    ]
+    training = {"experiment": "seeds", "model": "unet", "image_size": 128, "filters": 16, "slices": 288_000}
+    return {
+        "networks": turns(networks),
+        "settings": turns([{"setting": n, "training": 8.0, "prediction": 16.0} for n in (speed.STUDY, "batches of 8")]),
+        "operations": pd.DataFrame(
+            [{"network": "unet", "operation": kind, "ms": ms} for kind, ms in (("convolution", 3), ("pooling", 1))]
+        ),
+        "files": turns([{"step": step, "slices": 100, "seconds": 1.0 + place} for place, step in enumerate(steps)]),
+        "pipeline": turns([{"step": step, "slices": 100, "seconds": seconds} for step, seconds in piped.items()]),
+        "growth": turns(growth),
+        "notebooks": turns([{"seconds": 1.25}]),
+        "chapters": pd.DataFrame(
+            [{"chapter": "01_explore", "seconds": 3.5, "cells": 1.5, "memory_mib": 250, "processor": "a machine"}]
+        ),
+        "trainings": pd.DataFrame([{**training, "forward_gflop": 1.5}, {**training, "forward_gflop": 1.5}]),
+    }
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    """A staged page in a checkout of its own, and its kept tables."""
+    monkeypatch.setattr(results, "project_root", lambda: tmp_path)
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "speed.md").write_text(PAGE.read_text())
+    return tmp_path / "src"
+
+
+def kept(name: str) -> dict:
+    record = {"date": "2026-01-02", "commit": "abc", "processor": "a machine", "turns": 3, "versions": {"keras": "3"}}
+    return {"parts": {name: {**record, "cohort": {"patients": 88, "slices": 3232}}}}
+
+
+def test_every_mark_of_the_page_has_its_part():
+    assert set(MARK.findall(PAGE.read_text())) == set(PARTS)
+
+
+def test_the_page_shows_the_tables(book):
+    results.write_tables("speed", tables(), kept("files"))
+    fill_speed(book)
+    text = (book / "speed.md").read_text()
+    assert "<!--" not in text and UNMEASURED not in text
+    assert "on 88 patients with 3232 slices" in text and "| `files` | 2026-01-02 | `abc` | 3 | a machine |" in text
+    assert (
+        "| Preparing a cohort, beside reading its files in one process | at most 2 | 3.00 (3.00 to 3.00) | no |" in text
+    )
+    assert "| U-Net | training | 80 (80 to 80) | 0.60 (0.60 to 0.60) | 1.20 |" in text
+    assert f"| {speed.LOOP} | prediction | 160 (160 to 160) |  |  |" in text
+    assert "waits for them during 2.5% (2.5% to 2.5%) of its time" in text
+    assert "| `seeds` | 2 | 576,000 | 2.00 | measured speed |" in text
+    assert "| 2 machines like this | 1.0 | extrapolated |" in text
+    assert "at least 1.6" in text and "No GPU has been measured here" in text
+    assert "of 34 slices in the smallest cohort, of 70 in the largest" in text
+    assert "beside its cells, 2 s of 4 s in all" in text
+    drawn = re.findall(r"```\{figure\} images/(\S+)", text)
+    assert len(drawn) == 4 and all((book / "images" / name).is_file() for name in drawn)
+    assert text.count(":alt: ") == 4
+
+
+def test_without_a_table_the_page_says_so(book):
+    some = {name: table for name, table in tables().items() if name in ("networks", "files")}
+    results.write_tables("speed", some, kept("networks"))
+    fill_speed(book)
+    text = (book / "speed.md").read_text()
+    assert "<!--" not in text and text.count(UNMEASURED) == len(PARTS) - 2
