@@ -19,8 +19,6 @@ COARSE_MM = 2.0
 COARSE_LOW = np.array([-104.0, -140.0, -130.0])
 COARSE_HIGH = np.array([104.0, 130.0, 116.0])
 
-THICKNESSES_MM = (1, 3, 5)
-
 NOTICE = """\
 Synthetic images: not patient data. Not for clinical use.
 
@@ -93,13 +91,13 @@ def sample(volumes: Sequence[Volume], points: np.ndarray) -> list[np.ndarray]:
 class Head:
     """The maps that every patient is warped from.
 
-    `tissue` has the fractions 0..1 of grey and white matter at 1 mm, for each of `THICKNESSES_MM`: averaged over so
-    much height, as a slice of that thickness does. `coarse_grey` and `coarse_white` are the same at 2 mm, where tumours
-    grow. The others are signed distances in mm at 2 mm, negative inside: `cranium` from the inner table of
+    `grey` and `white` are tissue fractions 0..1 at 1 mm, `coarse_grey` and `coarse_white` the same at 2 mm, where
+    tumours grow. The others are signed distances in mm at 2 mm, negative inside: `cranium` from the inner table of
     the skull, `outline` from the skin, `eyes` from the eyeballs.
     """
 
-    tissue: dict[int, tuple[Volume, Volume]]
+    grey: Volume
+    white: Volume
     coarse_grey: Volume
     coarse_white: Volume
     cranium: Volume
@@ -120,29 +118,25 @@ def load_head() -> Head:
     grey = np.ascontiguousarray(load_mni152_gm_template(resolution=1).get_fdata(dtype=np.float32))
     white = np.ascontiguousarray(load_mni152_wm_template(resolution=1).get_fdata(dtype=np.float32))
 
-    inside = _halved(brain, low)
-    # The skull follows the brain into the hollows of its base; the scalp does not.
-    cranium, hull = _hull(inside, 11.0), _hull(inside, 22.0)
+    cranium = _cranium(_halved(brain, low))
     x, y, z = np.meshgrid(*_coarse_axes(), indexing="ij", sparse=True)
     # Flesh over the bone is thinner at the vertex and the brow than at the back and the temples.
     outline = _union(
-        hull - 13.0,
+        cranium - 13.0,
         _ellipsoid(x, y, z, (0, 22, -72), (64, 72, 66)),
         _ellipsoid(x, y, z, (0, -42, -95), (58, 62, 90)),
         _ellipsoid(x, y, z, (0, 92, -58), (13, 24, 22)),
     )
-    ears = np.minimum(*(_ellipsoid(x, y, z, (side * 74, -24, -34), (9, 15, 26)) for side in (-1, 1)))
+    ears = np.minimum(*(_ellipsoid(x, y, z, (side * 77, -24, -34), (7, 15, 26)) for side in (-1, 1)))
     eyes = np.minimum(*(_ellipsoid(x, y, z, (side * 32, 58, -38), (12, 12, 12)) for side in (-1, 1)))
 
     def coarse(values: np.ndarray) -> Volume:
         return Volume(values.astype(np.float32), COARSE_LOW, COARSE_MM)
 
-    tissue = {
-        mm: tuple(Volume(ndimage.uniform_filter1d(part, mm, axis=2), low, 1.0) for part in (grey, white))
-        for mm in THICKNESSES_MM
-    }
+    fine_grey, fine_white = Volume(grey, low, 1.0), Volume(white, low, 1.0)
     return Head(
-        tissue=tissue,
+        grey=fine_grey,
+        white=fine_white,
         coarse_grey=coarse(_halved(grey, low)),
         coarse_white=coarse(_halved(white, low)),
         cranium=coarse(cranium),
@@ -164,11 +158,11 @@ def _halved(values: np.ndarray, low: np.ndarray) -> np.ndarray:
     return result
 
 
-def _hull(inside: np.ndarray, gap_mm: float) -> np.ndarray:
-    """Signed distance in mm from a smooth hull of the brain, on the coarse grid, which fills gaps of twice `gap_mm`."""
-    grown = ndimage.distance_transform_edt(~inside) * COARSE_MM < gap_mm
-    # A little less is taken off than was put on, which leaves room for fluid.
-    hull = ndimage.distance_transform_edt(grown) * COARSE_MM > gap_mm - 1.5
+def _cranium(inside: np.ndarray) -> np.ndarray:
+    """Signed distance in mm from a smooth hull of the brain, on the coarse grid."""
+    # Fill the sulci and the fissures: grow by 22 mm, then shrink by 20.5, which leaves room for fluid.
+    grown = ndimage.distance_transform_edt(~inside) * COARSE_MM < 22.0
+    hull = ndimage.distance_transform_edt(grown) * COARSE_MM > 20.5
     distance = ndimage.distance_transform_edt(~hull) - ndimage.distance_transform_edt(hull)
     return ndimage.gaussian_filter(distance * COARSE_MM, 2.5)
 

@@ -175,7 +175,6 @@ def draw_patient(plan: PatientPlan, head: Head, truth: bool = False) -> Drawing:
     fluid_bias = 0.1 + 0.5 * (plan.age - 46) / 30 + 0.2 * warp.standard_normal()
     tissues = Tissues(axes_mm, fluid_bias, texture)
     tumour = grow(head, plan.growth, plan.seed_mm, plan.volume_ml, growth)
-    pressure = float(growth.uniform(0.0, 0.4))
     signals, scanner = Signals(plan, axes_mm, lesion), Scanner(plan, axes_mm, scan)
     images = np.empty((plan.slices, *FRAME, 3), np.uint8)
     density = np.zeros((plan.slices, *FRAME), np.float32)
@@ -185,9 +184,8 @@ def draw_patient(plan: PatientPlan, head: Head, truth: bool = False) -> Drawing:
     for first in range(0, plan.slices, _BLOCK_SLICES):
         block = (slice(first, min(first + _BLOCK_SLICES, plan.slices)), rows, columns)
         points = pose.points(block)
-        pressed = tumour.pressed(points, pressure)
-        anatomy = tissues.at(head, points, pressed, block)
-        signal, density[block] = signals.of(anatomy, tumour, points, pressed, block)
+        anatomy = tissues.at(head, points, block)
+        signal, density[block] = signals.of(anatomy, tumour, points, block)
         shading = scanner.shading(block)
         images[block[0]] = scanner.frames(signal * shading, block)
         if truth:

@@ -19,9 +19,8 @@ CLINICAL_COLUMNS = (
 class Institution:
     """A scanner and its habits; ranges are drawn from uniformly, a patient at a time.
 
-    `brightness` is the intensity of the brightest tissue in 0..255 grey levels; `noise` is the standard deviation of
-    the noise as a share of it; `blur_px` that of the point spread; `bias` is the log standard deviation of the coil's
-    shading. The number of slices is drawn evenly on a logarithmic scale.
+    `brightness` is the intensity of subcutaneous fat in 0..255 grey levels, the brightest tissue; `noise` is the
+    standard deviation of the noise as a share of it.
     """
 
     code: str
@@ -29,16 +28,16 @@ class Institution:
     pixel_mm: tuple[float, float]
     brightness: tuple[float, float]
     noise: tuple[float, float]
-    blur_px: tuple[float, float]
-    bias: tuple[float, float]
+    blur_px: float
+    bias: float
 
 
 # Invented codes, two letters as in the real names. XD writes nearly black slices, as the article met them.
 INSTITUTIONS = (
-    Institution("XA", (20, 24), (0.88, 1.00), (110, 210), (0.006, 0.030), (0.4, 1.0), (0.05, 0.30)),
-    Institution("XB", (32, 58), (0.88, 1.06), (90, 200), (0.006, 0.040), (0.4, 0.9), (0.05, 0.30)),
-    Institution("XC", (20, 48), (0.88, 1.06), (80, 190), (0.006, 0.040), (0.4, 1.0), (0.05, 0.35)),
-    Institution("XD", (20, 88), (0.90, 1.02), (26, 46), (0.006, 0.025), (0.4, 1.0), (0.05, 0.30)),
+    Institution("XA", (20, 24), (0.90, 0.98), (130, 195), (0.008, 0.020), 0.70, 0.12),
+    Institution("XB", (32, 40), (0.90, 1.03), (105, 180), (0.010, 0.035), 0.55, 0.10),
+    Institution("XC", (24, 32), (0.90, 1.03), (100, 170), (0.010, 0.030), 0.65, 0.20),
+    Institution("XD", (20, 26), (0.92, 1.00), (26, 46), (0.010, 0.025), 0.70, 0.10),
 )
 # A cycle of twelve patients: two thirds of the cohort come from XB and XC, one patient in twelve from XD.
 _INSTITUTION_CYCLE = ["XA", "XB", "XD", "XC", "XB", "XA", "XB", "XC", "XB", "XA", "XC", "XB"]
@@ -77,7 +76,7 @@ LOCATIONS = {
 _LOCATION_SHARES = {2: 0.58, 5: 0.12, 6: 0.30}
 
 # Natural logarithm of the tumour's volume in millilitres: mean and standard deviation.
-_LOG_VOLUME_ML = (4.2, 0.85)
+_LOG_VOLUME_ML = (4.55, 0.75)
 
 
 @dataclass(frozen=True)
@@ -136,15 +135,15 @@ def plan_cohort(patients: int, seed: int) -> tuple[list[PatientPlan], pd.DataFra
                 case=case,
                 date=f"2000{rng.integers(1, 13):02d}{rng.integers(1, 29):02d}",
                 institution=institution,
-                slices=round(float(np.exp(rng.uniform(*np.log(institution.slices))))),
+                slices=int(rng.integers(institution.slices[0], institution.slices[1] + 1)),
                 pixel_mm=float(rng.uniform(*institution.pixel_mm)),
                 missing=_MISSING_CYCLE.get(number % 24, ""),
                 growth=GROWTH_BY_CLUSTER[cluster],
                 seed_mm=tuple(seed_mm),
-                volume_ml=float(np.clip(volumes[number], 4, 320)),
+                volume_ml=float(np.clip(volumes[number], 4, 250)),
                 conspicuity=float(conspicuities[number]),
-                enhancement=float(rng.choice([0.0, 0.0, rng.uniform(0.3, 1.8)])),
-                cyst=bool(rng.random() < 0.45),
+                enhancement=float(rng.choice([0.0, 0.0, rng.uniform(0.15, 0.6)])),
+                cyst=bool(rng.random() < 0.25),
                 age=age,
                 entropy=(seed, number),
             )

@@ -20,7 +20,7 @@ def slice_grid(plan: PatientPlan, rng: np.random.Generator) -> tuple[np.ndarray,
     Slices run from below the skull base to above the vertex, so that the first ones hold no brain to speak of
     and the last ones hold little or nothing.
     """
-    bottom, top = rng.uniform(-84, -40), rng.uniform(76, 108)
+    bottom, top = rng.uniform(-88, -62), rng.uniform(92, 110)
     heights = np.linspace(bottom, top, plan.slices)
     rows = (127.5 - np.arange(FRAME[0])) * plan.pixel_mm
     columns = (np.arange(FRAME[1]) - 127.5) * plan.pixel_mm
@@ -33,12 +33,12 @@ class Pose:
     def __init__(self, axes_mm: tuple[np.ndarray, np.ndarray, np.ndarray], rng: np.random.Generator):
         self._axes_mm = axes_mm
         # The frame's centre lies a little in front of the head's middle, and slices are tilted towards the brow.
-        angles = np.deg2rad(rng.normal((0, 0, 0), (9, 3.0, 4.5)))
-        scale = rng.normal((1.04, 1.0, 1.0), (0.065, 0.055, 0.05))
+        angles = np.deg2rad(rng.normal((0, 0, 0), (6, 2.5, 3.5)))
+        scale = rng.normal((1.0, 1.0, 1.0), (0.05, 0.045, 0.03))
         self._turn = _rotation(angles) / scale
         self._shift = rng.normal((0, -14, 0), (2.0, 4.0, 3.0))
         self._warps = [
-            [(spread_mm, SmoothNoise(axes_mm, length_mm, rng)) for length_mm, spread_mm in ((45.0, 3.5), (20.0, 1.2))]
+            [(spread_mm, SmoothNoise(axes_mm, length_mm, rng)) for length_mm, spread_mm in ((45.0, 3.5), (20.0, 1.6))]
             for _ in range(3)
         ]
 
@@ -87,14 +87,10 @@ class Scanner:
         noise = brightness * np.exp(rng.uniform(*np.log(site.noise)))
         # The archive cut the noise floor away to various degrees: in some patients the air is simply 0.
         self._floor = float(rng.choice([0.0, 1.0, 2.0, 3.0]) * noise)
-        self._blur_px, self._bias = float(rng.uniform(*site.blur_px)), float(rng.uniform(*site.bias))
-        self._levels, self._shadings, self._slabs, self._offsets, self._ghosts = [], [], [], [], []
+        self._blur_px, self._bias = site.blur_px, site.bias
+        self._levels, self._shadings, self._slabs = [], [], []
         for channel in range(3):
             self._levels.append(float(brightness * rng.uniform(0.85, 1.15)))
-            # The T1 volumes were laid over FLAIR by hand or machine, and lie off by a pixel or two in some patients.
-            off = (0, 0) if channel == FLAIR else tuple(int(px) for px in np.rint(rng.normal(0, 0.8, 2)))
-            self._offsets.append(off)
-            self._ghosts.append(_ghost(rng) if rng.random() < 0.4 else None)
             self._shadings.append(SmoothNoise(axes_mm, 70.0, rng))
             self._slabs.append(_slab(axes_mm, rng) if channel != FLAIR and rng.random() < 0.4 else None)
         self._pool = rng.standard_normal((2, _POOL), dtype=np.float32) * np.float32(noise)
@@ -110,7 +106,7 @@ class Scanner:
 
         Parameters
         ----------
-        signal : (3, n, h, w) float32, fractions of the brightest tissue, shaded
+        signal : (3, n, h, w) float32, fraction of fat, shaded
             What lies outside the block's rows and columns is air.
 
         Returns
@@ -122,16 +118,11 @@ class Scanner:
         for channel in range(3):
             shaded = _blurred(signal[channel], self._blur_px)
             shaded *= self._levels[channel]
-            down, right = self._offsets[channel]
-            kept = (_kept(rows, down), _kept(columns, right))
             for index, number in enumerate(range(*slices.indices(len(self._axes_mm[0])))):
                 start = int(self._starts[channel, number])
                 real, imaginary = self._pool[:, start : start + FRAME[0] * FRAME[1]].reshape(2, *FRAME)
                 true = np.zeros(FRAME, np.float32)
-                true[_moved(rows, down), _moved(columns, right)] = shaded[index][kept]
-                if self._ghosts[channel] is not None:
-                    strength, shift = self._ghosts[channel]
-                    true += strength * np.roll(true, shift, axis=(0, 1))
+                true[rows, columns] = shaded[index]
                 magnitude = real + true
                 magnitude *= magnitude
                 magnitude += imaginary * imaginary
@@ -152,22 +143,6 @@ class Scanner:
         up, front, left = self._axes_mm
         height = up[number] + slope[0] * front[:, None] + slope[1] * left
         return (height > bottom) & (height < top)
-
-
-def _ghost(rng: np.random.Generator) -> tuple[float, tuple[int, int]]:
-    """Strength and shift (px) of a ghost: along the rows or the columns, far away or close by."""
-    shift = int(rng.integers(4, 128))
-    return float(rng.uniform(0.01, 0.06)), (shift, 0) if rng.random() < 0.5 else (0, shift)
-
-
-def _moved(part: slice, px: int) -> slice:
-    """A window of the frame after a move by some pixels, as far as it stays in the frame."""
-    return slice(max(part.start + px, 0), min(part.stop + px, FRAME[0]))
-
-
-def _kept(part: slice, px: int) -> slice:
-    """What of a window's content stays in the frame after such a move."""
-    return slice(max(-part.start - px, 0), part.stop - part.start - max(part.stop + px - FRAME[0], 0))
 
 
 def _slab(axes_mm: tuple[np.ndarray, ...], rng: np.random.Generator) -> tuple[np.ndarray, float, float]:

@@ -1,10 +1,7 @@
 """From tissue to signal: pre-contrast T1, FLAIR and post-contrast T1, noise-free.
 
-Levels are multiples of healthy white matter's. Each patient's are drawn from `RANGES`, so widely that no scanner is
-special: a network that has met all of them has to go by shapes and by what is brighter than what (Billot et al. 2023,
-Medical Image Analysis 86:102789, doi:10.1016/j.media.2023.102789, who draw them without any limit). What radiology
-knows stays: fluid is dark on FLAIR and on T1, grey matter is a little brighter than white on FLAIR and darker on T1,
-fat is bright on all three.
+Signals are fractions of subcutaneous fat, which is the brightest tissue on all three sequences. The numbers are
+read off the real cohort's histograms by eye and then fixed by the calibration; they are not physical units.
 """
 
 from __future__ import annotations
@@ -14,33 +11,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from brainseg.cohort import FLAIR, POST
-from brainseg.phantom.anatomy import THICKNESSES_MM, Head, sample
+from brainseg.phantom.anatomy import Head, sample
 from brainseg.phantom.fields import Block, SmoothNoise, bump, exponential, ramp
 from brainseg.phantom.plan import PatientPlan
 from brainseg.phantom.tumour import Tumour, visible
 
-RANGES = {
-    #           T1             FLAIR          T1 after contrast agent
-    "white": ((1.00, 1.00), (1.00, 1.00), (1.00, 1.00)),
-    "grey": ((0.70, 0.96), (1.00, 1.35), (0.75, 1.02)),
-    "fluid": ((0.25, 0.60), (0.10, 0.50), (0.25, 0.60)),
-    "bone": ((0.05, 0.20), (0.05, 0.20), (0.05, 0.20)),
-    "marrow": ((0.40, 1.20), (0.30, 1.20), (0.40, 1.20)),
-    "fat": ((1.30, 3.50), (1.10, 3.60), (1.30, 3.50)),
-    "skin": ((0.80, 2.20), (0.80, 2.40), (0.80, 2.40)),
-    "muscle": ((0.50, 1.00), (0.40, 1.00), (0.60, 1.30)),
-    "eye": ((0.25, 0.60), (0.10, 0.60), (0.25, 0.60)),
-    "lesion": ((0.50, 1.02), (1.30, 2.80), (0.50, 1.02)),
-    "cyst": ((0.25, 0.80), (0.15, 1.20), (0.25, 0.80)),
+#           pre    FLAIR  post
+SIGNAL = {
+    "white": (0.45, 0.37, 0.44),
+    "grey": (0.39, 0.45, 0.41),
+    "fluid": (0.20, 0.09, 0.19),
+    "bone": (0.05, 0.04, 0.05),
+    "marrow": (0.38, 0.26, 0.42),
+    "fat": (1.00, 0.90, 1.00),
+    "skin": (0.70, 0.65, 0.75),
+    "muscle": (0.34, 0.24, 0.44),
+    "eye": (0.20, 0.10, 0.22),
+    "lesion": (0.33, 0.66, 0.35),
+    "cyst": (0.22, 0.26, 0.22),
 }
-"""Between which multiples of white matter's signal a tissue's is drawn, a patient and a sequence at a time, evenly.
 
-Ends are a little wider than what the 20 development patients show; the lesion's on FLAIR is not drawn evenly but by the
-plan's conspicuity, between these ends.
-"""
-
-TISSUES = ("air", *(name for name in RANGES if name not in ("lesion", "cyst")))
+TISSUES = ("air", *(name for name in SIGNAL if name not in ("lesion", "cyst")))
 """What a pixel may be made of; its place here is its label."""
+
+# Log standard deviation of the lesion's signal from patient to patient, beside what `conspicuity` does to FLAIR.
+LESION_SPREAD = (0.15, 0.0, 0.15)
 
 
 @dataclass(frozen=True)
@@ -72,35 +67,24 @@ class Tissues:
 
     def __init__(self, axes_mm: tuple[np.ndarray, ...], fluid_bias: float, rng: np.random.Generator):
         self._widened = float(np.exp(fluid_bias))
-        apart_mm = abs(float(axes_mm[0][1] - axes_mm[0][0])) if len(axes_mm[0]) > 1 else 1.0
-        self._thickness = min(THICKNESSES_MM, key=lambda mm: abs(mm - apart_mm))
         # Flesh over the bone differs between people and round one head.
-        self._flesh_mm, self._bone_mm = float(rng.uniform(-2.5, 5.0)), float(rng.uniform(4.0, 7.5))
-        self._brawn = float(rng.uniform(-1.0, 0.2))
+        self._flesh_mm = float(rng.uniform(-2.0, 2.5))
         self._flesh, self._bone, self._marrow, self._bands, self._air = (
-            SmoothNoise(axes_mm, length_mm, rng) for length_mm in (30.0, 35.0, 14.0, float(rng.uniform(2, 6)), 3.5)
+            SmoothNoise(axes_mm, length_mm, rng) for length_mm in (30.0, 35.0, 14.0, 4.5, 3.5)
         )
 
-    def at(self, head: Head, points: np.ndarray, pressed: np.ndarray, block: Block) -> Anatomy:
-        """Sort the pixels of a block.
-
-        Parameters
-        ----------
-        points : (3, n, h, w) float32
-            Their MNI coordinates in mm; h and w odd.
-        pressed : (3, n, h, w) float32
-            The same for the brain, which a tumour presses aside.
-        """
+    def at(self, head: Head, points: np.ndarray, block: Block) -> Anatomy:
+        """Sort the pixels of a block, whose MNI coordinates in mm are `points` (3, n, h, w), h and w odd."""
         # Distances bend slowly, so every second pixel tells of its neighbours.
         cranium, outline = (_doubled(part) for part in sample((head.cranium, head.outline), points[..., ::2, ::2]))
         outline += self._flesh_mm
         outline += self._flesh.on(block)
-        bone_mm = self._bone_mm + 1.2 * self._bone.on(block)
+        bone_mm = 5.5 + 1.2 * self._bone.on(block)
         skull_in = ramp(cranium, 0.8, 1.6)
         skull_out = ramp(cranium - bone_mm, 0.8, 1.6)
         inside = 1.0 - ramp(outline, 0.0, 1.6)
 
-        fractions = _sharpened(*sample(head.tissue[self._thickness], pressed), self._widened)
+        fractions = _sharpened(*sample((head.grey, head.white), points), self._widened)
         for part in fractions.values():
             part *= 1 - skull_in
         bone = skull_in * (1 - skull_out) * inside
@@ -131,7 +115,7 @@ class Tissues:
         if z.min() > -10:
             return temple, np.float32(0), np.float32(0)
         below = ramp(-z, 22.0, 24.0) * ramp(cranium, 7.0, 8.0)
-        muscle = np.maximum(below * ramp(self._bands.on(block), self._brawn, 2.2), temple)
+        muscle = np.maximum(below * ramp(self._bands.on(block), -0.35, 0.9), temple)
         nose = ramp(y, 38.0, 30.0) * (1 - ramp(side, 26.0, 14.0)) * below
         pharynx = 1 - ramp(_length(x, (y - 10.0) * 0.8), 14.0, 8.0)
         mastoid = 1 - ramp(_length(side - 52, y + 32.0), 20.0, 10.0)
@@ -146,62 +130,48 @@ class Signals:
 
     def __init__(self, plan: PatientPlan, axes_mm: tuple[np.ndarray, ...], rng: np.random.Generator):
         self._plan = plan
-        self._sharpness = float(rng.uniform(1.8, 6.0))
-        self._cyst = (float(rng.uniform(0.3, 0.75)), float(rng.uniform(0.15, 0.5))) if plan.cyst else None
+        self._sharpness = float(rng.uniform(3.0, 8.0))
+        self._cyst = (float(rng.uniform(0.5, 0.75)), 0.3) if plan.cyst else None
+        self._contrast = float(np.exp(0.45 * plan.conspicuity - 0.05 * plan.conspicuity**2))
         self._levels = []
         for channel in range(3):
-            level = {name: float(rng.uniform(*ranges[channel])) for name, ranges in RANGES.items()}
-            if channel == FLAIR:
-                # Half as bright again as white matter in the usual patient.
-                level["lesion"] = float(np.clip(1.0 + 0.75 * np.exp(0.45 * plan.conspicuity), *RANGES["lesion"][FLAIR]))
-            # The archive's grey levels go up to the brightest tissue.
-            brightest = max(level["fat"], level["lesion"])
-            self._levels.append({name: value / brightest for name, value in level.items()})
-        self._grain = float(rng.uniform(0.0, 0.05)), float(rng.uniform(0.0, 0.03))
-        self._rim = float(rng.uniform(0.0, 0.5))
-        self._enhancing = {
-            name: float(rng.uniform(0.0, most)) for name, most in (("dura", 0.6), ("sinus", 1.5), ("vessels", 1.2))
-        }
-        self._clouds = float(rng.uniform(0.02, 0.30)), float(rng.uniform(0.0, 0.15))
-        self._core = float(rng.uniform(-1.1, 0.4))
+            level = {name: float(values[channel] * rng.normal(1.0, 0.05)) for name, values in SIGNAL.items()}
+            level["lesion"] *= float(np.exp(rng.normal(0.0, LESION_SPREAD[channel])))
+            self._levels.append(level)
         # Bright spots on FLAIR come with age.
         amount = float(np.clip((plan.age - 35) / 40, 0.0, 1.0) * rng.uniform(0.3, 1.0))
-        self._rarity, self._spots = 3.1 - 0.9 * amount, float(rng.uniform(0.2, 0.8))
+        self._rarity = 3.1 - 0.7 * amount
         lengths_mm = {
-            "edge": 2.5, "clouds": 13.0, "specks": 2.5, "lobes": 8.0, "patches": 4.0, "grain": 1.5, "bands": 5.0,
+            "edge": 2.5, "clouds": 8.0, "specks": 2.5, "lobes": 8.0, "patches": 4.0, "grain": 1.5, "bands": 5.0,
             "spots": 3.0, "regions": 15.0, "vessels": 1.6,
         }  # fmt: skip
         self._fields = {name: SmoothNoise(axes_mm, length_mm, rng) for name, length_mm in lengths_mm.items()}
 
-    def of(
-        self, anatomy: Anatomy, tumour: Tumour, points: np.ndarray, pressed: np.ndarray, block: Block
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def of(self, anatomy: Anatomy, tumour: Tumour, points: np.ndarray, block: Block) -> tuple[np.ndarray, np.ndarray]:
         """The signals, and the tumour density that the mask is drawn from.
 
         Returns
         -------
-        signal : (3, n, h, w) float32, fractions of the brightest tissue
+        signal : (3, n, h, w) float32, fraction of fat
         density : (n, h, w) float32, 0..1
         """
         fractions = anatomy.fractions
         brain = fractions["white"] + fractions["grey"]
         # Living tissue is not of one grey, not even in one fraction.
         fine = self._fields["grain"].on(block)
-        grain = 1.0 + (self._grain[0] * fine + self._grain[1] * self._fields["bands"].on(block)) * brain
+        grain = 1.0 + (0.05 * fine + 0.03 * self._fields["bands"].on(block)) * brain
         spots = self._fields["spots"].on(block) + 0.6 * self._fields["regions"].on(block)
         spots = ramp(spots, self._rarity, 0.8) * fractions["white"]
         signal = np.empty((3, *brain.shape), np.float32)
         for channel, level in enumerate(self._levels):
             signal[channel] = sum(part * level[name] for name, part in fractions.items())
-        # So do bright borders of the ventricles: where white matter and fluid share a pixel, deep in the brain.
-        rim = fractions["white"] * fractions["fluid"] * ramp(-anatomy.cranium_mm, 22.0, 8.0)
-        signal[FLAIR] += self._levels[FLAIR]["white"] * (self._spots * spots + 4.0 * self._rim * rim)
+        signal[FLAIR] += 0.22 * spots
         density = np.zeros(brain.shape, np.float32)
-        if (place := tumour.place(pressed)) is not None:
+        if (place := tumour.place(points)) is not None:
             inner = tuple(slice(a.start + b.start, a.start + b.stop) for a, b in zip(block, place, strict=True))
             part = {name: values[place] for name, values in fractions.items()}
             density[place] = self._lesion(
-                signal[(slice(None), *place)], part, tumour, pressed[(slice(None), *place)], inner
+                signal[(slice(None), *place)], part, tumour, points[(slice(None), *place)], inner
             )
         for channel in range(3):
             signal[channel] *= grain
@@ -216,27 +186,27 @@ class Signals:
         # Cortex takes up less than white matter, and fluid nothing, so the border runs along the folds. Both the
         # picture and the mask follow from this one density.
         density *= 1.0 - 0.45 * fractions["grey"] - 0.9 * fluid
-        density *= exponential(0.18 * on["edge"])
+        density *= exponential(0.15 * on["edge"])
         density *= brain + fluid
         # Oedema is uneven: broad clouds and a finer grain.
         shown = visible(density, self._sharpness)
-        shown *= np.clip(1.0 + self._clouds[0] * on["clouds"] + self._clouds[1] * on["specks"], 0.3, 1.5)
-        # Its oldest part is darker or brighter than its rim.
-        shown *= np.maximum(1.0 + self._core * depth, 0.0)
+        shown *= np.clip(1.0 + 0.18 * on["clouds"] + 0.15 * on["specks"], 0.3, 1.5)
         # Solid tumour replaces brain, and most of the fluid that the average brain shows between its folds.
         weight = shown * (brain + 0.6 * fluid)
         cyst = None
         if self._cyst:
             cyst = ramp(depth + 0.15 * on["lobes"], *self._cyst) * ramp(density, 0.6, 0.3)
         for channel, level in enumerate(self._levels):
-            signal[channel] += weight * (level["lesion"] - signal[channel])
+            contrast = self._contrast if channel == FLAIR else 1.0
+            lesion = level["white"] + (level["lesion"] - level["white"]) * contrast
+            signal[channel] += weight * (lesion - signal[channel])
             if cyst is not None:
                 signal[channel] += cyst * (brain + fluid) * (level["cyst"] - signal[channel])
         if self._plan.enhancement:
-            patches = ramp(on["patches"] + 0.3 * on["grain"] + 2.0 * depth, 1.8, 1.5) * ramp(density, 0.6, 0.4)
+            patches = ramp(on["patches"] + on["grain"] + 2.0 * depth, 2.2, 2.0) * ramp(density, 0.6, 0.4)
             if cyst is not None:
                 patches = np.maximum(patches * (1 - cyst), 4.0 * cyst * (1 - cyst))
-            signal[POST] += self._levels[POST]["white"] * self._plan.enhancement * patches
+            signal[POST] += self._plan.enhancement * patches
         return density
 
     def _vessels(self, anatomy: Anatomy, points: np.ndarray, block: Block) -> np.ndarray:
@@ -245,14 +215,15 @@ class Signals:
         dura = bump(anatomy.cranium_mm, 0.5, 2.4) * (anatomy.outline_mm < 0)
         sinus = bump(x, 0.0, 8.0) * bump(anatomy.cranium_mm, -1.5, 8.0) * (y < 20)
         vessels = ramp(self._fields["vessels"].on(block), 1.9, 0.8) * ramp(anatomy.fractions["fluid"], 0.35, 0.4)
-        much, white = self._enhancing, self._levels[POST]["white"]
-        return white * (much["dura"] * dura + much["sinus"] * sinus + much["vessels"] * vessels)
+        return 0.10 * dura + 0.45 * sinus + 0.35 * vessels
 
 
 def _sharpened(grey: np.ndarray, white: np.ndarray, widened: float) -> dict[str, np.ndarray]:
     """Turn the average brain's blurred fractions into one brain's clearer folds."""
     fluid = np.clip(1.0 - grey - white, 0.0, 1.0) * widened
-    powers = {name: part * part * part for name, part in (("grey", grey), ("white", white), ("fluid", fluid))}
+    # The power 2.25, as two roots and two products.
+    powers = {"grey": grey, "white": white, "fluid": fluid}
+    powers = {name: part * part * np.sqrt(np.sqrt(part)) for name, part in powers.items()}
     total = sum(powers.values()) + 1e-6
     return {name: part / total for name, part in powers.items()}
 

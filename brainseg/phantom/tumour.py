@@ -25,11 +25,10 @@ VISIBLE_DENSITY = 0.4
 # sqrt(D / rho) in grey matter: the infiltration length, in millimetres.
 INFILTRATION_MM = 0.8
 _HALF_BOX = 30
-_FASTEST = 5.0
 _MAX_STEPS = 900
 _LEAST_DENSITY = 1e-4
 _WIDEN_EVERY = 8
-_SMALLEST_PX, _SMALLEST_HOLE_PX = 20, 80
+_SMALLEST_PX = 20
 
 
 @dataclass(frozen=True)
@@ -38,23 +37,6 @@ class Tumour:
 
     density: Volume
     depth: Volume
-
-    def pressed(self, points: np.ndarray, pressure: float) -> np.ndarray:
-        """Where the tissue that lies at `points` (3, n, h, w) would lie without the tumour, in MNI mm: mass effect.
-
-        Tissue moves away from the tumour's middle, by a share `pressure` of its distance there; the share falls with
-        distance and is a quarter at one and a half times the radius of a ball as large as the tumour.
-        """
-        seen = self.density.values > VISIBLE_DENSITY
-        middle = self.density.low + np.argwhere(seen).mean(axis=0) * self.density.spacing
-        radius = (np.count_nonzero(seen) * self.density.spacing**3 * 3 / (4 * np.pi)) ** (1 / 3)
-        off = points - middle.astype(np.float32).reshape(3, 1, 1, 1)
-        share = (off * off).sum(axis=0)
-        share *= float(1 / (1.5 * radius) ** 2)
-        share += 1.0
-        share *= share
-        off *= pressure / share
-        return points - off
 
     def place(self, points: np.ndarray) -> Block | None:
         """The part of a block, whose MNI coordinates are `points` (3, n, h, w), that holds the tumour, or None."""
@@ -88,8 +70,7 @@ def grow(
 
     diffusivity = (grey[box] + growth.white_to_grey * white[box]) * solid[box] * INFILTRATION_MM**2
     diffusivity *= exponential(growth.roughness * smooth_noise(axes, 5.0, rng))
-    # The fastest place sets the step for all.
-    diffusivity = np.minimum(diffusivity, _FASTEST)
+    diffusivity = np.minimum(diffusivity, 12.0)
     diffusivity[_falx(start, solid[box].shape, white[box])] = 0.0
     fluxes, fastest = _face_diffusivity(diffusivity, growth.anisotropy, int(rng.integers(3)))
     # Explicit steps are stable below h^2 / (6 D); the reaction asks for less than one of its time units.
@@ -138,12 +119,11 @@ def visible(density: np.ndarray, sharpness: float) -> np.ndarray:
 
 
 def annotate(density: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw the mask as a human would: a smooth line near the visible edge, over small dark specks.
+    """Draw the mask as a human would: the visible edge, about one pixel off in a smooth random way.
 
-    Each slice is outlined on its own, as the real masks were. The hand smooths: by a Gaussian of 0.3 to 1.4 pixels, as
-    the reader is. The border is displaced by a random field (0.9 of a pixel that bends over ten, 0.5 over four, times
-    the reader's slack, 0.4 to 1.6). Some readers go a little beyond the visible edge, some stay within it, and each
-    wavers from slice to slice. Holes below 80 pixels are filled, and specks below 20 dropped.
+    Each slice is outlined on its own, as the real masks were: the border is displaced by a random field of about one
+    pixel's spread (0.9 that bends over ten pixels, 0.6 over four, times the reader's own slack, 0.6 to 1.8), the
+    reader's threshold moves a little from slice to slice, and specks below 20 pixels are dropped.
 
     Parameters
     ----------
@@ -163,26 +143,21 @@ def annotate(density: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     window = tuple(
         slice(max(int(i[0]) - room, 0), int(i[-1]) + 1 + room) for i, room in zip(spans, (0, 8, 8), strict=True)
     )
-    hand_px = float(rng.uniform(0.3, 1.4))
-    frames = ndimage.gaussian_filter(density[window], (0, hand_px, hand_px))
+    frames = density[window]
     # A million pixels apart: no slice knows of the next.
     axes = [np.arange(size) * unit for size, unit in zip(frames.shape, (1e6, 1.0, 1.0), strict=True)]
-    slack = float(rng.uniform(0.4, 1.6))
+    slack = float(rng.uniform(0.6, 1.8))
     places = np.stack(np.meshgrid(*(np.arange(size, dtype=np.float32) for size in frames.shape), indexing="ij"))
     for axis in (1, 2):
-        places[axis] += slack * (0.9 * smooth_noise(axes, 5.0, rng) + 0.5 * smooth_noise(axes, 2.0, rng))
-    threshold = VISIBLE_DENSITY * np.exp(rng.normal(-0.05, 0.25) + rng.normal(0, 0.12, len(frames)))
+        places[axis] += slack * (0.9 * smooth_noise(axes, 5.0, rng) + 0.6 * smooth_noise(axes, 2.0, rng))
+    threshold = VISIBLE_DENSITY * np.exp(rng.normal(0, 0.12, len(frames)))
     drawn = Volume(frames, np.zeros(3), 1.0).sample(places) > threshold.astype(np.float32)[:, None, None]
-    drawn |= _pieces_below(~drawn, _SMALLEST_HOLE_PX)
-    masks[window] = drawn & ~_pieces_below(drawn, _SMALLEST_PX)
+    # Pieces are those of a slice, so that no neighbour saves a speck.
+    labels, _ = ndimage.label(
+        drawn, structure=np.pad([ndimage.generate_binary_structure(2, 1)], ((1, 1), (0, 0), (0, 0)))
+    )
+    masks[window] = drawn & (np.bincount(labels.ravel()) >= _SMALLEST_PX)[labels]
     return masks
-
-
-def _pieces_below(masks: np.ndarray, size_px: int) -> np.ndarray:
-    """Pieces of less than `size_px` pixels, each in its own slice: bool (n, h, w)."""
-    neighbours = np.pad([ndimage.generate_binary_structure(2, 1)], ((1, 1), (0, 0), (0, 0)))
-    labels, _ = ndimage.label(masks, structure=neighbours)
-    return masks & (np.bincount(labels.ravel()) < size_px)[labels]
 
 
 def _nearest(allowed: np.ndarray, point_mm: tuple[float, float, float]) -> tuple[int, ...]:

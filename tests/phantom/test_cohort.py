@@ -19,7 +19,7 @@ from brainseg.phantom import cohort, make_phantom
 from brainseg.phantom.anatomy import load_head
 from brainseg.phantom.plan import CLINICAL_COLUMNS, GROWTH_BY_CLUSTER, plan_cohort
 from brainseg.phantom.scanner import Pose, slice_grid
-from brainseg.phantom.sequences import RANGES, TISSUES, Signals, Tissues
+from brainseg.phantom.sequences import TISSUES, Signals, Tissues
 from brainseg.phantom.tumour import VISIBLE_DENSITY, annotate, grow
 
 
@@ -56,7 +56,7 @@ def test_layout_is_kaggles(phantom):
         assert images.shape == (len(images), 256, 256, 3) and images.dtype == np.uint8
         assert masks.shape == (len(images), 256, 256) and masks.dtype == np.uint8
         assert set(np.unique(masks)) == {0, 255}
-        assert 20 <= len(images) <= 88
+        assert 20 <= len(images) <= 40
         assert len(list(folder.iterdir())) == 2 * len(images)
 
 
@@ -116,13 +116,12 @@ def test_one_institution_is_nearly_black(phantom):
     assert brightest.pop("XD") < 60 < min(brightest.values())
 
 
-def test_slices_run_from_the_skull_base_to_the_vertex():
-    for plan in plan_cohort(12, seed=0)[0]:
-        rng = np.random.default_rng([*plan.entropy, 0])
-        axes = slice_grid(plan, rng)
-        heights = Pose(axes, rng).points((slice(None), slice(128, 129), slice(128, 129)))[2].ravel()
-        assert len(heights) == plan.slices and (np.diff(heights) > 0).all()
-        assert heights[0] < -20 and heights[-1] > 55
+@pytest.mark.slow
+def test_slices_run_from_the_skull_base_to_beyond_the_vertex(phantom):
+    for folder in patient_folders(phantom):
+        flair = read(folder)[0][..., FLAIR].astype(float)
+        content = flair.mean(axis=(1, 2))
+        assert content[-1] < 0.35 * content[len(content) // 2] < content[0]
 
 
 @pytest.mark.slow
@@ -141,9 +140,9 @@ def test_lesion_is_bright_on_flair_and_fluid_is_dark():
     pose = Pose(axes, np.random.default_rng(0))
     block = (slice(0, plan.slices, 2), *pose.window(head))
     points = pose.points(block)
-    anatomy = Tissues(axes, 0.0, np.random.default_rng(0)).at(head, points, points, block)
+    anatomy = Tissues(axes, 0.0, np.random.default_rng(0)).at(head, points, block)
     tumour = grow(head, plan.growth, plan.seed_mm, 60.0, np.random.default_rng(0))
-    signal, density = Signals(plan, axes, np.random.default_rng(0)).of(anatomy, tumour, points, points, block)
+    signal, density = Signals(plan, axes, np.random.default_rng(0)).of(anatomy, tumour, points, block)
 
     def median(channel, where):
         return float(np.median(signal[channel][where]))
@@ -163,8 +162,7 @@ def test_fractions_sum_to_one_inside_the_head_and_labels_follow_them():
     axes = slice_grid(plan, np.random.default_rng(0))
     pose = Pose(axes, np.random.default_rng(0))
     block = (slice(8, 12), *pose.window(head))
-    points = pose.points(block)
-    anatomy = Tissues(axes, 0.0, np.random.default_rng(0)).at(head, points, points, block)
+    anatomy = Tissues(axes, 0.0, np.random.default_rng(0)).at(head, pose.points(block), block)
     total = sum(anatomy.fractions.values())
     assert (
         total[anatomy.cranium_mm < 0].min() > 0.99 and total.max() < 1.01 and total[anatomy.outline_mm > 2].max() == 0
@@ -185,40 +183,6 @@ def test_mask_follows_the_density_within_a_few_pixels():
     assert (dice > 0.9).all() and (dice < 1).all()
     assert not masks[:, radius > 38].any() and masks[:, radius < 22].all()
     assert len({mask.tobytes() for mask in masks}) == 8
-
-
-def test_a_reader_fills_small_holes_and_drops_specks():
-    density = np.zeros((6, 256, 256), np.float32)
-    density[:, 100:140, 100:140] = 1.0
-    density[:, 118:122, 118:122] = 0.0
-    density[:, 180:183, 180:183] = 1.0
-    masks = annotate(density, np.random.default_rng(1))
-    assert masks[:, 110:130, 110:130].all() and not masks[:, 170:190, 170:190].any()
-
-
-def test_a_tumour_presses_tissue_aside_and_leaves_what_is_far_away():
-    head, plan = load_head(), plan_cohort(4, seed=0)[0][0]
-    tumour = grow(head, plan.growth, plan.seed_mm, 60.0, np.random.default_rng(0))
-    seen = np.argwhere(tumour.density.values > VISIBLE_DENSITY) * tumour.density.spacing + tumour.density.low
-    middle = seen.mean(axis=0)
-    offsets = np.array([[0.0, 0, 0], [10, 0, 0], [0, 30, 0], [0, 0, 200]])
-    points = (middle + offsets).T.astype(np.float32)[:, :, None, None]
-    pressed = tumour.pressed(points, 0.3)[..., 0, 0].T - middle
-    shares = 1 - np.linalg.norm(pressed[1:], axis=1) / np.linalg.norm(offsets[1:], axis=1)
-    assert np.abs(pressed[0]).max() < 1e-3
-    assert 0.3 > shares[0] > shares[1] > 0.02 > 0.01 > shares[2] >= 0
-    assert np.array_equal(tumour.pressed(points, 0.0), points)
-
-
-def test_contrasts_are_drawn_within_their_ranges_and_vary():
-    plans = plan_cohort(24, seed=0)[0]
-    axes = (np.arange(2) * 5.0, np.arange(8.0), np.arange(8.0))
-    levels = [Signals(plan, axes, np.random.default_rng(plan.entropy))._levels for plan in plans]
-    for name, ranges in RANGES.items():
-        for channel, (low, high) in enumerate(ranges):
-            drawn = np.array([level[channel][name] / level[channel]["white"] for level in levels])
-            assert (drawn >= low - 1e-9).all() and (drawn <= high + 1e-9).all()
-            assert name == "white" or np.ptp(drawn) > 0.5 * (high - low)
 
 
 def test_shape_differs_by_cluster_by_design():
