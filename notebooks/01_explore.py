@@ -220,7 +220,7 @@ Markdown(exploration.patient_table_sentence(patient_table, table))
 # ## How close is the embedded cohort?
 #
 # The {term}`phantom` was set to resemble the real cohort by its images and masks ({term}`calibration of the phantom`).
-# It resembles it more in some things than in others. The project keeps the statistics of both in
+# It resembles it more in some things than in others. The project keeps its statistics beside those of 20 real patients in
 # `results/phantom_calibration.csv`; here are its shares and medians.
 
 # %%

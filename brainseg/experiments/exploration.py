@@ -445,16 +445,14 @@ class Resemblance:
         phantom, real = rows[["phantom", "real"]].iloc[0]
         said = (
             "How visible is the least visible tumour? Take the brightest tenth of its pixels on a smoothed FLAIR "
-            f"slice, and of a patient's slices the middle one. In the real cohort it lies at least {real:.1f} standard "
-            f"deviations above the surroundings, in the phantom {phantom:.1f}."
+            f"slice, and of a patient's slices the middle one. In the real patients it lies at least {real:.1f} "
+            f"standard deviations above the surroundings, in the phantom {phantom:.1f}."
         )
         if phantom >= real:
             return said
         return (
             f"{said} **So the faintest simulated tumour is fainter than any of the real ones**, and a network has "
-            "little to find it by. This was found after networks had been scored on the phantom. To mend it then would "
-            "have been to raise a score by easing the test, so it stays, and such patients weigh on every mean over "
-            "the phantom."
+            "little to find it by. Such patients weigh on every mean over the phantom."
         )
 
     def _quantile(self) -> pd.Series:

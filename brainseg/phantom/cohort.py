@@ -33,16 +33,16 @@ class Drawing:
     ----------
     images : (n, 256, 256, 3) uint8
     masks : (n, 256, 256) bool
-    tissue : (n, 256, 256) uint8
+    tissue : (n, 256, 256) uint8, optional
         At each pixel the place in `TISSUES` of what most of it is made of; the tumour grows in these.
-    bias : (n, 256, 256, 3) float32
+    bias : (n, 256, 256, 3) float32, optional
         What the coil multiplied the signal by, about 1; 1 outside the head's window.
     """
 
     images: np.ndarray
     masks: np.ndarray
-    tissue: np.ndarray
-    bias: np.ndarray
+    tissue: np.ndarray | None
+    bias: np.ndarray | None
 
 
 def make_phantom(
@@ -164,8 +164,8 @@ def for_each_plan(
                 bar.update()
 
 
-def draw_patient(plan: PatientPlan, head: Head) -> Drawing:
-    """Draw one patient."""
+def draw_patient(plan: PatientPlan, head: Head, truth: bool = False) -> Drawing:
+    """Draw one patient; with `truth` also what only a phantom knows."""
     # One stream of random numbers a step, so that a change in one step leaves the others' draws as they were.
     warp, texture, growth, lesion, scan, reader = (np.random.default_rng([*plan.entropy, step]) for step in range(6))
     axes_mm = slice_grid(plan, warp)
@@ -178,8 +178,8 @@ def draw_patient(plan: PatientPlan, head: Head) -> Drawing:
     signals, scanner = Signals(plan, axes_mm, lesion), Scanner(plan, axes_mm, scan)
     images = np.empty((plan.slices, *FRAME, 3), np.uint8)
     density = np.zeros((plan.slices, *FRAME), np.float32)
-    tissue = np.zeros((plan.slices, *FRAME), np.uint8)
-    bias = np.ones((plan.slices, *FRAME, 3), np.float32)
+    tissue = np.zeros(density.shape, np.uint8) if truth else None
+    bias = np.ones(images.shape, np.float32) if truth else None
     # A few slices at a time: what is computed of them stays in the processor's cache.
     for first in range(0, plan.slices, _BLOCK_SLICES):
         block = (slice(first, min(first + _BLOCK_SLICES, plan.slices)), rows, columns)
@@ -188,15 +188,16 @@ def draw_patient(plan: PatientPlan, head: Head) -> Drawing:
         signal, density[block] = signals.of(anatomy, tumour, points, block)
         shading = scanner.shading(block)
         images[block[0]] = scanner.frames(signal * shading, block)
-        tissue[block] = anatomy.labels()
-        bias[block] = np.moveaxis(shading, 0, -1)
+        if truth:
+            tissue[block] = anatomy.labels()
+            bias[block] = np.moveaxis(shading, 0, -1)
     return Drawing(images, annotate(density, reader), tissue, bias)
 
 
 def _write_patient(folder: Path, plan: PatientPlan, head: Head, truth: bool) -> None:
     import tifffile
 
-    drawing = draw_patient(plan, head)
+    drawing = draw_patient(plan, head, truth)
     if truth:
         for name, pages, kind in ((_TISSUE, drawing.tissue, "minisblack"), (_BIAS, drawing.bias, "rgb")):
             with write_atomically(folder / name / f"{plan.name}.tif") as part:
