@@ -204,11 +204,11 @@
     return frame;
   }
 
-  /** Stacks of planes by sequence as one volume. A stack is {planes: [{read, height, width, tall}], deep, lowest, brightest}. */
+  /** Stacks of planes by sequence as one volume. A stack is {planes: [{read, height, width, tall}], deep}, and of deep ones {lowest, brightest}. */
   function volumeOf(stacks) {
     const slices = stacks[FLAIR].planes.length, pixels = SIDE * SIDE, data = new Uint8Array(slices * pixels * CHANNELS);
     [PRE, FLAIR, POST].forEach((channel) => {
-      const stack = stacks[channel] || stacks[FLAIR], low = Math.min(stack.lowest, 0);
+      const stack = stacks[channel] || stacks[FLAIR], low = stack.deep ? stack.lowest : 0;
       const scale = stack.deep ? 255 / Math.max(stack.brightest - low, 1e-9) : 1;
       stack.planes.forEach(({ read, height, width, tall }, slice) => {
         // As the package does it: to 8 bits first, then to the frame.
@@ -232,11 +232,22 @@
     return truth;
   }
 
-  /** The least and the greatest of many values: as a call of Math.max, they would be too many. */
+  /** Black and white of deep pictures, as brainseg.cohort.pixels.eight_bits: a pixel in a thousand lies beyond them. */
   function extremes(arrays) {
-    let [low, high] = [Infinity, -Infinity];
-    for (const values of arrays) for (const value of values) [low, high] = [value < low ? value : low, value > high ? value : high];
-    return { lowest: low, brightest: high };
+    const OUTLIERS = 1e-3, values = new Float64Array(arrays.reduce((sum, array) => sum + array.length, 0));
+    arrays.reduce((start, array) => (values.set(array, start), start + array.length), 0);
+    values.sort();
+    const passed = (count) => Math.min(Math.max(1, Math.round(OUTLIERS * count)), count - 1);
+    const black = Math.min(0, values[passed(values.length)]), floor = Math.max(black, values[0]);
+    let first = 0; // of those that are brighter than black
+    for (let end = values.length; first < end; ) {
+      const middle = (first + end) >> 1;
+      if (values[middle] > floor) end = middle;
+      else first = middle + 1;
+    }
+    const count = values.length - first;
+    const white = count ? values[values.length - 1 - passed(count)] : floor;
+    return { lowest: black, brightest: white > black ? white : values[values.length - 1] };
   }
 
   // ---------------------------------------------------------------- files by patient
@@ -276,7 +287,7 @@
     // In Kaggle's layout the channels are three sequences. A grey picture is FLAIR alone.
     const three = pages.every(({ channels }) => channels >= 3) && pages.some(({ values, channels }) =>
       values.some((value, i) => i % channels < 3 && value !== values[i - (i % channels)]));
-    const deep = pages.some((page) => page.deep), range = extremes(pages.map((page) => page.values));
+    const deep = pages.some((page) => page.deep), range = deep ? extremes(pages.map((page) => page.values)) : null;
     const stack = (channel) => ({ planes: pages.map((page) => plane(page, channel)), deep, ...range });
     const stacks = three ? [stack(0), stack(1), stack(2)] : [null, stack(0), null];
     return {
@@ -307,7 +318,7 @@
     }));
     const stacks = [PRE, FLAIR, POST].map((channel) => {
       const read = found.get(channel);
-      return read ? { planes: planes(read), deep: read.deep, ...extremes([read.values]) } : null;
+      return read ? { planes: planes(read), deep: read.deep, ...(read.deep ? extremes([read.values]) : null) } : null;
     });
     const truth = found.get("truth");
     return {
