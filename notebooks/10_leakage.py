@@ -100,7 +100,8 @@ figures.copied(read_image(source["image_path"]), masks[0], read_image(largest["i
 # {numref}`fig-leakage-copied` shows one copy. Now all test slices, scored like a network: in the original {term}`frame`, tumour slices alone, and the test slices of a patient together as one {term}`volume`.
 
 # %%
-copies = leakage.score_copies(table, np.flatnonzero(split == "train"), np.flatnonzero(split == "test"))
+sides = [np.flatnonzero(split == side) for side in ("train", "test")]
+copies = leakage.score_copies(table, *sides)
 Markdown(leakage.copy_findings(copies).sentence())
 
 # %% [markdown]
@@ -109,8 +110,9 @@ Markdown(leakage.copy_findings(copies).sentence())
 # Still no image is looked at. The masks of other slices are all that it needs, and a random split by slice hands them over.
 
 # %%
-between = leakage.score_interpolations(table, np.flatnonzero(split == "train"), np.flatnonzero(split == "test"))
-leakage.image_free_table({"copied from the nearest": copies, "drawn between the nearest two": between}).round(2)
+between = leakage.score_interpolations(table, *sides)
+ways = {"copied from the nearest": copies, "drawn between the nearest two": between}
+leakage.image_free_table(ways).round(2)
 
 # %% [markdown]
 # ## How far does a mask carry?
