@@ -132,6 +132,13 @@ def require_size(recipe: Recipe, preprocessing: Preprocessing) -> None:
         raise ValueError(f"filters must be at least 1, not {recipe.options['filters']}")
 
 
+def study_settings(parameters: Mapping) -> tuple[Preprocessing, dict[str, Recipe]]:
+    """What a chapter's parameters say of the slices, and of each network by name; others are passed over."""
+    preprocessing = Preprocessing(**{name: parameters[name] for name in ("image_size", "contrast", "crop")})
+    given = {name: parameters[name] for name in ("filters", "epochs", "slices_per_epoch", "seed")}
+    return preprocessing, {model: study_recipe(model, **given) for model in MODELS}
+
+
 def require_feasible(parameters: Mapping) -> None:
     """Refuse a chapter's parameters with which a training would fail, before anything else is done.
 
@@ -145,14 +152,12 @@ def require_feasible(parameters: Mapping) -> None:
     ValueError
         Where a setting is wrong, a network does not take the image size, or the cohort has too few patients.
     """
-    preprocessing = Preprocessing(**{name: parameters[name] for name in ("image_size", "contrast", "crop")})
-    names = ("filters", "epochs", "slices_per_epoch", "seed")
-    recipes = [study_recipe(model, **{name: parameters[name] for name in names}) for model in MODELS]
-    for recipe in recipes:
+    preprocessing, recipes = study_settings(parameters)
+    for recipe in recipes.values():
         require_size(recipe, preprocessing)
     table = index_cohort(get_cohort(parameters["data"]))
     try:
-        for recipe in recipes:
+        for recipe in recipes.values():
             _study_split(table, recipe, preprocessing, parameters["split_by"], parameters["fold"])
     except ValueError as error:
         patients = table["case"].nunique()
@@ -178,11 +183,9 @@ def require_reference(parameters: Mapping) -> None:
     ValueError
         The message says in what each network differs from the reference run of its fold.
     """
-    names = ("filters", "epochs", "slices_per_epoch", "seed")
-    preprocessing = Preprocessing(**{name: parameters[name] for name in ("image_size", "contrast", "crop")})
+    preprocessing, recipes = study_settings(parameters)
     problems = []
-    for model in MODELS:
-        recipe = study_recipe(model, **{name: parameters[name] for name in names})
+    for model, recipe in recipes.items():
         split_by, fold = parameters["split_by"], parameters["fold"]
         record = find_reference(recipe, preprocessing, split_by, fold)
         if record is not None and record.has_weights:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from brainseg.cohort import index_cohort
@@ -101,7 +102,7 @@ def _together(records: list[RunRecord], cohort: pd.DataFrame, locked: pd.Series)
     return Run(mean_network([load_network(record) for record in records]), prepared, split, records[0])
 
 
-def _score(run: Run) -> tuple[pd.DataFrame, object]:
+def _score(run: Run) -> tuple[pd.DataFrame, np.ndarray]:
     from brainseg.evaluation.predict import predict_masks
 
     rows = run.rows("test")

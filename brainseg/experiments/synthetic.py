@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from brainseg.paths import write_atomically
@@ -80,8 +79,8 @@ def score_real(folder: Path, root: Path, patients: Collection[str]) -> pd.DataFr
     patients : collection of str
         Of the real cohort.
     """
-    from brainseg.evaluation.predict import predict_masks
-    from brainseg.evaluation.scores import score_patients, score_slices
+    from brainseg.evaluation.predict import evaluate
+    from brainseg.evaluation.scores import score_patients
     from brainseg.images.prepared import prepare
     from brainseg.networks.record import RunRecord
     from brainseg.networks.runs import load_run
@@ -89,7 +88,4 @@ def score_real(folder: Path, root: Path, patients: Collection[str]) -> pd.DataFr
     record = RunRecord.read(folder)
     prepared = prepare(root, record.preprocessing)
     split = prepared.table["patient"].isin(list(patients)).map({True: "test", False: "new"})
-    run = load_run(record, prepared, split)
-    rows = np.flatnonzero(split == "test")
-    scores = score_slices(predict_masks(run, rows), prepared.truth(rows), prepared.table.iloc[rows], borders=False)
-    return score_patients(scores)
+    return score_patients(evaluate(load_run(record, prepared, split)))

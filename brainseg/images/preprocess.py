@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import cv2
@@ -114,17 +114,8 @@ def normalise_volume(images: np.ndarray, head: np.ndarray) -> np.ndarray:
     uint8 (n, H, W, C). A channel with one grey level only stays as it is. Channels that are equal
     stay equal.
     """
-    number, _, width, channels = images.shape
-    below = images.reshape(-1, width, channels)  # one tall slice: each step is then one call for the volume
-    counted = np.tile(head.astype(np.uint8), (number, 1)) if head.any() else None
-    curves = np.empty((256, channels), np.uint8)
-    for channel in range(channels):
-        low, high = _percentiles(_levels(below, channel, counted), PERCENTILES)
-        curve = np.arange(256.0)
-        if high > low:
-            curve = np.clip((curve - low) / (high - low), 0, 1) * 255
-        curves[:, channel] = np.rint(curve)
-    return cv2.LUT(below, curves[None]).reshape(images.shape)
+    counted = head if head.any() else np.ones_like(head)
+    return _windowed(images, [counted], lambda inside: _percentiles(inside, PERCENTILES))
 
 
 def normalise_brain(images: np.ndarray, head: np.ndarray) -> np.ndarray:
@@ -143,27 +134,48 @@ def normalise_brain(images: np.ndarray, head: np.ndarray) -> np.ndarray:
     -------
     uint8 (n, H, W, C). A channel with one grey level only stays as it is. Channels that are equal stay equal.
     """
-    number, height, width, channels = images.shape
     if not head.any():
-        head = np.ones((height, width), bool)
+        head = np.ones_like(head)
     # Beyond the frame there is no head.
     depth = cv2.distanceTransform(np.pad(head.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+
+    def window(inside: np.ndarray, deep: np.ndarray) -> tuple[float, float]:
+        low, high = _percentiles(inside, PERCENTILES)
+        brain = deep.copy()
+        brain[: int(low + NEARLY_BLACK * (high - low)) + 1] = 0
+        return low, low + ((_median(brain) if brain.any() else high) - low) / BRAIN_LEVEL
+
+    return _windowed(images, [head, depth > DEEP * depth.max()], window)
+
+
+def _windowed(
+    images: np.ndarray, regions: Sequence[np.ndarray], window: Callable[..., np.ndarray | tuple[float, float]]
+) -> np.ndarray:
+    """Each channel of a patient stretched between two grey levels, which become 0 and 255.
+
+    Parameters
+    ----------
+    images : uint8 (n, H, W, C)
+    regions : sequence of bool (H, W)
+        Along the volume.
+    window : callable
+        Takes how many pixels of each region have each of the 256 levels, and gives the two. Where the second is not
+        above the first, the channel stays as it is.
+    """
+    number, _, width, channels = images.shape
     below = images.reshape(-1, width, channels)  # one tall slice: each step is then one call for the volume
-    inside, deep = (np.tile(part.astype(np.uint8), (number, 1)) for part in (head, depth > DEEP * depth.max()))
+    counted = [np.tile(region.astype(np.uint8), (number, 1)) for region in regions]
     curves = np.empty((256, channels), np.uint8)
     for channel in range(channels):
-        low, high = _percentiles(_levels(below, channel, inside), PERCENTILES)
+        low, high = window(*(_levels(below, channel, region) for region in counted))
         curve = np.arange(256.0)
         if high > low:
-            brain = _levels(below, channel, deep)
-            brain[: int(low + NEARLY_BLACK * (high - low)) + 1] = 0
-            middle = _median(brain) if brain.any() else high
-            curve = np.clip((curve - low) / (middle - low) * BRAIN_LEVEL, 0, 1) * 255
+            curve = np.clip((curve - low) / (high - low), 0, 1) * 255
         curves[:, channel] = np.rint(curve)
     return cv2.LUT(below, curves[None]).reshape(images.shape)
 
 
-def _levels(image: np.ndarray, channel: int, counted: np.ndarray | None) -> np.ndarray:
+def _levels(image: np.ndarray, channel: int, counted: np.ndarray) -> np.ndarray:
     """How many counted pixels have each of the 256 grey levels."""
     return cv2.calcHist([image], [channel], counted, [256], [0, 256]).astype(int).ravel()
 

@@ -10,8 +10,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from brainseg.chapters import study_recipe
-from brainseg.images.preprocess import Preprocessing
+from brainseg.chapters import study_settings
 from brainseg.networks.record import RunRecord, find_reference, finished_runs
 from brainseg.publishing.onnx_export import description, export_onnx
 from brainseg.publishing.runtime import FILES, onnx_runtime
@@ -38,8 +37,8 @@ def find_network(page: dict, shown: list[str]) -> RunRecord | None:
         None where no such run is at hand.
     """
     values = page["parameters"]
-    recipe = study_recipe(MODEL, **{name: values[name] for name in ("filters", "epochs", "slices_per_epoch", "seed")})
-    preprocessing = Preprocessing(**{name: values[name] for name in ("image_size", "contrast", "crop")})
+    preprocessing, recipes = study_settings(values)
+    recipe = recipes[MODEL]
     prepared = f"{page['cohort']['fingerprint']}-{preprocessing.digest}"
     kept = find_reference(recipe, preprocessing, values["split_by"], values["fold"]) if page["cohort"]["tcga"] else None
     here = [run for run in finished_runs() if (run.recipe, run.prepared) == (recipe, prepared)]
