@@ -101,7 +101,7 @@ def _study_split(
     """The reference run that a run would be, and its sides; none, and new sides, where the cohort is another one."""
     record = find_reference(recipe, preprocessing, split_by, fold)
     split = None if record is None else record.split(table)
-    if split is None or not {"train", "validation", "test"} <= set(split):
+    if split is None or not {"train", "test"} <= set(split):
         return None, make_split(table, by=split_by, fold=fold, seed=recipe.seed)
     return record, split
 
@@ -254,13 +254,24 @@ def training_summary(run: Run) -> str:
         if record.peak_memory_mib is None
         else f", and needed at most {record.peak_memory_mib / 1024:.1f} GiB of memory"
     )
-    said = (
-        f"The training took **{record.seconds / 60:.1f} minutes** on {record.processor}{memory}. The best epoch was "
-        f"{record.best_epoch} of {record.recipe.epochs}, with a mean validation Dice of "
-        f"{record.validation_dice:.3f} (validation patients: {len(record.patients['validation'])}). It is taken on the "
-        "slices as the network sees them, and no piece of a prediction is dropped. The epoch was chosen by this very "
-        "number, so it is too good to be reported. [Chapter 8](08_compare.html) scores patients that no epoch was "
-        "chosen by, in the original frame."
+    said = f"The training took **{record.seconds / 60:.1f} minutes** on {record.processor}{memory}. "
+    if record.recipe.start:
+        said += "It began from a network of the same kind that had been trained on simulated patients alone. "
+    if record.validation_dice is None:
+        said += (
+            f"Nobody validated it: its length, {record.recipe.epochs} epochs, was fixed beforehand, and the weights of "
+            "the last epoch are kept. "
+        )
+    else:
+        said += (
+            f"The best epoch was {record.best_epoch} of {record.recipe.epochs}, with a mean validation Dice of "
+            f"{record.validation_dice:.3f} (validation patients: {len(record.patients['validation'])}). It is taken on "
+            "the slices as the network sees them, and no piece of a prediction is dropped. The epoch was chosen by "
+            "this very number, so it is too good to be reported. "
+        )
+    said += (
+        "[Chapter 8](08_compare.html) scores patients that no epoch was chosen by, in the original frame.\n\n"
+        f"{shown_sentence(run)}"
     )
     if not patients_on_several_sides(run.prepared.table, run.split):
         return said
@@ -277,8 +288,23 @@ def patients_on_several_sides(table: pd.DataFrame, split: pd.Series) -> int:
     return int((split.groupby(table["patient"]).nunique() > 1).sum())
 
 
-def example_rows(run: Run, part: str = "validation") -> np.ndarray:
-    """Up to three slices to look at, from a large tumour to a small one.
+def shown_part(run: Run) -> str:
+    """Whose slices a chapter on training shows: "validation", or "train" where nobody validates; nobody who tests."""
+    return "validation" if (run.split == "validation").any() else "train"
+
+
+def shown_sentence(run: Run) -> str:
+    """Whose slices they are, and what that means, in Markdown."""
+    if shown_part(run) == "validation":
+        return "The pictures below are of **validation** patients: the network was not trained on their slices."
+    return (
+        "This network was trained without validation patients, so that all could train. The pictures and scores below "
+        "are therefore of slices that it was **trained on**, and look better than those of a new patient would."
+    )
+
+
+def example_rows(run: Run) -> np.ndarray:
+    """Up to three slices of :func:`shown_part` to look at, from a large tumour to a small one.
 
     They are the slices at a tenth, a half and nine tenths of the part's tumour slices, in the order of the tumour's
     area.
@@ -289,7 +315,7 @@ def example_rows(run: Run, part: str = "validation") -> np.ndarray:
         Row numbers in the prepared table; none where the part has no slice with tumour.
     """
     tumour_px = run.prepared.table["tumour_px"].to_numpy()
-    rows = run.rows(part)
+    rows = run.rows(shown_part(run))
     rows = rows[tumour_px[rows] > 0]
     rows = rows[np.argsort(-tumour_px[rows])]
     places = [len(rows) // 10, len(rows) // 2, len(rows) * 9 // 10]

@@ -202,10 +202,10 @@ Markdown(
 # The {term}`loss` is the sum of cross-entropy and {term}`Dice` loss over the batch ([chapter 4](04_metrics)), and half of the slices drawn show tumour.
 # {term}`Adam` moves the weights: a descent along the slope of the loss that gives each weight a step of its own.
 # The steps grow for a short warm-up, then shrink along a {term}`cosine schedule`, so that the training settles.
-# After each {term}`epoch` the validation patients are scored, each as one {term}`volume`. The weights of the best epoch are kept.
+# Where there are validation patients, they are scored after each {term}`epoch`, each as one {term}`volume`, and the weights of the best epoch are kept.
 # {numref}`fig-fcn32-curves` shows how it went.
 
-# %% mystnb={"figure": {"name": "fig-fcn32-curves", "caption": "Training of FCN-32: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss on the left, the validation Dice on the right."}}
+# %% mystnb={"figure": {"name": "fig-fcn32-curves", "caption": "Training of FCN-32: the loss on training slices and, where there are validation patients, their mean per-volume Dice, with a dotted line at the epoch whose weights are kept."}, "image": {"alt": "The loss over the epochs as a curve, and beside it, where there are validation patients, their Dice."}}
 figures.learning_curves(run.record)
 
 # %%
@@ -214,11 +214,11 @@ Markdown(chapters.training_summary(run))
 # %% [markdown]
 # ## First predictions
 #
-# {numref}`fig-fcn32-first` shows validation slices.
+# {numref}`fig-fcn32-first` shows slices from either end and the middle, by the size of the tumour.
 # No network has been scored on the test patients before [chapter 8](08_compare).
 # Look for the blobs of the votes in the outlines, and compare the smallest tumour with the size of a cell.
 
-# %% mystnb={"figure": {"name": "fig-fcn32-first", "caption": "Validation slices from a large tumour (top) to a small one: FLAIR, truth, prediction, and both outlines."}, "image": {"alt": "Rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}}
+# %% mystnb={"figure": {"name": "fig-fcn32-first", "caption": "Slices from a large tumour (top) to a small one: FLAIR, truth, prediction, and both outlines."}, "image": {"alt": "Rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}}
 rows = chapters.example_rows(run)
 figures.predictions(run.prepared, rows, predict_masks(run, rows))
 
@@ -230,7 +230,7 @@ Markdown(coarse_grid.finding(run, cell).sentence())
 #
 # - A network for naming images becomes one for labelling pixels when its last grid is enlarged.
 # - A coarse grid blurs outlines. What a simple answer on it keeps can be measured before training, but that is no limit for a trained one.
-# - The epoch is chosen on validation patients, so the validation score is no result.
+# - A score on patients whom the training or the choice of an epoch has seen is no result.
 #
 # ## Exercises
 #

@@ -164,14 +164,14 @@ table = run.prepared.table.assign(part=run.split, tumour=run.prepared.table["tum
 sides = table.groupby("part").agg(
     patients=("patient", "nunique"), slices=("patient", "size"), with_tumour=("tumour", "sum")
 )
-sides.loc[["train", "validation", "test"]].rename(columns={"with_tumour": "slices with tumour"})
+sides.reindex(["train", "validation", "test"], fill_value=0).rename(columns={"with_tumour": "slices with tumour"})
 
 # %% [markdown]
 # ## Training
 #
 # Loss, steps and schedule are those of [chapter 5](05_train_fcn32), and so is the choice of the epoch, which {numref}`fig-unet-curves` marks.
 
-# %% mystnb={"figure": {"name": "fig-unet-curves", "caption": "Training of U-Net: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss on the left, the validation Dice on the right."}}
+# %% mystnb={"figure": {"name": "fig-unet-curves", "caption": "Training of U-Net: the loss on training slices and, where there are validation patients, their mean per-volume Dice, with a dotted line at the epoch whose weights are kept."}, "image": {"alt": "The loss over the epochs as a curve, and beside it, where there are validation patients, their Dice."}}
 figures.learning_curves(run.record)
 
 # %%
@@ -180,16 +180,16 @@ Markdown(chapters.training_summary(run))
 # %% [markdown]
 # ## First predictions
 #
-# {numref}`fig-unet-first` shows validation slices. Compare the outlines with those of FCN-32.
+# {numref}`fig-unet-first` shows slices of the same patients as in chapter 5. Compare the outlines with those of FCN-32.
 
-# %% mystnb={"figure": {"name": "fig-unet-first", "caption": "Validation slices from a large tumour (top) to a small one: FLAIR, truth, prediction, and both outlines."}, "image": {"alt": "Rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}}
+# %% mystnb={"figure": {"name": "fig-unet-first", "caption": "Slices from a large tumour (top) to a small one: FLAIR, truth, prediction, and both outlines."}, "image": {"alt": "Rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}}
 rows = chapters.example_rows(run)
 figures.predictions(run.prepared, rows, predict_masks(run, rows))
 
 # %% [markdown]
 # ## What the bridges are worth
 #
-# Cut one bridge of the trained network and score the validation slices again: {numref}`fig-unet-bridges`.
+# Cut one bridge of the trained network and score the same patients again: {numref}`fig-unet-bridges`.
 # The convolution behind a bridge reads the encoder's channels first and the decoder's second,
 # so a cut is a kernel whose first half is zero.
 
@@ -206,15 +206,15 @@ def without_bridge(model, level):
     return cut
 
 
-validation = run.rows("validation")
-scores = {"as trained": validation_dice(run.model, run.prepared, validation)}
+rows = run.rows(chapters.shown_part(run))
+scores = {"as trained": validation_dice(run.model, run.prepared, rows)}
 for level in (1, 2, 3, 4):
     name = f"without bridge {level} ({image_size // 2 ** (level - 1)} px)"
     cut = without_bridge(run.model, level)
-    scores[name] = validation_dice(cut, run.prepared, validation)
+    scores[name] = validation_dice(cut, run.prepared, rows)
 
-# %% mystnb={"figure": {"name": "fig-unet-bridges", "caption": "Mean per-volume Dice of the validation patients with one bridge cut at a time, without training again."}, "image": {"alt": "Five horizontal bars: the network as trained, and with each of its four bridges cut."}}
-figures.bars(pd.Series(scores), "validation Dice per patient, mean")
+# %% mystnb={"figure": {"name": "fig-unet-bridges", "caption": "Mean per-volume Dice with one bridge cut at a time, without training again."}, "image": {"alt": "Five horizontal bars: the network as trained, and with each of its four bridges cut."}}
+figures.bars(pd.Series(scores), "Dice per patient, mean")
 
 # %%
 cuts = pd.Series(scores).drop("as trained")
@@ -230,7 +230,7 @@ Markdown(
 #
 # - Going down tells *what*, going up tells *where*, and the bridges connect the two.
 # - The whole network is three building blocks: two convolutions, a halving, a doubling with a bridge.
-# - The epoch is chosen on validation patients, so the validation score is no result.
+# - A score on patients whom the training or the choice of an epoch has seen is no result.
 #
 # ## Exercises
 #

@@ -132,16 +132,16 @@ run = chapters.study_run(
     split_by=split_by, fold=fold, filters=filters, epochs=epochs, slices_per_epoch=slices_per_epoch,
 )  # fmt: skip
 
-# %% mystnb={"figure": {"name": "fig-resunet-curves", "caption": "Training of ResUNet: the loss on training slices (left) and the mean per-volume Dice of the validation patients (right). The dotted line marks the epoch whose weights are kept."}, "image": {"alt": "Two curves over the epochs: the loss on the left, the validation Dice on the right."}}
+# %% mystnb={"figure": {"name": "fig-resunet-curves", "caption": "Training of ResUNet: the loss on training slices and, where there are validation patients, their mean per-volume Dice, with a dotted line at the epoch whose weights are kept."}, "image": {"alt": "The loss over the epochs as a curve, and beside it, where there are validation patients, their Dice."}}
 figures.learning_curves(run.record)
 
 # %%
 Markdown(chapters.training_summary(run))
 
 # %% [markdown]
-# {numref}`fig-resunet-first` shows its first predictions, on validation slices.
+# {numref}`fig-resunet-first` shows its first predictions.
 
-# %% mystnb={"figure": {"name": "fig-resunet-first", "caption": "Validation slices from a large tumour (top) to a small one: FLAIR, truth, prediction, and both outlines."}, "image": {"alt": "Rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}}
+# %% mystnb={"figure": {"name": "fig-resunet-first", "caption": "Slices from a large tumour (top) to a small one: FLAIR, truth, prediction, and both outlines."}, "image": {"alt": "Rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}}
 rows = chapters.example_rows(run)
 figures.predictions(run.prepared, rows, predict_masks(run, rows))
 
@@ -155,7 +155,7 @@ figures.predictions(run.prepared, rows, predict_masks(run, rows))
 additions = [layer for layer in run.model.layers if isinstance(layer, layers.Add)]
 added = [tensor for layer in additions for tensor in layer.input]
 inner = keras.Model(run.model.input, added)
-images, _ = load_batch(run.prepared, rows if len(rows) else run.rows("validation")[:3])
+images, _ = load_batch(run.prepared, rows if len(rows) else run.rows(chapters.shown_part(run))[:3])
 signals = inner.predict_on_batch(images)
 size = [float(np.sqrt(np.mean(np.square(signal)))) for signal in signals]
 # Each addition takes the correction first and the shortcut second.

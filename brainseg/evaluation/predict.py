@@ -73,6 +73,13 @@ def evaluate(run: Run, part: str = "test") -> pd.DataFrame:
     return _score(run, part, lambda rows: predict_masks(run, rows))
 
 
+def evaluate_with_masks(run: Run) -> tuple[pd.DataFrame, np.ndarray]:
+    """As :func:`evaluate` of the test side, with the masks that were scored: bool (n, 256, 256), a mask a row."""
+    rows = run.rows("test")
+    masks = predict_masks(run, rows)
+    return score_slices(masks, run.prepared.truth(rows), run.prepared.table.iloc[rows]), masks
+
+
 def evaluate_bare(run: Run) -> pd.DataFrame:
     """As :func:`evaluate`, of the article's bare prediction: each slice once, no piece dropped, no outline measured."""
     return _score(

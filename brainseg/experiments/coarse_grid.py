@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from brainseg import metrics
+from brainseg.chapters import shown_part
 from brainseg.images.prepared import Prepared
 
 if TYPE_CHECKING:
@@ -73,33 +74,43 @@ def kept_dice(prepared: Prepared, rows: np.ndarray, cell_px: int) -> float:
 
 @dataclass(frozen=True)
 class GridFinding:
-    """A trained network beside the simple answer on its grid, on the same validation patients.
+    """A trained network beside the simple answer on its grid, on the same patients.
 
     Attributes
     ----------
+    side : {"validation", "training"}
+        Whose slices they are.
     reached : float
-        Mean validation Dice of the network.
+        Mean Dice of the network.
     averaged : float
         Of the true masks after the passage through cells of the network's size; NaN where no slice shows tumour.
     """
 
+    side: str
     reached: float
     averaged: float
 
     def sentence(self) -> str:
         """Whether the grid explains what the network misses, in Markdown; the numbers are compared as printed."""
         if np.isnan(self.averaged):
-            return "No validation slice shows tumour, so there is nothing to compare the network with."
+            return f"No {self.side} slice shows tumour, so there is nothing to compare the network with."
         gap = round(self.reached, 2) - round(self.averaged, 2)
         place = "above" if gap > 0 else "below" if gap < 0 else "level with"
         grid = " Its grid alone does not explain what it misses." if gap < 0 else ""
         return (
-            f"Trained, the network reaches a mean validation Dice of **{self.reached:.2f}**. The true masks of the "
-            f"same patients, averaged over its cells, keep {self.averaged:.2f}. So the trained votes and blobs stand "
-            f"{place} this simple answer, which is given the truth but may only average and interpolate it.{grid}"
+            f"Trained, the network reaches a mean Dice of **{self.reached:.2f}** on the {self.side} patients. The true "
+            f"masks of the same patients, averaged over its cells, keep {self.averaged:.2f}. So the trained votes and "
+            f"blobs stand {place} this simple answer, which is given the truth but may only average and interpolate "
+            f"it.{grid}"
         )
 
 
 def finding(run: Run, cell_px: int) -> GridFinding:
-    """What :func:`kept_dice` makes of a run's validation patients, beside the run's own score."""
-    return GridFinding(run.record.validation_dice, kept_dice(run.prepared, run.rows("validation"), cell_px))
+    """What :func:`kept_dice` makes of the patients of :func:`brainseg.chapters.shown_part`, beside the run's score."""
+    from brainseg.networks.training import validation_dice
+
+    part = shown_part(run)
+    rows = run.rows(part)
+    reached = run.record.validation_dice if part == "validation" else validation_dice(run.model, run.prepared, rows)
+    side = {"train": "training"}.get(part, part)
+    return GridFinding(side, reached, kept_dice(run.prepared, rows, cell_px))

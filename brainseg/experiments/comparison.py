@@ -148,6 +148,7 @@ def score_as_the_article(runs: Mapping[str, Run]) -> pd.DataFrame:
         (MODEL_NAMES[model], part): article_scores(run, run.rows(part))
         for model, run in runs.items()
         for part in ("train", "validation", "test")
+        if len(run.rows(part))
     }
     return pd.DataFrame(rows).T
 

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 EXPERIMENTS = {
     "claims": "brainseg.experiments.claims",
     "leakage": "brainseg.experiments.leakage",
-    "seeds": "brainseg.experiments.seeds",
     "shape": "brainseg.experiments.shape_genomics.study",
     "trials": "brainseg.experiments.trials",
     "variants": "brainseg.experiments.variants",

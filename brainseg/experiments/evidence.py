@@ -26,22 +26,26 @@ class NetworkDice:
         A row a patient, a column a network.
     source : str
         In words.
+    trainings : int
+        How many trainings of a network each value rests on.
     note : str
         A sentence where the evidence is of another cohort than the page; empty otherwise.
     """
 
     dice: pd.DataFrame
     source: str
-    note: str
+    trainings: int
+    note: str = ""
 
     def rank(self, seed: int = 0) -> Ranking:
-        """All pairs of networks; each value is of one training."""
-        return rank_networks(self.dice, trainings=1, seed=seed)
+        """All pairs of networks."""
+        return rank_networks(self.dice, trainings=self.trainings, seed=seed)
 
     def sentence(self) -> str:
         """Where the evidence comes from, in Markdown."""
         patients = len(self.dice.dropna())
-        return f"From {self.source}: {patients} test patient{'s' * (patients != 1)}, one training each.{self.note}"
+        each = "one training" if self.trainings == 1 else f"{self.trainings} trainings"
+        return f"From {self.source}: {patients} test patient{'s' * (patients != 1)}, {each} each.{self.note}"
 
 
 def network_dice(data: str | Path, cohort: pd.DataFrame, recompute: bool = False, **parameters) -> NetworkDice:
@@ -60,8 +64,10 @@ def network_dice(data: str | Path, cohort: pd.DataFrame, recompute: bool = False
     """
     if not recompute and has_tables(REFERENCE) and shares_reference_patients(cohort):
         note = of_which_cohort(read_record(REFERENCE), cohort)
-        return NetworkDice(wide_dice(read_scores().patients), "the reference edition, `results/reference`", note)
+        patients = read_scores().patients
+        trainings = int(patients["networks"].min())
+        return NetworkDice(wide_dice(patients), "the reference edition, `results/reference`", trainings, note)
     from brainseg.evaluation.predict import evaluate
 
     dice = {name: score_patients(evaluate(study_run(name, data, **parameters)))["dice"] for name in MODEL_NAMES}
-    return NetworkDice(pd.DataFrame(dice), "the runs of chapters 5 to 7", "")
+    return NetworkDice(pd.DataFrame(dice), "the runs of chapters 5 to 7", trainings=1)

@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from brainseg.cohort import index_cohort
 from brainseg.data import get_cohort
 from brainseg.evaluation.masks import save_masks
-from brainseg.evaluation.scores import score_patients, score_slices, summarise
+from brainseg.evaluation.scores import score_patients, summarise
 from brainseg.networks.recipe import MODEL_NAMES, MODELS
 from brainseg.networks.record import RunRecord, reference_digests, reference_patients, reference_runs
 from brainseg.provenance import origin
@@ -69,10 +68,12 @@ def run_locked_test(data: str | Path) -> Path:
         raise ValueError(
             f"{data} holds no patient whom the reference runs do not know. Give the folder of the locked patients."
         )
+    from brainseg.evaluation.predict import evaluate_with_masks
+
     slices, patients, lines = [], [], []
     for model, records in by_model.items():
         run = _together(records, cohort, locked)
-        scored, masks = _score(run)
+        scored, masks = evaluate_with_masks(run)
         by_patient = score_patients(scored).reset_index()
         save_masks(results_folder(LOCKED) / f"{model}-masks.npz", scored, masks)
         slices.append(scored.assign(model=model))
@@ -100,14 +101,6 @@ def _together(records: list[RunRecord], cohort: pd.DataFrame, locked: pd.Series)
     prepared = prepare(cohort.attrs["root"], records[0].preprocessing)
     split = locked.map({True: "test", False: "new"}).rename("split")
     return Run(mean_network([load_network(record) for record in records]), prepared, split, records[0])
-
-
-def _score(run: Run) -> tuple[pd.DataFrame, np.ndarray]:
-    from brainseg.evaluation.predict import predict_masks
-
-    rows = run.rows("test")
-    masks = predict_masks(run, rows)
-    return score_slices(masks, run.prepared.truth(rows), run.prepared.table.iloc[rows]), masks
 
 
 # ---------------------------------------------------------------- what it says

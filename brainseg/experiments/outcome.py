@@ -35,7 +35,7 @@ def read_scores(protocol: str = "honest") -> Scores:
 
 
 def _of(table: pd.DataFrame, protocol: str) -> pd.DataFrame:
-    return table[(table["protocol"] == protocol) & (table["part"] == "test")]
+    return table[table["protocol"] == protocol]
 
 
 def _in_order(table: pd.DataFrame) -> pd.DataFrame:
@@ -105,17 +105,13 @@ class Outcome:
     ----------
     networks : tuple of NetworkOutcome
         The highest mean first.
-    chose, others : int
-        Patients of the U-Net who had a part in a choice of settings, length or prediction, and who had none.
-    mean_of_choosers, mean_of_others : float
-        NaN where there are none.
+    in_trials, others : int
+        Patients by whom the recipe was chosen, as inner patients of the trials, and all others.
     """
 
     networks: tuple[NetworkOutcome, ...]
-    chose: int
+    in_trials: int
     others: int
-    mean_of_choosers: float
-    mean_of_others: float
 
     @property
     def unet(self) -> Mapping[str, float]:
@@ -133,23 +129,17 @@ class Outcome:
         return "above" if self.unet["mean"] > high else "below" if self.unet["mean"] < low else "within"
 
     def choice(self) -> str:
-        """Who had a part in a choice, and U-Net's mean without them, in Markdown; empty where nobody had."""
-        if not self.chose:
-            return ""
-        if not self.others:
-            return f"All {self.chose} of U-Net's patients had a part in a choice of settings, length or prediction."
+        """Who had a part in the choice of the recipe, in Markdown."""
         return (
-            f"{self.chose} of U-Net's {self.chose + self.others} patients had a part in a choice of settings, length "
-            f"or prediction. Its mean is {self.mean_of_choosers:.3f} on these and **{self.mean_of_others:.3f} on the "
-            f"{'other one' if self.others == 1 else f'{self.others} others'}**."
+            f"All {self.in_trials + self.others} patients had a part in a choice: the recipe was chosen by the scores "
+            f"of {self.in_trials} in other trainings, and pilot trainings had been scored on the other {self.others}. "
+            "No network that scores a patient here was trained on that patient."
         )
 
     def sentences(self) -> str:
         """All of it, in Markdown."""
         lines = [network.sentence() for network in self.networks]
-        if choice := self.choice():
-            gap = " They are different patients, so the gap is not the size of the bias." if self.others else ""
-            lines.append(f"\n{choice} No network that scores them was trained on them.{gap}")
+        lines.append(f"\n{self.choice()}")
         published = {
             "above": f"U-Net's interval lies above the published mean of {CROSS_VALIDATED}",
             "below": f"U-Net's interval lies below the published mean of {CROSS_VALIDATED}",
@@ -165,15 +155,15 @@ class Outcome:
         return "\n".join(lines)
 
 
-def findings(patients: pd.DataFrame, splits: pd.DataFrame, seed: int = 0) -> Outcome:
+def findings(patients: pd.DataFrame, trials: pd.DataFrame, seed: int = 0) -> Outcome:
     """What the scores of the honest protocol say.
 
     Parameters
     ----------
     patients : DataFrame
         From :func:`read_scores`.
-    splits : DataFrame
-        ``patient, chose_the_recipe, judged_the_mirror``: who had a part in a choice.
+    trials : DataFrame
+        From :func:`brainseg.experiments.trials.score`, with the ``patient`` of each row.
     seed : int
         Of the bootstrap.
     """
@@ -181,21 +171,18 @@ def findings(patients: pd.DataFrame, splits: pd.DataFrame, seed: int = 0) -> Out
         NetworkOutcome(model, summarise(scored, seed=seed), tuple(scored.groupby("fold")["dice"].mean()), AIMS[model])
         for model, scored in patients.groupby("model", sort=False)
     ]
-    unet = patients[patients["model"] == "unet"].set_index("patient")["dice"]
-    parts = splits.set_index("patient").reindex(unet.index)[["chose_the_recipe", "judged_the_mirror"]]
-    chose = parts.eq(True).any(axis=1)
+    everyone = set(patients["patient"])
+    in_trials = len(everyone & set(trials["patient"]))
     return Outcome(
         networks=tuple(sorted(networks, key=lambda network: -network.summary["mean"])),
-        chose=int(chose.sum()),
-        others=int((~chose).sum()),
-        mean_of_choosers=float(unet[chose].mean()),
-        mean_of_others=float(unet[~chose].mean()),
+        in_trials=in_trials,
+        others=len(everyone) - in_trials,
     )
 
 
 def read_findings(seed: int = 0) -> Outcome:
     """:func:`findings` of the kept tables."""
-    return findings(read_scores().patients, read_table(REFERENCE, "splits"), seed)
+    return findings(read_scores().patients, read_table("trials", "patients"), seed)
 
 
 # ---------------------------------------------------------------- tables
@@ -218,10 +205,11 @@ def training_table() -> pd.DataFrame:
             {
                 "network": MODEL_NAMES[record.recipe.model],
                 "fold": record.fold,
+                "seed": record.recipe.seed,
                 "training": sides["train"],
-                "validation": sides["validation"],
                 "test": sides["test"],
-                "best epoch": f"{record.best_epoch} of {record.recipe.epochs}",
+                "epochs": record.recipe.epochs,
+                "steps": record.recipe.all_steps(record.training_slices),
                 "minutes": round(record.seconds / 60),
                 "weights": "kept" if record.has_weights else "not kept",
             }

@@ -19,6 +19,9 @@ from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import Recipe
 from brainseg.networks.record import RECORD, RunRecord, finished_runs, reference_runs, run_folder
 
+PHANTOM = (160, 7)
+"""Patients and seed of the phantom on which a network is trained first, where an experiment says so."""
+
 
 @dataclass(frozen=True, eq=False)
 class Training:
@@ -77,6 +80,20 @@ class Training:
     def is_done(self, cohort: pd.DataFrame) -> bool:
         """Whether its run has been trained to its end."""
         return (self.folder(cohort) / RECORD).is_file()
+
+
+def after_the_phantom(training: Training, cohort: pd.DataFrame) -> Training:
+    """A training that starts from the same network, trained by the same recipe on all patients of `PHANTOM`.
+
+    Parameters
+    ----------
+    training : Training
+    cohort : DataFrame
+        As in :meth:`Training.folder`.
+    """
+    everyone = pd.Series("train", index=phantom_table(*PHANTOM).index, name="split")
+    first = Training(training.recipe, training.preprocessing, everyone, {"phantom": PHANTOM[0]}, phantom=PHANTOM)
+    return training.starting_from(first, cohort)
 
 
 @dataclass(frozen=True)

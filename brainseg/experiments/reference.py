@@ -1,37 +1,43 @@
 """The reference edition: its runs are trained, scored on their test patients, and checked ever after.
 
-The protocol is :func:`brainseg.chapters.study_recipe` with its defaults, and the profile ``reference`` gives the
-chapters the same parameters, so that they find the reference runs by them. Everything that comes out lies in
-``results/reference/``::
+The protocol is frozen in ``results/protocol.md``, and :func:`protocol` states it for machines. The profile
+``reference`` gives the chapters the same parameters, so that they find the reference runs by them. A network's result
+is the mean of the probabilities of its seeds. Everything that comes out lies in ``results/reference/``::
 
-    MODEL-by-SPLIT-foldN/   a run: history, record, split, and its weights where `keeps_weights` says so
-    slices.csv              one row per run and test slice
-    patients.csv            one row per run and test patient
-    article.csv             the runs that were split by slice, scored as the article scores
-    test_log.csv            looks at test patients that led to a result: when, which weights, their score, the commit
-    record.json             where the tables come from
-    splits.csv              an input, which nothing here writes: it was written by hand when the protocol was frozen,
-                            and says who had a part in a choice of settings, length or prediction
+    MODEL-by-SPLIT-foldN-seedS/   a run: history, record, split, the masks of its test slices, and its weights where
+                                  `keeps_weights` says so
+    masks/MODEL-by-SPLIT-foldN.npz   the masks of the seeds together
+    slices.csv, patients.csv      the seeds together: one row per network, fold and test slice, or test patient
+    seeds.csv                     each seed for itself: one row per run and test patient
+    article.csv                   the runs that were split by slice, scored as the article scores
+    test_log.csv                  looks at test patients that led to a result: when, which weights, their score, the
+                                  commit
+    record.json                   where the tables come from
+    folds.csv                     an input, which nothing here writes: in which fold each patient is tested
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from brainseg.chapters import study_recipe
-from brainseg.cohort import index_cohort
+from brainseg.cohort import index_cohort, read_mask
 from brainseg.data import get_cohort
-from brainseg.evaluation.scores import score_patients
-from brainseg.experiments.plan import Training
+from brainseg.evaluation.masks import read_masks, save_masks
+from brainseg.evaluation.scores import SMALLEST_PIECE, VOLUME_COLUMNS, score_patients, score_slices
+from brainseg.experiments.plan import PHANTOM, Training, after_the_phantom
+from brainseg.experiments.ranking import MARGIN
 from brainseg.images.preprocess import Preprocessing
+from brainseg.metrics import THRESHOLD
 from brainseg.networks.recipe import MODELS
-from brainseg.networks.record import find_reference, reference_runs
+from brainseg.networks.record import MASKS, NEW, RunRecord, find_reference, reference_runs
 from brainseg.provenance import origin
 from brainseg.results import REFERENCE, has_tables, log_test, read_log, read_table, results_folder, write_tables
 from brainseg.splits import make_split
@@ -46,14 +52,14 @@ PROTOCOLS = {
 }
 """Protocol -> what it splits by, and in what its preprocessing departs from the study's."""
 
-WEIGHTS_OF_ALL_FOLDS = "unet"
+SEEDS = (0, 1)
 TOLERANCE = 0.01
 """How far a recomputed Dice may lie from the kept one. Sums of floats differ between processors, and convolutions in
 bfloat16 carry two to three digits."""
 SLICE_COLUMNS = ["patient", "slice", "tumour_px", "tp", "fp", "fn", "tn", "dice", "hd95_px", "nsd_1px", "nsd_2px"]
 PATIENT_COLUMNS = [
     "patient", "institution", "slices", "tumour_slices", "tumour_px", "tp", "fp", "fn", "tn", "missed_slices",
-    "false_alarm_slices", "dice", "iou", "precision", "recall", "specificity", "part", "missing_sequence",
+    "false_alarm_slices", "dice", "iou", "precision", "recall", "specificity", "missing_sequence",
 ]  # fmt: skip
 
 
@@ -66,11 +72,14 @@ class Settings:
     models : tuple of str
         Names of :data:`brainseg.networks.recipe.MODELS`.
     folds : tuple of int
+    seeds : tuple of int
+        The runs of a network and fold whose mean is its result.
     protocol : {"honest", "article"}
     """
 
     models: tuple[str, ...] = ("unet", "resunet", "fcn32")
     folds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    seeds: tuple[int, ...] = SEEDS
     protocol: str = "honest"
 
     def __post_init__(self) -> None:
@@ -79,10 +88,49 @@ class Settings:
                 raise ValueError(f"unknown {', '.join(sorted(strangers))}: choose from {', '.join(names)}")
 
 
-def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
-    """The runs of the reference edition that are not there with their weights.
+def protocol() -> dict:
+    """What is frozen in ``results/protocol.json``: everything that decides the runs and their scores."""
+    return {
+        "networks": {model: asdict(study_recipe(model)) for model in MODELS},
+        "preprocessing": asdict(Preprocessing()),
+        "trained first on a phantom": dict(zip(("patients", "seed"), PHANTOM, strict=True)),
+        "validation": "nobody: the weights of the last epoch",
+        "seeds": SEEDS,
+        "result": "the mean of the probabilities of the seeds, and of each slice as it is and mirrored",
+        "threshold": THRESHOLD,
+        "smallest piece": SMALLEST_PIECE,
+        "margin of equivalence": MARGIN,
+        "article": {"preprocessing": asdict(Preprocessing(**PROTOCOLS["article"][1])), "split": "by slice, fold 0"},
+    }
 
-    A network that is on record without them (:func:`keeps_weights`) is trained on the sides that it had.
+
+def fold_sides(cohort: pd.DataFrame, fold: int) -> pd.Series:
+    """The side of each slice in one fold: "test", "train", or "new" for a patient whom no fold names.
+
+    Parameters
+    ----------
+    cohort : DataFrame
+        From :func:`brainseg.cohort.index_cohort`.
+    fold : int
+
+    Raises
+    ------
+    ValueError
+        Where no patient of the cohort is tested in this fold.
+    """
+    folds = pd.read_csv(results_folder(REFERENCE) / "folds.csv").set_index("patient")["fold"]
+    tested_in = cohort["patient"].map(folds)
+    if not (tested_in == fold).any():
+        raise ValueError(f"no patient of {cohort.attrs['root']} is tested in fold {fold}: name the whole cohort")
+    sides = (tested_in == fold).map({True: "test", False: "train"})
+    return sides.where(tested_in.notna(), NEW).rename("split")
+
+
+def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
+    """The runs of the reference edition that are needed for results that are not there.
+
+    A network and fold whose seeds have been scored together needs none; of the others, a run whose weights are kept
+    is not trained again.
 
     Raises
     ------
@@ -91,110 +139,137 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
     """
     if cohort["synthetic"].any():
         raise ValueError("The reference edition is made on the real cohort. Name its folder with --data.")
-    split_by, departures = PROTOCOLS[settings.protocol]
-    preprocessing = Preprocessing(**departures)
-    trainings = []
-    for fold in settings.folds:
-        for model in settings.models:
-            recipe = study_recipe(model)
-            record = find_reference(recipe, preprocessing, split_by, fold)
-            if record is not None and record.has_weights:
-                continue
-            split = (
-                make_split(cohort, by=split_by, fold=fold, seed=recipe.seed) if record is None else record.split(cohort)
-            )
-            trainings.append(Training(recipe, preprocessing, split, {"model": model, "fold": fold}))
-    return trainings
+    return [training for group in _unfinished(cohort, settings) for training, record in group if not _kept(record)]
+
+
+def _unfinished(cohort: pd.DataFrame, settings: Settings) -> list[list[tuple[Training, RunRecord | None]]]:
+    """The networks and folds that lack a result: for each its seeds, with the record of those that are kept."""
+    groups = []
+    for model, fold in itertools.product(settings.models, settings.folds):
+        trainings = [_training(model, fold, seed, cohort, settings.protocol) for seed in settings.seeds]
+        group = [(training, _record(training, settings.protocol)) for training in trainings]
+        if not (all(record for _, record in group) and _masks_of(settings.protocol, model, fold).is_file()):
+            groups.append(group)
+    return groups
+
+
+def _kept(record: RunRecord | None) -> bool:
+    return record is not None and record.has_weights
+
+
+def _training(model: str, fold: int, seed: int, cohort: pd.DataFrame, protocol: str) -> Training:
+    split_by, departures = PROTOCOLS[protocol]
+    recipe, preprocessing = study_recipe(model, seed=seed), Preprocessing(**departures)
+    labels = {"model": model, "fold": fold, "seed": seed}
+    if split_by == "patient":
+        return after_the_phantom(Training(recipe, preprocessing, fold_sides(cohort, fold), labels), cohort)
+    known = fold_sides(cohort, fold) != NEW
+    split = make_split(cohort[known], by=split_by, fold=fold, seed=0).reindex(cohort.index, fill_value=NEW)
+    return Training(recipe, preprocessing, split.rename("split"), labels)
+
+
+def _record(training: Training, protocol: str) -> RunRecord | None:
+    return find_reference(training.recipe, training.preprocessing, PROTOCOLS[protocol][0], int(training.labels["fold"]))
+
+
+def _masks_of(protocol: str, model: str, fold: int) -> Path:
+    return results_folder(REFERENCE) / "masks" / f"{_network_name(protocol, model, fold)}.npz"
+
+
+def _network_name(protocol: str, model: str, fold: int) -> str:
+    return f"{model}-by-{PROTOCOLS[protocol][0]}-fold{fold}"
 
 
 def keep_runs(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Training, Run]]) -> Path:
-    """Keep new runs, and score each on its test side.
+    """Keep new runs, and score them, each for itself and the seeds of a network and fold together.
 
-    While new weights wait for their scores the tables have no record, so that no page shows them beside the scores of
-    those that they replace.
+    The masks of the seeds together are written last, so an interrupted call does an unfinished network again.
 
     Returns
     -------
     Path
         ``results/reference``.
     """
-    from brainseg.networks.runs import Run, keep
+    from brainseg.networks.runs import keep, load_reference
 
     split_by, _ = PROTOCOLS[settings.protocol]
-    without_weights = {}
-    for training, run in runs:
-        (results_folder(REFERENCE) / "record.json").unlink(missing_ok=True)
-        model, fold = training.labels["model"], training.labels["fold"]
-        record = keep(run, split_by, fold, weights=keeps_weights(settings.protocol, model, fold))
-        if not record.has_weights:
-            without_weights[record.name] = Run(
-                run.model, run.prepared, run.split, run.record.as_reference(split_by, fold)
-            )
-    return score_reference(cohort, without_weights)
+    trained = iter(runs)
+    for group in _unfinished(cohort, settings):
+        members = {}
+        for training, record in group:
+            run = None
+            if not _kept(record):
+                _, run = next(trained)
+                weights = keeps_weights(settings.protocol, training.recipe.seed)
+                record = keep(run, split_by, int(training.labels["fold"]), weights=weights)
+            # From the kept weights, where they are kept: what is scored is what was kept.
+            if record.has_weights:
+                run = load_reference(record, cohort.attrs["root"])
+            members[record.name] = replace(run, record=run.record.as_reference(split_by, int(training.labels["fold"])))
+        _score_together(cohort, settings.protocol, members)
+    return results_folder(REFERENCE)
 
 
-def keeps_weights(protocol: str, model: str, fold: int) -> bool:
-    """Whether the project keeps the weights of a reference run, or only its record, history, split and scores.
+def keeps_weights(protocol: str, seed: int) -> bool:
+    """Whether the project keeps the weights of a reference run, or only its record, history, split and masks.
 
-    All weights together would be some 50 MB in every checkout and archive of the project: U-Net's folds, which
-    later chapters predict with, and the first fold of each other network are half of that. Runs of the article's
-    protocol never keep theirs: no one should predict with a network that was chosen on other slices of its test
-    patients.
+    All weights together would be some 80 MB in every checkout and archive of the project: the first seed's are half of
+    that. Runs of the article's protocol never keep theirs: no one should predict with a network that was chosen on
+    other slices of its test patients.
     """
-    return protocol == "honest" and (model == WEIGHTS_OF_ALL_FOLDS or fold == 0)
+    return protocol == "honest" and seed == SEEDS[0]
 
 
-def score_reference(cohort: pd.DataFrame, without_weights: Mapping[str, Run] = MappingProxyType({})) -> Path:
-    """Score the runs that the tables lack, kept ones and those of `without_weights`, and write the tables."""
-    kept_tables = {name: results_folder(REFERENCE) / f"{name}.csv" for name in ("slices", "patients", "article")}
-    tables = {name: [pd.read_csv(path)] if path.is_file() else [] for name, path in kept_tables.items()}
-    scored, lines = set(read_log()["weights"].dropna()), []
-    for run_name, run in _unscored(cohort, without_weights, scored):
-        of_run = score_run(run, run_name)
-        for name, part in of_run.items():
-            # Weights of this name that were there before are replaced, scores and all. Their line in the log stays.
-            tables[name] = [kept[kept["run"] != run_name] for kept in tables[name]] + [part]
-        lines.append(_line(run_name, run, of_run["patients"]))
-    joined = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items() if parts}
-    record = {**origin(cohort), "tolerance": TOLERANCE}
-    folder = write_tables(REFERENCE, joined, record)
-    for line in lines:
-        log_test(**line, commit=record["commit"], why="the reference edition")
-    return folder
+def _score_together(cohort: pd.DataFrame, protocol: str, members: dict[str, Run]) -> None:
+    """Score the seeds of one network and fold, by name, each for itself and together, and write it all down."""
+    from brainseg.evaluation.predict import evaluate_with_masks
+    from brainseg.networks.models import mean_network
 
-
-def _unscored(cohort: pd.DataFrame, without_weights: Mapping[str, Run], scored: set[str]) -> Iterator[tuple[str, Run]]:
-    from brainseg.networks.backend import configure_backend
-    from brainseg.networks.runs import load_reference
-
-    configure_backend()
-    for record in reference_runs(with_weights=True):
-        if record.digest() not in scored:
-            # From the kept weights, which are halves: what is scored is what was kept.
-            yield record.name, load_reference(record, cohort.attrs["root"])
-    for name, run in without_weights.items():
-        if run.record.digest() not in scored:
-            yield name, run
-
-
-def score_run(run: Run, name: str) -> dict[str, pd.DataFrame]:
-    """The rows of one run in each table."""
-    from brainseg.evaluation.predict import evaluate
-
-    by_patient = run.record.split_by == "patient"
-    described = {"run": name, "protocol": "honest" if by_patient else "article"}
-    described |= {"model": run.recipe.model, "fold": run.record.fold, "seed": run.recipe.seed}
-    slices = evaluate(run).assign(part="test")
-    patients = score_patients(slices, by=["part"]).reset_index()
-    missing = run.prepared.table.groupby("patient")[["missing_pre", "missing_post"]].first().any(axis=1)
+    first, record = next(iter(members.values())), {**origin(cohort), "tolerance": TOLERANCE}
+    described = {"protocol": protocol, "model": first.recipe.model, "fold": first.record.fold}
+    tables: dict[str, list[pd.DataFrame]] = {"seeds": [], "article": []}
+    logged = set(read_log()["weights"].dropna())
+    for name, member in members.items():
+        own = {"run": name, **described, "seed": member.recipe.seed}
+        slices, masks = evaluate_with_masks(member)
+        save_masks(results_folder(REFERENCE) / name / MASKS, slices, masks)
+        patients = score_patients(slices).reset_index()
+        tables["seeds"].append(_with(own, patients[VOLUME_COLUMNS]))
+        if protocol == "article":
+            tables["article"].append(_with(own, article_rows(member)))
+        if (digest := member.record.digest()) not in logged:
+            log_test(
+                run=name, patients=len(patients), slices=len(slices), weights=digest,
+                epochs=member.recipe.epochs, validation_dice=member.record.validation_dice,
+                mean_dice=patients["dice"].mean(), commit=record["commit"], why="the reference edition",
+            )  # fmt: skip
+    if len(members) > 1:
+        slices, masks = evaluate_with_masks(
+            replace(first, model=mean_network([member.model for member in members.values()]))
+        )
+    together = _masks_of(**described)
+    own = {"run": together.stem, **described, "networks": len(members)}
+    missing = first.prepared.table.groupby("patient")[["missing_pre", "missing_post"]].first().any(axis=1)
+    patients = score_patients(slices).reset_index()
     patients["missing_sequence"] = patients["patient"].map(missing)
-    tables = {"slices": slices[["part", *SLICE_COLUMNS]], "patients": patients[PATIENT_COLUMNS]}
-    if not by_patient:
-        tables["article"] = article_rows(run)
-    for table in tables.values():
-        for place, (key, value) in enumerate(described.items()):
-            table.insert(place, key, value)
-    return tables
+    tables |= {"slices": [_with(own, slices[SLICE_COLUMNS])], "patients": [_with(own, patients[PATIENT_COLUMNS])]}
+    _write({name: pd.concat(parts) for name, parts in tables.items() if parts}, record)
+    save_masks(together, slices, masks)
+
+
+def _with(described: dict, table: pd.DataFrame) -> pd.DataFrame:
+    """A table with columns in front that say what it is of."""
+    return pd.DataFrame({**described}, index=table.index).join(table)
+
+
+def _write(tables: dict[str, pd.DataFrame], record: dict) -> None:
+    """Put rows into the kept tables, in the place of those of the same runs."""
+    joined = {}
+    for name, table in tables.items():
+        path = results_folder(REFERENCE) / f"{name}.csv"
+        kept = pd.read_csv(path) if path.is_file() else table.iloc[:0]
+        joined[name] = pd.concat([kept[~kept["run"].isin(table["run"])], table]).sort_values("run", kind="stable")
+    write_tables(REFERENCE, joined, record)
 
 
 def article_rows(run: Run) -> pd.DataFrame:
@@ -215,15 +290,16 @@ def article_rows(run: Run) -> pd.DataFrame:
 
 
 def reproduce(data: str) -> pd.DataFrame:
-    """Score the reference runs on their own test patients again and compare with the kept tables.
+    """Compute the kept scores again, and compare.
 
-    Patients whom no split names are not scored: the locked test set is nobody's to look at.
+    The networks whose weights are kept score their own test patients again, and the kept masks of every network are
+    scored again. Patients whom no split names are not looked at: the locked test set is nobody's to look at.
 
     Returns
     -------
     DataFrame
-        One row per run and test patient that the cohort has: ``run, patient, dice_again, dice_kept, difference`` (Dice
-        of the volume), and ``same``: whether the two lie within `TOLERANCE`.
+        One row per network and test patient that the cohort has: ``by`` ("weights" or "masks"), ``run, patient,
+        dice_again, dice_kept, difference`` (Dice of the volume), and ``same``: whether the two lie within `TOLERANCE`.
 
     Raises
     ------
@@ -235,36 +311,40 @@ def reproduce(data: str) -> pd.DataFrame:
         raise ValueError(
             "There are no runs with weights in results/reference. Make them: python -m brainseg experiment reference."
         )
-    from brainseg.networks.backend import configure_backend
-    from brainseg.networks.runs import load_reference
-
-    configure_backend()
-    kept = read_table(REFERENCE, "patients").query("part == 'test'")[["run", "patient", "dice"]]
     root = get_cohort(data)
     cohort = index_cohort(root)
-    again = []
-    for record in records:
-        if not (record.split(cohort) == "test").any():
-            continue
-        patients = score_run(load_reference(record, root), record.name)["patients"]
-        again.append(patients[["run", "patient", "dice"]])
+    again = [*_from_weights(records, cohort), *_from_masks(cohort)]
     if not again:
         raise ValueError(f"None of the reference's test patients is in {data}.")
+    kept = pd.concat([read_table(REFERENCE, name)[["run", "patient", "dice"]] for name in ("seeds", "patients")])
     both = pd.concat(again).merge(kept, on=["run", "patient"], how="left", suffixes=("_again", "_kept"))
     both["difference"] = both["dice_again"] - both["dice_kept"]
     far = both["difference"].abs().gt(TOLERANCE) | (both["dice_again"].isna() != both["dice_kept"].isna())
     return both.assign(same=~far)
 
 
-def _line(name: str, run: Run, patients: pd.DataFrame) -> dict:
-    """What the log says of a scored run. It keeps the score when the weights are replaced."""
-    tested = patients[patients["part"] == "test"]
-    return {
-        "run": name,
-        "patients": len(tested),
-        "slices": len(run.rows("test")),
-        "weights": run.record.digest(),
-        "epochs": run.recipe.epochs,
-        "validation_dice": run.record.validation_dice,
-        "mean_dice": tested["dice"].mean(),
-    }
+def _from_weights(records: list[RunRecord], cohort: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    from brainseg.evaluation.predict import evaluate
+    from brainseg.networks.backend import configure_backend
+    from brainseg.networks.runs import load_reference
+
+    configure_backend()
+    for record in records:
+        if (record.split(cohort) == "test").any():
+            slices = evaluate(load_reference(record, cohort.attrs["root"]))
+            yield _dice(slices, record.name, "weights")
+
+
+def _from_masks(cohort: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    kept = pd.concat([read_table(REFERENCE, name) for name in ("seeds", "patients")])
+    folder = results_folder(REFERENCE)
+    for run, patients in kept.groupby("run")["patient"]:
+        rows = cohort[cohort["patient"].isin(patients)]
+        path = folder / run / MASKS if (folder / run).is_dir() else folder / "masks" / f"{run}.npz"
+        if len(rows) and path.is_file():  # the first campaign's runs by slice have none
+            truth = np.stack([read_mask(mask) for mask in rows["mask_path"]])
+            yield _dice(score_slices(read_masks(path, rows), truth, rows, borders=False), run, "masks")
+
+
+def _dice(slices: pd.DataFrame, run: str, by: str) -> pd.DataFrame:
+    return score_patients(slices).reset_index()[["patient", "dice"]].assign(run=run, by=by)

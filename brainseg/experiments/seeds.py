@@ -1,108 +1,18 @@
-"""The networks of the reference edition, trained with another seed: how much of a score is the luck of a training.
+"""The seeds of the reference edition beside each other: how much of a score is the luck of a training.
 
-The seed decides the starting weights, the order of the slices and their augmentation. Recipe, slices and splits stay.
-Named before any of these trainings was scored: the measure is the Dice of each test patient, seed against seed within a
-network, and network against network in the mean over the seeds.
+The seed decides the starting weights, the order of the slices and their augmentation. Recipe, slices and folds stay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from itertools import product
-from typing import TYPE_CHECKING
+import itertools
+from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from brainseg.evaluation.scores import VOLUME_COLUMNS, score_patients
-from brainseg.experiments.plan import Training
 from brainseg.experiments.ranking import Ranking, rank_networks
 from brainseg.networks.recipe import MODEL_NAMES
-from brainseg.networks.record import RunRecord, reference_runs
-from brainseg.results import REFERENCE, read_table
 from brainseg.statistics import Difference, interval_text, paired_difference
-
-if TYPE_CHECKING:
-    from brainseg.networks.runs import Run
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Which networks are trained again.
-
-    Attributes
-    ----------
-    seeds : tuple of int
-        Other ones than that of the reference edition.
-    models : tuple of str
-        Names of :data:`brainseg.networks.recipe.MODELS`.
-    folds : tuple of int
-    """
-
-    seeds: tuple[int, ...] = (1,)
-    models: tuple[str, ...] = ("unet", "resunet")
-    folds: tuple[int, ...] = (0, 1, 2, 3, 4)
-
-
-def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
-    """One training for each seed, network and fold, on the sides of the reference run.
-
-    Raises
-    ------
-    ValueError
-        For an empty list, for a network and fold that the reference edition does not have, for the seed that it has
-        already or one below 0, and for a cohort that lacks patients of the reference edition.
-    """
-    if not (settings.seeds and settings.models and settings.folds):
-        raise ValueError("nothing to do: seeds, models and folds name at least one each")
-    trainings = []
-    for seed, model, fold in product(settings.seeds, settings.models, settings.folds):
-        record = _reference(model, fold)
-        recipe = replace(record.recipe, seed=seed)
-        if recipe == record.recipe:
-            raise ValueError(f"seed {seed} is that of {record.name} itself: name others")
-        if lacking := set(record.sides()["patient"]) - set(cohort["patient"]):
-            raise ValueError(
-                f"{cohort.attrs['root']} lacks {len(lacking)} patients of {record.name}, {min(lacking)} among them: "
-                "name the whole cohort"
-            )
-        labels = {"model": model, "fold": fold, "seed": seed}
-        trainings.append(Training(recipe, record.preprocessing, record.split(cohort), labels))
-    return trainings
-
-
-def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Training, Run]]) -> dict[str, pd.DataFrame]:
-    """Score each network on its test patients, beside the run of the reference edition.
-
-    Returns
-    -------
-    dict of DataFrame
-        ``"patients"``: ``model, fold, seed, patient, institution, tumour_px, tp, fp, fn, dice`` per volume in the
-        original frame, and ``reference_seed, reference_dice`` of the same patient in the reference edition.
-    """
-    from brainseg.evaluation.predict import evaluate
-
-    reference = read_table(REFERENCE, "patients").query("part == 'test'").set_index(["run", "patient"])
-    scored = []
-    for training, run in runs:
-        patients = score_patients(evaluate(run)).reset_index()[VOLUME_COLUMNS]
-        name = _reference(training.labels["model"], training.labels["fold"]).name
-        beside = reference.loc[name].reindex(patients["patient"])[["seed", "dice"]].add_prefix("reference_")
-        scored.append(patients.assign(**training.labels).join(beside, on="patient"))
-    columns = ["model", "fold", "seed", *VOLUME_COLUMNS, "reference_seed", "reference_dice"]
-    return {"patients": pd.concat(scored, ignore_index=True)[columns]}
-
-
-def _reference(model: str, fold: int) -> RunRecord:
-    for record in reference_runs(model, "patient", fold):
-        return record
-    raise ValueError(
-        f"the reference edition has no {model!r} of fold {fold}: python -m brainseg experiment reference trains it"
-    )
-
-
-# ---------------------------------------------------------------- what another seed shows
 
 
 @dataclass(frozen=True)
@@ -159,6 +69,8 @@ class SeedFindings:
 
     def sentences(self) -> str:
         """All of it, in Markdown."""
+        if not self.luck:
+            return "Each network has been trained with one seed so far, so how much is luck is not known yet."
         ahead = ", ".join(f"{name} with seed {seed}" for seed, name in self.ahead.items())
         order = f"The higher mean is that of {ahead}."
         if len(set(self.ahead.values())) == 1 and len(self.ahead) > 1:
@@ -174,50 +86,24 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> SeedFindings:
     Parameters
     ----------
     patients : DataFrame
-        From :func:`score`.
+        ``model, seed, patient, dice``: the kept table ``seeds`` of the reference edition.
     seed : int
         Of the bootstrap.
     """
-    by_seed = patients.pivot(index="patient", columns=["model", "seed"], values="dice")
-    first_seed = int(patients["reference_seed"].iloc[0])
-    first = patients.drop_duplicates(["model", "patient"]).pivot(
-        index="patient", columns="model", values="reference_dice"
-    )
-    models = [model for model in MODEL_NAMES if model in first]
+    dice = patients.pivot(index="patient", columns=["model", "seed"], values="dice")
+    models = [model for model in MODEL_NAMES if model in dice]
+    first, *others = sorted({int(number) for _, number in dice.columns})
     luck = []
-    for model in models:
-        for other in sorted(by_seed[model].columns):
-            both = pd.concat([first[model], by_seed[model, other]], axis=1, keys=["first", "other"]).dropna()
-            gap = both["other"] - both["first"]
-            luck.append(
-                Luck(
-                    MODEL_NAMES[model], first_seed, int(other),
-                    float(both["first"].mean()), float(both["other"].mean()),
-                    paired_difference(both["other"], both["first"], seed=seed),
-                    float(gap[gap.abs().idxmax()]),
-                )
-            )  # fmt: skip
-    seeds = sorted({first_seed, *(int(other) for _, other in by_seed.columns)})
-    dice = {
-        number: pd.DataFrame({m: first[m] if number == first_seed else by_seed[m, number] for m in models})
-        for number in seeds
-    }
-    ahead = {number: MODEL_NAMES[table.dropna().mean().idxmax()] for number, table in dice.items()}
-    mean = sum(dice.values()) / len(dice)
-    return SeedFindings(tuple(luck), ahead, rank_networks(mean, trainings=len(seeds), seed=seed))
-
-
-def still_beside_the_reference(patients: pd.DataFrame, reference: pd.DataFrame) -> bool:
-    """Whether the scores of the reference edition that stand in the table are those of today's networks.
-
-    Parameters
-    ----------
-    patients : DataFrame
-        From :func:`score`.
-    reference : DataFrame
-        Patients of the reference edition, ``model, patient, dice``.
-    """
-    now = reference.set_index(["model", "patient"])["dice"].reindex(
-        pd.MultiIndex.from_frame(patients[["model", "patient"]])
-    )
-    return bool(np.allclose(patients["reference_dice"], now, equal_nan=True))
+    for model, other in itertools.product(models, others):
+        both = dice[model][[first, other]].dropna()
+        gap = both[other] - both[first]
+        luck.append(
+            Luck(
+                MODEL_NAMES[model], first, other, float(both[first].mean()), float(both[other].mean()),
+                paired_difference(both[other], both[first], seed=seed), float(gap[gap.abs().idxmax()]),
+            )
+        )  # fmt: skip
+    by_seed = {number: dice.xs(number, axis=1, level="seed").dropna() for number in (first, *others)}
+    ahead = {number: MODEL_NAMES[table.mean().idxmax()] for number, table in by_seed.items()}
+    mean = dice.T.groupby(level="model").mean().T
+    return SeedFindings(tuple(luck), ahead, rank_networks(mean, trainings=len(by_seed), seed=seed))

@@ -15,12 +15,10 @@ import numpy as np
 import pandas as pd
 
 from brainseg.chapters import study_recipe
-from brainseg.data import phantom_table
-from brainseg.experiments.plan import Training
+from brainseg.experiments.plan import Training, after_the_phantom
+from brainseg.experiments.reference import fold_sides
 from brainseg.images.preprocess import Preprocessing
 from brainseg.metrics import THRESHOLD, confusion, dice
-from brainseg.networks.recipe import MODEL_NAMES
-from brainseg.networks.record import reference_runs
 from brainseg.splits import split_by_patient
 
 if TYPE_CHECKING:
@@ -28,9 +26,6 @@ if TYPE_CHECKING:
 
 INNER_FOLDS = 3
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, THRESHOLD)
-EPOCHS = 24
-PHANTOM = (160, 7)
-"""Patients and seed of the phantom that a trial may start from."""
 
 
 @dataclass(frozen=True)
@@ -39,28 +34,23 @@ class Trial:
 
     Attributes
     ----------
-    recipe : mapping
-        Fields of :class:`brainseg.networks.recipe.Recipe`.
     preprocessing : mapping
         Fields of :class:`brainseg.images.preprocess.Preprocessing`.
     phantom : bool
-        Whether it starts from a network of the same kind that was trained on `PHANTOM`.
+        Whether it starts from a network of the same kind that was trained on :data:`brainseg.experiments.plan.PHANTOM`.
     """
 
-    recipe: Mapping = field(default_factory=dict)
     preprocessing: Mapping = field(default_factory=dict)
     phantom: bool = False
 
 
 TRIALS = {
     "head": Trial(),
+    "head, after the phantom": Trial(phantom=True),
     "brain": Trial(preprocessing={"normalise": "brain"}),
-    "brain, twice as long": Trial({"epochs": 2 * EPOCHS}, {"normalise": "brain"}),
-    "brain, after the phantom": Trial({}, {"normalise": "brain"}, phantom=True),
-    "brain, after the phantom, twice as long": Trial({"epochs": 2 * EPOCHS}, {"normalise": "brain"}, phantom=True),
+    "brain, after the phantom": Trial(preprocessing={"normalise": "brain"}, phantom=True),
 }
-"""Name of a trial in the tables -> how it is trained. The first is what the others stand beside."""
-BASELINE = next(iter(TRIALS))
+"""Name of a trial in the tables -> how it is trained."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +81,7 @@ def inner_split(table: pd.DataFrame, outer: pd.Series, fold: int) -> pd.Series:
     fold : int
         From 0 to `INNER_FOLDS` - 1.
     """
-    inside = outer.isin(["train", "validation"])
+    inside = outer == "train"
     sides = split_by_patient(table[inside], n_folds=INNER_FOLDS, fold=fold, seed=0).replace("validation", "train")
     return sides.reindex(table.index, fill_value="new").rename("split")
 
@@ -102,13 +92,11 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
     Raises
     ------
     ValueError
-        For a trial that is not known, or where there is no reference U-Net whose test side could be left out.
+        For a trial that is not known, or where no patient of the cohort is tested in fold 0.
     """
     if unknown := set(settings.trials) - set(TRIALS):
         raise ValueError(f"no trial {', '.join(map(repr, sorted(unknown)))}: choose from {', '.join(TRIALS)}")
-    outer = next((record.split(cohort) for record in reference_runs("unet", "patient", 0)), None)
-    if outer is None:
-        raise ValueError("there is no reference U-Net of fold 0: python -m brainseg reference makes it")
+    outer = fold_sides(cohort, 0)
     return [
         _training(name, model, inner_split(cohort, outer, fold), cohort, {"trial": name, "model": model, "fold": fold})
         for name in settings.trials
@@ -120,22 +108,19 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
 def _training(name: str, model: str, split: pd.Series, cohort: pd.DataFrame, labels: Mapping) -> Training:
     trial = TRIALS[name]
     preprocessing = Preprocessing(**trial.preprocessing)
-    training = Training(study_recipe(model, **{"epochs": EPOCHS, **trial.recipe}), preprocessing, split, labels)
-    if not trial.phantom:
-        return training
-    everyone = pd.Series("train", index=phantom_table(*PHANTOM).index, name="split")
-    first = Training(study_recipe(model, epochs=EPOCHS), preprocessing, everyone, {"model": model}, phantom=PHANTOM)
-    return training.starting_from(first, cohort)
+    training = Training(study_recipe(model), preprocessing, split, labels)
+    return after_the_phantom(training, cohort) if trial.phantom else training
 
 
 def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Training, Run]]) -> dict[str, pd.DataFrame]:
-    """Score every training on its inner fold, at several thresholds.
+    """Score every training on its inner fold, with several ways of making a mask of its probabilities.
 
     Returns
     -------
     dict of DataFrame
         ``"patients"``: ``trial, model, fold, patient, tumour_px, threshold``; ``dice`` of the volume in the original
-        frame as the study predicts, and ``dice_all_pieces`` before small pieces are dropped.
+        frame as the study predicts, ``dice_all_pieces`` before small pieces are dropped, and ``dice_one_way`` of each
+        slice as it is, without its mirror image.
     """
     from brainseg.evaluation.predict import predict_probabilities
     from brainseg.evaluation.scores import drop_small_pieces
@@ -145,9 +130,10 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
         patients = run.prepared.table["patient"].to_numpy()
         for patient in dict.fromkeys(patients[run.rows("test")]):
             mine = np.flatnonzero(patients == patient)
-            probabilities, truth = predict_probabilities(run, mine), run.prepared.truth(mine)
+            truth = run.prepared.truth(mine)
+            both_ways, one_way = (predict_probabilities(run, mine, both_ways=both) for both in (True, False))
             for threshold in THRESHOLDS:
-                marked = probabilities >= threshold
+                marked = both_ways >= threshold
                 rows.append(
                     {
                         **training.labels,
@@ -156,6 +142,7 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
                         "threshold": threshold,
                         "dice": _dice(truth, drop_small_pieces(marked)),
                         "dice_all_pieces": _dice(truth, marked),
+                        "dice_one_way": _dice(truth, drop_small_pieces(one_way >= threshold)),
                     }
                 )
     return {"patients": pd.DataFrame(rows)}
@@ -169,29 +156,26 @@ def _dice(truth: np.ndarray, marked: np.ndarray) -> float:
 
 
 @dataclass(frozen=True)
-class TrialFinding:
-    """One trial beside the baseline of the same network, on the same inner patients.
+class Gain:
+    """What a change gains, patient by patient.
 
     Attributes
     ----------
-    trial, model : str
+    change : str
+        In words.
     patients : int
     mean, median : float
-        Dice of the volume at the usual threshold.
-    threshold : float
-        With the highest mean.
+        Dice of the volume with the change.
     gain, error : float
-        Mean difference to the baseline, and its standard error over patients.
+        Mean difference to what it stands beside, and the standard error of it over patients.
     without_best : float
         The gain without the patient who gains most.
     """
 
-    trial: str
-    model: str
+    change: str
     patients: int
     mean: float
     median: float
-    threshold: float
     gain: float
     error: float
     without_best: float
@@ -204,44 +188,63 @@ class TrialFinding:
     def row(self) -> dict:
         """As a row of a table to read."""
         return {
-            "trial": self.trial,
-            "network": MODEL_NAMES[self.model],
+            "": self.change,
             "patients": self.patients,
             "mean Dice": self.mean,
             "median": self.median,
-            "best threshold": self.threshold,
             "gain": self.gain,
             "standard error": self.error,
             "counts": "yes" if self.counts else "no",
         }
 
 
-def findings(patients: pd.DataFrame) -> list[TrialFinding]:
-    """Every trial beside the baseline, in the order of the table.
+def _gain(change: str, dice: pd.Series, beside: pd.Series) -> Gain:
+    """Of two scores of the same patients, on their names."""
+    gains = (dice - beside).dropna()
+    return Gain(
+        change=change,
+        patients=len(gains),
+        mean=float(dice.mean()),
+        median=float(dice.median()),
+        gain=float(gains.mean()),
+        error=float(gains.std(ddof=1) / np.sqrt(len(gains))),
+        without_best=float(gains.drop(gains.idxmax()).mean()),
+    )
+
+
+def findings(patients: pd.DataFrame) -> list[Gain]:
+    """Every other trial beside the first of the table, predicted as the study predicts.
 
     Parameters
     ----------
     patients : DataFrame
-        From :func:`score`, with the baseline among the trials.
+        From :func:`score`, of one network.
     """
-    usual = patients[patients["threshold"] == THRESHOLD].pivot(
-        index="patient", columns=["model", "trial"], values="dice"
-    )
-    found = []
-    for (model, trial), part in patients.groupby(["model", "trial"], sort=False):
-        own = usual[model, trial].dropna()
-        gains = (own - usual[model, BASELINE]).dropna()
-        found.append(
-            TrialFinding(
-                trial=trial,
-                model=model,
-                patients=len(own),
-                mean=float(own.mean()),
-                median=float(own.median()),
-                threshold=float(part.groupby("threshold")["dice"].mean().idxmax()),
-                gain=float(gains.mean()),
-                error=float(gains.std(ddof=1) / np.sqrt(len(gains))),
-                without_best=float(gains.drop(gains.idxmax()).mean()),
-            )
-        )
+    usual = patients[patients["threshold"] == THRESHOLD]
+    first, *others = ((name, part.set_index("patient")["dice"]) for name, part in usual.groupby("trial", sort=False))
+    return [_gain(name, dice, first[1]) for name, dice in others]
+
+
+def prediction_findings(patients: pd.DataFrame, trial: str) -> list[Gain]:
+    """Other ways of making masks of one trial's probabilities, beside the study's: thresholds, pieces, the mirror.
+
+    Parameters
+    ----------
+    patients : DataFrame
+        From :func:`score`, of one network.
+    trial : str
+        Whose networks predict.
+    """
+    by_threshold = {
+        threshold: part.set_index("patient")
+        for threshold, part in patients[patients["trial"] == trial].groupby("threshold")
+    }
+    usual = by_threshold[THRESHOLD]
+    found = [
+        _gain(f"threshold {threshold:g}", part["dice"], usual["dice"])
+        for threshold, part in by_threshold.items()
+        if threshold != THRESHOLD
+    ]
+    found.append(_gain("no piece dropped", usual["dice_all_pieces"], usual["dice"]))
+    found.append(_gain("each slice once", usual["dice_one_way"], usual["dice"]))
     return found

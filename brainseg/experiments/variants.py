@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from brainseg.evaluation.scores import VOLUME_COLUMNS, score_patients
-from brainseg.experiments.plan import Training
+from brainseg.experiments.plan import Training, after_the_phantom
 from brainseg.experiments.ranking import MARGIN
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.record import RunRecord, reference_runs
@@ -67,7 +67,7 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
         record = _reference(fold)
         trainings.append(
             Training(
-                recipe=replace(record.recipe, augmentation=False, tumour_share=0.0, drop_sequence=0.0),
+                recipe=replace(record.recipe, augmentation=False, tumour_share=0.0, drop_sequence=0.0, start=""),
                 preprocessing=Preprocessing(
                     image_size=record.preprocessing.image_size, contrast="none", crop="none", normalise="none"
                 ),
@@ -77,14 +77,12 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
         )
     for institution in settings.institutions:
         record = _reference()
-        trainings.append(
-            Training(
-                recipe=record.recipe,
-                preprocessing=record.preprocessing,
-                split=split_by_institution(cohort, institution, seed=record.recipe.seed),
-                labels={"variant": f"without {institution}"},
-            )
-        )
+        split = split_by_institution(cohort, institution, seed=record.recipe.seed)
+        if not record.patients["validation"]:
+            split = split.replace("validation", "train")
+        labels = {"variant": f"without {institution}"}
+        training = Training(record.recipe, record.preprocessing, split, labels)
+        trainings.append(after_the_phantom(training, cohort) if record.recipe.start else training)
     return trainings
 
 

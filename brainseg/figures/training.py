@@ -79,11 +79,17 @@ def network(model: keras.Model) -> Figure:
 
 
 def learning_curves(record: RunRecord) -> Figure:
-    """Training loss and validation Dice by epoch; the epoch whose weights are kept is marked."""
+    """Training loss and validation Dice by epoch, the kept epoch marked; the loss alone where nobody validated."""
     history, best_epoch, colour = record.history, record.best_epoch, COLOURS[record.recipe.model]
-    figure, (left, right) = new_figure(1, 2, height=3.4)
+    validated = record.validation_dice is not None
+    figure, axes = new_figure(1, 1 + validated, height=3.4)
+    left, *rest = np.atleast_1d(axes)
     left.plot(history["epoch"], history["loss"], color=colour, marker="o", markersize=3)
     left.set(xlabel="epoch", ylabel="training loss", title="What is minimised")
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if not validated:
+        return figure
+    (right,) = rest
     right.plot(history["epoch"], history["validation_dice"], color=colour, marker="o", markersize=3)
     best = history.loc[history["epoch"] == best_epoch, "validation_dice"].iloc[0]
     right.axvline(best_epoch, color="black", linestyle=":", linewidth=1)
@@ -97,8 +103,7 @@ def learning_curves(record: RunRecord) -> Figure:
         ha="right" if late else "left",
         fontsize=10,
     )
-    for ax in (left, right):
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.set(xlabel="epoch", ylabel="Dice per patient, mean", ylim=(0, 1), title="What is selected on (validation)")
     return figure
 

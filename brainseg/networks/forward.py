@@ -41,7 +41,7 @@ def predict_both_ways(model: keras.Model, images: np.ndarray, rows: np.ndarray |
     """The mean of two predictions: of a slice as it is, and of its mirror image, mirrored back.
 
     A head is nearly symmetric, and the training mirrors slices at random, so both are equally good witnesses.
-    ``results/mirror_selection.csv`` has what it is worth on validation patients.
+    ``results/trials`` has what it is worth on inner patients.
 
     Parameters, result and frame are those of :func:`predict_images`.
     """

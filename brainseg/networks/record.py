@@ -1,8 +1,9 @@
 """What a finished run says of itself, and the reference runs: networks that are kept so that nobody has to train them.
 
 A run is a folder as :mod:`brainseg.networks.runs` makes it. A reference run lies under ``results/reference/``. It has
-``split.csv`` as well, which says which patients, or which slices, it was trained, validated and tested on, and its
-weights in half precision. Some reference runs are documents only: history, record, split and scores, without weights.
+``split.csv`` as well, which says which patients, or which slices, it was trained, validated and tested on, the masks
+that it predicts for its test slices, and its weights in half precision. Some reference runs are documents only:
+history, record, split, masks and scores, without weights.
 
 All of this is read without Keras, which takes seconds to load; :mod:`brainseg.networks.runs` loads the networks.
 """
@@ -25,8 +26,11 @@ from brainseg.paths import build_folder, write_atomically
 from brainseg.provenance import code_digest
 from brainseg.results import REFERENCE, has_results, results_folder
 
-RECORD, WEIGHTS, HISTORY, SPLIT = "run.json", "best.npz", "history.csv", "split.csv"
+RECORD, WEIGHTS, HISTORY = "run.json", "best.npz", "history.csv"
 """The files of a run."""
+
+SPLIT, MASKS = "split.csv", "masks.npz"
+"""What a reference run has besides."""
 
 NEW = "new"
 """The part of a split that holds the patients whom a reference run's split does not name."""
@@ -130,7 +134,7 @@ class RunRecord:
 
     @property
     def name(self) -> str:
-        """Of the folder; of a reference run ``MODEL-by-SPLIT-foldN``."""
+        """Of the folder; of a reference run ``MODEL-by-SPLIT-foldN-seedS``."""
         return self.folder.name
 
     @property
@@ -265,7 +269,11 @@ def find_reference(recipe: Recipe, preprocessing: Preprocessing, split_by: str, 
 
 
 def differences(record: RunRecord, recipe: Recipe, preprocessing: Preprocessing) -> dict[str, tuple]:
-    """In what a recipe and a preprocessing differ from those of a run: name -> (the run's, the given one)."""
+    """In what a recipe and a preprocessing differ from those of a run: name -> (the run's, the given one).
+
+    Whose weights a run started from is not compared. That name changes with the code that drew a phantom, which must
+    not put the reference runs out of reach.
+    """
     theirs = asdict(record.recipe) | asdict(record.preprocessing)
     ours = asdict(recipe) | asdict(preprocessing)
-    return {name: (theirs[name], ours[name]) for name in ours if theirs[name] != ours[name]}
+    return {name: (theirs[name], ours[name]) for name in ours if theirs[name] != ours[name] and name != "start"}

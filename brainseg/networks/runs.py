@@ -181,16 +181,16 @@ def keep(run: Run, split_by: str, fold: int, weights: bool = True) -> RunRecord:
     Returns
     -------
     RunRecord
-        Of ``results/reference/MODEL-by-SPLIT-foldN``. A run of this name is replaced.
+        Of ``results/reference/MODEL-by-SPLIT-foldN-seedS``. A run of this name is replaced.
     """
-    folder = results_folder(REFERENCE) / f"{run.recipe.model}-by-{split_by}-fold{fold}"
+    folder = results_folder(REFERENCE) / f"{run.recipe.model}-by-{split_by}-fold{fold}-seed{run.recipe.seed}"
     shutil.rmtree(folder, ignore_errors=True)
     keys = ["patient"] if split_by == "patient" else ["patient", "slice"]
     known = run.split.to_numpy() != NEW
     sides = run.prepared.table[keys].assign(part=run.split.to_numpy())[known].drop_duplicates()
     with folder_atomically(folder) as part:
         if weights:
-            save_weights(run.model, part / WEIGHTS, dtype="float16")
+            save_weights(run.model, part / WEIGHTS, small=True)
         run.history.to_csv(part / HISTORY, index=False, float_format="%.6g")
         sides.to_csv(part / SPLIT, index=False)
         run.record.as_reference(split_by, fold).write(part)

@@ -15,10 +15,9 @@ def test_only_scores_of_the_same_patients_stand_side_by_side(monkeypatch):
             scored("unet", "abcd", [0.2, 0.4, 0.6, 0.8]),
             scored("resunet", "ab", [0.5, 0.6]),
             scored("resunet", "cd", [1.0, 1.0], protocol="article"),
-            scored("resunet", "e", [1.0], part="new"),
         ]
     )
-    table = table.fillna({"protocol": "honest", "part": "test"})
+    table = table.fillna({"protocol": "honest"})
     monkeypatch.setattr(headline, "read_table", lambda study, name: table)
     lines = headline.headline()
     assert [(line.model, list(line.patients.index)) for line in lines] == [

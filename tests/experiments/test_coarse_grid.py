@@ -57,16 +57,19 @@ def test_patients_count_alike_and_empty_slices_do_not_count():
     ],
 )
 def test_the_sentence_goes_by_the_numbers_that_it_prints(reached, averaged, said, explained):
-    sentence = GridFinding(reached, averaged).sentence()
+    sentence = GridFinding("validation", reached, averaged).sentence()
     assert said in sentence
     assert ("grid alone does not explain" in sentence) == explained
 
 
 def test_a_finding_is_about_validation_patients():
     run = SimpleNamespace(
+        split=pd.Series(["validation", "train"]),
         record=SimpleNamespace(validation_dice=0.5),
         prepared=prepared_of(square(0, 16), square(21, 22), patients=["a", "b"]),
         rows={"validation": np.array([0]), "train": np.array([1])}.get,
     )
     found = finding(run, 16)
-    assert found.reached == 0.5 and found.averaged == kept_dice(run.prepared, np.array([0]), 16)
+    assert (found.side, found.reached) == ("validation", 0.5) and found.averaged == kept_dice(
+        run.prepared, np.array([0]), 16
+    )

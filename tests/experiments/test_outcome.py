@@ -30,14 +30,8 @@ def patients_of(number=40, **means):
     return pd.concat(parts, ignore_index=True)
 
 
-def splits_of(patients, chose):
-    names = patients["patient"].unique()
-    return pd.DataFrame({"patient": names, "chose_the_recipe": np.isin(names, chose), "judged_the_mirror": False})
-
-
-def found_of(chose=(), **means):
-    patients = patients_of(**means)
-    return outcome.findings(patients, splits_of(patients, list(chose)))
+def found_of(in_trials=(), **means):
+    return outcome.findings(patients_of(**means), pd.DataFrame({"patient": list(in_trials)}))
 
 
 @pytest.mark.parametrize(
@@ -69,17 +63,11 @@ def test_the_highest_mean_comes_first_and_folds_are_told():
     assert len(folds) == 2 and f"by fold {min(folds):.3f} to {max(folds):.3f}" in found.sentences()
 
 
-def test_those_who_chose_stand_apart():
-    first, last = ["P00", "P01"], ["P38", "P39"]  # the lowest and the highest
-    low, high = found_of(chose=first, unet=0.8), found_of(chose=last, unet=0.8)
-    assert (low.chose, low.others) == (2, 38) and low.mean_of_choosers < low.mean_of_others
-    assert high.mean_of_choosers > high.mean_of_others
-    assert f"**{high.mean_of_others:.3f} on the 38 others**" in high.sentences()
-    one_left = found_of(chose=[f"P{n:02d}" for n in range(39)], unet=0.8)
-    assert f"**{one_left.mean_of_others:.3f} on the other one**" in one_left.choice()
-    assert "had a part" not in found_of(unet=0.8).sentences()
-    everybody = found_of(chose=[f"P{n:02d}" for n in range(40)], unet=0.8)
-    assert everybody.choice().startswith("All 40") and "nan" not in everybody.sentences()
+def test_who_had_a_part_in_the_choice_is_told():
+    found = found_of(in_trials=["P00", "P01", "P01", "stranger"], unet=0.8)
+    assert (found.in_trials, found.others) == (2, 38)
+    said = found.sentences()
+    assert "All 40 patients had a part" in said and "of 2 in other trainings" in said and "on the other 38" in said
 
 
 @pytest.mark.parametrize(

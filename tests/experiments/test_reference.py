@@ -1,5 +1,6 @@
 """The reference edition from its plan to its tables, trained on a tiny cohort."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,6 @@ from brainseg.experiments import engine, reference
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import Recipe
 from brainseg.networks.record import reference_runs
-from brainseg.splits import make_split
 
 PREPROCESSING = Preprocessing(image_size=32)
 
@@ -24,15 +24,17 @@ def small_recipe(model="unet", **departures):
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
-    """A checkout of its own, and the protocol at a size that trains in seconds."""
+def project(tmp_path, monkeypatch, tiny_cohort):
+    """A checkout of its own, three folds, and the protocol at a size that trains in seconds, without a phantom."""
     monkeypatch.setattr(results, "project_root", lambda: tmp_path)
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
     monkeypatch.setattr(reference, "study_recipe", small_recipe)
     monkeypatch.setattr(reference, "Preprocessing", lambda **departures: replace(PREPROCESSING, **departures))
-    monkeypatch.setattr(
-        reference, "make_split", lambda cohort, by, fold, seed: make_split(cohort, by=by, n_folds=3, fold=fold)
-    )
+    monkeypatch.setattr(reference, "after_the_phantom", lambda training, cohort: training)
+    names = sorted(index_cohort(tiny_cohort)["patient"].unique())
+    folder = tmp_path / "results" / "reference"
+    folder.mkdir(parents=True)
+    pd.DataFrame({"patient": names, "fold": np.arange(len(names)) % 3}).to_csv(folder / "folds.csv", index=False)
     return tmp_path
 
 
@@ -42,27 +44,58 @@ def make(data, **settings):
 
 @pytest.mark.slow
 def test_runs_are_trained_scored_kept_and_then_left_alone(project, tiny_cohort):
-    # Fold 0 keeps its weights and is scored from them; fold 1 of another network than U-Net is scored and documented.
     data = str(tiny_cohort)
-    make(data, models=["resunet"], folds=[0, 1])
-    names = ["resunet-by-patient-fold0", "resunet-by-patient-fold1"]
+    make(data, models=["resunet"], folds=[0], seeds=[0, 1])
+    names = ["resunet-by-patient-fold0-seed0", "resunet-by-patient-fold0-seed1"]
     assert [(run.name, run.has_weights) for run in reference_runs()] == [(names[0], True), (names[1], False)]
     tables, log = results.read_tables("reference"), results.read_log()
-    assert sorted(log["run"]) == names and set(tables["patients"]["run"]) == set(names)
-    for run in reference_runs():
-        tested = tables["patients"].query("run == @run.name")["patient"]
-        assert set(tested) == set(run.sides().query("part == 'test'")["patient"])
+    assert sorted(log["run"]) == names and set(tables["seeds"]["run"]) == set(names)
+    folds = tables["folds"].set_index("patient")["fold"]
+    for table in (tables["patients"], tables["seeds"].query("seed == 1")):
+        assert set(table["patient"]) == set(folds.index[folds == 0])
+    assert set(tables["patients"]["run"]) == {"resunet-by-patient-fold0"}
+    assert set(tables["patients"]["networks"]) == set(tables["slices"]["networks"]) == {2}
 
-    make(data, models=["resunet"], folds=[0, 1])
+    make(data, models=["resunet"], folds=[0], seeds=[0, 1])
     assert len(results.read_log()) == 2
     pd.testing.assert_frame_equal(results.read_table("reference", "patients"), tables["patients"])
     again = reference.reproduce(data)
-    assert set(again["run"]) == {names[0]} and again["same"].all()
+    assert again["same"].all() and np.allclose(again["difference"].dropna(), 0, atol=1e-5)
+    by = again.groupby("run")["by"].apply(set).to_dict()
+    assert by == {names[0]: {"weights", "masks"}, names[1]: {"masks"}, "resunet-by-patient-fold0": {"masks"}}
+
+
+@pytest.mark.slow
+def test_a_seed_more_joins_the_one_whose_weights_are_kept(project, tiny_cohort, monkeypatch):
+    data = str(tiny_cohort)
+    make(data, models=["unet"], folds=[0], seeds=[0])
+    first = results.read_table("reference", "patients")
+    assert set(first["networks"]) == {1}
+    shutil.rmtree(project / "build" / "runs")
+    cohort = index_cohort(tiny_cohort)
+    (training,) = reference.plan(cohort, reference.Settings(models=("unet",), folds=(0,), seeds=(0, 1)))
+    assert training.recipe.seed == 1
+    make(data, models=["unet"], folds=[0], seeds=[0, 1])
+    assert set(results.read_table("reference", "patients")["networks"]) == {2}
+    seeds = results.read_table("reference", "seeds")
+    pd.testing.assert_series_equal(seeds.query("seed == 0")["dice"].reset_index(drop=True), first["dice"], rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_an_interrupted_scoring_is_done_again(project, tiny_cohort, monkeypatch):
+    data = str(tiny_cohort)
+    with monkeypatch.context() as patch:
+        patch.setattr(reference, "save_masks", lambda *_: pytest.fail("interrupted"))
+        with pytest.raises(pytest.fail.Exception):
+            make(data, models=["unet"], folds=[0], seeds=[0])
+    assert reference_runs() and not results.has_tables("reference")
+    make(data, models=["unet"], folds=[0], seeds=[0])
+    assert set(results.read_table("reference", "patients")["run"]) == {"unet-by-patient-fold0"}
 
 
 @pytest.mark.slow
 def test_the_articles_protocol_is_scored_its_way_too_and_keeps_no_weights(project, tiny_cohort):
-    make(str(tiny_cohort), models=["unet"], folds=[0], protocol="article")
+    make(str(tiny_cohort), models=["unet"], folds=[0], seeds=[0], protocol="article")
     (run,) = reference_runs()
     assert (run.split_by, run.has_weights) == ("slice", False)
     assert (run.preprocessing.contrast, run.preprocessing.crop) == ("clahe", "slice")
@@ -74,20 +107,9 @@ def test_the_articles_protocol_is_scored_its_way_too_and_keeps_no_weights(projec
 
 
 @pytest.mark.slow
-def test_new_weights_leave_no_record_beside_the_scores_that_they_replace(project, tiny_cohort, monkeypatch):
-    data = str(tiny_cohort)
-    make(data, models=["unet"], folds=[0])
-    monkeypatch.setattr(reference, "study_recipe", lambda model: small_recipe(model, seed=1))
-    monkeypatch.setattr(predict, "evaluate", lambda run: pytest.fail("interrupted"))
-    with pytest.raises(pytest.fail.Exception):
-        make(data, models=["unet"], folds=[0])
-    assert not results.has_tables("reference")
-
-
-@pytest.mark.slow
 def test_reproduce_passes_over_patients_whom_no_split_names(project, tiny_cohort, monkeypatch):
     data = str(tiny_cohort)
-    make(data, models=["unet"], folds=[0])
+    make(data, models=["unet"], folds=[0], seeds=[0])
     (run,) = reference_runs()
     stranger = run.sides().query("part == 'train'")["patient"].iloc[0]
     sides = run.sides()

@@ -16,7 +16,7 @@ import pandas as pd
 
 from brainseg.cohort import FRAME, read_mask, read_patient_table
 from brainseg.evaluation.scores import drop_small_pieces
-from brainseg.experiments.plan import Training
+from brainseg.experiments.plan import Training, after_the_phantom
 from brainseg.experiments.shape_genomics.analysis import HONEST, LEAKY, MANUAL, analyse
 from brainseg.experiments.shape_genomics.features import features_table
 from brainseg.experiments.shape_genomics.findings import findings
@@ -130,15 +130,15 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
 
     They differ from the reference runs in nothing but the split. None where the cohort shares no patient with those.
     """
-    return [
-        Training(
-            recipe=record.recipe,
-            preprocessing=record.preprocessing,
-            split=make_split(cohort, by="slice", fold=record.fold, seed=record.recipe.seed),
-            labels={"source": LEAKY, "fold": record.fold},
-        )
-        for record in _references(cohort, settings)
-    ]
+    trainings = []
+    for record in _references(cohort, settings):
+        split = make_split(cohort, by="slice", fold=record.fold, seed=record.recipe.seed)
+        if not record.patients["validation"]:
+            split = split.replace("validation", "train")
+        labels = {"source": LEAKY, "fold": record.fold}
+        training = Training(record.recipe, record.preprocessing, split, labels)
+        trainings.append(after_the_phantom(training, cohort) if record.recipe.start else training)
+    return trainings
 
 
 def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Training, Run]]) -> dict[str, pd.DataFrame]:
