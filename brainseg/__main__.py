@@ -326,7 +326,7 @@ def _commands() -> argparse.ArgumentParser:
     for of_plan in (of_experiment, of_bundle):
         of_plan.add_argument(
             "name",
-            help="reference, leakage, claims, shape, variants or seeds, of chapters 8 to 15; variants wants its -p: "
+            help="reference, trials, leakage, claims, shape or variants, of chapters 8 to 15; variants wants its -p: "
             "see book/reproduce.md",
         )
         of_plan.add_argument("--data", default="kaggle", help=DATA_HELP)
@@ -364,7 +364,7 @@ def _commands() -> argparse.ArgumentParser:
         "--run",
         type=Path,
         required=True,
-        help="a folder of a run: results/reference/unet-by-patient-fold0, or one of _build/runs",
+        help="a folder of a run: results/reference/unet-by-patient-fold0-seed0, or one of _build/runs",
     )
     of_predict.add_argument("--threshold", type=float, default=0.5, help="probability from which a pixel is tumour")
 

@@ -38,7 +38,7 @@ def test_the_profile_meets_a_reference_run_with_weights_for_each_network():
 
 def test_the_defaults_are_the_recipe_of_the_reference_runs():
     for record in reference_runs(split_by="patient"):
-        assert record.recipe == study_recipe(record.recipe.model)
+        assert replace(record.recipe, start="") == study_recipe(record.recipe.model, seed=record.recipe.seed)
         assert record.preprocessing == Preprocessing()
     assert study_recipe() == Recipe()
     for name in ("epochs", "slices_per_epoch", "seed"):
@@ -50,16 +50,15 @@ def test_the_defaults_are_the_recipe_of_the_reference_runs():
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("epochs", 30, r"unet-by-patient-fold0 differs in epochs \(24 there, 30 here\)"),
+        ("epochs", 30, r"unet-by-patient-fold0-seed0 differs in epochs \(24 there, 30 here\)"),
         ("filters", 8, r"differs in options \(\{'filters': 16\} there, \{'filters': 8\} here\)"),
         ("image_size", 96, r"image_size \(128 there, 96 here\)"),
         ("contrast", "clahe", r"contrast \('none' there, 'clahe' here\)"),
         ("crop", "slice", r"crop \('patient' there, 'slice' here\), margin_px"),
         ("seed", 1, r"seed \(0 there, 1 here\)"),
         ("slices_per_epoch", 0, r"slices_per_epoch \(1024 there, 0 here\)"),
-        ("fold", 1, "resunet-by-patient-fold1 is there without its weights"),
         ("fold", 7, "there is no unet split by patient in fold 7"),
-        ("split_by", "slice", "unet-by-slice-fold0 differs in epochs"),
+        ("split_by", "slice", "unet-by-slice-fold0-seed0 differs in epochs"),
     ],
 )
 def test_a_near_miss_is_refused_and_says_what_differs(name, value, said):
@@ -88,6 +87,7 @@ def run_of(tumour_px, split, patients) -> SimpleNamespace:
     """What the sentences and the choice of slices ask of a run, with the record of a reference run."""
     table, split = pd.DataFrame({"tumour_px": tumour_px, "patient": patients}), pd.Series(split)
     record = replace(reference_runs("unet", "patient", 0)[0], seconds=90.0, peak_memory_mib=1536, best_epoch=3)
+    record = replace(record, recipe=replace(record.recipe, start=""))
     return SimpleNamespace(
         prepared=SimpleNamespace(table=table),
         split=split,
@@ -102,8 +102,19 @@ def test_a_training_is_told_from_its_record():
     assert "**1.5 minutes** on a processor, and needed at most 1.5 GiB of memory." in said
     assert f"epoch was 3 of {run.record.recipe.epochs}, with a mean validation Dice of 0.812" in said
     assert "(validation patients: 2)" in said and "too good to be reported" in said
+    assert "of **validation** patients" in said and "simulated" not in said
     run.record = replace(run.record, peak_memory_mib=None)
     assert "on a processor. The best" in training_summary(run)
+
+
+def test_a_training_that_nobody_validated_shows_what_it_was_trained_on():
+    run = run_of([5, 9], ["train", "test"], ["a", "b"])
+    recipe = replace(run.record.recipe, start="unet-abc")
+    run.record = replace(run.record, validation_dice=None, patients={"validation": []}, recipe=recipe)
+    said = training_summary(run)
+    assert f"its length, {recipe.epochs} epochs, was fixed beforehand" in said and "too good" not in said
+    assert "simulated patients alone" in said and "**trained on**" in said
+    assert list(example_rows(run)) == [0]
 
 
 def test_a_patient_on_two_sides_is_told_and_nobody_else():

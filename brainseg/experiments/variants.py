@@ -18,7 +18,8 @@ from brainseg.evaluation.scores import VOLUME_COLUMNS, score_patients
 from brainseg.experiments.plan import Training, after_the_phantom
 from brainseg.experiments.ranking import MARGIN
 from brainseg.images.preprocess import Preprocessing
-from brainseg.networks.record import RunRecord, reference_runs
+from brainseg.networks.record import RunRecord, reference_digests, reference_runs
+from brainseg.results import REFERENCE, read_record, read_table
 from brainseg.splits import split_by_institution
 from brainseg.statistics import Difference, Verdict, interval_text, paired_difference, shown_together
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from brainseg.networks.runs import Run
 
 MODEL = "unet"
+VARIANTS = "variants"
+"""The folder of its results."""
 PLAIN = "plain"
 """The floor: the whole frame, grey levels as they are, slices as they come, no augmentation; a slice is predicted once,
 and every piece counts."""
@@ -177,3 +180,20 @@ def findings(
         VariantFinding(name, float(trained[name]), float(parts[name]["dice"].mean()), difference, judged[name][1])
         for name, difference in found.items()
     ]
+
+
+def sentences(seed: int = 0) -> str:
+    """What the kept table says, beside the reference U-Nets of one seed, in Markdown.
+
+    A variant is one training, so it stands beside one training, and not beside the mean of several.
+    """
+    record = read_record(VARIANTS)
+    if not record["networks"].items() <= reference_digests().items():
+        return (
+            "**These trainings are still to come.** The kept table stands beside networks that have been replaced "
+            "since. `python -m brainseg experiment variants` makes it again."
+        )
+    by_seed = read_table(REFERENCE, "seeds").query("protocol == 'honest' and model == @MODEL")
+    unet = by_seed[by_seed["seed"] == by_seed["seed"].min()]
+    compared = findings(read_table(VARIANTS, "patients"), unet, record["runs"], seed)
+    return "\n".join(finding.sentence() for finding in compared)

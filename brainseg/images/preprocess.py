@@ -64,7 +64,7 @@ class Preprocessing:
     contrast: str = "none"
     crop: str = "patient"
     margin_px: int | None = None
-    normalise: str = "volume"
+    normalise: str = "brain"
 
     def __post_init__(self) -> None:
         for name, text, known in (

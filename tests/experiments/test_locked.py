@@ -60,7 +60,10 @@ def test_the_locked_patients_are_scored_by_the_mean_network_once(project, tiny_c
 
     log = results.read_log()
     assert log["run"].tolist() == [f"locked test, {model}" for model in MODELS]
-    assert set(results.read_record("locked")["networks"]) == {"unet-by-patient-fold0", "unet-by-patient-fold1"}
+    assert set(results.read_record("locked")["networks"]) == {
+        "unet-by-patient-fold0-seed0",
+        "unet-by-patient-fold1-seed0",
+    }
     with pytest.raises(ValueError, match="has been taken"):
         locked.run_locked_test(tiny_cohort)
     assert len(results.read_log()) == len(log)

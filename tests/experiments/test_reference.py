@@ -1,5 +1,6 @@
 """The reference edition from its plan to its tables, trained on a tiny cohort."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -11,10 +12,13 @@ keras = pytest.importorskip("keras")
 from brainseg import results
 from brainseg.cohort import index_cohort
 from brainseg.evaluation import predict
+from brainseg.evaluation.scores import score_patients
 from brainseg.experiments import engine, reference
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import Recipe
 from brainseg.networks.record import reference_runs
+from brainseg.networks.runs import load_reference
+from brainseg.paths import project_root
 
 PREPROCESSING = Preprocessing(image_size=32)
 
@@ -63,6 +67,18 @@ def test_runs_are_trained_scored_kept_and_then_left_alone(project, tiny_cohort):
     assert again["same"].all() and np.allclose(again["difference"].dropna(), 0, atol=1e-5)
     by = again.groupby("run")["by"].apply(set).to_dict()
     assert by == {names[0]: {"weights", "masks"}, names[1]: {"masks"}, "resunet-by-patient-fold0": {"masks"}}
+
+    run = load_reference(reference_runs()[0], tiny_cohort)
+    expected = score_patients(predict.evaluate(run))
+    own = tables["seeds"].query("seed == 0").set_index("patient")
+    pd.testing.assert_frame_equal(own[["tp", "fp", "fn"]], expected[["tp", "fp", "fn"]], check_names=False)
+    assert log.set_index("run").loc[names[0], "mean_dice"] == pytest.approx(expected["dice"].mean(), abs=1e-5)
+
+    folder = results.results_folder("reference")
+    for name in ("seeds", "patients"):
+        wrong = tables[name].assign(dice=(tables[name]["dice"].fillna(0) + 0.1) % 1)
+        wrong.to_csv(folder / f"{name}.csv", index=False)
+    assert not reference.reproduce(data)["same"].any()
 
 
 @pytest.mark.slow
@@ -128,3 +144,8 @@ def test_reproduce_passes_over_patients_whom_no_split_names(project, tiny_cohort
     again = reference.reproduce(data)
     assert set(looked_at) == set(again["patient"]) and stranger not in looked_at
     assert np.isfinite(again["difference"]).all()
+
+
+def test_the_code_follows_the_frozen_protocol():
+    frozen = json.loads((project_root() / "results" / "protocol.json").read_text())
+    assert json.loads(json.dumps(reference.protocol())) == frozen

@@ -1,5 +1,7 @@
 """Variants: trained otherwise, on the patients that the reference runs were tested on; and what they show."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -69,6 +71,30 @@ def test_every_variant_is_scored_on_its_test_patients(reference_run, cohort):
     assert without["weights"] == by_name[f"without {institution}"].record.digest()
     assert plain["patients"]["test"] == len(tested) and without["patients"]["test"] == len(its)
     assert kept["networks"] == record.reference_digests() != {}
+
+
+@pytest.mark.slow
+def test_a_network_that_began_with_the_phantom_is_varied_from_there(reference_run, cohort, monkeypatch):
+    kept = variants._reference(1)
+    began = replace(kept, recipe=replace(kept.recipe, start="unet-abc"), patients={**kept.patients, "validation": []})
+    monkeypatch.setattr(variants, "_reference", lambda fold=None: began)
+    monkeypatch.setattr(variants, "after_the_phantom", lambda training, cohort: replace(training, phantom=(1, 1)))
+    plain, without = variants.plan(cohort, Settings(plain_folds=(1,), institutions=(cohort["institution"].iloc[0],)))
+    assert (plain.recipe.start, plain.phantom) == ("", None)
+    assert without.phantom == (1, 1) and set(without.split) == {"train", "test"}
+
+
+@pytest.mark.slow
+def test_the_page_sets_variants_beside_one_seed_of_todays_networks(reference_run, cohort, monkeypatch):
+    tables, kept = engine.compute(variants, cohort, Settings(plain_folds=(1,)))
+    names = tables["patients"]["patient"]
+    seeds = pd.DataFrame({"protocol": "honest", "model": "unet", "seed": 0, "patient": names, "dice": 0.5})
+    results.write_tables("reference", {"seeds": pd.concat([seeds, seeds.assign(seed=1, dice=0.9)])}, {})
+    results.write_tables("variants", tables, kept)
+    expected = tables["patients"]["dice"].mean() - 0.5
+    assert f"{expected:+z.3f}" in variants.sentences()
+    results.write_tables("variants", tables, {**kept, "networks": {"unet-by-patient-fold1-seed0": "another"}})
+    assert "still to come" in variants.sentences()
 
 
 @pytest.mark.slow

@@ -416,7 +416,7 @@ def test_the_same_settings_still_give_the_same_arrays():
     volume = np.stack([grey, grey // 2, grey * 2], axis=-1)[None].repeat(2, axis=0).astype(np.uint8)
     means = {}
     for contrast in ("none", "he", "clahe"):
-        boxes, images = boxes_and_images(volume, Preprocessing(64, contrast))
+        boxes, images = boxes_and_images(volume, Preprocessing(64, contrast, normalise="volume"))
         small = crop_and_resize(images[0], boxes[0], 64)
         means[contrast] = small.mean(axis=(0, 1)).round().astype(int).tolist()
     assert boxes[0] == Box(*EXPECTED_BOX)

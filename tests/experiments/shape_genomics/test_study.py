@@ -101,9 +101,12 @@ def test_the_sources_of_the_study_differ_in_the_split_alone(tiny_cohort, kept_in
     honest = tables["features"].query("source == @study.HONEST")
     tested = cohort.loc[(splits[0] == "test") | (splits[1] == "test"), "patient"].unique()
     assert sorted(honest["patient"]) == sorted(tested)
-    assert len(record["runs"]) == 2 and record["networks"].keys() == {"unet-by-patient-fold0", "unet-by-patient-fold1"}
+    assert len(record["runs"]) == 2 and record["networks"].keys() == {
+        "unet-by-patient-fold0-seed0",
+        "unet-by-patient-fold1-seed0",
+    }
     assert study.of_which_networks(record) == ""
-    other = {"unet-by-patient-fold0": "0123456789abcdef"}
+    other = {"unet-by-patient-fold0-seed0": "0123456789abcdef"}
     assert "replaced" in study.of_which_networks(record | {"networks": record["networks"] | other})
-    strangers = {"resunet-by-patient-fold0": "0123456789abcdef"}  # they predicted nothing here
+    strangers = {"resunet-by-patient-fold0-seed0": "0123456789abcdef"}  # they predicted nothing here
     assert study.of_which_networks(record | {"networks": record["networks"] | strangers}) == ""
