@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python -m brainseg
 # Versions that requirements.txt has stay, unless pyproject.toml or UPGRADE says otherwise.
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make requirements" $(VENV)/bin/uv pip compile --quiet --python-version 3.11
 # All but bench: PyTorch is large, and on Linux it brings libraries for GPUs, which only a measurement asks for.
-EXTRAS := $(foreach extra,networks book onnx cluster dev,--extra $(extra))
+EXTRAS := $(foreach extra,networks book onnx cluster volumes dev,--extra $(extra))
 OPTIONS := $(if $(PROFILE),--profile $(PROFILE)) $(if $(DATA),--data "$(DATA)") $(foreach pair,$(PARAMETERS),-p $(pair))
 
 .DEFAULT_GOAL := help

@@ -72,7 +72,8 @@ def notebook(arguments: argparse.Namespace) -> None:
 
 
 def predict(arguments: argparse.Namespace) -> None:
-    """Segment a folder of slices with a trained run: masks, overlays and a table. Not for clinical use."""
+    """Segment slices or volumes with trained runs: masks, overlays and tables. Not for clinical use."""
+    from brainseg.cohort.examinations import Wanted
     from brainseg.evaluation.folder import predict_folder
     from brainseg.networks import require_keras
 
@@ -80,12 +81,18 @@ def predict(arguments: argparse.Namespace) -> None:
     from brainseg.networks.backend import configure_backend
 
     configure_backend()
-    table = predict_folder(arguments.slices, arguments.out, arguments.run, arguments.threshold)
+    table, patients = predict_folder(
+        arguments.slices, arguments.out, arguments.run, arguments.threshold, truth=arguments.truth,
+        wanted=Wanted(arguments.flair, arguments.pre, arguments.post),
+    )  # fmt: skip
     print(f"{len(table)} slices, tumour seen on {(table['predicted_px'] > 0).sum()}, written to {arguments.out}")
-    seen = table["seen_in_training"]
-    if met := table.loc[seen.fillna(False), "patient"].nunique():
+    if arguments.truth:
+        print(f"Dice of the volume, mean over {len(patients)} patients: {patients['dice'].mean():.3f}")
+    print("For research and teaching only. Not for clinical use.")
+    seen = patients["seen_in_training"]
+    if met := seen.fillna(False).sum():
         print(f"warning: the run was trained or chosen on {met} of these patients (column seen_in_training)")
-    if untold := table.loc[seen.isna(), "patient"].nunique():
+    if untold := seen.isna().sum():
         print(
             f"warning: {untold} of these patients have no name such as TCGA_CS_4941_19960909, so it cannot be told "
             "whether the run was trained on them"
@@ -357,15 +364,25 @@ def _commands() -> argparse.ArgumentParser:
     of_locked = add(locked_test, "score the locked patients, once")
     of_locked.add_argument("data", help="the folder of the locked patients, or of the whole data set")
 
-    of_predict = add(predict, "segment a folder of slices with a trained run")
-    of_predict.add_argument("slices", type=Path, help="a folder with 256x256x3 TIFF slices in it or below")
-    of_predict.add_argument("out", type=Path, help="the folder for masks and overlays")
+    of_predict = add(predict, "segment slices or volumes with trained runs")
+    of_predict.add_argument(
+        "slices", type=Path, help="a file or folder: slices as the data set has them, PNG or JPEG, NIfTI, DICOM series"
+    )
+    of_predict.add_argument("out", type=Path, help="the folder for masks, overlays and tables")
     of_predict.add_argument(
         "--run",
         type=Path,
-        required=True,
-        help="a folder of a run: results/reference/unet-by-patient-fold0-seed0, or one of _build/runs",
+        nargs="+",
+        default=[],
+        help="folders of runs, whose mean counts; by default the reference U-Nets that have not met the patient",
     )
+    of_predict.add_argument("--truth", action="store_true", help="score against the masks that lie beside the slices")
+    for sequence in ("flair", "pre", "post"):
+        of_predict.add_argument(
+            f"--{sequence}",
+            default="",
+            help=f"part of the name of volumes that are {sequence}",
+        )
     of_predict.add_argument("--threshold", type=float, default=0.5, help="probability from which a pixel is tumour")
 
     of_export = add(export_onnx, "write networks as ONNX files, for programs without Keras")

@@ -72,8 +72,8 @@ def mask_of(root, number=1, patient=PATIENTS[0]):
     return root / patient / f"{patient}_{number}_mask.tif"
 
 
-def untrained_run(root: Path, folder: Path):
-    """A run as a training on three of six patients would leave it, with random weights in the place of trained ones.
+def untrained_run(root: Path, folder: Path, fold: int = 1):
+    """A run as a training on three of six patients would leave it, tested on one of three folds; its weights are random.
 
     A tiny network that trains for a second calls nothing tumour, and empty masks agree whatever made them. This one
     calls about a third of the pixels tumour.
@@ -86,9 +86,9 @@ def untrained_run(root: Path, folder: Path):
 
     recipe = Recipe(options={"filters": 2, "depth": 2}, epochs=2, slices_per_epoch=8, batch_size=4)
     prepared = prepare(root, Preprocessing(image_size=32))
-    split = make_split(prepared.table, n_folds=3, fold=1)
+    split = make_split(prepared.table, n_folds=3, fold=fold)
     place = run_folder(recipe, prepared.fingerprint, split, folder)
-    model, rng = build_model(recipe.model, 32, **recipe.options), np.random.default_rng(4)
+    model, rng = build_model(recipe.model, 32, **recipe.options), np.random.default_rng(3 + fold)
     # Drawn by NumPy, so that the masks are those of this seed whatever the version of Keras.
     kernels = [rng.normal(0, (2 / w[..., 0].size) ** 0.5, w.shape) if w.ndim > 1 else w for w in model.get_weights()]
     model.set_weights(kernels)

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 import tifffile
@@ -15,8 +14,8 @@ from tqdm import tqdm
 
 from brainseg.cohort.errors import CohortError
 from brainseg.cohort.find import SYNTHETIC_PROJECT
+from brainseg.cohort.frame import framed
 from brainseg.cohort.pixels import PixelError, Plane, covers_head, eight_bits, levels_of, read_plane, tumour_of
-from brainseg.cohort.read import FRAME
 from brainseg.paths import folder_atomically
 
 SEQUENCE_COLUMNS = ("pre", "flair", "post")
@@ -250,19 +249,8 @@ def _refuse_other_size(mask: Plane, plane: Plane, column: str) -> None:
 def _write_slices(folder: Path, volumes: dict[str, list[np.ndarray]], masks: list[np.ndarray]) -> None:
     folder.mkdir()
     for place, mask in enumerate(masks):
-        image = np.stack([_framed(volumes.get(name, volumes["flair"])[place]) for name in SEQUENCE_COLUMNS], axis=-1)
-        tumour = _framed(mask.astype(np.float32)) >= 0.5
+        image = np.stack([framed(volumes.get(name, volumes["flair"])[place]) for name in SEQUENCE_COLUMNS], axis=-1)
+        tumour = framed(mask.astype(np.float32)) >= 0.5
         stem = f"{folder.name}_{place + 1}"
         tifffile.imwrite(folder / f"{stem}.tif", image, photometric="rgb")
         tifffile.imwrite(folder / f"{stem}_mask.tif", tumour.astype(np.uint8) * 255, photometric="minisblack")
-
-
-def _framed(plane: np.ndarray) -> np.ndarray:
-    """A plane scaled to the frame as a whole, in its middle, on black."""
-    scale = min(FRAME[0] / plane.shape[0], FRAME[1] / plane.shape[1])
-    height, width = (min(max(round(side * scale), 1), FRAME[0]) for side in plane.shape)
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    framed = np.zeros(FRAME, plane.dtype)
-    top, left = (FRAME[0] - height) // 2, (FRAME[1] - width) // 2
-    framed[top : top + height, left : left + width] = cv2.resize(plane, (width, height), interpolation=way)
-    return framed

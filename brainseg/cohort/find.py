@@ -1,6 +1,6 @@
 """Finding the folder that holds the patient folders, listing what is in it, and who is a patient.
 
-There is one listing of slices, :func:`tiffs_in`, in one order, that of the numbers in the names.
+There is one listing of files, :func:`files_in`, in one order, that of the numbers in the names.
 """
 
 from __future__ import annotations
@@ -87,19 +87,22 @@ def patient_folders(root: Path) -> list[str]:
     return [name for name in folders_in(root) if PATIENT.fullmatch(name)] if root.is_dir() else []
 
 
-def tiffs_in(folder: Path) -> list[Path]:
-    """The TIFF files of a folder, in natural order.
+def files_in(folder: Path) -> list[Path]:
+    """The files of a folder, in natural order.
 
     Hidden files are passed over: macOS puts a ``._x.tif`` beside an ``x.tif`` on foreign disks, and it is no picture.
     """
-    files = (entry for entry in _visible(folder) if entry.name.lower().endswith((".tif", ".tiff")))
-    return sorted(
-        (Path(entry.path) for entry in files if not _is_folder(entry)), key=lambda path: natural_key(path.name)
-    )
+    files = (Path(entry.path) for entry in _visible(folder) if not _is_folder(entry))
+    return sorted(files, key=lambda path: natural_key(path.name))
 
 
-def tiffs_below(folder: Path) -> list[Path]:
-    """The TIFF files of a folder and of those below it, a folder at a time; each folder once, whatever links say."""
+def tiffs_in(folder: Path) -> list[Path]:
+    """The TIFF files among :func:`files_in`."""
+    return [path for path in files_in(folder) if path.name.lower().endswith((".tif", ".tiff"))]
+
+
+def files_below(folder: Path) -> list[Path]:
+    """The files of a folder and of those below it, a folder at a time; each folder once, whatever links say."""
     found: list[Path] = []
     met: set[tuple[int, int]] = set()
     waiting = [folder]
@@ -108,7 +111,7 @@ def tiffs_below(folder: Path) -> list[Path]:
         state = place.stat()
         if (state.st_dev, state.st_ino) not in met:
             met.add((state.st_dev, state.st_ino))
-            found += tiffs_in(place)
+            found += files_in(place)
             waiting += [place / name for name in reversed(folders_in(place))]
     return found
 

@@ -1,136 +1,228 @@
-"""A folder of slices in, masks and overlays out. Research and teaching only, not for clinical use."""
+"""Slices and volumes in, masks and overlays out. Research and teaching only, not for clinical use."""
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 import pandas as pd
-import tifffile
 from tqdm import tqdm
 
-from brainseg.cohort import FLAIR, CohortError, read_image
-from brainseg.cohort.find import PATIENT, by_patient, case_of, resolved, tiffs_below
+from brainseg.cohort import FLAIR, CohortError
+from brainseg.cohort.examinations import AS_NAMED, Examination, Images, Wanted, find_examinations
+from brainseg.cohort.find import PATIENT, case_of, resolved
 from brainseg.cohort.pixels import write_png
 from brainseg.evaluation.scores import drop_small_pieces
 from brainseg.images.crop import restore
 from brainseg.images.preprocess import boxes_and_images, crop_and_resize_all
-from brainseg.metrics import THRESHOLD
-from brainseg.networks.record import RunRecord
+from brainseg.metrics import THRESHOLD, confusion, dice
+from brainseg.networks.record import RunRecord, reference_runs
 from brainseg.paths import write_atomically
 
+if TYPE_CHECKING:
+    import keras
+
 OUTLINE_BGR = (0, 159, 230)  # the orange of predictions in all figures, as OpenCV orders colours
+ON_A_SHEET = 24
+"""Slices of a contact sheet, at most."""
+DEFAULT_MODEL = "unet"
+
+
+class Predictions(NamedTuple):
+    """What was predicted: a row a slice, and a row a patient."""
+
+    slices: pd.DataFrame
+    patients: pd.DataFrame
 
 
 def predict_folder(
-    slices: str | Path, out: str | Path, run_folder: str | Path, threshold: float = THRESHOLD
-) -> pd.DataFrame:
-    """Segment every slice below a folder with the network of one run.
+    place: str | Path,
+    out: str | Path,
+    runs: Sequence[str | Path] = (),
+    threshold: float = THRESHOLD,
+    *,
+    truth: bool = False,
+    wanted: Wanted = AS_NAMED,
+) -> Predictions:
+    """Segment all slices and volumes in a place by the mean of some networks.
 
-    Intensities are normalised and the head is found over all slices of a patient together. Whose slice it is, the
-    names tell: see :func:`brainseg.cohort.find.by_patient`. Where they do not, the folder is refused.
+    Grey levels are scaled and the head is found over all slices of a patient together. What is read, and whose it is,
+    says :func:`brainseg.cohort.examinations.find_examinations`. Everything is read and checked before anything is
+    written, and read again one patient at a time.
 
     Parameters
     ----------
-    slices : path
-        Holds 256x256x3 uint8 TIFFs, in itself or in folders below. Masks (``*_mask.tif``) and what an
-        earlier call wrote (``*_predicted.tif``) are left alone.
+    place : path
+        A file, or a folder with files in it or below.
     out : path
-        Gets, in the same folders, ``NAME_predicted.tif`` (uint8, 0 or 255) and ``NAME_overlay.png``
-        (FLAIR with the predicted outline), and ``predictions.csv``, written last.
-    run_folder : path
-        Of a trained run, with ``run.json`` and ``best.npz``.
+        Gets, in the same folders, masks in the form that the slices came in (``NAME_predicted``: TIFF, PNG, NIfTI or a
+        DICOM segmentation), an overlay a slice (``NAME_overlay.png``, FLAIR in the frame with the outline), a contact
+        sheet a patient (``PATIENT_contact.png``), and last ``predictions.csv`` and ``patients.csv``.
+    runs : sequence of path
+        Folders of trained runs. By default the reference U-Nets, without those that were trained on the patient.
     threshold : float
-        A pixel whose probability is at or above it is called tumour. Small pieces are dropped, as in the reported
+        A pixel whose mean probability is at or above it is called tumour. Small pieces are dropped, as in the reported
         scores: see :func:`brainseg.evaluation.scores.drop_small_pieces`.
+    truth : bool
+        Whether to score against the masks that lie beside the slices.
+    wanted : Wanted
+        Which sequence a volume is, where names do not say.
 
     Returns
     -------
-    DataFrame
-        One row per slice: ``slice`` (path below `slices`), ``patient``, ``predicted_px``, ``highest_probability``, and
-        ``seen_in_training``: whether the run was trained or its best epoch chosen on this patient, or on another date
-        of the same case. Scores of such slices say nothing about new patients. It is missing where no name in the path
-        is like those of the run's patients, so that it cannot be told.
+    Predictions
+        ``slices``: ``slice`` (its folder below `place`, and its name), ``patient``, ``predicted_px`` (in the file's own
+        grid), ``highest_probability``, ``seen_in_training``.
+        ``patients``: ``patient, slices, predicted_px, volume_ml`` (NaN where the spacing is not known), ``networks``,
+        ``agreement`` (mean Dice between the networks' masks; NaN of one), ``missing`` (sequences that FLAIR stands in
+        for), ``seen_in_training``, and ``dice`` where it was asked for.
+        ``seen_in_training`` says whether a network was trained or its best epoch chosen on this patient, or on another
+        date of the same case. Scores of such slices say nothing about new patients. It is missing where no name in the
+        path is like those of the runs' patients, so that it cannot be told.
 
     Raises
     ------
     CohortError
-        Where there are no slices, some cannot be read, or two would give the same output; all of them
-        in one report.
+        Where there are no slices, some cannot be read, or two would give the same output; all of them in one report.
     ValueError
-        Where the run or the threshold is unusable.
+        Where a run or the threshold is unusable, or there is no run.
     """
-    slices, out = Path(slices), Path(out)
     if not 0 < threshold < 1:
         raise ValueError(f"threshold must lie between 0 and 1, not {threshold}")
-    record = RunRecord.read(run_folder)
-    images, patients = _read_all(resolved(slices))
-    # Only now, because both bring Keras: wrong input is refused at once, and without a word of TensorFlow's.
-    from brainseg.networks.forward import predict_both_ways
+    records = [RunRecord.read(run) for run in runs] or reference_runs(DEFAULT_MODEL, "patient", with_weights=True)
+    if not records:
+        raise ValueError("There is no reference run with weights. Name a run with --run.")
+    examinations = find_examinations(place, wanted)
+    _check(examinations, truth)
+    # Only now, because it brings Keras: wrong input is refused at once, and without a word of TensorFlow's.
     from brainseg.networks.runs import load_network
 
-    model, preprocessing = load_network(record), record.preprocessing
-    seen = {case_of(patient) for patient in record.has_met()}
-    size = preprocessing.image_size
-    (out / "predictions.csv").unlink(missing_ok=True)
-    rows = []
-    for (folder, patient), paths in tqdm(patients.items(), desc="predicting", unit="patient"):
-        stack = np.stack([images[path] for path in paths])
-        boxes, enhanced = boxes_and_images(stack, preprocessing)
-        inputs = crop_and_resize_all(enhanced, boxes, size)
-        met = _met(folder, paths, patient, seen)
-        place = out / folder.relative_to(resolved(slices))
-        probabilities = predict_both_ways(model, inputs)
-        probabilities = np.stack([restore(small, box) for small, box in zip(probabilities, boxes, strict=True)])
-        masks = drop_small_pieces(probabilities >= threshold)
-        for path, image, probability, mask in zip(paths, stack, probabilities, masks, strict=True):
-            with write_atomically(place / f"{path.stem}_predicted.tif") as part:
-                tifffile.imwrite(part, mask.astype(np.uint8) * 255, photometric="minisblack")
-            with write_atomically(place / f"{path.stem}_overlay.png") as part:
-                write_png(part, _overlay(image, mask))
-            below = str(path.relative_to(resolved(slices)))
-            rows.append((below, patient, int(mask.sum()), float(probability.max()), met))
-    columns = ["slice", "patient", "predicted_px", "highest_probability", "seen_in_training"]
-    table = pd.DataFrame(rows, columns=columns).astype({"seen_in_training": "boolean"})
-    with write_atomically(out / "predictions.csv") as part:
-        table.to_csv(part, index=False, errors="backslashreplace")  # a name need not be valid UTF-8
-    return table
+    networks = [(record, load_network(record)) for record in records]
+    top, out = resolved(place), Path(out)
+    top = top.parent if top.is_file() else top
+    for table in ("predictions", "patients"):
+        (out / f"{table}.csv").unlink(missing_ok=True)
+    slices, patients = [], []
+    for each in tqdm(examinations, desc="predicting", unit="patient"):
+        chosen, met = _spared(each, networks) if not runs else (networks, _met(each, networks))
+        images = each.read()
+        several = _probabilities(images.images, chosen)
+        mean = np.mean(several, axis=0)
+        masks = drop_small_pieces(mean >= threshold)
+        own = images.own_masks(masks)
+        goal = out / each.folder.relative_to(top)
+        images.write(own, goal)
+        _draw(images, masks, goal, each.patient)
+        names = [str(each.folder.relative_to(top) / name) for name in images.names]
+        slices.append(
+            pd.DataFrame(
+                {
+                    "slice": names,
+                    "patient": each.patient,
+                    "predicted_px": own.sum(axis=(1, 2)),
+                    "highest_probability": mean.max(axis=(1, 2)).astype(float),
+                    "seen_in_training": pd.array([met] * len(names), "boolean"),
+                }
+            )
+        )
+        patients.append(
+            {
+                "patient": each.patient,
+                "slices": len(names),
+                "predicted_px": int(own.sum()),
+                "volume_ml": own.sum() * images.voxel_ml,
+                "networks": len(chosen),
+                "agreement": _agreement([drop_small_pieces(one >= threshold) for one in several]),
+                "missing": ", ".join(images.missing),
+                "seen_in_training": met,
+                **({"dice": float(dice(confusion(images.truth, own), empty=np.nan))} if truth else {}),
+            }
+        )
+    found = Predictions(
+        pd.concat(slices, ignore_index=True), pd.DataFrame(patients).astype({"seen_in_training": "boolean"})
+    )
+    for name, table in (("predictions", found.slices), ("patients", found.patients)):
+        with write_atomically(out / f"{name}.csv") as part:
+            table.to_csv(part, index=False, errors="backslashreplace")  # a name need not be valid UTF-8
+    return found
 
 
-def _read_all(slices: Path) -> tuple[dict[Path, np.ndarray], dict[tuple[Path, str], list[Path]]]:
-    """Every slice below the folder, and the slices of each patient; or one report of all that is wrong."""
-    found = tiffs_below(slices) if slices.is_dir() else []
-    paths = [path for path in found if not path.stem.endswith(("_mask", "_predicted"))]
-    if not paths:
-        raise CohortError([f"{slices} holds no .tif slices. Name a folder with 256x256x3 TIFF images in it or below."])
-    images, problems, named, patients = {}, [], {}, {}
-    for path in paths:
-        if (other := named.setdefault(path.with_suffix(""), path)) != path:
-            problems.append(f"{path} and {other.name} would give the same files. Rename one or move it away.")
+def _check(examinations: Iterable[Examination], truth: bool) -> None:
+    """Read everything once; one report of all that is wrong."""
+    problems = []
+    for each in tqdm(examinations, desc="reading", unit="patient", leave=False):
         try:
-            images[path] = read_image(path)
+            images = each.read()
         except CohortError as error:
-            problems.extend(error.problems)
-    try:
-        patients = by_patient(paths)
-    except CohortError as error:
-        problems.extend(error.problems)
+            problems += error.problems
+            continue
+        if truth and images.truth is None:
+            problems.append(f"{each.folder}: no mask of {each.patient} lies beside the slices. Leave --truth out.")
     if problems:
         raise CohortError(problems)
-    return images, patients
 
 
-def _met(folder: Path, paths: list[Path], patient: str, seen: set[str]) -> bool | None:
-    """Whether a run has met a patient; None where no name says who it is.
+def _spared(each: Examination, networks: Sequence[tuple[RunRecord, keras.Model]]) -> tuple[Sequence, bool | None]:
+    """The networks that have not met a patient, and whether one that is left has; all where each of them has."""
+    apart = [network for network in networks if not _met(each, [network])] or networks
+    return apart, _met(each, apart)
+
+
+def _met(each: Examination, networks: Sequence[tuple[RunRecord, keras.Model]]) -> bool | None:
+    """Whether one of some networks has met a patient; None where no name says who it is.
 
     Any name on the way to the slices may carry the case, in any spelling: TCGA-CS-4941, tcga_cs_4941.
     """
-    names = "/".join([*folder.parts, *(path.stem for path in paths)]).upper().replace("-", "_")
+    seen = {case_of(patient) for record, _ in networks for patient in record.has_met()}
+    names = "/".join([*each.folder.parts, *(path.stem for path in each.files)]).upper().replace("-", "_")
     if any(re.search(rf"(?<![A-Z0-9]){re.escape(case)}(?![A-Z0-9])", names) for case in seen):
         return True
-    return False if PATIENT.fullmatch(patient) else None
+    return False if PATIENT.fullmatch(each.patient) else None
+
+
+def _probabilities(images: np.ndarray, networks: Sequence[tuple[RunRecord, keras.Model]]) -> list[np.ndarray]:
+    """What each network says of a patient's slices, in the frame: float32 (n, 256, 256)."""
+    from brainseg.networks.forward import predict_both_ways
+
+    prepared, said = {}, []
+    for record, network in networks:
+        steps = record.preprocessing
+        if steps not in prepared:
+            boxes, enhanced = boxes_and_images(images, steps)
+            prepared[steps] = boxes, crop_and_resize_all(enhanced, boxes, steps.image_size)
+        boxes, inputs = prepared[steps]
+        small = predict_both_ways(network, inputs)
+        said.append(np.stack([restore(plane, box) for plane, box in zip(small, boxes, strict=True)]))
+    return said
+
+
+def _agreement(masks: Sequence[np.ndarray]) -> float:
+    """Mean Dice of the pairs of some masks; 1 of two empty ones, NaN of one mask alone."""
+    pairs = itertools.combinations(masks, 2)
+    scores = [float(dice(confusion(first, second), empty=1)) for first, second in pairs]
+    return float(np.mean(scores)) if scores else float("nan")
+
+
+def _draw(images: Images, masks: np.ndarray, out: Path, patient: str) -> None:
+    """An overlay a slice, and a sheet with some of them."""
+    patient = re.sub(r"[^\w.-]+", "_", patient)  # of a file, whatever a header says
+    overlays = [_overlay(image, mask) for image, mask in zip(images.images, masks, strict=True)]
+    for name, overlay in zip(images.names, overlays, strict=True):
+        stem = Path(name).stem if "." in name else f"{patient}_{name.replace(' ', '_')}"
+        with write_atomically(out / f"{stem}_overlay.png") as part:
+            write_png(part, overlay)
+    shown = np.unique(np.linspace(0, len(overlays) - 1, ON_A_SHEET).round().astype(int))
+    small = [cv2.resize(overlays[place], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for place in shown]
+    across = min(6, len(small))
+    small += [np.zeros_like(small[0])] * (-len(small) % across)
+    rows = [np.hstack(small[start : start + across]) for start in range(0, len(small), across)]
+    with write_atomically(out / f"{patient}_contact.png") as part:
+        write_png(part, np.vstack(rows))
 
 
 def _overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -1,0 +1,393 @@
+"""Slices and volumes of any kind that somebody has, gathered by patient and read into the study's frame.
+
+What is taken: slices as the data set has them (256 x 256 x 3 TIFFs), grey pictures (PNG, JPEG, TIFF), NIfTI volumes
+with a file for each sequence, DICOM series. FLAIR alone will do: its copy takes the place of a sequence that is
+missing, as in the data set itself.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tifffile
+
+from brainseg.cohort.errors import CohortError
+from brainseg.cohort.find import by_patient, files_below, natural_key, resolved
+from brainseg.cohort.frame import framed, unframed
+from brainseg.cohort.pixels import PixelError, eight_bits, read_plane, tumour_of, write_png
+from brainseg.cohort.read import FLAIR, FRAME, POST, PRE, SEQUENCES, read_image, read_mask
+from brainseg.cohort.volumes import (
+    NIFTI,
+    Series,
+    Volume,
+    dicom_series,
+    is_dicom,
+    read_dicom,
+    read_nifti,
+    write_dicom,
+    write_nifti,
+)
+from brainseg.paths import write_atomically
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".tif", ".tiff")
+TRUTH = "truth"
+ROLES: dict[str | int, str] = {
+    TRUTH: r"(?:^|[_.-])(?:seg|mask|label|segmentation)(?:[_.-]|$)",
+    FLAIR: r"flair|(?:^|[_.-])t2f(?=[_.-]|$)",
+    POST: r"t1ce|t1gd|t1c(?=[_.-]|$)|t1[_ .-]?post|post|gad",
+    "unused": r"(?:^|[_.-])(?:t2w?|dwi|adc|swi|pd)(?=[_. -]|$)",
+    PRE: r"t1w?|pre(?=[_.-]|$)",
+}
+"""What a file of a volume is, by a pattern in its name or in the description of its series; the first that fits."""
+_MASK = re.compile(r"[_-](?:mask|seg|segmentation|label)$", re.IGNORECASE)
+
+
+class Wanted(NamedTuple):
+    """Parts of names by which sequences are found where `ROLES` do not fit; empty where they do."""
+
+    flair: str = ""
+    pre: str = ""
+    post: str = ""
+
+
+AS_NAMED = Wanted()
+
+
+@dataclass(frozen=True)
+class Images:
+    """One examination in the study's frame.
+
+    Attributes
+    ----------
+    images : uint8 (n, 256, 256, 3)
+        From the neck to the crown, sequences in the order of :data:`brainseg.cohort.SEQUENCES`.
+    names : tuple of str
+        Of the n slices.
+    missing : tuple of str
+        Sequences that FLAIR stands in for.
+    voxel_ml : float
+        Millilitres of a voxel of the file's own grid; NaN where it is not known.
+    truth : bool (n, rows, columns), optional
+        In the file's own grid, upright.
+    own_masks : callable
+        Takes masks in the frame, bool (n, 256, 256), and gives them in the file's own grid, upright.
+    write : callable
+        Takes masks in the file's own grid and a folder, and writes them in the form that the slices came in.
+    """
+
+    images: np.ndarray
+    names: tuple[str, ...]
+    missing: tuple[str, ...]
+    voxel_ml: float
+    truth: np.ndarray | None
+    own_masks: Callable[[np.ndarray], np.ndarray] = field(repr=False)
+    write: Callable[[np.ndarray, Path], None] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Files of one examination of one patient.
+
+    Attributes
+    ----------
+    patient : str
+        As the names tell, else that of the folder.
+    folder : Path
+        That holds the files.
+    files : tuple of Path
+    read : callable
+        Takes nothing, and gives its :class:`Images`; raises :class:`brainseg.cohort.CohortError`.
+    """
+
+    patient: str
+    folder: Path
+    files: tuple[Path, ...]
+    read: Callable[[], Images] = field(repr=False)
+
+
+def find_examinations(place: str | Path, wanted: Wanted = AS_NAMED) -> list[Examination]:
+    """The examinations in a file, or in a folder and those below it, not yet read.
+
+    Masks beside the slices (``NAME_mask.tif``, ``..._seg.nii.gz``) are their truth, and what an earlier prediction
+    wrote (``..._predicted...``, ``..._overlay.png``) is passed over.
+
+    Parameters
+    ----------
+    place : path
+    wanted : Wanted
+        For volumes whose names do not say which sequence they are.
+
+    Raises
+    ------
+    CohortError
+        Where there is nothing to read, or it cannot be told who is who or what is what: one report of all problems.
+    """
+    place = resolved(place)
+    files = [place] if place.is_file() else files_below(place) if place.is_dir() else []
+    files = [path for path in files if not re.search(r"_(predicted|overlay|contact)$", _stem(path))]
+    volumes = [path for path in files if path.name.lower().endswith(NIFTI)]
+    pictures = [path for path in files if path.suffix.lower() in PICTURES]
+    series = [path for path in files if path not in set(volumes + pictures) and is_dicom(path)]
+    if not (volumes or pictures or series):
+        raise CohortError(
+            f"{place} holds no slices. Name a folder or file of TIFF slices, PNG or JPEG pictures, NIfTI volumes "
+            "(.nii, .nii.gz) or DICOM series."
+        )
+    found: list[Examination] = []
+    problems: list[str] = []
+    for gather, some in ((_of_pictures, pictures), (_of_nifti, volumes), (_of_dicom, series)):
+        try:
+            found += gather(some, wanted)
+        except CohortError as error:
+            problems += error.problems
+    if problems:
+        raise CohortError(problems)
+    return sorted(found, key=lambda each: [natural_key(part) for part in (*each.folder.parts, each.patient)])
+
+
+def _stem(path: Path) -> str:
+    return re.sub(r"(\.nii)?\.[^.]*$", "", path.name)
+
+
+# ---------------------------------------------------------------- pictures
+
+
+def _of_pictures(files: Sequence[Path], _: Wanted) -> list[Examination]:
+    slices = [path for path in files if not _MASK.search(path.stem)]
+    masks = {path.parent / _MASK.sub("", path.stem): path for path in files if _MASK.search(path.stem)}
+    problems, named = [], {}
+    for path in slices:
+        if (other := named.setdefault(path.with_suffix(""), path)) != path:
+            problems.append(f"{path} and {other.name} would give the same files. Rename one or move it away.")
+    if problems:
+        raise CohortError(problems)
+    return [
+        Examination(patient, folder, tuple(paths), lambda paths=tuple(paths): _read_pictures(paths, masks))
+        for (folder, patient), paths in by_patient(slices).items()
+    ]
+
+
+def _read_pictures(paths: Sequence[Path], masks: Mapping[Path, Path]) -> Images:
+    """Slices of the data set as they are; grey pictures as FLAIR."""
+    beside = [masks.get(path.with_suffix("")) for path in paths]
+    names = tuple(path.name for path in paths)
+    if all(_is_of_the_data_set(path) for path in paths):
+        images, truth, problems = [], [], []
+        for path, mask in zip(paths, beside, strict=True):
+            try:
+                images.append(read_image(path))
+                truth.append(read_mask(mask) if mask else np.zeros(FRAME, bool))
+            except CohortError as error:
+                problems += error.problems
+        if problems:
+            raise CohortError(problems)
+        stack = np.stack(images)
+        copies = [channel for channel in (PRE, POST) if np.array_equal(stack[..., channel], stack[..., FLAIR])]
+        return Images(
+            stack, names, tuple(SEQUENCES[channel] for channel in copies), float("nan"),
+            np.stack(truth) if any(beside) else None, lambda given: given,
+            lambda given, out: _write_pictures(given, out, names, ".tif"),
+        )  # fmt: skip
+    planes, truth, problems = [], [], []
+    for path, mask in zip(paths, beside, strict=True):
+        for file, kept in ((path, planes), (mask, truth)):
+            try:
+                kept.append(read_plane(file) if file else None)
+            except PixelError as error:
+                problems.append(f"{file} {error}")
+    if problems:
+        raise CohortError(problems)
+    shape = planes[0].pixels.shape
+    try:
+        levels = eight_bits([plane.pixels for plane in planes])
+        outlined = [np.zeros(shape, bool) if mask is None else tumour_of(mask, None, None) for mask in truth]
+    except PixelError as error:
+        raise CohortError(f"{paths[0]} {error}") from None
+    if strange := next((mask for mask, found in zip(beside, outlined, strict=True) if found.shape != shape), None):
+        raise CohortError(f"{strange} has another size than its slice. Give both the same size.")
+    return Images(
+        _three([None, levels, None], 1.0), names, (SEQUENCES[PRE], SEQUENCES[POST]), float("nan"),
+        np.stack(outlined) if any(beside) else None,
+        lambda given: np.stack([unframed(mask, shape) for mask in given]),
+        lambda given, out: _write_pictures(given, out, names, ".png"),
+    )  # fmt: skip
+
+
+def _is_of_the_data_set(path: Path) -> bool:
+    """Whether a picture has three sequences as its channels, by its tags; a damaged one is told by who reads it."""
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return False
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            return tiff.pages[0].shape[-1:] == (3,)
+    except Exception:  # a damaged file may break the reader anywhere
+        return True
+
+
+def _write_pictures(masks: np.ndarray, out: Path, names: Sequence[str], suffix: str) -> None:
+    for mask, name in zip(masks, names, strict=True):
+        levels = mask.astype(np.uint8) * 255
+        with write_atomically(out / f"{Path(name).stem}_predicted{suffix}") as part:
+            if suffix == ".tif":
+                tifffile.imwrite(part, levels, photometric="minisblack")
+            else:
+                write_png(part, levels)
+
+
+def _three(stacks: Sequence[Sequence[np.ndarray] | None], tall: float) -> np.ndarray:
+    """Planes of 8 bits by sequence, in the frame: uint8 (n, 256, 256, 3); FLAIR where a sequence is None."""
+    put = [None if stack is None else [framed(plane, tall) for plane in stack] for stack in stacks]
+    return np.stack([np.stack(put[FLAIR] if stack is None else stack) for stack in put], axis=-1)
+
+
+# ---------------------------------------------------------------- volumes
+
+
+def _role(name: str, wanted: Wanted) -> tuple[str | int | None, str]:
+    """What a name says that a volume is, and the name without that word."""
+    for channel, part in zip((FLAIR, PRE, POST), wanted, strict=True):
+        if part and part.lower() in name.lower():
+            return channel, re.sub(re.escape(part), "", name, flags=re.IGNORECASE)
+    for role, pattern in ROLES.items():
+        asked = role in (PRE, FLAIR, POST) and wanted[(FLAIR, PRE, POST).index(role)]
+        if not asked and (match := re.search(pattern, name, re.IGNORECASE)):
+            return role, f"{name[: match.start()]}_{name[match.end() :]}"
+    return None, name
+
+
+def _of_nifti(files: Sequence[Path], wanted: Wanted) -> list[Examination]:
+    patients: dict[tuple[Path, str], dict[str | int | None, Path]] = {}
+    problems = []
+    for path in files:
+        role, rest = _role(_stem(path), wanted)
+        roles = patients.setdefault((path.parent, rest.strip("_.- ")), {})
+        if role != "unused" and roles.setdefault(role, path) != path:
+            problems.append(
+                f"{path} and {roles[role].name} are two files for one sequence of one patient. Move one away, or "
+                "give each patient a folder."
+            )
+    found = []
+    untold = collections.Counter(folder for (folder, _), roles in patients.items() if None in roles)
+    for (folder, rest), roles in patients.items():
+        if None in roles and untold[folder] == 1 and not roles.keys() & {FLAIR, PRE, POST}:
+            roles[FLAIR] = roles.pop(None)  # the one volume of the folder whose name says nothing
+        if None in roles:
+            problems.append(
+                f"{roles[None]}: its name does not say which sequence it is. Put flair, t1, t1ce or seg into it, "
+                "or say it with --flair, --pre and --post."
+            )
+        elif FLAIR not in roles and roles:
+            problems.append(f"{next(iter(roles.values()))}: there is no FLAIR beside it. Say which with --flair.")
+        elif roles:
+            name = rest or folder.name
+            found.append(Examination(name, folder, tuple(roles.values()), lambda r=dict(roles): _read_nifti(r)))
+    if problems:
+        raise CohortError(problems)
+    return found
+
+
+def _read_nifti(roles: Mapping[str | int | None, Path]) -> Images:
+    volumes, problems = {}, []
+    for role, path in roles.items():
+        try:
+            volumes[role] = read_nifti(path)
+        except PixelError as error:
+            problems.append(f"{path} {error}")
+    if problems:
+        raise CohortError(problems)
+    stem = _stem(roles[FLAIR])
+    return _from_volumes(
+        volumes, {role: str(path) for role, path in roles.items()},
+        lambda mask, out: write_nifti(out / f"{stem}_predicted.nii.gz", mask, volumes[FLAIR]),
+    )  # fmt: skip
+
+
+def _of_dicom(files: Sequence[Path], wanted: Wanted) -> list[Examination]:
+    """The series of one study are one examination, in whatever folders they lie."""
+    try:
+        every = dicom_series(files)
+    except PixelError as error:
+        raise CohortError(str(error)) from None
+    studies: dict[tuple[str, str], list[Series]] = {}
+    for series in every:
+        studies.setdefault((series.patient, series.study), []).append(series)
+    found, problems = [], []
+    for (patient, _), several in studies.items():
+        roles: dict[str | int | None, Series] = {}
+        for series in several:
+            role, _ = _role(series.name, wanted)
+            if role != "unused" and roles.setdefault(role, series) is not series:
+                problems.append(
+                    f"{series.files[0].parent}: the series {roles[role].name!r} and {series.name!r} of one examination "
+                    "may both be that sequence. Say which is which with --flair, --pre and --post."
+                )
+        if len(several) == 1 and None in roles:
+            roles[FLAIR] = roles.pop(None)  # one series whose description says nothing
+        if FLAIR not in roles:
+            names = ", ".join(repr(series.name) for series in several)
+            problems.append(f"{several[0].files[0].parent}: no FLAIR among {names}. Say which it is with --flair.")
+            continue
+        used = {role: series for role, series in roles.items() if role in (PRE, FLAIR, POST)}
+        paths = [path for series in used.values() for path in series.files]
+        folder = Path(os.path.commonpath([path.parent for path in paths]))
+        read = functools.partial(_read_dicom, patient or folder.name, used)
+        found.append(Examination(patient or folder.name, folder, tuple(paths), read))
+    if problems:
+        raise CohortError(problems)
+    return found
+
+
+def _read_dicom(patient: str, used: Mapping[str | int | None, Series]) -> Images:
+    volumes, problems = {}, []
+    named = {role: f"{series.files[0].parent}: the series {series.name!r}" for role, series in used.items()}
+    for role, series in used.items():
+        try:
+            volumes[role] = read_dicom(series.files)
+        except PixelError as error:
+            problems.append(f"{named[role]} {error}")
+    if problems:
+        raise CohortError(problems)
+    name = re.sub(r"[^\w.-]+", "_", patient)  # of a file, whatever the header says
+    return _from_volumes(
+        volumes, named, lambda mask, out: write_dicom(out / f"{name}_predicted.dcm", mask, volumes[FLAIR])
+    )
+
+
+def _from_volumes(
+    volumes: Mapping[str | int | None, Volume],
+    named: Mapping[str | int | None, str],
+    write: Callable[[np.ndarray, Path], None],
+) -> Images:
+    flair = volumes[FLAIR]
+    problems = [
+        f"{named[role]} does not lie as the FLAIR does: {volume.shape} voxels there, {flair.shape} here, or another "
+        "place. Bring both into one grid first."
+        for role, volume in volumes.items()
+        if not volume.lies_as(flair)
+    ]
+    stacks: list[list[np.ndarray] | None] = [None, None, None]
+    truth = None
+    for role, volume in volumes.items():
+        try:
+            if role == TRUTH:
+                truth = volume.levels != 0
+            elif isinstance(role, int):
+                stacks[role] = eight_bits(list(volume.levels))
+        except PixelError as error:
+            problems.append(f"{named[role]} {error}")
+    if problems:
+        raise CohortError(problems)
+    slices, rows, columns = flair.levels.shape
+    return Images(
+        _three(stacks, flair.tall), tuple(f"slice {number}" for number in range(1, slices + 1)),
+        tuple(SEQUENCES[channel] for channel in (PRE, POST) if channel not in volumes), flair.voxel_ml, truth,
+        lambda given: np.stack([unframed(mask, (rows, columns), flair.tall) for mask in given]), write,
+    )  # fmt: skip

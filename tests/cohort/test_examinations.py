@@ -1,0 +1,132 @@
+"""What people have, gathered by patient and read into the frame."""
+
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from helpers import PATIENTS, ellipse
+from scans import dicom, head, nifti
+
+from brainseg.cohort import CohortError
+from brainseg.cohort.examinations import Wanted, find_examinations
+from brainseg.cohort.pixels import write_png
+
+
+def picture(path, levels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_png(path, levels)
+    return path
+
+
+def test_slices_of_the_data_set_are_read_as_they_are_with_their_truth(tiny_cohort):
+    found = find_examinations(tiny_cohort)
+    assert [each.patient for each in found] == list(PATIENTS)
+    last = found[-1].read()
+    path = tiny_cohort / PATIENTS[-1] / f"{PATIENTS[-1]}_3"
+    np.testing.assert_array_equal(last.images[2], tifffile.imread(f"{path}.tif"))
+    np.testing.assert_array_equal(last.truth[2], tifffile.imread(f"{path}_mask.tif") > 0)
+    assert last.missing == ("post-contrast T1",) and np.isnan(last.voxel_ml)
+    assert last.own_masks(last.truth) is last.truth
+
+
+def test_one_file_is_one_slice(tiny_cohort):
+    (each,) = find_examinations(tiny_cohort / PATIENTS[0] / f"{PATIENTS[0]}_2.tif")
+    assert each.read().images.shape == (1, 256, 256, 3) and each.patient == PATIENTS[0]
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_grey_pictures_stand_for_flair_and_get_masks_of_their_own_size(tmp_path, deep):
+    shape = ellipse((128, 128), (90, 60)).astype(np.uint8) * 200
+    small = cv2.resize(shape, (180, 300), interpolation=cv2.INTER_AREA)
+    for number in (2, 10):
+        picture(tmp_path / "anna" / f"{number}.png", small.astype(np.uint16) * 9 if deep else small)
+    picture(tmp_path / "anna" / "10_mask.png", (small > 100).astype(np.uint8) * 255)
+    (each,) = find_examinations(tmp_path)
+    images = each.read()
+    assert each.patient == "anna" and images.names == ("2.png", "10.png")
+    assert images.images.shape == (2, 256, 256, 3) and (images.images[..., :1] == images.images).all()
+    assert images.missing == ("pre-contrast T1", "post-contrast T1")
+    own = images.own_masks(images.images[..., 1] > 100)
+    assert own.shape == (2, 300, 180) and np.mean(own[1] != images.truth[1]) < 0.01 and not images.truth[0].any()
+    images.write(own, tmp_path / "out")
+    written = cv2.imdecode(np.fromfile(tmp_path / "out" / "10_predicted.png", np.uint8), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(written > 0, own[1])
+
+
+def test_volumes_of_several_patients_are_told_by_their_names(tmp_path):
+    for name in ("P1_flair", "P1_t1", "P1_t1ce", "P1_t2", "P1_seg", "P2-FLAIR"):
+        nifti(tmp_path / "flat" / f"{name}.nii.gz", head() * (1 + (name == "P1_t1")))
+    nifti(tmp_path / "anna" / "scan.nii", head())
+    found = find_examinations(tmp_path)
+    assert [each.patient for each in found] == [["anna", "scan"][1], "P1", "P2"]
+    whole, alone = found[1].read(), found[2].read()
+    assert whole.missing == () and whole.truth.shape == head().shape and whole.images.shape == (4, 256, 256, 3)
+    assert alone.missing == ("pre-contrast T1", "post-contrast T1") and alone.truth is None
+    assert whole.voxel_ml == pytest.approx(0.03)
+
+
+def test_a_pixel_that_is_taller_than_wide_keeps_its_shape_in_the_frame(tmp_path):
+    volume = np.zeros((2, 60, 90), np.uint8)
+    volume[:, 20:40, 30:60] = 200  # 20 rows of 3 mm, 30 columns of 2 mm: a square
+    (each,) = find_examinations(nifti(tmp_path / "x_flair.nii.gz", volume))
+    images = each.read()
+    rows, columns = np.nonzero(images.images[0, ..., 1] > 100)
+    assert abs(np.ptp(rows) - np.ptp(columns)) <= 2
+    mask = images.own_masks(images.images[..., 1] > 100)
+    assert np.mean(mask != (volume > 100)) < 0.01
+
+
+def test_a_series_for_each_sequence_is_one_examination_in_whatever_folders(tmp_path):
+    for name in ("ax FLAIR", "T1 post gad", "T2 tse"):
+        dicom(tmp_path / "study" / name.split()[0], head(), name)
+    (each,) = find_examinations(tmp_path)
+    images = each.read()
+    assert each.patient == "P1" and each.folder == tmp_path / "study"
+    assert images.missing == ("pre-contrast T1",) and images.voxel_ml == pytest.approx(0.03)
+    images.write(np.ones(head().shape, bool), tmp_path / "out")
+    assert (tmp_path / "out" / "P1_predicted.dcm").is_file()
+
+
+def test_sequences_may_be_named(tmp_path):
+    for name in ("x_first", "x_second"):
+        nifti(tmp_path / f"{name}.nii", head())
+    with pytest.raises(CohortError, match="does not say which sequence"):
+        find_examinations(tmp_path)
+    (each,) = find_examinations(tmp_path, Wanted(flair="second", pre="first"))
+    assert each.read().missing == ("post-contrast T1",)
+
+
+def test_what_cannot_be_told_is_refused_in_one_report(tmp_path):
+    nifti(tmp_path / "a" / "x_flair.nii", head())
+    nifti(tmp_path / "a" / "x_flair.nii.gz", head())
+    nifti(tmp_path / "b" / "y_t1.nii", head())
+    picture(tmp_path / "c" / "anna.png", np.zeros((9, 9), np.uint8))
+    picture(tmp_path / "c" / "bert.png", np.zeros((9, 9), np.uint8))
+    with pytest.raises(CohortError) as caught:
+        find_examinations(tmp_path)
+    report = "\n".join(caught.value.problems)
+    assert len(caught.value.problems) == 3
+    assert "two files for one sequence" in report and "there is no FLAIR" in report and "cannot be told" in report
+    with pytest.raises(CohortError, match="holds no slices"):
+        find_examinations(tmp_path / "nowhere")
+    dicom(tmp_path / "d", head(), "T1")
+    dicom(tmp_path / "d", head(), "T2")
+    with pytest.raises(CohortError, match="no FLAIR among 'T1', 'T2'|no FLAIR among 'T2', 'T1'"):
+        find_examinations(tmp_path / "d")
+
+
+def test_volumes_in_another_place_are_refused(tmp_path):
+    nifti(tmp_path / "x_flair.nii", head())
+    nifti(tmp_path / "x_t1.nii", head(rows=7))
+    (each,) = find_examinations(tmp_path)
+    with pytest.raises(CohortError, match=r"x_t1.nii does not lie as the FLAIR does"):
+        each.read()
+
+
+def test_what_an_earlier_prediction_wrote_is_passed_over(tiny_cohort):
+    place = tiny_cohort / PATIENTS[0]
+    for name in ("_1_predicted.tif", "_1_overlay.png", "_contact.png"):
+        shutil.copy(place / f"{PATIENTS[0]}_1.tif", place / f"{PATIENTS[0]}{name}")
+    assert len(find_examinations(place)[0].files) == 5
