@@ -73,7 +73,7 @@ def mask_of(root, number=1, patient=PATIENTS[0]):
 
 
 def untrained_run(root: Path, folder: Path, fold: int = 1):
-    """A run as a training on three of six patients would leave it, tested on one of three folds; its weights are random.
+    """A run as a training on three of six patients would leave it, tested on one of three folds, its weights random.
 
     A tiny network that trains for a second calls nothing tumour, and empty masks agree whatever made them. This one
     calls about a third of the pixels tumour.
