@@ -88,6 +88,8 @@ def predict(arguments: argparse.Namespace) -> None:
     print(f"{len(table)} slices, tumour seen on {(table['predicted_px'] > 0).sum()}, written to {arguments.out}")
     if arguments.truth:
         print(f"Dice of the volume, mean over {len(patients)} patients: {patients['dice'].mean():.3f}")
+    for patient, said in patients.loc[patients["warning"] != "", ["patient", "warning"]].to_numpy():
+        print(f"do not trust {patient}: {said}")
     print("For research and teaching only. Not for clinical use.")
     seen = patients["seen_in_training"]
     if met := seen.fillna(False).sum():
@@ -333,7 +335,7 @@ def _commands() -> argparse.ArgumentParser:
     for of_plan in (of_experiment, of_bundle):
         of_plan.add_argument(
             "name",
-            help="reference, trials, leakage, claims, shape or variants, of chapters 8 to 15; variants wants its -p: "
+            help="reference, trials, leakage, claims, shape, variants or quality; variants wants its -p: "
             "see book/reproduce.md",
         )
         of_plan.add_argument("--data", default="kaggle", help=DATA_HELP)
@@ -374,7 +376,7 @@ def _commands() -> argparse.ArgumentParser:
         type=Path,
         nargs="+",
         default=[],
-        help="folders of runs, whose mean counts; by default the reference U-Nets that have not met the patient",
+        help="folders of runs, whose mean counts; by default the reference runs that have not met the patient",
     )
     of_predict.add_argument("--truth", action="store_true", help="score against the masks that lie beside the slices")
     for sequence in ("flair", "pre", "post"):

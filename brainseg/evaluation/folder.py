@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from brainseg.cohort import FLAIR, CohortError
 from brainseg.cohort.examinations import AS_NAMED, Examination, Images, Wanted, find_examinations
 from brainseg.cohort.find import PATIENT, case_of, resolved
 from brainseg.cohort.pixels import write_png
+from brainseg.evaluation import trust
 from brainseg.evaluation.scores import drop_small_pieces
 from brainseg.images.crop import restore
 from brainseg.images.preprocess import boxes_and_images, crop_and_resize_all
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 OUTLINE_BGR = (0, 159, 230)  # the orange of predictions in all figures, as OpenCV orders colours
 ON_A_SHEET = 24
 """Slices of a contact sheet, at most."""
-DEFAULT_MODEL = "unet"
 
 
 class Predictions(NamedTuple):
@@ -64,7 +63,7 @@ def predict_folder(
         DICOM segmentation), an overlay a slice (``NAME_overlay.png``, FLAIR in the frame with the outline), a contact
         sheet a patient (``PATIENT_contact.png``), and last ``predictions.csv`` and ``patients.csv``.
     runs : sequence of path
-        Folders of trained runs. By default the reference U-Nets, without those that were trained on the patient.
+        Folders of trained runs. By default all reference runs, without those that were trained on the patient.
     threshold : float
         A pixel whose mean probability is at or above it is called tumour. Small pieces are dropped, as in the reported
         scores: see :func:`brainseg.evaluation.scores.drop_small_pieces`.
@@ -80,7 +79,8 @@ def predict_folder(
         grid), ``highest_probability``, ``seen_in_training``.
         ``patients``: ``patient, slices, predicted_px, volume_ml`` (NaN where the spacing is not known), ``networks``,
         ``agreement`` (mean Dice between the networks' masks; NaN of one), ``missing`` (sequences that FLAIR stands in
-        for), ``seen_in_training``, and ``dice`` where it was asked for.
+        for), ``seen_in_training``, ``warning`` (see :func:`brainseg.evaluation.trust.warning`), and ``dice`` where it
+        was asked for.
         ``seen_in_training`` says whether a network was trained or its best epoch chosen on this patient, or on another
         date of the same case. Scores of such slices say nothing about new patients. It is missing where no name in the
         path is like those of the runs' patients, so that it cannot be told.
@@ -94,7 +94,7 @@ def predict_folder(
     """
     if not 0 < threshold < 1:
         raise ValueError(f"threshold must lie between 0 and 1, not {threshold}")
-    records = [RunRecord.read(run) for run in runs] or reference_runs(DEFAULT_MODEL, "patient", with_weights=True)
+    records = [RunRecord.read(run) for run in runs] or reference_runs(split_by="patient", with_weights=True)
     if not records:
         raise ValueError("There is no reference run with weights. Name a run with --run.")
     examinations = find_examinations(place, wanted)
@@ -113,6 +113,7 @@ def predict_folder(
         images = each.read()
         several = _probabilities(images.images, chosen)
         mean = np.mean(several, axis=0)
+        agreed = trust.agreement([drop_small_pieces(one >= threshold) for one in several])
         masks = drop_small_pieces(mean >= threshold)
         own = images.own_masks(masks)
         goal = out / each.folder.relative_to(top)
@@ -137,9 +138,10 @@ def predict_folder(
                 "predicted_px": int(own.sum()),
                 "volume_ml": own.sum() * images.voxel_ml,
                 "networks": len(chosen),
-                "agreement": _agreement([drop_small_pieces(one >= threshold) for one in several]),
+                "agreement": agreed,
                 "missing": ", ".join(images.missing),
                 "seen_in_training": met,
+                "warning": trust.warning(agreed, images.images),
                 **({"dice": float(dice(confusion(images.truth, own), empty=np.nan))} if truth else {}),
             }
         )
@@ -199,13 +201,6 @@ def _probabilities(images: np.ndarray, networks: Sequence[tuple[RunRecord, keras
         small = predict_both_ways(network, inputs)
         said.append(np.stack([restore(plane, box) for plane, box in zip(small, boxes, strict=True)]))
     return said
-
-
-def _agreement(masks: Sequence[np.ndarray]) -> float:
-    """Mean Dice of the pairs of some masks; 1 of two empty ones, NaN of one mask alone."""
-    pairs = itertools.combinations(masks, 2)
-    scores = [float(dice(confusion(first, second), empty=1)) for first, second in pairs]
-    return float(np.mean(scores)) if scores else float("nan")
 
 
 def _draw(images: Images, masks: np.ndarray, out: Path, patient: str) -> None:

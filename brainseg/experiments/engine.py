@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 EXPERIMENTS = {
     "claims": "brainseg.experiments.claims",
     "leakage": "brainseg.experiments.leakage",
+    "quality": "brainseg.experiments.quality",
     "shape": "brainseg.experiments.shape_genomics.study",
     "trials": "brainseg.experiments.trials",
     "variants": "brainseg.experiments.variants",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,29 +9,16 @@ import pandas as pd
 
 from brainseg.experiments import speed
 from brainseg.figures import speed as figures
-from brainseg.figures import style
 from brainseg.networks.recipe import MODEL_NAMES
-from brainseg.results import has_tables, read_record, read_tables
-
-MARK = re.compile(r"<!-- speed: (\w+) -->")
-"""In book/speed.md, where a part goes."""
+from brainseg.publishing.marks import as_figure, as_table, fill_marks
+from brainseg.results import read_record
 
 UNMEASURED = "This part has not been measured yet: `make bench` does it."
 
 
 def fill_speed(target: Path) -> None:
     """Put the kept tables at the marks of the staged page ``speed.md``, and draw its figures beside it."""
-    page = target / "speed.md"
-    if not page.is_file():
-        return
-    tables = read_tables("speed") if has_tables("speed") else {}
-    style.use_theme()
-
-    def part(found: re.Match) -> str:
-        needed, write = PARTS[found[1]]
-        return write(tables, target) if needed <= tables.keys() else UNMEASURED
-
-    page.write_text(MARK.sub(part, page.read_text(encoding="utf-8")), encoding="utf-8")
+    fill_marks(target, "speed", PARTS, UNMEASURED)
 
 
 def _machine(tables: dict[str, pd.DataFrame], target: Path) -> str:
@@ -50,7 +36,7 @@ def _machine(tables: dict[str, pd.DataFrame], target: Path) -> str:
     return (
         f"Steps on files and slices were measured on {cohort['patients']} patients with {cohort['slices']} slices; a "
         "growing cohort is of phantoms.\n\n:::{dropdown} Where and when each table was measured\n"
-        + _table(["table", "date", "commit", "turns", "processor"], rows)
+        + as_table(["table", "date", "commit", "turns", "processor"], rows)
         + f"\n\nWith {versions}.\n:::"
     )
 
@@ -58,7 +44,7 @@ def _machine(tables: dict[str, pd.DataFrame], target: Path) -> str:
 def _goals(tables: dict[str, pd.DataFrame], target: Path) -> str:
     rows = [list(goal.row().values()) for goal in speed.goals(tables)]
     reached = sum(row[-1] == "yes" for row in rows)
-    return f"The goals were set beforehand. The median of the turns reaches {reached} of {len(rows)}.\n\n" + _table(
+    return f"The goals were set beforehand. The median of the turns reaches {reached} of {len(rows)}.\n\n" + as_table(
         ["what", "goal", "measured: median (lowest to highest)", "reached"], rows
     )
 
@@ -78,7 +64,7 @@ def _networks(tables: dict[str, pd.DataFrame], target: Path) -> str:
         f"{precision} {speed.Measured.over(tables['networks'][f'matrix_{precision}'].dropna()).text('.0f')} GFLOP/s"
         for precision in ("float32", "bfloat16")
     )
-    figure = _figure(
+    figure = as_figure(
         figures.networks(speeds),
         target,
         "speed-networks",
@@ -87,12 +73,12 @@ def _networks(tables: dict[str, pd.DataFrame], target: Path) -> str:
         "Two panels of horizontal bars, one bar for each network: " + _bars(speeds) + ".",
     )
     heads = ["network", "task", "slices a second", "share of the bfloat16 product", "of the float32 product"]
-    return f"{figure}\n\n{_table(heads, rows)}\n\nThe matrix product beside them, over all turns: {', '.join(peaks)}."
+    return f"{figure}\n\n{as_table(heads, rows)}\n\nThe matrix product beside them, over all turns: {', '.join(peaks)}."
 
 
 def _operations(tables: dict[str, pd.DataFrame], target: Path) -> str:
     shares = speed.operation_shares(tables["operations"])
-    figure = _figure(
+    figure = as_figure(
         figures.operations(shares),
         target,
         "speed-operations",
@@ -108,7 +94,7 @@ def _operations(tables: dict[str, pd.DataFrame], target: Path) -> str:
     )
     heads = ["operation", *(MODEL_NAMES.get(name, name) for name in shares)]
     rows = [[kind, *(f"{share:.1%}" for share in row)] for kind, row in shares.iterrows()]
-    return f"{figure}\n\n{_table(heads, rows)}"
+    return f"{figure}\n\n{as_table(heads, rows)}"
 
 
 def _settings(tables: dict[str, pd.DataFrame], target: Path) -> str:
@@ -118,7 +104,7 @@ def _settings(tables: dict[str, pd.DataFrame], target: Path) -> str:
         [name, *(f"{row['median', t]:.2f} ({row['low', t]:.2f} to {row['high', t]:.2f})" for t in TASKS)]
         for name, row in wide.iterrows()
     ]
-    figure = _figure(
+    figure = as_figure(
         figures.settings(ratios),
         target,
         "speed-settings",
@@ -127,7 +113,7 @@ def _settings(tables: dict[str, pd.DataFrame], target: Path) -> str:
         "A row of two dots for each setting; the table below has their values.",
     )
     heads = ["setting", *(f"{task}, ratio" for task in TASKS)]
-    return f"{figure}\n\n{_table(heads, rows)}"
+    return f"{figure}\n\n{as_table(heads, rows)}"
 
 
 def _pipeline(tables: dict[str, pd.DataFrame], target: Path) -> str:
@@ -139,7 +125,7 @@ def _pipeline(tables: dict[str, pd.DataFrame], target: Path) -> str:
         ratio = speed.within_turns(part["seconds"], read)
         rate = speed.Measured.over(part["slices"] / part["seconds"])
         rows.append([step, f"{part['seconds'].median():.2f}", rate.text(",.0f"), ratio.text()])
-    first = _table(["step", "seconds, median", "slices a second", "seconds, as a ratio to reading"], rows)
+    first = as_table(["step", "seconds, median", "slices a second", "seconds, as a ratio to reading"], rows)
     article = speed.within_turns(
         *(
             speed.by_turn(files, "step", step, "seconds")
@@ -174,7 +160,7 @@ def _pipeline(tables: dict[str, pd.DataFrame], target: Path) -> str:
 def _growth(tables: dict[str, pd.DataFrame], target: Path) -> str:
     grown = speed.growth(tables["growth"])
     largest = grown[grown["factor"] == grown["factor"].max()]
-    figure = _figure(
+    figure = as_figure(
         figures.growth(grown),
         target,
         "speed-growth",
@@ -203,7 +189,7 @@ def _growth(tables: dict[str, pd.DataFrame], target: Path) -> str:
         "evaluating hold whole patients, so their memory follows the largest one: of "
         f"{largest_patient(smallest)} slices in the smallest cohort, of "
         f"{largest_patient(tables['growth']['patients'].max())} in the largest.\n\n"
-        f"{figure}\n\nThe largest cohort:\n\n{_table(heads, rows)}"
+        f"{figure}\n\nThe largest cohort:\n\n{as_table(heads, rows)}"
     )
 
 
@@ -225,7 +211,7 @@ def _book(tables: dict[str, pd.DataFrame], target: Path) -> str:
     return (
         f"{said} In the default book a chapter costs {speed.Measured.over(beside).text('.1f')} s beside its cells, "
         f"{beside.sum():.0f} s of {chapters['seconds'].sum():.0f} s in all.\n\n:::{{dropdown}} Chapter by chapter\n"
-        + _table(["chapter", "seconds", "in its cells", "beside them", "memory, MiB"], rows)
+        + as_table(["chapter", "seconds", "in its cells", "beside them", "memory, MiB"], rows)
         + "\n:::"
     )
 
@@ -258,11 +244,13 @@ def _scaling(tables: dict[str, pd.DataFrame], target: Path) -> str:
         "experiments, and multiplied by the measured time of a step. Where a training has another size or width than "
         "the networks above, its time is reckoned by its arithmetic and marked as extrapolated. "
         "Validation after each epoch, preparing and scoring come on top.\n\n"
-        + _table(["experiment", "trainings", "slices seen", "hours on this machine", "where the hours come from"], rows)
+        + as_table(
+            ["experiment", "trainings", "slices seen", "hours on this machine", "where the hours come from"], rows
+        )
         + f"\n\nTogether that is {work:,.1f} PFLOP of arithmetic. Trainings do not wait for each other, so a cluster "
         "shares them out, the longest first; no cluster finishes before its longest training does "
         f"({trained['seconds'].max() / 3600:.2f} hours).\n\n"
-        + _table(["where", "hours", "what kind of number"], places)
+        + as_table(["where", "hours", "what kind of number"], places)
         + "\n\n**No GPU has been measured here.** What can be said is a bound: threads on the processor make the "
         "batches, and no GPU trains faster than they come. Half of the cores do this, so a GPU beside many cores has a "
         "lower bound than the one in the table. {doc}`reproduce` has the commands."
@@ -289,15 +277,3 @@ def _bars(speeds: pd.DataFrame) -> str:
     return ", ".join(
         f"{MODEL_NAMES.get(row.network, row.network)} {row.median:.0f} in {row.task}" for row in speeds.itertuples()
     )
-
-
-def _table(heads: list[str], rows: list[list]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
-
-def _figure(figure, target: Path, name: str, caption: str, alt: str) -> str:
-    path = target / "images" / f"{name}.png"
-    path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, dpi=200)
-    return f"```{{figure}} images/{path.name}\n:name: fig-{name}\n:width: 100%\n:alt: {alt}\n\n{caption}\n```"

@@ -21,6 +21,7 @@ from brainseg.publishing.landing import fill_landing
 from brainseg.publishing.manifest import write_manifest
 from brainseg.publishing.network import find_network, network_page, write_network
 from brainseg.publishing.notebooks import StudyError, repository_address, with_address
+from brainseg.publishing.quality import fill_quality
 from brainseg.publishing.speed import fill_speed
 from brainseg.publishing.status import banner, origin, status_page
 from brainseg.publishing.student import make_student_edition
@@ -114,6 +115,7 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
         page.write_text(network_page(page.read_text(encoding="utf-8"), carried, shown_on), encoding="utf-8")
     fill_landing(target)
     fill_speed(target)
+    fill_quality(target)
     write_api(PACKAGE, target / "api")
     if (citation := root / "CITATION.cff").is_file():
         shutil.copyfile(citation, target / "CITATION.cff")

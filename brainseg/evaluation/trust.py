@@ -1,0 +1,132 @@
+"""Should a prediction be trusted? How far networks agree, and how far a volume lies from those of their training.
+
+Whether either foretells a low Dice is measured by :mod:`brainseg.experiments.quality`, whose kept tables speak here.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from brainseg.cohort import FLAIR, POST, PRE
+from brainseg.images.crop import head_silhouette
+from brainseg.images.preprocess import PERCENTILES
+from brainseg.metrics import confusion, dice
+from brainseg.results import has_tables, read_table
+
+QUALITY = "quality"
+"""The folder of what was measured."""
+FAR = 4.0
+"""Units of spread from which a number of a volume is called unusual."""
+
+FEATURES = {
+    "head_share": "size of the head in the frame",
+    "head_shape": "height of the head over its width",
+    "flair_level": "middle grey level of the head on FLAIR, between black and white",
+    "flair_spread": "spread of grey levels of the head on FLAIR",
+    "pre_level": "middle grey level of the head on T1 before contrast",
+    "post_level": "middle grey level of the head on T1 after contrast",
+    "dark_slices": "share of slices with nearly nothing in them",
+}
+"""Name of a number -> what it is, in words."""
+
+NEARLY_NOTHING = 0.05
+"""Of the brightest slice's mean FLAIR level."""
+
+
+def appearance(images: np.ndarray) -> dict[str, float]:
+    """The numbers of :data:`FEATURES`.
+
+    Parameters
+    ----------
+    images : uint8 (n, 256, 256, 3)
+        All slices of one patient.
+
+    Returns
+    -------
+    dict of float
+        Shares and ratios; NaN where there is no head, or a channel has one grey level.
+    """
+    head = head_silhouette(images)
+    found = dict.fromkeys(FEATURES, float("nan")) | {"head_share": float(head.mean())}
+    if head.any():
+        height, width = (np.ptp(np.flatnonzero(head.any(axis=axis))) + 1 for axis in (1, 0))
+        found["head_shape"] = float(height / width)
+        for name, channel in (("pre", PRE), ("flair", FLAIR), ("post", POST)):
+            inside = images[:, head, channel]
+            low, high = np.percentile(inside, PERCENTILES)
+            if high > low:
+                levels = np.clip((inside - low) / (high - low), 0, 1)
+                found[f"{name}_level"] = float(np.median(levels))
+                if name == "flair":
+                    found["flair_spread"] = float(levels.std())
+    means = images[..., FLAIR].mean(axis=(1, 2))
+    found["dark_slices"] = float(np.mean(means < NEARLY_NOTHING * means.max())) if means.max() > 0 else 1.0
+    return found
+
+
+def strangeness(features: pd.DataFrame | dict[str, float], others: pd.DataFrame) -> pd.DataFrame:
+    """How far each number lies from its median in other patients, in units of their spread.
+
+    The spread is 1.4826 times the median distance from the median, which is the standard deviation of a normal
+    distribution (Rousseeuw and Croux 1993, doi:10.1080/01621459.1993.10476408), and at least a hundredth.
+
+    Parameters
+    ----------
+    features : DataFrame or dict
+        Of one patient a row, columns of :data:`FEATURES`.
+    others : DataFrame
+        Of the patients that a network was trained on.
+
+    Returns
+    -------
+    DataFrame
+        Of the same rows and columns; a number that is missing lies infinitely far.
+    """
+    found = pd.DataFrame([features]) if isinstance(features, dict) else features[list(FEATURES)]
+    known = others[list(FEATURES)]
+    centre = known.median()
+    spread = np.maximum(1.4826 * (known - centre).abs().median(), 0.01)
+    return ((found - centre).abs() / spread).fillna(np.inf)
+
+
+def agreement(masks: Sequence[np.ndarray]) -> float:
+    """Mean Dice of the pairs of some masks of one volume; 1 of two empty ones, NaN of one mask alone."""
+    scores = [float(dice(confusion(first, second), empty=1)) for first, second in itertools.combinations(masks, 2)]
+    return float(np.mean(scores)) if scores else float("nan")
+
+
+def agreement_threshold(patients: pd.DataFrame) -> float:
+    """The agreement below which the lowest fifth of the patients lies; ``agreement`` is a column of theirs."""
+    return float(patients["agreement"].quantile(0.2))
+
+
+def warning(agreed: float, images: np.ndarray) -> str:
+    """Why a prediction should not be trusted, by what was measured on held-out patients; empty where nothing speaks so.
+
+    Parameters
+    ----------
+    agreed : float
+        From :func:`agreement`.
+    images : uint8 (n, 256, 256, 3)
+        All slices of the patient.
+    """
+    if not has_tables(QUALITY):
+        return ""
+    known = read_table(QUALITY, "patients").dropna(subset=["dice", "agreement"])
+    said = []
+    threshold = agreement_threshold(known)
+    if agreed < threshold:
+        alike = known["agreement"] < threshold
+        said.append(
+            f"The networks disagree: their masks share a Dice of {agreed:.2f}. On the {alike.sum()} held-out patients "
+            f"with so little agreement the mean Dice was {known.loc[alike, 'dice'].mean():.2f}, on the others "
+            f"{known.loc[~alike, 'dice'].mean():.2f}."
+        )
+    far = strangeness(appearance(images), known).iloc[0]
+    if far.max() > FAR:
+        said.append(f"Unusual for these networks: {', '.join(FEATURES[name] for name in far.index[far > FAR])}.")
+    return " ".join(said)
