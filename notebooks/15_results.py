@@ -19,7 +19,7 @@
 # - **You will** read the results of the networks that this project has trained on real patients.
 # - **You will learn** how good they are on patients whom they have never met, and where they fail.
 # - **You need** [the comparison](08_compare) and [the split evaluation](09_split_evaluation), and a copy of the project: the page reads the tables in its `results/`.
-# - **It takes** about 15 minutes to read and seconds to run: nothing is trained here, and no image is read.
+# - **It takes** about 15 minutes to read and seconds to run: nothing is trained here.
 # :::
 #
 # All scores come from the tables in `results/`, whatever cohort the other pages were executed on. `make reproduce` computes those of the {term}`reference runs <reference run>` again, from weights and slices.
@@ -43,15 +43,18 @@ if importlib.util.find_spec("brainseg") is None:  # as in Colab
     print("Installed. If a later cell fails, restart the kernel once: other versions may have been loaded already.")
 
 # %% tags=["parameters"]
+data = "phantom"  # whose slices are shown, where they are the ones that the networks were tested on
 seed = 0  # of the bootstrap
 
 # %%
 import pandas as pd
 from IPython.display import Markdown, display
 
+from brainseg.cohort import index_cohort
+from brainseg.data import get_cohort
 from brainseg.evaluation.headline import headline
 from brainseg.evaluation.scores import HEADINGS, summarise_by_size
-from brainseg.experiments import locked, outcome, seeds, trials, variants
+from brainseg.experiments import gallery, locked, outcome, seeds, trials, variants
 from brainseg.experiments.ranking import rank_networks
 from brainseg.figures import results as figures
 from brainseg.figures import style
@@ -112,12 +115,19 @@ Markdown(variants.sentences(seed))
 # %% [markdown]
 # ## Where they fail
 #
-# A mean can hide the tail. These are the lowest scores of each network.
+# A mean can hide the tail. These are the ten patients with the lowest Dice in the mean over the networks, and {numref}`fig-results-gallery` has the slice of each that shows most tumour.
 
-# %% tags=["hide-input"]
-shown = outcome.worst_patients(patients)
-ratios = ["Dice", "found of the tumour", "right of the prediction"]
-display(shown.style.hide(axis="index").format("{:.2f}", subset=ratios, na_rep="-"))
+# %% mystnb={"figure": {"name": "fig-results-gallery", "caption": "The ten patients with the lowest scores: the slice with most tumour, as it is and with the outlines of truth and prediction. The slices are drawn where the page was made with them."}, "image": {"alt": "Ten rows of a head slice. In each row the plain slice, then the slice with two outlines for FCN-32, U-Net and ResUNet; or a sentence, where the slices are not at hand."}}
+lowest = gallery.failures(patients)
+pictures = gallery.pictures(index_cohort(get_cohort(data)), patients, lowest)
+if pictures:
+    figure = figures.side_by_side(pictures.images, pictures.truth, pictures.predicted, pictures.titles)
+else:
+    figure = style.nothing_to_show("This page was made without the slices of these patients, so there are no pictures.")
+figure
+
+# %%
+Markdown("\n".join(failure.sentence() for failure in lowest))
 
 # %% [markdown]
 # A name of two capitals is that of an institution. A missing T1 is filled with a copy of FLAIR in this data set, and the networks were trained with such copies on purpose. Groups of fewer than ten patients get no interval.

@@ -238,22 +238,6 @@ def by_group(patients: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     return table.rename_axis(None)
 
 
-def worst_patients(patients: pd.DataFrame, number: int = 5) -> pd.DataFrame:
-    """The patients with the lowest Dice of each network, with what was found of the tumour and what of the rest."""
-    lowest = patients.sort_values("dice").groupby("model", sort=False).head(number)
-    lowest = _in_order(lowest)
-    return pd.DataFrame(
-        {
-            "network": lowest["model"].map(MODEL_NAMES),
-            "patient": lowest["patient"],
-            "Dice": lowest["dice"],
-            "found of the tumour": lowest["recall"],
-            "right of the prediction": lowest["precision"],
-            "tumour pixels": lowest["tumour_px"],
-        }
-    )
-
-
 def border_table(slices: pd.DataFrame) -> pd.DataFrame:
     """How well outlines fit on slices with tumour, a row a network. A missed tumour costs the diagonal of the frame."""
     tumour = slices[slices["tumour_px"] > 0]

@@ -148,7 +148,7 @@ def _unfinished(cohort: pd.DataFrame, settings: Settings) -> list[list[tuple[Tra
     for model, fold in itertools.product(settings.models, settings.folds):
         trainings = [_training(model, fold, seed, cohort, settings.protocol) for seed in settings.seeds]
         group = [(training, _record(training, settings.protocol)) for training in trainings]
-        if not (all(record for _, record in group) and _masks_of(settings.protocol, model, fold).is_file()):
+        if not (all(record for _, record in group) and masks_of(settings.protocol, model, fold).is_file()):
             groups.append(group)
     return groups
 
@@ -172,7 +172,8 @@ def _record(training: Training, protocol: str) -> RunRecord | None:
     return find_reference(training.recipe, training.preprocessing, PROTOCOLS[protocol][0], int(training.labels["fold"]))
 
 
-def _masks_of(protocol: str, model: str, fold: int) -> Path:
+def masks_of(protocol: str, model: str, fold: int) -> Path:
+    """The file of the masks that the seeds of a network and fold predict together."""
     return results_folder(REFERENCE) / "masks" / f"{_network_name(protocol, model, fold)}.npz"
 
 
@@ -199,7 +200,8 @@ def keep_runs(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Tra
         for training, record in group:
             run = None
             if not _kept(record):
-                _, run = next(trained)
+                # Another process may have kept some meanwhile, so not every run is wanted.
+                run = next(run for given, run in trained if given.labels == training.labels)
                 weights = keeps_weights(settings.protocol, training.recipe.seed)
                 record = keep(run, split_by, int(training.labels["fold"]), weights=weights)
             # From the kept weights, where they are kept: what is scored is what was kept.
@@ -247,7 +249,7 @@ def _score_together(cohort: pd.DataFrame, protocol: str, members: dict[str, Run]
         slices, masks = evaluate_with_masks(
             replace(first, model=mean_network([member.model for member in members.values()]))
         )
-    together = _masks_of(**described)
+    together = masks_of(**described)
     own = {"run": together.stem, **described, "networks": len(members)}
     missing = first.prepared.table.groupby("patient")[["missing_pre", "missing_post"]].first().any(axis=1)
     patients = score_patients(slices).reset_index()

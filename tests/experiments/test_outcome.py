@@ -90,13 +90,6 @@ def test_small_groups_get_no_interval():
     assert list(table) == ["patients", "U-Net", "ResUNet"]
 
 
-def test_the_lowest_of_each_network_are_shown():
-    table = outcome.worst_patients(patients_of(unet=0.8, fcn32=0.9), number=2)
-    assert table[["network", "patient"]].to_numpy().tolist() == [
-        ["FCN-32", "P00"], ["FCN-32", "P01"], ["U-Net", "P00"], ["U-Net", "P01"]
-    ]  # fmt: skip
-
-
 def slices_of(**columns):
     return pd.DataFrame({"model": "unet", "hd95_px": 1.0, "nsd_1px": 0.5, "nsd_2px": 0.75, "dice": 0.8} | columns)
 

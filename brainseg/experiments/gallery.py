@@ -1,0 +1,136 @@
+"""The patients whom the reference edition's networks do worst on, to look at: slices, true outlines, kept masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from brainseg.cohort import read_image, read_mask
+from brainseg.evaluation.masks import read_masks
+from brainseg.experiments.reference import masks_of
+from brainseg.networks.recipe import MODEL_NAMES
+
+FOUND = 0.5
+"""A share of the tumour that counts as found, and of what is marked that counts as right."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A patient with a low Dice.
+
+    Attributes
+    ----------
+    patient : str
+    dice : float
+        Mean over the networks.
+    lowest, highest : float
+        Of the networks.
+    recall, precision : float
+        Mean over the networks.
+    small : bool
+        Whether the tumour is among the smallest quarter.
+    """
+
+    patient: str
+    dice: float
+    lowest: float
+    highest: float
+    recall: float
+    precision: float
+    small: bool
+
+    def sentence(self) -> str:
+        """What went wrong, as an item of a list, in Markdown."""
+        if self.recall < FOUND and self.precision < FOUND:
+            said = "little of the tumour is found, and most of what is marked is no tumour"
+        elif self.recall < FOUND:
+            said = "less than half of the tumour is found; what is marked is mostly right"
+        elif self.precision < FOUND:
+            said = "the tumour is found, and as much again is marked beside it"
+        else:
+            said = "the tumour is found, and the outlines differ"
+        small = " It is among the smallest quarter of the tumours." if self.small else ""
+        return (
+            f"- **{self.patient}**, Dice {self.dice:.2f} (networks from {self.lowest:.2f} to {self.highest:.2f}): "
+            f"{said}.{small}"
+        )
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The slice with most tumour of each failure, for :func:`brainseg.figures.results.side_by_side`.
+
+    Attributes
+    ----------
+    images : uint8 (n, 256, 256, 3)
+    truth : bool (n, 256, 256)
+    predicted : dict of str to bool (n, 256, 256)
+        By network.
+    titles : list of str
+    """
+
+    images: np.ndarray
+    truth: np.ndarray
+    predicted: dict[str, np.ndarray]
+    titles: list[str]
+
+
+def failures(patients: pd.DataFrame, number: int = 10) -> list[Failure]:
+    """The patients with the lowest Dice in the mean over the networks, the lowest first.
+
+    Parameters
+    ----------
+    patients : DataFrame
+        Of the honest protocol, from :func:`brainseg.experiments.outcome.read_scores`.
+    number : int
+    """
+    groups = patients.groupby("patient")
+    means = groups[["dice", "recall", "precision"]].mean()
+    sizes = groups["tumour_px"].first()
+    extremes = groups["dice"].agg(["min", "max"])
+    return [
+        Failure(
+            patient=str(name),
+            dice=float(row["dice"]),
+            lowest=float(extremes.loc[name, "min"]),
+            highest=float(extremes.loc[name, "max"]),
+            recall=float(row["recall"]),
+            precision=float(row["precision"]),
+            small=bool(sizes[name] <= sizes.quantile(0.25)),
+        )
+        for name, row in means.nsmallest(number, "dice").iterrows()
+    ]
+
+
+def pictures(cohort: pd.DataFrame, patients: pd.DataFrame, found: list[Failure]) -> Pictures | None:
+    """The slices, where the cohort has all of these patients; None elsewhere.
+
+    Parameters
+    ----------
+    cohort : DataFrame
+        From :func:`brainseg.cohort.index_cohort`.
+    patients : DataFrame
+        As for :func:`failures`.
+    found : list of Failure
+    """
+    mine = cohort[cohort["patient"].isin([each.patient for each in found])]
+    largest = mine.loc[mine.groupby("patient")["tumour_px"].idxmax()].set_index("patient", drop=False)
+    if not {each.patient for each in found} <= set(largest.index):
+        return None
+    shown = largest.loc[[each.patient for each in found]]
+    fold = patients.drop_duplicates("patient").set_index("patient")["fold"]
+    models = [name for name in MODEL_NAMES if name in set(patients["model"])]
+    predicted = {
+        model: np.concatenate(
+            [read_masks(masks_of("honest", model, int(fold[name])), shown.loc[[name]]) for name in shown.index]
+        )
+        for model in models
+    }
+    return Pictures(
+        np.stack([read_image(path) for path in shown["image_path"]]),
+        np.stack([read_mask(path) for path in shown["mask_path"]]),
+        predicted,
+        [f"{name.rsplit('_', 1)[0]}\nDice {each.dice:.2f}" for name, each in zip(shown.index, found, strict=True)],
+    )
