@@ -66,7 +66,8 @@ def viewer_patient(
         Volumes in base64 (`nifti`): the ``sequences``, the outlines of ``truth`` and of each of ``models``, and the
         ``mask`` of ``truth``. Pixels per slice, Dice per slice (None on slices without tumour) and of the volume. A
         ``picture`` for browsers that cannot draw volumes (PNG in base64), and in ``pictured`` its slices, counted
-        from 1.
+        from 1. A ``cover``, None without tumour: the slice with most tumour, alone and with the outlines of truth and
+        the last model (PNG in base64).
     """
     models = {}
     for model, prediction in predictions.items():
@@ -87,6 +88,10 @@ def viewer_patient(
         images[pictured], truth[pictured], {model: masks[pictured] for model, masks in predictions.items()},
         [f"slice {number + 1}" for number in pictured],
     )  # fmt: skip
+    cover = None
+    if len(with_tumour) and predictions:
+        largest, last = [truth.sum(axis=(1, 2)).argmax()], list(predictions)[-1]
+        cover = _png(side_by_side(images[largest], truth[largest], {last: predictions[last][largest]}, ["a slice"]))
     return {
         "name": name,
         "title": title,
@@ -101,6 +106,7 @@ def viewer_patient(
         "models": models,
         "picture": _png(picture),
         "pictured": [int(number) + 1 for number in pictured],
+        "cover": cover,
     }
 
 

@@ -1,7 +1,9 @@
-"""The landing page: the study's headline chart, with what it shows in words."""
+"""The landing page: a slice with two outlines, then the study's headline chart, with what they show in words."""
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from brainseg.evaluation.headline import headline
@@ -12,13 +14,25 @@ from brainseg.networks.recipe import MODEL_NAMES
 from brainseg.results import has_tables
 
 MARK = "<!-- headline -->"  # in book/intro.md, where the chart goes
+COVER = "<!-- cover -->"  # and where the slice goes
 SOCIAL = "social.png"  # at the site's root: the picture that goes with a shared link
 
 
-def fill_landing(target: Path) -> None:
-    """Draw the reference edition's chart into the staged book at `target`, and put it at the landing page's mark."""
+def fill_landing(target: Path, patients: Sequence[Mapping], shown_on: str) -> None:
+    """Put a slice of the edition and the reference edition's chart at the marks of the staged landing page.
+
+    Parameters
+    ----------
+    target : Path
+        The staged book.
+    patients : sequence of mapping
+        Those of the viewer, from :func:`brainseg.publishing.viewer.take_patients`.
+    shown_on : str
+        The banner that says whose slices they are.
+    """
     page = target / "intro.md"
-    text = page.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8").replace(COVER, _cover(target, patients, shown_on))
+    page.write_text(text, encoding="utf-8")
     if MARK not in text:
         return
     if not has_tables("reference"):
@@ -52,3 +66,24 @@ def fill_landing(target: Path) -> None:
         "fail.\n```"
     )
     page.write_text(text.replace(MARK, f"{figure}\n\n{choice}".rstrip()), encoding="utf-8")
+
+
+def _cover(target: Path, patients: Sequence[Mapping], shown_on: str) -> str:
+    """The slice with most tumour of the patient in the middle by Dice; nothing where the edition has none."""
+    covered = [patient for patient in patients if patient["cover"]]
+    if not covered:
+        return ""
+    covered.sort(key=lambda patient: list(patient["models"].values())[-1]["dice"])
+    chosen = covered[len(covered) // 2]
+    model = list(chosen["models"].values())[-1]
+    path = target / "images" / "cover.png"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(base64.b64decode(chosen["cover"]))
+    return (
+        "```{figure} images/cover.png\n:name: fig-cover\n:width: 100%\n"
+        ":alt: A slice of a head, and beside it the same slice with two outlines around a bright region: the true mask "
+        f"and what {model['name']} drew.\n\n"
+        f"Left, a slice as it is. Right, the outline that counts as true and the one that {model['name']} drew. Over "
+        f"the whole head the two share a {{term}}`Dice` of {model['dice']:.2f}. {{doc}}`Scroll through this patient "
+        f"and others <viewer>`.\n```\n\n{shown_on}"
+    )

@@ -113,7 +113,7 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
             print(f"warning: the page Try the network stays empty. {error}")
             carried = False
         page.write_text(network_page(page.read_text(encoding="utf-8"), carried, shown_on), encoding="utf-8")
-    fill_landing(target)
+    fill_landing(target, patients, shown_on)
     fill_speed(target)
     fill_quality(target)
     write_api(PACKAGE, target / "api")
