@@ -27,7 +27,7 @@ from brainseg.cohort.convert import convert_pairs
 from brainseg.evaluation.scores import drop_small_pieces
 from brainseg.figures.viewer import viewer_patient
 from brainseg.images.crop import head_silhouette, resize, restore, square_box
-from brainseg.images.preprocess import boxes_and_images, crop_and_resize_all, normalise_brain, normalise_volume
+from brainseg.images.preprocess import boxes_and_images, crop_and_resize_all, normalise_volume
 from brainseg.metrics import confusion, dice
 from brainseg.networks.forward import predict_both_ways
 from brainseg.networks.record import reference_runs
@@ -143,11 +143,8 @@ def drop(page, folder: Path, files: dict[str, bytes]) -> str:
 # ---------------------------------------------------------------- the steps
 
 
-@pytest.mark.parametrize("normalise", [normalise_volume, normalise_brain])
-def test_each_step_is_that_of_the_package(browser, address, patients, normalise):
+def test_each_step_is_that_of_the_package(browser, address, patients):
     """Silhouette, box, normalisation and sizes, on phantom patients and on odd volumes."""
-    described = description(RECORD)
-    described["preprocessing"]["normalise"] = normalise.__name__.removeprefix("normalise_")
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (2, 256, 256, 3), np.uint8)
     corner = np.zeros((3, 256, 256, 3), np.uint8)
@@ -168,13 +165,13 @@ def test_each_step_is_that_of_the_package(browser, address, patients, normalise)
                         input: [...S.input({box, volume: normalised}, slices >> 1, described)],
                     };
                 }""",
-                [len(images), base64.b64encode(images.tobytes()).decode(), described],
+                [len(images), base64.b64encode(images.tobytes()).decode(), description(RECORD)],
             )
             head = head_silhouette(images)
             assert np.array_equal(np.array(found["head"], bool).reshape(256, 256), head)
             box = square_box(head, RECORD.preprocessing.margin_px)
             assert found["box"] == {"top": box.top, "left": box.left, "side": box.height}
-            levels = normalise(images, head)
+            levels = normalise_volume(images, head)
             assert found["levels"] == levels.ravel()[::101].tolist()
             wanted = crop_and_resize_all(levels[len(images) // 2][None], [box], RECORD.preprocessing.image_size)[0]
             as_it_is, mirrored = np.array(found["input"]).reshape(2, *wanted.shape) * 255

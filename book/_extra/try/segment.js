@@ -159,87 +159,29 @@
 
   // ---------------------------------------------------------------- grey levels
 
-  /** Each channel stretched between two grey levels, which become 0 and 255.
-
-      `regions` are masks of the frame; `window` takes, for each of them, how many pixels inside have each of the 256
-      levels, and gives the two. Where the second is not above the first, the channel stays as it is. */
-  function windowed(volume, regions, window) {
-    const pixels = volume.height * volume.width, data = new Uint8Array(volume.data.length);
+  /** Each channel stretched between two percentiles of its grey levels inside the head. */
+  function byPercentiles(volume, head, { percentiles }) {
+    const pixels = volume.height * volume.width, data = new Uint8Array(volume.data.length), anywhere = !head.includes(1);
     for (let channel = 0; channel < CHANNELS; channel++) {
-      const [low, high] = window(...regions.map((region) => {
-        const counts = new Float64Array(256);
-        for (let i = 0; i < volume.slices * pixels; i++) if (region[i % pixels]) counts[volume.data[i * CHANNELS + channel]]++;
-        return counts;
-      }));
-      const curve = Uint8Array.from({ length: 256 }, (_, level) =>
+      const counts = new Float64Array(256);
+      for (let i = 0; i < volume.slices * pixels; i++) {
+        if (anywhere || head[i % pixels]) counts[volume.data[i * CHANNELS + channel]]++;
+      }
+      const total = counts.reduce((sum, count) => sum + count, 0);
+      const [low, high] = percentiles.map((percentile) => {
+        let sum = 0, level = 0;
+        while (level < 255 && (sum += counts[level]) < (percentile / 100) * total) level++;
+        return level;
+      });
+      const curve = Uint8Array.from(counts, (_, level) =>
         high > low ? round(Math.min(Math.max((level - low) / (high - low), 0), 1) * 255) : level);
       for (let i = channel; i < data.length; i += CHANNELS) data[i] = curve[volume.data[i]];
     }
     return { ...volume, data };
   }
 
-  const total = (counts) => counts.reduce((sum, count) => sum + count, 0);
-
-  /** The lowest grey levels up to which the given percentages of the pixels lie. */
-  function percentilesOf(counts, percentiles) {
-    const all = total(counts);
-    return percentiles.map((percentile) => {
-      let sum = 0, level = 0;
-      while (level < 255 && (sum += counts[level]) < (percentile / 100) * all) level++;
-      return level;
-    });
-  }
-
-  /** The median between whole grey levels. */
-  function medianOf(counts) {
-    const half = total(counts) / 2;
-    let sum = 0, level = 0;
-    while (level < 255 && sum + counts[level] <= half) sum += counts[level++];
-    // `sum` pixels are darker than `level`, and no more than half of them; so the median lies within this level.
-    return level === 0 ? 0.5 : level - 0.5 + (half - sum) / counts[level];
-  }
-
-  /** The silhouette; the whole frame where there is none. */
-  const inside = (head) => (head.includes(1) ? head : new Uint8Array(head.length).fill(1));
-
-  /** Each channel stretched between two percentiles of its grey levels inside the head. */
-  function byPercentiles(volume, head, { percentiles }) {
-    return windowed(volume, [inside(head)], (counts) => percentilesOf(counts, percentiles));
-  }
-
-  /** How far each pixel of a region lies from what is outside, the frame's outside included: steps of a chamfer of 5 x 5
-      with the lengths of OpenCV. */
-  function depths(region, height, width) {
-    const steps = [[-2, -1, 2.1969], [-2, 1, 2.1969], [-1, -2, 2.1969], [-1, 2, 2.1969], [-1, -1, 1.4], [-1, 1, 1.4], [-1, 0, 1], [0, -1, 1]];
-    const [high, wide] = [height + 2, width + 2], depth = new Float64Array(high * wide);
-    region.forEach((here, i) => {
-      if (here) depth[(Math.floor(i / width) + 1) * wide + (i % width) + 1] = Infinity;
-    });
-    const shorten = (y, x, sign) => {
-      for (const [dy, dx, length] of steps) {
-        const [ny, nx] = [y + sign * dy, x + sign * dx];
-        if (ny < 0 || nx < 0 || ny >= high || nx >= wide) continue;
-        depth[y * wide + x] = Math.min(depth[y * wide + x], depth[ny * wide + nx] + length);
-      }
-    };
-    for (let y = 0; y < high; y++) for (let x = 0; x < wide; x++) if (depth[y * wide + x]) shorten(y, x, 1);
-    for (let y = high - 1; y >= 0; y--) for (let x = wide - 1; x >= 0; x--) if (depth[y * wide + x]) shorten(y, x, -1);
-    return Float64Array.from(region, (_, i) => depth[(Math.floor(i / width) + 1) * wide + (i % width) + 1]);
-  }
-
-  /** Each channel scaled so that black stays black and the median of the brain has the same level in every patient. */
-  function byBrain(volume, head, { percentiles, deep, nearly_black, brain_level }) {
-    const whole = inside(head), depth = depths(whole, volume.height, volume.width);
-    const least = deep * depth.reduce((most, here) => Math.max(most, here), 0);
-    return windowed(volume, [whole, depth.map((here) => here > least)], (counts, core) => {
-      const [low, high] = percentilesOf(counts, percentiles);
-      const brain = core.map((count, level) => (level > Math.floor(low + nearly_black * (high - low)) ? count : 0));
-      return [low, low + ((total(brain) ? medianOf(brain) : high) - low) / brain_level];
-    });
-  }
-
   /** What `normalise` may be, by name: a function of the volume, the head's silhouette and the description. */
-  const NORMALISATIONS = { none: (volume) => volume, volume: byPercentiles, brain: byBrain };
+  const NORMALISATIONS = { none: (volume) => volume, volume: byPercentiles };
   const CROPS = ["none", "patient"];
 
   /** Where the page lacks a step that a network's slices went through, its name; else null. */
