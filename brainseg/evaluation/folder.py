@@ -118,7 +118,7 @@ def predict_folder(
         own = images.own_masks(masks)
         goal = out / each.folder.relative_to(top)
         images.write(own, goal)
-        _draw(images, masks, goal, each.patient)
+        _draw(images, masks, goal, each.name)
         names = [str(each.folder.relative_to(top) / name) for name in images.names]
         slices.append(
             pd.DataFrame(
@@ -178,10 +178,11 @@ def _spared(each: Examination, networks: Sequence[tuple[RunRecord, keras.Model]]
 def _met(each: Examination, networks: Sequence[tuple[RunRecord, keras.Model]]) -> bool | None:
     """Whether one of some networks has met a patient; None where no name says who it is.
 
-    Any name on the way to the slices may carry the case, in any spelling: TCGA-CS-4941, tcga_cs_4941.
+    Any name on the way to the slices may carry the case, and the patient's in a DICOM header, in any spelling:
+    TCGA-CS-4941, tcga_cs_4941.
     """
     seen = {case_of(patient) for record, _ in networks for patient in record.has_met()}
-    names = "/".join([*each.folder.parts, *(path.stem for path in each.files)]).upper().replace("-", "_")
+    names = "/".join([*each.folder.parts, each.patient, *(path.stem for path in each.files)]).upper().replace("-", "_")
     if any(re.search(rf"(?<![A-Z0-9]){re.escape(case)}(?![A-Z0-9])", names) for case in seen):
         return True
     return False if PATIENT.fullmatch(each.patient) else None
@@ -205,7 +206,6 @@ def _probabilities(images: np.ndarray, networks: Sequence[tuple[RunRecord, keras
 
 def _draw(images: Images, masks: np.ndarray, out: Path, patient: str) -> None:
     """An overlay a slice, and a sheet with some of them."""
-    patient = re.sub(r"[^\w.-]+", "_", patient)  # of a file, whatever a header says
     overlays = [_overlay(image, mask) for image, mask in zip(images.images, masks, strict=True)]
     for name, overlay in zip(images.names, overlays, strict=True):
         stem = Path(name).stem if "." in name else f"{patient}_{name.replace(' ', '_')}"
