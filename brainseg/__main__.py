@@ -376,7 +376,7 @@ def _commands() -> argparse.ArgumentParser:
         type=Path,
         nargs="+",
         default=[],
-        help="folders of runs, whose mean counts; by default the reference runs that have not met the patient",
+        help="folders of runs, whose mean counts; by default the reference U-Nets that have not met the patient",
     )
     of_predict.add_argument("--truth", action="store_true", help="score against the masks that lie beside the slices")
     for sequence in ("flair", "pre", "post"):
