@@ -1,6 +1,5 @@
 """A folder of slices in, masks and overlays out, and what is refused."""
 
-import re
 import shutil
 
 import cv2
@@ -18,7 +17,6 @@ from brainseg.evaluation import predict
 from brainseg.evaluation.folder import predict_folder
 from brainseg.evaluation.scores import drop_small_pieces
 from brainseg.metrics import confusion, dice
-from brainseg.paths import project_root
 
 
 def test_a_folder_of_slices_becomes_masks_and_overlays(run, tiny_cohort, tmp_path):
@@ -276,20 +274,3 @@ def test_truth_that_is_not_there_is_asked_for_in_vain(run, tmp_path):
     with pytest.raises(CohortError, match="no mask of x lies beside the slices"):
         predict_folder(tmp_path / "in", tmp_path / "out", [run.folder], truth=True)
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.slow
-def test_the_books_example_makes_a_volume_that_the_command_segments(run, tmp_path, monkeypatch, capsys):
-    from brainseg.__main__ import main
-
-    monkeypatch.chdir(tmp_path)
-    page = (project_root() / "book" / "teach" / "own_data.md").read_text(encoding="utf-8")
-    exec(re.search(r"```python\n(.*?)```", page, re.S)[1], {})
-    (command,) = re.findall(r"^python -m brainseg (predict .*)$", page, re.M)
-    main([*command.split(), "--run", str(run.folder)])
-    assert "Dice of the volume, mean over 1 patients" in capsys.readouterr().out
-    for name in ("anna_flair_predicted.nii.gz", "anna_contact.png", "anna_slice_12_overlay.png"):
-        assert (tmp_path / "masks" / "anna" / name).is_file() and name in page
-    patients = pd.read_csv(tmp_path / "masks" / "patients.csv")
-    assert patients["volume_ml"].item() == pytest.approx(patients["predicted_px"].item() * 0.005)
-    assert patients["missing"].isna().all() or patients["missing"].item() == ""
