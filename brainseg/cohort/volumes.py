@@ -199,7 +199,7 @@ def dicom_series(paths: Sequence[Path]) -> list[Series]:
     ------
     PixelError
         Where a file is damaged; the message names it.
-    ModuleNotFoundError
+    ValueError
         Without the extra ``volumes``; the message has the command.
     """
     pydicom = _needed("pydicom")
@@ -305,7 +305,7 @@ def _needed(package: str) -> Any:
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError:
-        raise ModuleNotFoundError(
+        raise ValueError(
             f"DICOM needs the package {package}. Install it: python -m pip install -e '.[volumes]', or convert the "
             "series to NIfTI."
         ) from None

@@ -1,6 +1,7 @@
 """Volumes: upright whatever their axes, masks back in the same place, and what is refused."""
 
 import contextlib
+import importlib
 import tracemalloc
 import zlib
 
@@ -175,3 +176,24 @@ def test_a_header_names_no_place_on_the_disk_and_other_kinds_of_pictures_are_pas
     data.Modality = "CT"
     data.save_as(path)
     assert dicom_series([path]) == []
+
+
+def test_without_the_extra_one_sentence_says_what_to_install(tmp_path, monkeypatch):
+    from brainseg.__main__ import main
+
+    whole = importlib.import_module
+
+    def without(name, package=None):
+        if name == "pydicom":
+            raise ModuleNotFoundError(f"No module named {name!r}")
+        return whole(name, package)
+
+    folder = dicom(tmp_path / "series", head())
+    monkeypatch.setattr(importlib, "import_module", without)
+    monkeypatch.setattr("brainseg.evaluation.folder.RunRecord.read", lambda folder: folder)
+    with pytest.raises(SystemExit) as stopped:
+        main(["predict", str(folder), str(tmp_path / "out"), "--run", str(tmp_path)])
+    assert str(stopped.value) == (
+        "error: DICOM needs the package pydicom. Install it: python -m pip install -e '.[volumes]', or convert the "
+        "series to NIfTI."
+    )
