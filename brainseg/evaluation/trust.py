@@ -25,7 +25,7 @@ MODEL = "unet"
 QUALITY = "quality"
 """The folder of what was measured."""
 FAR = 4.0
-"""Units of spread from which a number of a volume is called unusual."""
+"""Standard deviations from which a number of a volume is called unusual."""
 
 FEATURES = {
     "head_share": "size of the head in the frame",
@@ -76,10 +76,10 @@ def appearance(images: np.ndarray) -> dict[str, float]:
 
 
 def strangeness(features: pd.DataFrame | dict[str, float], others: pd.DataFrame) -> pd.DataFrame:
-    """How far each number lies from its median in other patients, in units of their spread.
+    """How far each number lies from its mean in other patients, in standard deviations of theirs, of at least 0.01.
 
-    The spread is 1.4826 times the median distance from the median, which is the standard deviation of a normal
-    distribution (Rousseeuw and Croux 1993, doi:10.1080/01621459.1993.10476408), and at least a hundredth.
+    Not in distances from the median, as robust measures count: most patients have no dark slice, so that any dark slice
+    would lie endlessly far.
 
     Parameters
     ----------
@@ -95,9 +95,7 @@ def strangeness(features: pd.DataFrame | dict[str, float], others: pd.DataFrame)
     """
     found = pd.DataFrame([features]) if isinstance(features, dict) else features[list(FEATURES)]
     known = others[list(FEATURES)]
-    centre = known.median()
-    spread = np.maximum(1.4826 * (known - centre).abs().median(), 0.01)
-    return ((found - centre).abs() / spread).fillna(0.0)
+    return ((found - known.mean()).abs() / np.maximum(known.std(), 0.01)).fillna(0.0)
 
 
 def agreement(masks: Sequence[np.ndarray]) -> float:
