@@ -21,6 +21,7 @@ import nibabel
 import numpy as np
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 
+from brainseg.cohort.errors import CohortError
 from brainseg.cohort.pixels import PixelError
 from brainseg.paths import write_atomically
 
@@ -32,6 +33,11 @@ _MOST_BEFORE = 2**20  # bytes of a NIfTI file before its voxels: the header, and
 _HEADERS = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}
 _IMAGES = {348: nibabel.Nifti1Image, 540: nibabel.Nifti2Image}
 _DEFLATED = "1.2.840.10008.1.2.1.99"
+_NAMED_BY_A_MASK = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+_MAY_BE_EMPTY = (
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime",
+    "AccessionNumber", "ReferringPhysicianName",
+)  # fmt: skip
 _UPRIGHT = axcodes2ornt(("L", "P", "S"))  # columns run to the left, rows to the back, slices upwards
 _TO_MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
 
@@ -82,8 +88,8 @@ class Volume:
 
 def _volume(data: np.ndarray, affine: np.ndarray, spacing_is_told: bool, millimetres: float, source: Any) -> Volume:
     """A file's array upright. `millimetres` is the length of the affine's unit."""
-    axes = io_orientation(affine)
-    if not np.isfinite(affine).all() or np.isnan(axes).any():
+    axes = io_orientation(affine) if np.isfinite(affine).all() else np.array(np.nan)
+    if np.isnan(axes).any():
         raise PixelError("does not say how it lies in the head. Set its affine.", "affine")
     if data.dtype.kind not in "buif":
         raise PixelError(f"holds numbers of the type {data.dtype}. Save real numbers.", "type")
@@ -116,7 +122,9 @@ def read_nifti(path: Path) -> Volume:
     """
     try:
         image, shape = _open_nifti(path)
-        data = np.asanyarray(image.dataobj).reshape(shape)
+        header, data = image.header, np.asanyarray(image.dataobj).reshape(shape)
+        told = int(header["sform_code"]) > 0 or int(header["qform_code"]) > 0
+        millimetres = _TO_MM.get(header.get_xyzt_units()[0], 1.0)
     except PixelError:
         raise
     except FileNotFoundError:
@@ -125,9 +133,7 @@ def read_nifti(path: Path) -> Volume:
         raise PixelError(f"cannot be read ({error.strerror}). Check its permissions.", "disk") from None
     except Exception as error:  # a damaged file may break the reader anywhere
         raise PixelError(f"is not a whole NIfTI file ({error}). Save it again.", "damaged") from None
-    header = image.header
-    told = int(header["sform_code"]) > 0 or int(header["qform_code"]) > 0
-    return _volume(data, image.affine, told, _TO_MM.get(header.get_xyzt_units()[0], 1.0), header)
+    return _volume(data, image.affine, told, millimetres, header)
 
 
 def _open_nifti(path: Path) -> tuple[Any, tuple[int, int, int]]:
@@ -212,12 +218,13 @@ def dicom_series(paths: Sequence[Path]) -> list[Series]:
             header = pydicom.dcmread(path, stop_before_pixels=True)
             uid = str(header.SeriesInstanceUID)
             name, study = (str(header.get(key, "")) for key in ("SeriesDescription", "StudyInstanceUID"))
+            is_slice = "Rows" in header and header.get("Modality") == "MR"
             patient = re.sub(r"[^\w.-]+", "_", str(header.get("PatientID", "")))  # which goes into files' names
         except PixelError:
             raise
         except Exception as error:  # a damaged file may break the reader anywhere
             raise PixelError(f"{path} is not a whole DICOM file ({error}). Copy it again.", "damaged") from None
-        if "Rows" in header and header.get("Modality") == "MR":
+        if is_slice:
             found.setdefault(uid, Series(patient, study, name or uid, [])).files.append(path)
     return list(found.values())
 
@@ -234,6 +241,11 @@ def read_dicom(paths: Sequence[Path]) -> Volume:
     try:
         _refuse_large(pydicom.dcmread(path, stop_before_pixels=True) for path in paths)
         datasets = [pydicom.dcmread(path) for path in paths]
+        for dataset in datasets:
+            for name in _NAMED_BY_A_MASK:
+                str(dataset[name].value)
+            for name in _MAY_BE_EMPTY:  # whoever took a name out may have taken out its place as well
+                dataset.setdefault(name, "")
         if len(datasets) == 1 and int(datasets[0].get("NumberOfFrames", 1)) > 1:
             found = highdicom.Image.from_dataset(datasets[0]).get_volume()
         else:
@@ -260,7 +272,13 @@ def _refuse_large(headers: Iterable[Any]) -> None:
 
 
 def write_dicom(path: Path, mask: np.ndarray, volume: Volume) -> None:
-    """Write an upright mask (slices, rows, columns) as a DICOM segmentation that refers to the series."""
+    """Write an upright mask (slices, rows, columns) as a DICOM segmentation that refers to the series.
+
+    Raises
+    ------
+    CohortError
+        Where the series' headers are too poor to be referred to.
+    """
     highdicom, pydicom = _needed("highdicom"), _needed("pydicom")
     from pydicom.sr.codedict import codes
 
@@ -278,23 +296,28 @@ def write_dicom(path: Path, mask: np.ndarray, volume: Volume) -> None:
         algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
         algorithm_identification=software,
     )
-    segmentation = highdicom.seg.Segmentation(
-        source_images=datasets,
-        pixel_array=found.with_array(volume.back(mask).astype(np.uint8)),
-        segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=[segment],
-        series_instance_uid=pydicom.uid.generate_uid(),
-        series_number=999,
-        sop_instance_uid=pydicom.uid.generate_uid(),
-        instance_number=1,
-        manufacturer="brainseg",
-        manufacturer_model_name="brainseg",
-        software_versions=__version__,
-        device_serial_number="0",
-        content_description="For research and teaching only. Not for clinical use.",
-        content_label="NOT_FOR_CLINIC",
-        omit_empty_frames=False,
-    )
+    try:
+        segmentation = highdicom.seg.Segmentation(
+            source_images=datasets,
+            pixel_array=found.with_array(volume.back(mask).astype(np.uint8)),
+            segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
+            segment_descriptions=[segment],
+            series_instance_uid=pydicom.uid.generate_uid(),
+            series_number=999,
+            sop_instance_uid=pydicom.uid.generate_uid(),
+            instance_number=1,
+            manufacturer="brainseg",
+            manufacturer_model_name="brainseg",
+            software_versions=__version__,
+            device_serial_number="0",
+            content_description="For research and teaching only. Not for clinical use.",
+            content_label="NOT_FOR_CLINIC",
+            omit_empty_frames=False,
+        )
+    except Exception as error:  # a header may be wrong in as many ways as it has lines
+        raise CohortError(
+            f"{path} cannot be written, because headers of the series are damaged ({error}). Convert it to NIfTI first."
+        ) from None
     with write_atomically(path) as part:
         segmentation.save_as(part)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scans import FRAMES, dicom, head, nifti, stored
 
+from brainseg.cohort.errors import CohortError
 from brainseg.cohort.pixels import PixelError
 from brainseg.cohort.volumes import dicom_series, read_dicom, read_nifti, write_dicom, write_nifti
 
@@ -45,12 +46,15 @@ def test_what_is_no_volume_is_refused(tmp_path):
     huge = bytearray(whole)
     huge[40:56] = np.array([3, 30000, 30000, 30000, 1, 1, 1, 1], np.int16).tobytes()
     (tmp_path / "huge.nii").write_bytes(huge)
+    (tmp_path / "units.nii").write_bytes(claiming(whole, 123, np.array([7], np.uint8)))
+    (tmp_path / "endless.nii").write_bytes(claiming(whole, 280, np.array([np.inf, np.nan], np.float32)))
     flat = bytearray(whole)
     flat[280:328] = bytes(48)  # the rows of its affine
     (tmp_path / "flat.nii").write_bytes(flat)
     said = {
         "text": "no NIfTI file", "cut": "not a whole NIfTI", "time": "three dimensions", "nan": "NaN",
-        "huge": "no head", "gone": "is missing", "flat": "how it lies",
+        "huge": "no head", "gone": "is missing", "flat": "how it lies", "endless": "how it lies",
+        "units": "not a whole NIfTI",
     }  # fmt: skip
     for name, message in said.items():
         with pytest.raises(PixelError, match=message):
@@ -176,6 +180,38 @@ def test_a_header_names_no_place_on_the_disk_and_other_kinds_of_pictures_are_pas
     data.Modality = "CT"
     data.save_as(path)
     assert dicom_series([path]) == []
+
+
+def test_a_series_whose_names_were_taken_out_is_read_and_written(tmp_path):
+    import highdicom
+    import pydicom
+
+    folder = dicom(tmp_path / "series", head())
+    for path in folder.iterdir():
+        data = pydicom.dcmread(path)
+        for name in ("PatientID", "PatientName", "PatientSex", "PatientBirthDate", "StudyID", "AccessionNumber"):
+            delattr(data, name)
+        data.save_as(path)
+    (series,) = dicom_series(sorted(folder.iterdir()))
+    volume = read_dicom(series.files)
+    write_dicom(tmp_path / "mask.dcm", head() > 5, volume)
+    assert highdicom.seg.segread(tmp_path / "mask.dcm").PatientID == ""
+    for path in folder.iterdir():
+        data = pydicom.dcmread(path)
+        del data.SOPInstanceUID
+        data.save_as(path, enforce_file_format=False)
+    with pytest.raises(PixelError, match="makes no volume"):
+        read_dicom(series.files)
+
+
+def test_a_series_that_nothing_can_refer_to_is_named(tmp_path):
+    folder = dicom(tmp_path / "series", head())
+    volume = read_dicom(sorted(folder.iterdir()))
+    for data in volume.source[0]:
+        del data.StudyDate
+    with pytest.raises(CohortError, match=r"mask\.dcm cannot be written.*Convert it to NIfTI"):
+        write_dicom(tmp_path / "mask.dcm", head() > 5, volume)
+    assert not (tmp_path / "mask.dcm").exists()
 
 
 def test_without_the_extra_one_sentence_says_what_to_install(tmp_path, monkeypatch):
