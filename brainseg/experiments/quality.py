@@ -171,9 +171,10 @@ class QualityFindings:
             f"- **An unusual volume {'tends to a lower' if strange else 'is no clear sign of a low'} Dice.** The rank "
             f"correlation with the largest distance from the training patients is "
             f"{interval_text(self.by_strangeness, 2)}.\n"
-            f"- **The probabilities** of pixels that are called at least {LEAST:.0%} likely miss the share of tumour "
-            f"by {error.estimate:.3f} ({error.low:.3f} to {error.high:.3f}), the mean over patients of the expected "
-            f"calibration error. On average they are {wrong or 'not clearly too high or too low:'} "
+            f"- **Probabilities** miss the share of tumour by {error.estimate:.3f} "
+            f"({error.low:.3f} to {error.high:.3f}), the mean over patients of the expected calibration error, where a "
+            f"pixel is called at least {LEAST:.0%} likely. On average they are "
+            f"{wrong or 'not clearly too high or too low:'} "
             f"{interval_text(self.overstated)}. {self.unseen:.1%} of a tumour is called less likely than that, and is "
             "in no bin."
         )

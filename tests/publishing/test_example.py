@@ -44,7 +44,7 @@ def test_the_page_shows_what_the_commands_gave(run, page, tmp_path, monkeypatch)
     (done,) = (build_folder() / "examples").glob("[!.]*/")
     row = pd.read_csv(done / "masks" / "patients.csv").iloc[0]
     assert row["volume_ml"] == pytest.approx(row["predicted_px"] * 0.005) and row["missing"] != row["missing"]
-    assert f"Dice of the volume, mean over 1 patients: {row['dice']:.3f}" in shown
+    assert f"Dice of a patient's volume: {row['dice']:.3f}, the mean of 1\n" in shown
     assert f"| `predicted_px` | {row['predicted_px']} |" in shown
     assert "same place as the FLAIR: True" in shown
     assert f"voxels (256, 256, {row['slices']}) of" in shown.replace("np.int64", "")
