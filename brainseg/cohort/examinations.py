@@ -143,11 +143,6 @@ def find_examinations(place: str | Path, wanted: Wanted = AS_NAMED) -> list[Exam
     volumes = [path for path in files if path.name.lower().endswith(NIFTI)]
     pictures = [path for path in files if path.suffix.lower() in PICTURES]
     series = [path for path in files if path not in set(volumes + pictures) and is_dicom(path)]
-    if not (volumes or pictures or series):
-        raise CohortError(
-            f"{place} holds no slices. Name a folder or file of TIFF slices, PNG or JPEG pictures, NIfTI volumes "
-            "(.nii, .nii.gz) or DICOM series."
-        )
     found: list[Examination] = []
     problems: list[str] = []
     for gather, some in ((_of_pictures, pictures), (_of_nifti, volumes), (_of_dicom, series)):
@@ -164,6 +159,11 @@ def find_examinations(place: str | Path, wanted: Wanted = AS_NAMED) -> list[Exam
             )
     if problems:
         raise CohortError(problems)
+    if not found:
+        raise CohortError(
+            f"{place} holds no slices. Name a folder or file of TIFF slices, PNG or JPEG pictures, NIfTI volumes "
+            "(.nii, .nii.gz) or DICOM series of MR images."
+        )
     return sorted(found, key=lambda each: [natural_key(part) for part in (*each.folder.parts, each.patient)])
 
 
@@ -307,9 +307,9 @@ def _of_nifti(files: Sequence[Path], wanted: Wanted) -> list[Examination]:
                 f"{roles[None]}: its name does not say which sequence it is. Put flair, t1, t1ce or seg into it, "
                 "or say it with --flair, --pre and --post."
             )
-        elif FLAIR not in roles and roles:
+        elif FLAIR not in roles and roles.keys() - {TRUTH}:  # a mask alone, as of the brain, is passed over
             problems.append(f"{next(iter(roles.values()))}: there is no FLAIR beside it. Say which with --flair.")
-        elif roles:
+        elif FLAIR in roles:
             name = rest or folder.name
             found.append(Examination(name, folder, tuple(roles.values()), lambda r=dict(roles): _read_nifti(r)))
     if problems:

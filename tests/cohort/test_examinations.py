@@ -94,6 +94,21 @@ def test_a_t1_flair_is_no_flair_and_a_localiser_is_passed_over(tmp_path):
     assert each.read().missing == () and len(each.files) == 3 * len(head())
 
 
+def test_a_place_without_a_head_holds_no_slices(tmp_path):
+    import pydicom
+
+    nifti(tmp_path / "x_brain_mask.nii", head())
+    (path,) = dicom(tmp_path / "ct", head(), multiframe=True).iterdir()
+    data = pydicom.dcmread(path)
+    data.Modality = "CT"
+    data.save_as(path)
+    with pytest.raises(CohortError, match="holds no slices.*DICOM series of MR images"):
+        find_examinations(tmp_path)
+    nifti(tmp_path / "x_flair.nii", head())
+    (each,) = find_examinations(tmp_path)
+    assert each.patient == "x" and each.read().truth is None
+
+
 def test_masks_that_would_get_one_name_are_refused(tmp_path):
     for study in ("1.2.3", "1.2.4"):
         dicom(tmp_path / "P1", head(), f"FLAIR {study}", study)
