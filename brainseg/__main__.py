@@ -87,7 +87,7 @@ def predict(arguments: argparse.Namespace) -> None:
     )  # fmt: skip
     print(f"{len(table)} slices, tumour seen on {(table['predicted_px'] > 0).sum()}, written to {arguments.out}")
     if arguments.truth:
-        print(f"Dice of the volume, mean over {len(patients)} patients: {patients['dice'].mean():.3f}")
+        print(f"Dice of a patient's volume: {patients['dice'].mean():.3f}, the mean of {patients['dice'].count()}")
     for patient, said in patients.loc[patients["warning"] != "", ["patient", "warning"]].to_numpy():
         print(f"do not trust {patient}: {said}")
     print("For research and teaching only. Not for clinical use.")
@@ -376,7 +376,7 @@ def _commands() -> argparse.ArgumentParser:
         type=Path,
         nargs="+",
         default=[],
-        help="folders of runs, whose mean counts; by default the reference runs that have not met the patient",
+        help="folders of runs, whose mean counts; by default the reference U-Nets that have not met the patient",
     )
     of_predict.add_argument("--truth", action="store_true", help="score against the masks that lie beside the slices")
     for sequence in ("flair", "pre", "post"):

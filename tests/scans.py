@@ -38,7 +38,7 @@ def nifti(path, upright, frame=FRAMES["RAS"], code=1):
     return path
 
 
-def dicom(folder, upright, description="FLAIR", study="1.2.3", multiframe=False, spacing=(5.0, 3.0, 2.0)):
+def dicom(folder, upright, description="FLAIR", study="1.2.3", multiframe=False, patient="P1"):
     """A series of an upright volume; the last slice comes first."""
     pydicom = pytest.importorskip("pydicom")
     pytest.importorskip("highdicom")
@@ -46,7 +46,7 @@ def dicom(folder, upright, description="FLAIR", study="1.2.3", multiframe=False,
     from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
     folder.mkdir(parents=True, exist_ok=True)
-    series, reference = generate_uid(), "1.2.840.1"
+    series, reference, spacing = generate_uid(), "1.2.840.1", (5.0, 3.0, 2.0)
 
     def common(kind):
         made = Dataset()
@@ -54,7 +54,7 @@ def dicom(folder, upright, description="FLAIR", study="1.2.3", multiframe=False,
         made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID = kind
         made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID = generate_uid()
-        made.PatientID, made.PatientName, made.PatientBirthDate, made.PatientSex = "P1", "", "", ""
+        made.PatientID, made.PatientName, made.PatientBirthDate, made.PatientSex = patient, "", "", ""
         made.StudyInstanceUID, made.StudyID, made.StudyDate, made.StudyTime = study, "1", "20000101", "000000"
         made.ReferringPhysicianName = made.AccessionNumber = ""
         made.SeriesInstanceUID, made.SeriesDescription, made.SeriesNumber = series, description, 1

@@ -70,7 +70,10 @@ def test_chapters_that_train_nothing_import_no_networks():
 
 def test_the_package_declares_what_it_and_the_notebooks_import():
     distributions = packages_distributions()
-    declared = {canonicalize_name(requirement.name) for requirement in (*CORE, *EXTRAS["networks"], *EXTRAS["cluster"])}
+    declared = {
+        canonicalize_name(requirement.name)
+        for requirement in (*CORE, *EXTRAS["networks"], *EXTRAS["cluster"], *EXTRAS["volumes"])
+    }
     used = {*imported("notebooks"), *imported("brainseg", but=("publishing", "__main__.py"))}
     for name in used - {"brainseg", "IPython", *sys.stdlib_module_names}:  # where a notebook runs, there is IPython
         own = {canonicalize_name(one) for one in distributions.get(name, [])}

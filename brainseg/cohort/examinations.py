@@ -39,12 +39,14 @@ from brainseg.paths import write_atomically
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".tif", ".tiff")
 TRUTH = "truth"
+_AGENT = r"gd|gad(?:o[a-z]*)?"
 ROLES: dict[str | int, str] = {
     TRUTH: r"(?:^|[_.-])(?:seg|mask|label|segmentation)(?:[_.-]|$)",
-    FLAIR: r"flair|(?:^|[_.-])t2f(?=[_.-]|$)",
-    POST: r"t1ce|t1gd|t1c(?=[_.-]|$)|t1[_ .-]?post|post|gad",
-    "unused": r"(?:^|[_.-])(?:t2w?|dwi|adc|swi|pd)(?=[_. -]|$)",
-    PRE: r"t1w?|pre(?=[_.-]|$)",
+    FLAIR: r"(?:(?<![a-z])t2w?[_ .-]?)?(?<!t1)(?<!t1[_ .-])flair|(?:^|[_.-])t2f(?=[_.-]|$)",
+    POST: rf"ce-[a-z0-9]+_t1w?|(?<![a-z])t1w?[_ .-]?(?:ce|\+? ?c)(?![a-z0-9])"
+    rf"|(?:(?<![a-z])t1w?[_ .-]?)?(?<![a-z])(?:post|{_AGENT})(?:[_ .-]?(?:contrast|{_AGENT}))?(?![a-z0-9])",
+    "unused": r"(?:^|[_. -])(?:t2w?|dwi|adc|swi|pd)(?=[_. -]|$)",
+    PRE: r"(?<![a-z])(?:t1[wn]?(?:[_ .-]?pre(?:[_ .-]?contrast)?)?|pre(?:[_ .-]?contrast)?)(?![a-z0-9])",
 }
 """What a file of a volume is, by a pattern in its name or in the description of its series; the first that fits."""
 _MASK = re.compile(r"[_-](?:mask|seg|segmentation|label)$", re.IGNORECASE)
@@ -112,6 +114,11 @@ class Examination:
     files: tuple[Path, ...]
     read: Callable[[], Images] = field(repr=False)
 
+    @property
+    def name(self) -> str:
+        """Of the patient, as files may be called."""
+        return re.sub(r"[^\w.-]+", "_", self.patient)
+
 
 def find_examinations(place: str | Path, wanted: Wanted = AS_NAMED) -> list[Examination]:
     """The examinations in a file, or in a folder and those below it, not yet read.
@@ -136,11 +143,6 @@ def find_examinations(place: str | Path, wanted: Wanted = AS_NAMED) -> list[Exam
     volumes = [path for path in files if path.name.lower().endswith(NIFTI)]
     pictures = [path for path in files if path.suffix.lower() in PICTURES]
     series = [path for path in files if path not in set(volumes + pictures) and is_dicom(path)]
-    if not (volumes or pictures or series):
-        raise CohortError(
-            f"{place} holds no slices. Name a folder or file of TIFF slices, PNG or JPEG pictures, NIfTI volumes "
-            "(.nii, .nii.gz) or DICOM series."
-        )
     found: list[Examination] = []
     problems: list[str] = []
     for gather, some in ((_of_pictures, pictures), (_of_nifti, volumes), (_of_dicom, series)):
@@ -148,8 +150,20 @@ def find_examinations(place: str | Path, wanted: Wanted = AS_NAMED) -> list[Exam
             found += gather(some, wanted)
         except CohortError as error:
             problems += error.problems
+    named: dict[tuple[Path, str], Examination] = {}
+    for each in found:
+        if (other := named.setdefault((each.folder, each.name), each)) is not each:
+            problems.append(
+                f"{each.folder} holds two examinations of {each.patient}, with {other.files[0].name} and with "
+                f"{each.files[0].name}. Give each a folder, because their masks would have the same names."
+            )
     if problems:
         raise CohortError(problems)
+    if not found:
+        raise CohortError(
+            f"{place} holds no slices. Name a folder or file of TIFF slices, PNG or JPEG pictures, NIfTI volumes "
+            "(.nii, .nii.gz) or DICOM series of MR images."
+        )
     return sorted(found, key=lambda each: [natural_key(part) for part in (*each.folder.parts, each.patient)])
 
 
@@ -217,13 +231,17 @@ def _read_pictures(paths: Sequence[Path], masks: Mapping[Path, Path]) -> Images:
         _three([None, levels, None], 1.0), names, (SEQUENCES[PRE], SEQUENCES[POST]), float("nan"),
         np.stack(outlined) if any(beside) else None,
         lambda given: np.stack([unframed(mask, shape) for mask in given]),
-        lambda given, out: _write_pictures(given, out, names, ".png"),
+        lambda given, out: _write_pictures(given, out, names, ".tif" if _all_tiffs(paths) else ".png"),
     )  # fmt: skip
+
+
+def _all_tiffs(paths: Sequence[Path]) -> bool:
+    return all(path.suffix.lower() in (".tif", ".tiff") for path in paths)
 
 
 def _is_of_the_data_set(path: Path) -> bool:
     """Whether a picture has three sequences as its channels, by its tags; a damaged one is told by who reads it."""
-    if path.suffix.lower() not in (".tif", ".tiff"):
+    if not _all_tiffs([path]):
         return False
     try:
         with tifffile.TiffFile(path) as tiff:
@@ -254,13 +272,18 @@ def _three(stacks: Sequence[Sequence[np.ndarray] | None], tall: float) -> np.nda
 def _role(name: str, wanted: Wanted) -> tuple[str | int | None, str]:
     """What a name says that a volume is, and the name without that word."""
     for channel, part in zip((FLAIR, PRE, POST), wanted, strict=True):
-        if part and part.lower() in name.lower():
-            return channel, re.sub(re.escape(part), "", name, flags=re.IGNORECASE)
+        if part and (found := re.search(re.escape(part), name, re.IGNORECASE)):
+            return channel, _without(name, found)
     for role, pattern in ROLES.items():
         asked = role in (PRE, FLAIR, POST) and wanted[(FLAIR, PRE, POST).index(role)]
-        if not asked and (match := re.search(pattern, name, re.IGNORECASE)):
-            return role, f"{name[: match.start()]}_{name[match.end() :]}"
+        if not asked and (found := re.search(pattern, name, re.IGNORECASE)):
+            return role, _without(name, found)
     return None, name
+
+
+def _without(name: str, word: re.Match) -> str:
+    ends = name[: word.start()].rstrip("_.- "), name[word.end() :].lstrip("_.- ")
+    return "_".join(filter(None, ends))
 
 
 def _of_nifti(files: Sequence[Path], wanted: Wanted) -> list[Examination]:
@@ -268,7 +291,7 @@ def _of_nifti(files: Sequence[Path], wanted: Wanted) -> list[Examination]:
     problems = []
     for path in files:
         role, rest = _role(_stem(path), wanted)
-        roles = patients.setdefault((path.parent, rest.strip("_.- ")), {})
+        roles = patients.setdefault((path.parent, rest), {})
         if role != "unused" and roles.setdefault(role, path) != path:
             problems.append(
                 f"{path} and {roles[role].name} are two files for one sequence of one patient. Move one away, or "
@@ -284,9 +307,9 @@ def _of_nifti(files: Sequence[Path], wanted: Wanted) -> list[Examination]:
                 f"{roles[None]}: its name does not say which sequence it is. Put flair, t1, t1ce or seg into it, "
                 "or say it with --flair, --pre and --post."
             )
-        elif FLAIR not in roles and roles:
+        elif FLAIR not in roles and roles.keys() - {TRUTH}:  # a mask alone, as of the brain, is passed over
             problems.append(f"{next(iter(roles.values()))}: there is no FLAIR beside it. Say which with --flair.")
-        elif roles:
+        elif FLAIR in roles:
             name = rest or folder.name
             found.append(Examination(name, folder, tuple(roles.values()), lambda r=dict(roles): _read_nifti(r)))
     if problems:
@@ -322,23 +345,22 @@ def _of_dicom(files: Sequence[Path], wanted: Wanted) -> list[Examination]:
     found, problems = [], []
     for (patient, _), several in studies.items():
         roles: dict[str | int | None, Series] = {}
-        for series in several:
+        for series in several:  # a localiser and the like are passed over
             role, _ = _role(series.name, wanted)
-            if role != "unused" and roles.setdefault(role, series) is not series:
+            if role in (PRE, FLAIR, POST) and roles.setdefault(role, series) is not series:
                 problems.append(
                     f"{series.files[0].parent}: the series {roles[role].name!r} and {series.name!r} of one examination "
                     "may both be that sequence. Say which is which with --flair, --pre and --post."
                 )
-        if len(several) == 1 and None in roles:
-            roles[FLAIR] = roles.pop(None)  # one series whose description says nothing
+        if len(several) == 1 and _role(several[0].name, wanted)[0] is None:
+            roles[FLAIR] = several[0]  # one series whose description says nothing
         if FLAIR not in roles:
             names = ", ".join(repr(series.name) for series in several)
             problems.append(f"{several[0].files[0].parent}: no FLAIR among {names}. Say which it is with --flair.")
             continue
-        used = {role: series for role, series in roles.items() if role in (PRE, FLAIR, POST)}
-        paths = [path for series in used.values() for path in series.files]
+        paths = [path for series in roles.values() for path in series.files]
         folder = Path(os.path.commonpath([path.parent for path in paths]))
-        read = functools.partial(_read_dicom, patient or folder.name, used)
+        read = functools.partial(_read_dicom, patient or folder.name, roles)
         found.append(Examination(patient or folder.name, folder, tuple(paths), read))
     if problems:
         raise CohortError(problems)
@@ -355,9 +377,8 @@ def _read_dicom(patient: str, used: Mapping[str | int | None, Series]) -> Images
             problems.append(f"{named[role]} {error}")
     if problems:
         raise CohortError(problems)
-    name = re.sub(r"[^\w.-]+", "_", patient)  # of a file, whatever the header says
     return _from_volumes(
-        volumes, named, lambda mask, out: write_dicom(out / f"{name}_predicted.dcm", mask, volumes[FLAIR])
+        volumes, named, lambda mask, out: write_dicom(out / f"{patient}_predicted.dcm", mask, volumes[FLAIR])
     )
 
 
@@ -369,7 +390,7 @@ def _from_volumes(
     flair = volumes[FLAIR]
     problems = [
         f"{named[role]} does not lie as the FLAIR does: {volume.shape} voxels there, {flair.shape} here, or another "
-        "place. Bring both into one grid first."
+        "place. Bring both into one grid first, or give the FLAIR alone."
         for role, volume in volumes.items()
         if not volume.lies_as(flair)
     ]

@@ -3,12 +3,16 @@
 Upright is as in this study's slices: from the neck to the crown, the forehead at the top, the patient's right on the
 left. An axis of the file is turned to the direction of the head that it points to most, so an oblique volume stays as
 oblique as it is. DICOM needs the packages of the extra ``volumes``.
+
+A header may claim anything, and a small compressed file may unfold to any size. So what a header claims is held against
+`MOST_VOXELS` and against the file before anything is read by it, and no more is unfolded than it then needs.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Sequence
+import gzip
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,10 +21,23 @@ import nibabel
 import numpy as np
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 
-from brainseg.cohort.pixels import MOST_OF_STACK, PixelError
+from brainseg.cohort.errors import CohortError
+from brainseg.cohort.pixels import PixelError
 from brainseg.paths import write_atomically
 
 NIFTI = (".nii", ".nii.gz")
+MOST_VOXELS = 2**27
+"""Of one volume: 512 x 512 x 512."""
+
+_MOST_BEFORE = 2**20  # bytes of a NIfTI file before its voxels: the header, and what programs add to it
+_HEADERS = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}
+_IMAGES = {348: nibabel.Nifti1Image, 540: nibabel.Nifti2Image}
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_NAMED_BY_A_MASK = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+_MAY_BE_EMPTY = (
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime",
+    "AccessionNumber", "ReferringPhysicianName",
+)  # fmt: skip
 _UPRIGHT = axcodes2ornt(("L", "P", "S"))  # columns run to the left, rows to the back, slices upwards
 _TO_MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
 
@@ -40,7 +57,7 @@ class Volume:
     spacing_mm : tuple of float, optional
         From slice to slice, row to row, column to column; None where the file does not say.
     source : object
-        What a mask of this volume is written beside: a NIfTI image, or DICOM data sets.
+        What a mask of this volume is written beside: a NIfTI header, or DICOM data sets.
     """
 
     levels: np.ndarray
@@ -71,8 +88,8 @@ class Volume:
 
 def _volume(data: np.ndarray, affine: np.ndarray, spacing_is_told: bool, millimetres: float, source: Any) -> Volume:
     """A file's array upright. `millimetres` is the length of the affine's unit."""
-    axes = io_orientation(affine)
-    if not np.isfinite(affine).all() or np.isnan(axes).any():
+    axes = io_orientation(affine) if np.isfinite(affine).all() else np.array(np.nan)
+    if np.isnan(axes).any():
         raise PixelError("does not say how it lies in the head. Set its affine.", "affine")
     if data.dtype.kind not in "buif":
         raise PixelError(f"holds numbers of the type {data.dtype}. Save real numbers.", "type")
@@ -104,31 +121,58 @@ def read_nifti(path: Path) -> Volume:
         where it does not say how it lies in the head.
     """
     try:
-        image = nibabel.load(path)
-        shape = tuple(side for place, side in enumerate(image.shape) if place < 3 or side != 1)
-        if len(shape) != 3:
-            raise PixelError(f"has the shape {image.shape}. Give one file a sequence, of three dimensions.", "shape")
-        if not 0 < np.prod(shape, dtype=float) <= MOST_OF_STACK:
-            raise PixelError(f"says that it is {shape} voxels large, which is no head. Save it again.", "size")
-        data = np.asanyarray(image.dataobj).reshape(shape)
+        image, shape = _open_nifti(path)
+        header, data = image.header, np.asanyarray(image.dataobj).reshape(shape)
+        told = int(header["sform_code"]) > 0 or int(header["qform_code"]) > 0
+        millimetres = _TO_MM.get(header.get_xyzt_units()[0], 1.0)
     except PixelError:
         raise
     except FileNotFoundError:
         raise PixelError("is missing. Check the path.", "missing") from None
-    except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError, TypeError, zlib.error) as error:
+    except PermissionError as error:
+        raise PixelError(f"cannot be read ({error.strerror}). Check its permissions.", "disk") from None
+    except Exception as error:  # a damaged file may break the reader anywhere
         raise PixelError(f"is not a whole NIfTI file ({error}). Save it again.", "damaged") from None
-    header = image.header
-    told = int(header["sform_code"]) > 0 or int(header["qform_code"]) > 0
-    return _volume(data, image.affine, told, _TO_MM.get(header.get_xyzt_units()[0], 1.0), image)
+    return _volume(data, image.affine, told, millimetres, header)
+
+
+def _open_nifti(path: Path) -> tuple[Any, tuple[int, int, int]]:
+    """The image of a file, its voxels still packed, and its three sides; no more bytes are read than they need."""
+    with open(path, "rb") as raw:
+        packed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        file = gzip.GzipFile(fileobj=raw) if packed else raw
+        start = file.read(540)
+        size = next((size for size in _HEADERS for order in ("little", "big")
+                     if int.from_bytes(start[:4], order) == size), None)  # fmt: skip
+        if size is None:
+            raise PixelError("is no NIfTI file. Save it as .nii or .nii.gz.", "format")
+        header = _HEADERS[size](start[:size])
+        sides = header.get_data_shape()
+        shape = tuple(side for place, side in enumerate(sides) if place < 3 or side != 1)
+        if len(shape) != 3:
+            raise PixelError(f"has the shape {sides}. Give one file a sequence, of three dimensions.", "shape")
+        if min(shape) < 1 or np.prod(shape, dtype=float) > MOST_VOXELS:
+            raise PixelError(f"says that it is {shape} voxels large, which is no head. Save it again.", "size")
+        if header.get_data_dtype().kind not in "buif" or header.get_data_dtype().itemsize > 8:
+            raise PixelError(f"holds numbers of the type {header.get_data_dtype()}. Save real numbers.", "type")
+        before = int(header.get_data_offset())
+        if not size <= before <= _MOST_BEFORE:
+            raise PixelError(f"says that its voxels begin after {before} bytes. Save it again.", "damaged")
+        needed = before + int(np.prod(shape, dtype=np.int64)) * header.get_data_dtype().itemsize
+        data = start + file.read(max(needed - len(start), 0))
+    if len(data) < needed:
+        raise PixelError(f"is not a whole NIfTI file: {len(data)} bytes of {needed}. Save it again.", "damaged")
+    return _IMAGES[size].from_bytes(data), shape
 
 
 def write_nifti(path: Path, mask: np.ndarray, volume: Volume) -> None:
     """Write an upright mask (slices, rows, columns) as NIfTI, 0 and 1, in the place of its volume."""
-    header = volume.source.header.copy()
+    header = volume.source.copy()
     header.set_data_dtype(np.uint8)
     header.set_slope_inter(1, 0)
     header["cal_max"] = header["cal_min"] = 0
-    image = type(volume.source)(volume.back(mask).astype(np.uint8), volume.affine, header)
+    image = _IMAGES[int(header["sizeof_hdr"])](volume.back(mask).astype(np.uint8), volume.affine, header)
     with write_atomically(path) as part:
         nibabel.save(image, part)
 
@@ -155,27 +199,33 @@ class Series(NamedTuple):
 
 
 def dicom_series(paths: Sequence[Path]) -> list[Series]:
-    """The series of images among DICOM files, told by their headers.
+    """The series of MR images among DICOM files, told by their headers.
 
     Raises
     ------
     PixelError
         Where a file is damaged; the message names it.
-    ModuleNotFoundError
+    ValueError
         Without the extra ``volumes``; the message has the command.
     """
     pydicom = _needed("pydicom")
     found: dict[str, Series] = {}
     for path in paths:
         try:
+            # Such a file is unfolded as a whole before its first word can be read.
+            if pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID") == _DEFLATED:
+                raise PixelError(f"{path} is deflated DICOM. Save it in another transfer syntax.", "codec")
             header = pydicom.dcmread(path, stop_before_pixels=True)
             uid = str(header.SeriesInstanceUID)
+            name, study = (str(header.get(key, "")) for key in ("SeriesDescription", "StudyInstanceUID"))
+            is_slice = "Rows" in header and header.get("Modality") == "MR"
+            patient = re.sub(r"[^\w.-]+", "_", str(header.get("PatientID", "")))  # which goes into files' names
+        except PixelError:
+            raise
         except Exception as error:  # a damaged file may break the reader anywhere
             raise PixelError(f"{path} is not a whole DICOM file ({error}). Copy it again.", "damaged") from None
-        if "Rows" in header and header.get("Modality") != "SEG":
-            name = str(header.get("SeriesDescription", "")) or uid
-            series = Series(str(header.get("PatientID", "")), str(header.get("StudyInstanceUID", "")), name, [])
-            found.setdefault(uid, series).files.append(path)
+        if is_slice:
+            found.setdefault(uid, Series(patient, study, name or uid, [])).files.append(path)
     return list(found.values())
 
 
@@ -185,26 +235,50 @@ def read_dicom(paths: Sequence[Path]) -> Volume:
     Raises
     ------
     PixelError
-        Where the slices make no volume, such as where one is missing.
+        Where the slices make no volume, such as where one is missing, and where they are too large.
     """
     highdicom, pydicom = _needed("highdicom"), _needed("pydicom")
     try:
+        _refuse_large(pydicom.dcmread(path, stop_before_pixels=True) for path in paths)
         datasets = [pydicom.dcmread(path) for path in paths]
+        for dataset in datasets:
+            for name in _NAMED_BY_A_MASK:
+                str(dataset[name].value)
+            for name in _MAY_BE_EMPTY:  # whoever took a name out may have taken out its place as well
+                dataset.setdefault(name, "")
         if len(datasets) == 1 and int(datasets[0].get("NumberOfFrames", 1)) > 1:
             found = highdicom.Image.from_dataset(datasets[0]).get_volume()
         else:
             found = highdicom.get_volume_from_series(datasets)
+    except PixelError:
+        raise
     except Exception as error:  # as many as there are ways for a series to be irregular
         raise PixelError(f"makes no volume ({error}). Check its slices.", "series") from None
-    if found.array.ndim != 3 or np.prod(found.shape, dtype=float) > MOST_OF_STACK:
+    if found.array.ndim != 3:
         raise PixelError(f"has the shape {found.shape}, which is no head.", "size")
     affine = np.diag([-1.0, -1, 1, 1]) @ found.affine  # DICOM counts to the left and the back
     levels = found.array.astype(np.int32) if np.array_equal(found.array, np.rint(found.array)) else found.array
     return _volume(levels, affine, True, 1.0, (datasets, found))
 
 
+def _refuse_large(headers: Iterable[Any]) -> None:
+    voxels = 0
+    for header in headers:
+        voxels += int(header.Rows) * int(header.Columns) * int(header.get("NumberOfFrames") or 1)
+        if int(header.get("SamplesPerPixel", 1)) != 1:
+            raise PixelError("is coloured. Give the grey series.", "coloured")
+    if voxels > MOST_VOXELS:
+        raise PixelError(f"says that it is {voxels} voxels large, which is no head.", "size")
+
+
 def write_dicom(path: Path, mask: np.ndarray, volume: Volume) -> None:
-    """Write an upright mask (slices, rows, columns) as a DICOM segmentation that refers to the series."""
+    """Write an upright mask (slices, rows, columns) as a DICOM segmentation that refers to the series.
+
+    Raises
+    ------
+    CohortError
+        Where the series' headers are too poor to be referred to.
+    """
     highdicom, pydicom = _needed("highdicom"), _needed("pydicom")
     from pydicom.sr.codedict import codes
 
@@ -222,23 +296,28 @@ def write_dicom(path: Path, mask: np.ndarray, volume: Volume) -> None:
         algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
         algorithm_identification=software,
     )
-    segmentation = highdicom.seg.Segmentation(
-        source_images=datasets,
-        pixel_array=found.with_array(volume.back(mask).astype(np.uint8)),
-        segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=[segment],
-        series_instance_uid=pydicom.uid.generate_uid(),
-        series_number=999,
-        sop_instance_uid=pydicom.uid.generate_uid(),
-        instance_number=1,
-        manufacturer="brainseg",
-        manufacturer_model_name="brainseg",
-        software_versions=__version__,
-        device_serial_number="0",
-        content_description="For research and teaching only. Not for clinical use.",
-        content_label="NOT_FOR_CLINIC",
-        omit_empty_frames=False,
-    )
+    try:
+        segmentation = highdicom.seg.Segmentation(
+            source_images=datasets,
+            pixel_array=found.with_array(volume.back(mask).astype(np.uint8)),
+            segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
+            segment_descriptions=[segment],
+            series_instance_uid=pydicom.uid.generate_uid(),
+            series_number=999,
+            sop_instance_uid=pydicom.uid.generate_uid(),
+            instance_number=1,
+            manufacturer="brainseg",
+            manufacturer_model_name="brainseg",
+            software_versions=__version__,
+            device_serial_number="0",
+            content_description="For research and teaching only. Not for clinical use.",
+            content_label="NOT_FOR_CLINIC",
+            omit_empty_frames=False,
+        )
+    except Exception as error:  # a header may be wrong in as many ways as it has lines
+        raise CohortError(
+            f"{path} cannot be written, because headers of the series are damaged ({error}). Convert it to NIfTI first."
+        ) from None
     with write_atomically(path) as part:
         segmentation.save_as(part)
 
@@ -249,7 +328,7 @@ def _needed(package: str) -> Any:
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError:
-        raise ModuleNotFoundError(
+        raise ValueError(
             f"DICOM needs the package {package}. Install it: python -m pip install -e '.[volumes]', or convert the "
             "series to NIfTI."
         ) from None

@@ -63,7 +63,7 @@ def predict_folder(
         DICOM segmentation), an overlay a slice (``NAME_overlay.png``, FLAIR in the frame with the outline), a contact
         sheet a patient (``PATIENT_contact.png``), and last ``predictions.csv`` and ``patients.csv``.
     runs : sequence of path
-        Folders of trained runs. By default all reference runs, without those that were trained on the patient.
+        Folders of trained runs. By default the reference U-Nets of all folds, without those that have met the patient.
     threshold : float
         A pixel whose mean probability is at or above it is called tumour. Small pieces are dropped, as in the reported
         scores: see :func:`brainseg.evaluation.scores.drop_small_pieces`.
@@ -78,9 +78,10 @@ def predict_folder(
         ``slices``: ``slice`` (its folder below `place`, and its name), ``patient``, ``predicted_px`` (in the file's own
         grid), ``highest_probability``, ``seen_in_training``.
         ``patients``: ``patient, slices, predicted_px, volume_ml`` (NaN where the spacing is not known), ``networks``,
-        ``agreement`` (mean Dice between the networks' masks; NaN of one), ``missing`` (sequences that FLAIR stands in
-        for), ``seen_in_training``, ``warning`` (see :func:`brainseg.evaluation.trust.warning`), and ``dice`` where it
-        was asked for.
+        ``agreement`` (see :mod:`brainseg.evaluation.trust`), ``between_folds`` (mean Dice between the masks of networks
+        that were trained on different patients; NaN of one fold), ``volume_spread`` (the range of these masks' volumes,
+        as a share of their mean), ``missing`` (sequences that FLAIR stands in for), ``seen_in_training``, ``warning``
+        (see :func:`brainseg.evaluation.trust.warning`), and ``dice`` where it was asked for.
         ``seen_in_training`` says whether a network was trained or its best epoch chosen on this patient, or on another
         date of the same case. Scores of such slices say nothing about new patients. It is missing where no name in the
         path is like those of the runs' patients, so that it cannot be told.
@@ -94,9 +95,9 @@ def predict_folder(
     """
     if not 0 < threshold < 1:
         raise ValueError(f"threshold must lie between 0 and 1, not {threshold}")
-    records = [RunRecord.read(run) for run in runs] or reference_runs(split_by="patient", with_weights=True)
+    records = [RunRecord.read(run) for run in runs] or reference_runs(trust.MODEL, "patient", with_weights=True)
     if not records:
-        raise ValueError("There is no reference run with weights. Name a run with --run.")
+        raise ValueError("There is no reference U-Net with weights. Name a run with --run.")
     examinations = find_examinations(place, wanted)
     _check(examinations, truth)
     # Only now, because it brings Keras: wrong input is refused at once, and without a word of TensorFlow's.
@@ -111,14 +112,12 @@ def predict_folder(
     for each in tqdm(examinations, desc="predicting", unit="patient"):
         chosen, met = _spared(each, networks) if not runs else (networks, _met(each, networks))
         images = each.read()
-        several = _probabilities(images.images, chosen)
-        mean = np.mean(several, axis=0)
-        agreed = trust.agreement([drop_small_pieces(one >= threshold) for one in several])
-        masks = drop_small_pieces(mean >= threshold)
+        answer = _ask(images.images, chosen, threshold)
+        masks = drop_small_pieces(answer.probability >= threshold)
         own = images.own_masks(masks)
         goal = out / each.folder.relative_to(top)
         images.write(own, goal)
-        _draw(images, masks, goal, each.patient)
+        _draw(images, masks, goal, each.name)
         names = [str(each.folder.relative_to(top) / name) for name in images.names]
         slices.append(
             pd.DataFrame(
@@ -126,7 +125,7 @@ def predict_folder(
                     "slice": names,
                     "patient": each.patient,
                     "predicted_px": own.sum(axis=(1, 2)),
-                    "highest_probability": mean.max(axis=(1, 2)).astype(float),
+                    "highest_probability": answer.probability.max(axis=(1, 2)).astype(float),
                     "seen_in_training": pd.array([met] * len(names), "boolean"),
                 }
             )
@@ -138,10 +137,12 @@ def predict_folder(
                 "predicted_px": int(own.sum()),
                 "volume_ml": own.sum() * images.voxel_ml,
                 "networks": len(chosen),
-                "agreement": agreed,
+                "agreement": answer.agreement,
+                "between_folds": answer.between_folds,
+                "volume_spread": answer.volume_spread,
                 "missing": ", ".join(images.missing),
                 "seen_in_training": met,
-                "warning": trust.warning(agreed, images.images),
+                "warning": trust.warning(float("nan") if runs else answer.agreement, images.images),
                 **({"dice": float(dice(confusion(images.truth, own), empty=np.nan))} if truth else {}),
             }
         )
@@ -178,34 +179,56 @@ def _spared(each: Examination, networks: Sequence[tuple[RunRecord, keras.Model]]
 def _met(each: Examination, networks: Sequence[tuple[RunRecord, keras.Model]]) -> bool | None:
     """Whether one of some networks has met a patient; None where no name says who it is.
 
-    Any name on the way to the slices may carry the case, in any spelling: TCGA-CS-4941, tcga_cs_4941.
+    Any name on the way to the slices may carry the case, and the patient's in a DICOM header, in any spelling:
+    TCGA-CS-4941, tcga_cs_4941.
     """
     seen = {case_of(patient) for record, _ in networks for patient in record.has_met()}
-    names = "/".join([*each.folder.parts, *(path.stem for path in each.files)]).upper().replace("-", "_")
+    names = "/".join([*each.folder.parts, each.patient, *(path.stem for path in each.files)]).upper().replace("-", "_")
     if any(re.search(rf"(?<![A-Z0-9]){re.escape(case)}(?![A-Z0-9])", names) for case in seen):
         return True
     return False if PATIENT.fullmatch(each.patient) else None
 
 
-def _probabilities(images: np.ndarray, networks: Sequence[tuple[RunRecord, keras.Model]]) -> list[np.ndarray]:
-    """What each network says of a patient's slices, in the frame: float32 (n, 256, 256)."""
-    from brainseg.networks.forward import predict_both_ways
+class _Answer(NamedTuple):
+    """What some networks say of a volume: their mean, float32 (n, 256, 256), and how far they agree."""
 
-    prepared, said = {}, []
+    probability: np.ndarray
+    agreement: float
+    between_folds: float
+    volume_spread: float
+
+
+def _ask(images: np.ndarray, networks: Sequence[tuple[RunRecord, keras.Model]], threshold: float) -> _Answer:
+    """Ask networks about a patient's slices, those that were trained on the same patients together."""
+    alike: dict[frozenset[str], list[tuple[RunRecord, keras.Model]]] = {}
     for record, network in networks:
-        steps = record.preprocessing
-        if steps not in prepared:
-            boxes, enhanced = boxes_and_images(images, steps)
-            prepared[steps] = boxes, crop_and_resize_all(enhanced, boxes, steps.image_size)
-        boxes, inputs = prepared[steps]
-        small = predict_both_ways(network, inputs)
-        said.append(np.stack([restore(plane, box) for plane, box in zip(small, boxes, strict=True)]))
-    return said
+        alike.setdefault(frozenset(record.patients["train"]), []).append((record, network))
+    said, agreed, masks = [], [], []
+    for fold in alike.values():
+        answers, looks = zip(*(_look(images, *one) for one in fold), strict=True)
+        said += answers
+        agreed.append(trust.agreement(np.concatenate(looks) >= threshold))
+        masks.append(np.mean(answers, axis=0) >= threshold)
+    mean = np.mean(said, axis=0)
+    return _Answer(mean, float(np.mean(agreed)), trust.agreement(masks), trust.volume_spread(masks))
+
+
+def _look(images: np.ndarray, record: RunRecord, network: keras.Model) -> tuple[np.ndarray, np.ndarray]:
+    """What a network says of a patient's slices in the frame, float32 (n, 256, 256), and its two looks apart."""
+    from brainseg.networks.forward import predict_looks
+
+    boxes, enhanced = boxes_and_images(images, record.preprocessing)
+
+    def back(small: np.ndarray) -> np.ndarray:
+        return np.stack([restore(plane, box) for plane, box in zip(small, boxes, strict=True)])
+
+    looks = predict_looks(network, crop_and_resize_all(enhanced, boxes, record.preprocessing.image_size))
+    # The mean goes back as one, as in the reported scores: means of what went back differ in the last digit.
+    return back((looks[0] + looks[1]) / 2), np.stack([back(look) for look in looks])
 
 
 def _draw(images: Images, masks: np.ndarray, out: Path, patient: str) -> None:
     """An overlay a slice, and a sheet with some of them."""
-    patient = re.sub(r"[^\w.-]+", "_", patient)  # of a file, whatever a header says
     overlays = [_overlay(image, mask) for image, mask in zip(images.images, masks, strict=True)]
     for name, overlay in zip(images.names, overlays, strict=True):
         stem = Path(name).stem if "." in name else f"{patient}_{name.replace(' ', '_')}"

@@ -15,7 +15,7 @@ from brainseg.cohort import FRAME
 from brainseg.evaluation.scores import drop_small_pieces, score_slices
 from brainseg.metrics import THRESHOLD
 from brainseg.networks.batches import epoch_batches
-from brainseg.networks.forward import predict_both_ways, predict_images
+from brainseg.networks.forward import predict_both_ways, predict_images, predict_looks
 from brainseg.networks.runs import Run
 
 
@@ -38,6 +38,11 @@ def predict_probabilities(run: Run, rows: np.ndarray, both_ways: bool = True) ->
     """
     predict = predict_both_ways if both_ways else predict_images
     return run.prepared.restore(predict(run.model, run.prepared.images, rows), rows)
+
+
+def predict_both_looks(run: Run, rows: np.ndarray) -> np.ndarray:
+    """Both looks at slices, whose mean :func:`predict_probabilities` gives: float32 (2, n, 256, 256)."""
+    return np.stack([run.prepared.restore(look, rows) for look in predict_looks(run.model, run.prepared.images, rows)])
 
 
 def predict_masks(run: Run, rows: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:

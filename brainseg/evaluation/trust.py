@@ -1,6 +1,9 @@
 """Should a prediction be trusted? How far networks agree, and how far a volume lies from those of their training.
 
-Whether either foretells a low Dice is measured by :mod:`brainseg.experiments.quality`, whose kept tables speak here.
+Each network looks at a volume twice, as it is and mirrored. The looks of networks that were trained on the same
+patients are compared with each other. That can be measured on the patients of the data set too, whom only the networks
+of one fold have never met: :mod:`brainseg.experiments.quality` measures whether it foretells a low Dice, and its kept
+tables speak here.
 """
 
 from __future__ import annotations
@@ -11,16 +14,18 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from brainseg.cohort import FLAIR, POST, PRE
+from brainseg.cohort import FLAIR, POST, PRE, SEQUENCES
 from brainseg.images.crop import head_silhouette
 from brainseg.images.preprocess import PERCENTILES
 from brainseg.metrics import confusion, dice
 from brainseg.results import has_tables, read_table
 
+MODEL = "unet"
+"""The network that answers by default, and of which is measured when to trust it."""
 QUALITY = "quality"
 """The folder of what was measured."""
 FAR = 4.0
-"""Units of spread from which a number of a volume is called unusual."""
+"""Standard deviations from which a number of a volume is called unusual."""
 
 FEATURES = {
     "head_share": "size of the head in the frame",
@@ -48,7 +53,7 @@ def appearance(images: np.ndarray) -> dict[str, float]:
     Returns
     -------
     dict of float
-        Shares and ratios; NaN where there is no head, or a channel has one grey level.
+        Shares and ratios; NaN where there is no head, a channel has one grey level, or FLAIR stands in for it.
     """
     head = head_silhouette(images)
     found = dict.fromkeys(FEATURES, float("nan")) | {"head_share": float(head.mean())}
@@ -56,6 +61,8 @@ def appearance(images: np.ndarray) -> dict[str, float]:
         height, width = (np.ptp(np.flatnonzero(head.any(axis=axis))) + 1 for axis in (1, 0))
         found["head_shape"] = float(height / width)
         for name, channel in (("pre", PRE), ("flair", FLAIR), ("post", POST)):
+            if channel != FLAIR and np.array_equal(images[..., channel], images[..., FLAIR]):
+                continue
             inside = images[:, head, channel]
             low, high = np.percentile(inside, PERCENTILES)
             if high > low:
@@ -69,10 +76,10 @@ def appearance(images: np.ndarray) -> dict[str, float]:
 
 
 def strangeness(features: pd.DataFrame | dict[str, float], others: pd.DataFrame) -> pd.DataFrame:
-    """How far each number lies from its median in other patients, in units of their spread.
+    """How far each number lies from its mean in other patients, in standard deviations of theirs, of at least 0.01.
 
-    The spread is 1.4826 times the median distance from the median, which is the standard deviation of a normal
-    distribution (Rousseeuw and Croux 1993, doi:10.1080/01621459.1993.10476408), and at least a hundredth.
+    Not in distances from the median, as robust measures count: most patients have no dark slice, so that any dark slice
+    would lie endlessly far.
 
     Parameters
     ----------
@@ -84,19 +91,23 @@ def strangeness(features: pd.DataFrame | dict[str, float], others: pd.DataFrame)
     Returns
     -------
     DataFrame
-        Of the same rows and columns; a number that is missing lies infinitely far.
+        Of the same rows and columns; 0 for a number that is missing.
     """
     found = pd.DataFrame([features]) if isinstance(features, dict) else features[list(FEATURES)]
     known = others[list(FEATURES)]
-    centre = known.median()
-    spread = np.maximum(1.4826 * (known - centre).abs().median(), 0.01)
-    return ((found - centre).abs() / spread).fillna(np.inf)
+    return ((found - known.mean()).abs() / np.maximum(known.std(), 0.01)).fillna(0.0)
 
 
 def agreement(masks: Sequence[np.ndarray]) -> float:
     """Mean Dice of the pairs of some masks of one volume; 1 of two empty ones, NaN of one mask alone."""
     scores = [float(dice(confusion(first, second), empty=1)) for first, second in itertools.combinations(masks, 2)]
     return float(np.mean(scores)) if scores else float("nan")
+
+
+def volume_spread(masks: Sequence[np.ndarray]) -> float:
+    """The range of the masks' volumes, as a share of their mean; NaN of one mask, or of empty ones."""
+    volumes = [np.count_nonzero(mask) for mask in masks]
+    return float(np.ptp(volumes) / np.mean(volumes)) if len(masks) > 1 and any(volumes) else float("nan")
 
 
 def agreement_threshold(patients: pd.DataFrame) -> float:
@@ -110,23 +121,35 @@ def warning(agreed: float, images: np.ndarray) -> str:
     Parameters
     ----------
     agreed : float
-        From :func:`agreement`.
+        From :func:`agreement`, of the looks of networks by default; NaN of others, of which nothing was measured.
     images : uint8 (n, 256, 256, 3)
         All slices of the patient.
     """
     if not has_tables(QUALITY):
         return ""
     known = read_table(QUALITY, "patients").dropna(subset=["dice", "agreement"])
+    features = appearance(images)
     said = []
     threshold = agreement_threshold(known)
     if agreed < threshold:
-        alike = known["agreement"] < threshold
         said.append(
-            f"The networks disagree: their masks share a Dice of {agreed:.2f}. On the {alike.sum()} held-out patients "
-            f"with so little agreement the mean Dice was {known.loc[alike, 'dice'].mean():.2f}, on the others "
-            f"{known.loc[~alike, 'dice'].mean():.2f}."
+            f"The networks disagree: their looks share a Dice of {agreed:.2f}. "
+            + _of_such(known, known["agreement"] < threshold, "with so little agreement")
         )
-    far = strangeness(appearance(images), known).iloc[0]
+    far = strangeness(features, known).iloc[0]
     if far.max() > FAR:
         said.append(f"Unusual for these networks: {', '.join(FEATURES[name] for name in far.index[far > FAR])}.")
+    for name, sequence in (("pre_level", SEQUENCES[PRE]), ("post_level", SEQUENCES[POST])):
+        if np.isnan(features[name]):
+            said.append(f"FLAIR stands in for the {sequence}. " + _of_such(known, known[name].isna(), "like that"))
     return " ".join(said)
+
+
+def _of_such(known: pd.DataFrame, such: pd.Series, what: str) -> str:
+    """What was measured on patients of a kind, in a sentence."""
+    if not such.any():
+        return f"No held-out patient was {what}, so it was not measured what that does."
+    return (
+        f"On the {such.sum()} held-out patients {what} the mean Dice was {known.loc[such, 'dice'].mean():.2f}, on the "
+        f"others {known.loc[~such, 'dice'].mean():.2f}."
+    )

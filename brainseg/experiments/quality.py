@@ -1,7 +1,7 @@
 """Should a prediction be trusted? Whether disagreement of networks and an unusual volume foretell a low Dice.
 
-The reference runs of the first seed answer for the patients of their own fold, whom none of them has met: FCN-32, U-Net
-and ResUNet, three networks a patient. `python -m brainseg predict` asks the same networks. Nothing is trained.
+The reference U-Nets of a fold, one a seed, answer for the patients of that fold, whom none of them has met.
+`python -m brainseg predict` asks the same networks about such a patient. Nothing is trained.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from brainseg.cohort import read_patient
-from brainseg.evaluation.trust import agreement, agreement_threshold, appearance, strangeness
+from brainseg.evaluation.trust import MODEL, agreement, agreement_threshold, appearance, strangeness
 from brainseg.metrics import THRESHOLD, confusion, dice
 from brainseg.networks.record import reference_runs
 from brainseg.statistics import Interval, bootstrap_interval, interval_text, rank_correlation
@@ -41,15 +42,15 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
     Raises
     ------
     ValueError
-        Where no reference run with weights has test patients in the cohort.
+        Where no reference U-Net with weights has test patients in the cohort.
     """
     if not any((record.split(cohort) == "test").any() for record in _networks()):
-        raise ValueError("no reference run with weights tests a patient of this cohort: there is nothing to measure")
+        raise ValueError("no reference U-Net with weights tests a patient of this cohort: there is nothing to measure")
     return []
 
 
 def _networks() -> list:
-    return reference_runs(split_by="patient", with_weights=True)
+    return reference_runs(MODEL, "patient", with_weights=True)
 
 
 def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Training, Run]]) -> dict[str, pd.DataFrame]:
@@ -59,11 +60,12 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
     -------
     dict of DataFrame
         ``"patients"``: ``patient, institution, fold, tumour_px, networks, dice`` (volume, of the networks' mean),
-        ``agreement`` (mean Dice between their masks), ``strangeness`` (the largest of the volume's, against the
-        patients on whom its networks were trained), ``strangest`` (of which number), and the features.
+        ``agreement`` (mean Dice between their looks), ``strangeness`` (the largest of the volume's, against the
+        patients on whom its networks were trained), ``strangest`` (of which number), ``unseen`` (share of the tumour
+        whose probability is below `LEAST`), and the features.
         ``"calibration"``: ``patient, bin`` (its lower end), ``pixels, probability`` (mean), ``tumour`` (share).
     """
-    from brainseg.evaluation.predict import predict_probabilities
+    from brainseg.evaluation.predict import predict_both_looks
     from brainseg.evaluation.scores import drop_small_pieces
     from brainseg.networks.backend import configure_backend
     from brainseg.networks.runs import load_reference
@@ -73,15 +75,15 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
     features = pd.DataFrame([appearance(read_patient(cohort, name)[0]) for name in names], index=names)
     records = _networks()
     patients, calibration = [], []
-    for fold in sorted({record.fold for record in records}):
+    for fold in tqdm(sorted({record.fold for record in records}), desc="predicting", unit="fold"):
         several = [load_reference(record, cohort.attrs["root"]) for record in records if record.fold == fold]
         table, tested = several[0].prepared.table, several[0].rows("test")
         trained = features.loc[features.index.isin(several[0].record.patients["train"])]
         for name, rows in table.iloc[tested].groupby("patient").indices.items():
             mine = tested[rows]
             truth = several[0].prepared.truth(mine)
-            said = [predict_probabilities(run, mine) for run in several]
-            mean = np.mean(said, axis=0)
+            looks = np.concatenate([predict_both_looks(run, mine) for run in several])
+            mean = looks.mean(axis=0)
             far = strangeness(features.loc[[name]], trained).iloc[0]
             patients.append(
                 {
@@ -91,9 +93,10 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
                     "tumour_px": np.count_nonzero(truth),
                     "networks": len(several),
                     "dice": float(dice(confusion(truth, drop_small_pieces(mean >= THRESHOLD)), empty=np.nan)),
-                    "agreement": agreement([drop_small_pieces(one >= THRESHOLD) for one in said]),
+                    "agreement": agreement(looks >= THRESHOLD),
                     "strangeness": far.max(),
                     "strangest": far.idxmax(),
+                    "unseen": float(np.mean(mean[truth] < LEAST)) if truth.any() else np.nan,
                     **features.loc[name],
                 }
             )
@@ -135,6 +138,10 @@ class QualityFindings:
         Mean Dice below the threshold and from it on.
     calibration_error : Interval
         Expected calibration error over patients, of pixels with a probability from `LEAST` on.
+    overstated : Interval
+        By how much the mean probability of these pixels exceeds the share of tumour among them, over patients.
+    unseen : float
+        Share of the tumour whose probability is below `LEAST`, the mean over patients.
     """
 
     patients: int
@@ -147,11 +154,14 @@ class QualityFindings:
     dice_below: float
     dice_above: float
     calibration_error: Interval
+    overstated: Interval
+    unseen: float
 
     def sentences(self) -> str:
         """All of it, in Markdown."""
         shown = self.by_agreement.low > 0
         strange, error = self.by_strangeness.high < 0, self.calibration_error
+        wrong = "too high by" if self.overstated.low > 0 else "too low by" if self.overstated.high < 0 else ""
         return (
             f"- **Agreement {'foretells' if shown else 'does not clearly foretell'} the Dice.** The rank correlation "
             f"is {interval_text(self.by_agreement, 2)} over {self.patients} patients. The fifth with the least "
@@ -161,9 +171,12 @@ class QualityFindings:
             f"- **An unusual volume {'tends to a lower' if strange else 'is no clear sign of a low'} Dice.** The rank "
             f"correlation with the largest distance from the training patients is "
             f"{interval_text(self.by_strangeness, 2)}.\n"
-            f"- **The probabilities** of pixels that are called at least {LEAST:.0%} likely miss the share of tumour "
-            f"by {error.estimate:.3f} ({error.low:.3f} to {error.high:.3f}), the mean over patients of the expected "
-            "calibration error."
+            f"- **Probabilities** miss the share of tumour by {error.estimate:.3f} "
+            f"({error.low:.3f} to {error.high:.3f}), the mean over patients of the expected calibration error, where a "
+            f"pixel is called at least {LEAST:.0%} likely. On average they are "
+            f"{wrong or 'not clearly too high or too low:'} "
+            f"{interval_text(self.overstated)}. {self.unseen:.1%} of a tumour is called less likely than that, and is "
+            "in no bin."
         )
 
 
@@ -183,11 +196,7 @@ def findings(patients: pd.DataFrame, calibration: pd.DataFrame, seed: int = 0) -
     return QualityFindings(
         patients=len(scored),
         by_agreement=rank_correlation(scored["agreement"].to_numpy(), scored["dice"].to_numpy(), seed=seed),
-        by_strangeness=rank_correlation(
-            scored["strangeness"].replace(np.inf, scored["strangeness"].replace(np.inf, 0).max() + 1).to_numpy(),
-            scored["dice"].to_numpy(),
-            seed=seed,
-        ),
+        by_strangeness=rank_correlation(scored["strangeness"].to_numpy(), scored["dice"].to_numpy(), seed=seed),
         low=int(low.sum()),
         low_found=int((low & below).sum()),
         flagged=int(below.sum()),
@@ -195,6 +204,8 @@ def findings(patients: pd.DataFrame, calibration: pd.DataFrame, seed: int = 0) -
         dice_below=float(scored.loc[below, "dice"].mean()),
         dice_above=float(scored.loc[~below, "dice"].mean()),
         calibration_error=bootstrap_interval(calibration_errors(calibration).to_numpy(), seed=seed),
+        overstated=bootstrap_interval(overstatements(calibration).to_numpy(), seed=seed),
+        unseen=float(scored["unseen"].mean()),
     )
 
 
@@ -203,9 +214,18 @@ def calibration_errors(calibration: pd.DataFrame) -> pd.Series:
 
     Naeini, Cooper and Hauskrecht 2015, AAAI, "Obtaining well calibrated probabilities using Bayesian binning".
     """
-    distance = (calibration["probability"] - calibration["tumour"]).abs() * calibration["pixels"]
-    groups = calibration["patient"]
-    return distance.groupby(groups).sum() / calibration["pixels"].groupby(groups).sum()
+    return _over_pixels((calibration["probability"] - calibration["tumour"]).abs(), calibration)
+
+
+def overstatements(calibration: pd.DataFrame) -> pd.Series:
+    """By how much the mean probability of each patient's pixels exceeds the share of tumour among them."""
+    return _over_pixels(calibration["probability"] - calibration["tumour"], calibration)
+
+
+def _over_pixels(values: pd.Series, calibration: pd.DataFrame) -> pd.Series:
+    """The mean over the pixels of each patient of a value a bin."""
+    pixels, groups = calibration["pixels"], calibration["patient"]
+    return (values * pixels).groupby(groups).sum() / pixels.groupby(groups).sum()
 
 
 def reliability(calibration: pd.DataFrame) -> pd.DataFrame:

@@ -13,8 +13,8 @@ def agreement(patients: pd.DataFrame, threshold: float) -> Figure:
     figure, ax = new_figure(height=4.2)
     ax.scatter(patients["agreement"], patients["dice"], color=COLOURS["unet"], alpha=0.7, s=28)
     ax.axvline(threshold, color="black", linestyle="--", linewidth=1)
-    ax.set(xlabel="agreement of the networks (Dice between their masks)", ylabel="Dice of the volume")
-    ax.set(xlim=(0, 1), ylim=(0, 1))
+    ax.set(xlabel="agreement of the networks (Dice between their looks)", ylabel="Dice of the volume")
+    ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     return figure
 
 

@@ -37,14 +37,27 @@ def predict_images(
     return probabilities
 
 
-def predict_both_ways(model: keras.Model, images: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
-    """The mean of two predictions: of a slice as it is, and of its mirror image, mirrored back.
+def predict_looks(model: keras.Model, images: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+    """Two predictions: of a slice as it is, and of its mirror image, mirrored back.
 
     A head is nearly symmetric, and the training mirrors slices at random, so both are equally good witnesses.
+
+    Parameters and frame are those of :func:`predict_images`.
+
+    Returns
+    -------
+    ndarray, float32 (2, n, size, size) in [0, 1]
+    """
+    as_it_is = predict_images(model, images, rows)
+    return np.stack([as_it_is, predict_images(model, images[:, :, ::-1], rows)[:, :, ::-1]])
+
+
+def predict_both_ways(model: keras.Model, images: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+    """The mean of the two predictions of :func:`predict_looks`.
+
     ``results/trials`` has what it is worth on inner patients.
 
     Parameters, result and frame are those of :func:`predict_images`.
     """
-    as_it_is = predict_images(model, images, rows)
-    mirrored = predict_images(model, images[:, :, ::-1], rows)[:, :, ::-1]
+    as_it_is, mirrored = predict_looks(model, images, rows)
     return (as_it_is + mirrored) / 2

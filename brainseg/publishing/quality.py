@@ -54,7 +54,7 @@ def _strange(tables: dict[str, pd.DataFrame], _: Path) -> str:
         [row.patient, FEATURES[row.strangest], f"{row.strangeness:.1f}", f"{row.dice:.2f}"]
         for row in farthest.itertuples()
     ]
-    return as_table(["patient", "most unusual number", "units of spread", "Dice"], rows)
+    return as_table(["patient", "most unusual number", "standard deviations", "Dice"], rows)
 
 
 PARTS: dict[str, Part] = {

@@ -16,6 +16,7 @@ from nbformat import NotebookNode
 
 from brainseg.paths import build_folder, setting
 from brainseg.publishing.api import write_api
+from brainseg.publishing.example import fill_example
 from brainseg.publishing.execute import PACKAGE, Edition
 from brainseg.publishing.landing import fill_landing
 from brainseg.publishing.manifest import write_manifest
@@ -116,6 +117,7 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
     fill_landing(target, patients, shown_on)
     fill_speed(target)
     fill_quality(target)
+    fill_example(target)
     write_api(PACKAGE, target / "api")
     if (citation := root / "CITATION.cff").is_file():
         shutil.copyfile(citation, target / "CITATION.cff")

@@ -36,7 +36,7 @@ def scans(tmp_path, monkeypatch):
 
 def test_the_books_example_makes_a_cohort(scans):
     page = (project_root() / "book" / "teach" / "own_data.md").read_text(encoding="utf-8")
-    exec(re.findall(r"```python\n(.*?)```", page, re.S)[1], {})
+    exec(re.findall(r"```python\n(.*?)```", page[page.index("## A cohort of pairs") :], re.S)[0], {})
     table = index_cohort(scans / "my_cohort")
     assert list(table["patient"].unique()) == ["MYSET_XX_0001_00000000", "MYSET_XX_0002_00000000"]
     assert table["slice"].tolist() == [1, 2, 1, 2]

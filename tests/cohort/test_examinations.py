@@ -67,6 +67,55 @@ def test_volumes_of_several_patients_are_told_by_their_names(tmp_path):
     assert whole.voxel_ml == pytest.approx(0.03)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("x_flair", "x_t1", "x_t1ce"),
+        ("x_T2_FLAIR", "x_t1w_pre", "x_T1_Gd"),
+        ("x-t2f", "x-t1n", "x-t1c"),
+        ("patient1_t2flair", "patient1_t1", "patient1_t1post"),
+        ("sub-01_FLAIR", "sub-01_T1w", "sub-01_ce-gadolinium_T1w"),
+        ("Postma_flair", "Postma_t1", "Postma_post"),
+        ("flair", "t1", "t1_post-contrast"),
+    ],
+)
+def test_the_ways_in_which_people_name_sequences(tmp_path, names):
+    for name in (*names, f"{names[0][:-5].rstrip('_')}_t2"):
+        nifti(tmp_path / "P1" / f"{name}.nii", head())
+    (each,) = find_examinations(tmp_path)
+    assert each.read().missing == () and len(each.files) == 3
+    assert [path.name for path in each.files if path.name.startswith(names[0])] == [f"{names[0]}.nii"]
+
+
+def test_a_t1_flair_is_no_flair_and_a_localiser_is_passed_over(tmp_path):
+    for name in ("AX T1 FLAIR", "T2 FLAIR FS", "AX T1 +C", "3-plane loc", "SURVEY"):
+        dicom(tmp_path, head(), name)
+    (each,) = find_examinations(tmp_path)
+    assert each.read().missing == () and len(each.files) == 3 * len(head())
+
+
+def test_a_place_without_a_head_holds_no_slices(tmp_path):
+    import pydicom
+
+    nifti(tmp_path / "x_brain_mask.nii", head())
+    (path,) = dicom(tmp_path / "ct", head(), multiframe=True).iterdir()
+    data = pydicom.dcmread(path)
+    data.Modality = "CT"
+    data.save_as(path)
+    with pytest.raises(CohortError, match="holds no slices.*DICOM series of MR images"):
+        find_examinations(tmp_path)
+    nifti(tmp_path / "x_flair.nii", head())
+    (each,) = find_examinations(tmp_path)
+    assert each.patient == "x" and each.read().truth is None
+
+
+def test_masks_that_would_get_one_name_are_refused(tmp_path):
+    for study in ("1.2.3", "1.2.4"):
+        dicom(tmp_path / "P1", head(), f"FLAIR {study}", study)
+    with pytest.raises(CohortError, match="holds two examinations of P1.*Give each a folder"):
+        find_examinations(tmp_path)
+
+
 def test_a_pixel_that_is_taller_than_wide_keeps_its_shape_in_the_frame(tmp_path):
     volume = np.zeros((2, 60, 90), np.uint8)
     volume[:, 20:40, 30:60] = 200  # 20 rows of 3 mm, 30 columns of 2 mm: a square

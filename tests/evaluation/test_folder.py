@@ -1,6 +1,5 @@
 """A folder of slices in, masks and overlays out, and what is refused."""
 
-import re
 import shutil
 
 import cv2
@@ -9,7 +8,7 @@ import pandas as pd
 import pytest
 import tifffile
 from helpers import PATIENTS, untrained_run
-from scans import FRAMES, head, nifti
+from scans import FRAMES, dicom, head, nifti
 
 keras = pytest.importorskip("keras")
 from brainseg.cohort import CohortError, index_cohort
@@ -18,7 +17,6 @@ from brainseg.evaluation import predict
 from brainseg.evaluation.folder import predict_folder
 from brainseg.evaluation.scores import drop_small_pieces
 from brainseg.metrics import confusion, dice
-from brainseg.paths import project_root
 
 
 def test_a_folder_of_slices_becomes_masks_and_overlays(run, tiny_cohort, tmp_path):
@@ -137,6 +135,13 @@ def test_a_patient_is_known_by_the_case_in_any_folder_above(run, tiny_cohort, tm
     assert predict_folder(folder, tmp_path / "out", [run.folder]).slices["seen_in_training"].tolist() == [True]
 
 
+def test_a_patient_is_known_by_the_header_of_a_series(run, tiny_cohort, tmp_path):
+    case = sorted(run.record.has_met())[0].rpartition("_")[0].replace("_", "-")
+    path = tiny_cohort / PATIENTS[0] / f"{PATIENTS[0]}_3.tif"
+    dicom(tmp_path / "series", tifffile.imread(path)[None, ..., 1].repeat(2, axis=0), patient=case)
+    assert predict_folder(tmp_path / "series", tmp_path / "out", [run.folder]).patients["seen_in_training"].all()
+
+
 def test_whom_no_name_tells_is_said(run, tiny_cohort, tmp_path, capsys):
     from brainseg.__main__ import main
 
@@ -221,8 +226,15 @@ def test_the_mean_of_several_networks_is_cut_and_their_agreement_is_told(two_run
     several = [predict.predict_probabilities(each, mine) for each in two_runs]
     mask = drop_small_pieces(np.mean(several, axis=0) >= 0.5)
     assert found.patients["predicted_px"].item() == mask.sum() > 0
-    first, second = (drop_small_pieces(one >= 0.5) for one in several)
-    assert found.patients["agreement"].item() == pytest.approx(dice(confusion(first, second), empty=1))
+    # Trained on different patients, so each looks at the slices and at their mirror images, and agrees with itself.
+    looks = [predict.predict_both_looks(each, mine) >= 0.5 for each in two_runs]
+    agreed = [dice(confusion(as_it_is, mirrored), empty=1) for as_it_is, mirrored in looks]
+    assert found.patients["agreement"].item() == pytest.approx(np.mean(agreed)) and 0 < agreed[0] < 1
+    first, second = (one >= 0.5 for one in several)
+    assert found.patients["between_folds"].item() == pytest.approx(dice(confusion(first, second), empty=1))
+    assert found.patients["volume_spread"].item() == pytest.approx(
+        abs(first.sum() - second.sum()) * 2 / (first.sum() + second.sum())
+    )
     truth = two_runs[0].prepared.truth(mine)
     assert found.patients["dice"].item() == pytest.approx(dice(confusion(truth, mask), empty=np.nan))
     assert np.isnan(found.patients["volume_ml"].item()) and found.patients["networks"].item() == 2
@@ -239,7 +251,7 @@ def test_by_default_the_reference_runs_that_have_not_met_the_patient(two_runs, t
         assert found.loc[name, "networks"] == (len(apart) or 2)
         assert found.loc[name, "seen_in_training"] == (not apart)
     monkeypatch.setattr("brainseg.evaluation.folder.reference_runs", lambda *_, **__: [])
-    with pytest.raises(ValueError, match="no reference run with weights"):
+    with pytest.raises(ValueError, match="no reference U-Net with weights"):
         predict_folder(tiny_cohort, tmp_path / "out")
 
 
@@ -262,20 +274,3 @@ def test_truth_that_is_not_there_is_asked_for_in_vain(run, tmp_path):
     with pytest.raises(CohortError, match="no mask of x lies beside the slices"):
         predict_folder(tmp_path / "in", tmp_path / "out", [run.folder], truth=True)
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.slow
-def test_the_books_example_makes_a_volume_that_the_command_segments(run, tmp_path, monkeypatch, capsys):
-    from brainseg.__main__ import main
-
-    monkeypatch.chdir(tmp_path)
-    page = (project_root() / "book" / "teach" / "own_data.md").read_text(encoding="utf-8")
-    exec(re.search(r"```python\n(.*?)```", page, re.S)[1], {})
-    (command,) = re.findall(r"^python -m brainseg (predict .*)$", page, re.M)
-    main([*command.split(), "--run", str(run.folder)])
-    assert "Dice of the volume, mean over 1 patients" in capsys.readouterr().out
-    for name in ("anna_flair_predicted.nii.gz", "anna_contact.png", "anna_slice_12_overlay.png"):
-        assert (tmp_path / "masks" / "anna" / name).is_file() and name in page
-    patients = pd.read_csv(tmp_path / "masks" / "patients.csv")
-    assert patients["volume_ml"].item() == pytest.approx(patients["predicted_px"].item() * 0.005)
-    assert patients["missing"].isna().all() or patients["missing"].item() == ""

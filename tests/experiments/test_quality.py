@@ -32,13 +32,25 @@ def test_a_volume_is_told_in_numbers_and_another_one_lies_far():
     dark = head(slices=4)
     dark[2:] = 0
     assert strangeness(appearance(dark), usual).iloc[0]["dark_slices"] > 4
-    assert np.isinf(strangeness(appearance(np.zeros_like(dark)), usual)["flair_level"].item())
+    nothing = strangeness(appearance(np.zeros_like(dark)), usual).iloc[0]
+    assert nothing["head_share"] > 4 and nothing["flair_level"] == 0
+
+
+def test_a_sequence_that_flair_stands_in_for_has_no_level():
+    images = head()
+    images[..., 2] = images[..., 1]
+    found = appearance(images)
+    assert np.isnan(found["post_level"]) and found["pre_level"] > 0 and found["flair_level"] > 0
+    usual = pd.DataFrame([appearance(head(radii=(90 + n % 3, 70))) for n in range(9)])
+    assert strangeness(found, usual)["post_level"].item() == 0
 
 
 def test_agreement_is_that_of_all_pairs():
     one, other, empty = np.array([1, 1, 0], bool), np.array([1, 0, 0], bool), np.zeros(3, bool)
     assert agreement([one, other]) == pytest.approx(2 / 3) and np.isnan(agreement([one]))
     assert agreement([one, other, empty]) == pytest.approx((2 / 3 + 0 + 0) / 3) and agreement([empty, empty]) == 1
+    assert trust.volume_spread([one, other]) == pytest.approx(1 / 1.5) and np.isnan(trust.volume_spread([one]))
+    assert np.isnan(trust.volume_spread([empty, empty]))
 
 
 def table(slope, patients=60):
@@ -48,6 +60,7 @@ def table(slope, patients=60):
     features = {name: rng.normal(0.5, 0.05, patients) for name in FEATURES}
     return pd.DataFrame(
         {"patient": [f"p{n}" for n in range(patients)], "dice": dice, "agreement": agreed, "strangeness": agreed[::-1]}
+        | {"unseen": 0.03}
         | features
     )
 
@@ -66,9 +79,12 @@ def test_agreement_that_foretells_and_agreement_that_does_not():
     found = quality.findings(table(0.7), calibration(0.1))
     assert found.by_agreement.low > 0.9 and "**Agreement foretells the Dice.**" in found.sentences()
     assert found.flagged == 12 and found.dice_below < found.dice_above
-    assert found.calibration_error.estimate == pytest.approx(0.1)
+    assert found.calibration_error.estimate == pytest.approx(0.1) and "too low by -0.100" in found.sentences()
+    assert "3.0% of a tumour" in found.sentences()
+    assert "too high by +0.050" in quality.findings(table(0.7), calibration(-0.05)).sentences()
     none = quality.findings(table(0.0), calibration(0.0))
     assert "does not clearly foretell" in none.sentences() and none.calibration_error.estimate == pytest.approx(0)
+    assert "not clearly too high or too low" in none.sentences()
 
 
 def test_bins_weigh_by_their_pixels():
@@ -90,6 +106,14 @@ def test_a_warning_says_what_was_measured(monkeypatch):
     assert "share a Dice of 0.25" in low and "12 held-out patients" in low
     assert f"was {known.loc[known['agreement'] < known['agreement'].quantile(0.2), 'dice'].mean():.2f}" in low
     assert trust.warning(0.99, head(radii=(40, 70))).startswith("Unusual for these networks: size of the head")
+    assert trust.warning(float("nan"), head()) == ""
+    alone = head()
+    alone[..., 2] = alone[..., 1]
+    assert trust.warning(0.99, alone).startswith("FLAIR stands in for the post-contrast T1. No held-out patient was")
+    known.loc[:9, "post_level"] = np.nan
+    assert f"On the 10 held-out patients like that the mean Dice was {known['dice'][:10].mean():.2f}" in trust.warning(
+        0.99, alone
+    )
     monkeypatch.setattr(trust, "has_tables", lambda study: False)
     assert trust.warning(0.1, head()) == ""
 
@@ -118,6 +142,10 @@ def test_patients_are_predicted_by_networks_that_have_not_met_them(tiny_cohort_o
     name = patients.index[patients["fold"] == 1][0]
     rows = np.flatnonzero(members[2].prepared.table["patient"] == name)
     said = predict.predict_probabilities(members[2], rows)
+    looks = predict.predict_both_looks(members[2], rows)
+    np.testing.assert_allclose(looks.mean(axis=0), said, atol=1e-6)
+    assert patients.loc[name, "agreement"] == pytest.approx(agreement(looks >= 0.5), abs=2e-2)  # of rounded weights
+    assert 0 < patients.loc[name, "agreement"] < 1
     truth = members[2].prepared.truth(rows)
     expected = dice(confusion(truth, drop_small_pieces(said >= 0.5)), empty=np.nan)
     assert patients.loc[name, "dice"] == pytest.approx(float(expected), abs=2e-3)

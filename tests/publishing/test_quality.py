@@ -24,7 +24,7 @@ def test_every_part_of_the_page_is_written_or_said_to_be_missing(tmp_path, monke
     agreed = np.linspace(0.2, 1, 20)
     patients = pd.DataFrame(
         {"patient": [f"p{n}" for n in range(20)], "dice": agreed, "agreement": agreed, "strangeness": range(20)}
-        | {"strangest": "head_share", **dict.fromkeys(FEATURES, 0.5)}
+        | {"unseen": 0.02, "strangest": "head_share", **dict.fromkeys(FEATURES, 0.5)}
     )
     bins = pd.DataFrame({"bin": [0.1, 0.5], "pixels": 10, "probability": [0.15, 0.55], "tumour": [0.1, 0.6]})
     shifts = [np.array([(n - 9.5) / 500, 0]) for n in range(20)]
