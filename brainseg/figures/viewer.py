@@ -13,13 +13,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.colors import ListedColormap
 
 from brainseg import metrics
 from brainseg.cohort import POST, PRE, SEQUENCES, read_image
+from brainseg.figures import style
 from brainseg.figures.results import side_by_side
 from brainseg.networks.recipe import MODEL_NAMES
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from brainseg.images.prepared import Prepared
 
 MIME = "application/vnd.brainseg.viewer+json"
@@ -158,6 +162,36 @@ def nifti(volume: np.ndarray) -> str:
 
     axes = np.ascontiguousarray(volume[:, ::-1].transpose(2, 1, 0), dtype=np.uint8)
     return base64.b64encode(gzip.compress(nibabel.Nifti1Image(axes, np.eye(4)).to_bytes(), mtime=0)).decode()
+
+
+def volume(text: str) -> np.ndarray:
+    """What :func:`nifti` made a text of, uint8 (n, H, W)."""
+    import nibabel
+
+    read = nibabel.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(text)))
+    return np.asarray(read.dataobj, np.uint8).transpose(2, 1, 0)[:, ::-1]
+
+
+def opening(flair: np.ndarray, truth: np.ndarray, model: str, border: np.ndarray) -> Figure:
+    """The picture that the book opens with: a slice, its true outline, and a network's beside that.
+
+    Parameters
+    ----------
+    flair : uint8 array (H, W)
+    truth : bool array (H, W)
+    model : str
+        The network's name, as it is written.
+    border : bool array (H, W)
+        The border pixels of its mask.
+    """
+    figure, axes = style.slice_grid(1, 3)
+    for ax, title in zip(axes[0], ("the slice", "the true outline", f"with {model}'s"), strict=True):
+        style.show_slice(ax, flair, title)
+    for ax in axes[0, 1:]:
+        style.outline(ax, truth)
+    axes[0, 2].imshow(np.ma.masked_equal(border, False), cmap=ListedColormap([style.COLOURS["prediction"]]))
+    style.outline_legend(figure, {"truth": style.COLOURS["truth"], "prediction": style.COLOURS["prediction"]})
+    return figure
 
 
 def _png(figure) -> str:

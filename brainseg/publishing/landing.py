@@ -1,4 +1,4 @@
-"""The landing page: the study's headline chart, with what it shows in words."""
+"""The landing page: a slice with its outlines, and the study's headline chart, with what they show in words."""
 
 from __future__ import annotations
 
@@ -8,11 +8,41 @@ from brainseg.evaluation.headline import headline
 from brainseg.experiments import outcome
 from brainseg.figures import style
 from brainseg.figures.results import headline as chart
+from brainseg.figures.viewer import opening
 from brainseg.networks.recipe import MODEL_NAMES
+from brainseg.publishing.drawing import TumourSlice
 from brainseg.results import has_tables
 
+OPENING = "<!-- opening -->"  # in book/intro.md, where the slice goes
 MARK = "<!-- headline -->"  # in book/intro.md, where the chart goes
 SOCIAL = "social.png"  # at the site's root: the picture that goes with a shared link
+
+
+def open_landing(target: Path, drawn: TumourSlice | None, synthetic: bool) -> None:
+    """Draw the slice into the staged book at `target`, and put it at the landing page's first mark.
+
+    It is drawn from the cohort that the edition was executed on, so a picture of a real patient is never part of the
+    project.
+    """
+    page = target / "intro.md"
+    text = page.read_text(encoding="utf-8")
+    figure = ""
+    if drawn is not None:
+        style.use_theme()
+        network = list(drawn.outlines)[-1]
+        path = target / "images" / "opening.png"
+        path.parent.mkdir(exist_ok=True)
+        opening(drawn.flair, drawn.truth, network, drawn.outlines[network]).savefig(path, dpi=200)
+        patient = "a simulated patient" if synthetic else "a patient"
+        figure = (
+            "```{figure} images/opening.png\n:name: fig-opening\n:width: 100%\n"
+            ":alt: The same slice of a head three times: alone, with the true outline of the tumour, and with the "
+            f"outline of {network} over it.\n\n"
+            f"Slice {drawn.number} of {patient} whom no network here was trained on ({drawn.title}): the true outline, "
+            f"and {network}'s, which has a Dice of {drawn.dice[network]:.2f} in this slice. 1 would be the same line. "
+            "{doc}`Scroll through the whole head <viewer>`, or {doc}`draw the outline yourself <draw>`.\n```"
+        )
+    page.write_text(text.replace(OPENING, figure), encoding="utf-8")
 
 
 def fill_landing(target: Path) -> None:

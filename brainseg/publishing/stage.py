@@ -16,8 +16,9 @@ from nbformat import NotebookNode
 
 from brainseg.paths import build_folder, setting
 from brainseg.publishing.api import write_api
+from brainseg.publishing.drawing import drawing_page, largest_tumour, write_drawing
 from brainseg.publishing.execute import PACKAGE, Edition
-from brainseg.publishing.landing import fill_landing
+from brainseg.publishing.landing import fill_landing, open_landing
 from brainseg.publishing.manifest import write_manifest
 from brainseg.publishing.network import find_network, network_page, write_network
 from brainseg.publishing.notebooks import StudyError, repository_address, with_address
@@ -93,16 +94,22 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(root / "book", target)
     (target / "notebooks").mkdir()
-    patients, shown_on, network = [], "", None
+    patients, shown_on, network, synthetic = [], "", None, False
     for name, page in edition.pages.items():
         notebook = published(nbformat.read(page, as_version=4), root)
         if found := take_patients(notebook):
             patients, shown_on = found, banner(notebook.metadata["brainseg"])
+            synthetic = bool((notebook.metadata["brainseg"]["cohort"] or {}).get("synthetic"))
             network = find_network(notebook.metadata["brainseg"], [patient["name"] for patient in patients])
         nbformat.write(notebook, target / "notebooks" / f"{name}.ipynb")
     if (page := target / "viewer.md").is_file():
         page.write_text(viewer_page(page.read_text(encoding="utf-8"), patients, shown_on), encoding="utf-8")
         write_viewer(patients, target / "_extra" / "viewer")
+    drawn = largest_tumour(patients)
+    if (page := target / "draw.md").is_file():
+        page.write_text(drawing_page(page.read_text(encoding="utf-8"), drawn, shown_on), encoding="utf-8")
+        if drawn is not None:
+            write_drawing(drawn, target / "_extra" / "draw")
     if (page := target / "try.md").is_file():
         carried = network is not None
         try:
@@ -112,6 +119,7 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
             print(f"warning: the page Try the network stays empty. {error}")
             carried = False
         page.write_text(network_page(page.read_text(encoding="utf-8"), carried, shown_on), encoding="utf-8")
+    open_landing(target, drawn, synthetic)
     fill_landing(target)
     fill_speed(target)
     write_api(PACKAGE, target / "api")

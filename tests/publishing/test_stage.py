@@ -99,7 +99,7 @@ def test_a_page_is_sound_wide_and_narrow_light_and_dark(browser, server, name):
         assert visit.faults == []
 
 
-@pytest.mark.parametrize("name", [TOC["root"], "notebooks/01_explore", "viewer", "try", "playground"])
+@pytest.mark.parametrize("name", [TOC["root"], "notebooks/01_explore", "viewer", "draw", "try", "playground"])
 def test_a_phone_in_the_dark(browser, server, name):
     with Visit(browser, server, "phone") as visit:
         page = visit.open(f"{name}.html")
@@ -151,7 +151,7 @@ def unreached(page) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("name", ["intro", "notebooks/04_metrics", "viewer", "try", "playground"])
+@pytest.mark.parametrize("name", ["intro", "notebooks/04_metrics", "viewer", "draw", "try", "playground"])
 def test_the_keyboard_reaches_everything(browser, server, name):
     with Visit(browser, server) as visit:
         page = visit.open(f"{name}.html")
