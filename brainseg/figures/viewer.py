@@ -189,7 +189,10 @@ def opening(flair: np.ndarray, truth: np.ndarray, model: str, border: np.ndarray
         style.show_slice(ax, flair, title)
     for ax in axes[0, 1:]:
         style.outline(ax, truth)
-    axes[0, 2].imshow(np.ma.masked_equal(border, False), cmap=ListedColormap([style.COLOURS["prediction"]]))
+    colour = ListedColormap([style.COLOURS["prediction"]])
+    axes[0, 2].imshow(
+        np.ma.masked_equal(border, False), cmap=colour, interpolation="nearest", zorder=3
+    )  # over the truth
     style.outline_legend(figure, {"truth": style.COLOURS["truth"], "prediction": style.COLOURS["prediction"]})
     return figure
 

@@ -15,6 +15,7 @@ from brainseg.results import has_tables
 
 OPENING = "<!-- opening -->"  # in book/intro.md, where the slice goes
 MARK = "<!-- headline -->"  # in book/intro.md, where the chart goes
+MODEL = "resunet"  # whose outline is shown: by its score the patient was picked
 SOCIAL = "social.png"  # at the site's root: the picture that goes with a shared link
 
 
@@ -29,13 +30,13 @@ def open_landing(target: Path, drawn: TumourSlice | None, synthetic: bool) -> No
     figure = ""
     if drawn is not None:
         style.use_theme()
-        network = list(drawn.outlines)[-1]
+        network = MODEL_NAMES[MODEL] if MODEL_NAMES[MODEL] in drawn.outlines else list(drawn.outlines)[-1]
         path = target / "images" / "opening.png"
         path.parent.mkdir(exist_ok=True)
         opening(drawn.flair, drawn.truth, network, drawn.outlines[network]).savefig(path, dpi=200)
         patient = "a simulated patient" if synthetic else "a patient"
         figure = (
-            "```{figure} images/opening.png\n:name: fig-opening\n:width: 100%\n"
+            "```{figure} images/opening.png\n:name: fig-opening\n:class: dark-light\n:width: 100%\n"
             ":alt: The same slice of a head three times: alone, with the true outline of the tumour, and with the "
             f"outline of {network} over it.\n\n"
             f"Slice {drawn.number} of {patient} whom no network here was trained on ({drawn.title}): the true outline, "
