@@ -312,6 +312,9 @@ drawn[5, 1] = True
 assert needed_margin_px(drawn, box) == 3, (
     "Tumour in column 1 lies three pixels before a box that starts at column 4. Take the worst of all four sides."
 )
+for row, column in ((2, 5), (5, 9)):
+    drawn = np.arange(12)[:, None] * 12 + np.arange(12) == row * 12 + column
+    assert needed_margin_px(drawn, box) == 2, f"Tumour in row {row} and column {column} needs a margin of 2 pixels."
 print("Right.")
 
 # %% [markdown]

@@ -7,7 +7,8 @@ checked, a cell tagged ``check``:
   solution in words leaves a place for words.
 - A check calls the function on small inputs with answers found by hand. Each assertion carries a hint as its message.
   It uses nothing but the function and what the notebook imports, so that it runs without the notebook. In the
-  study's own edition a wrong answer stops the notebook; the student edition prints the hint instead, and goes on.
+  study's own edition a wrong answer stops the notebook; the student edition prints the hint, or the error of the
+  student's own code, and goes on.
 """
 
 from __future__ import annotations
@@ -109,7 +110,10 @@ def student_notebook(notebook: NotebookNode, name: str) -> NotebookNode:
             cell.source = _stub(cell.source, name) if cell.cell_type == "code" else "*Your answers: ...*"
         elif "check" in tags:
             body = textwrap.indent(cell.source, "    ")
-            cell.source = f'try:\n{body}\nexcept AssertionError as hint:\n    print("Not yet.", hint)'
+            cell.source = (
+                f'try:\n{body}\nexcept AssertionError as hint:\n    print("Not yet.", hint)\n'
+                'except Exception as error:\n    print(f"Not yet. It stops with {type(error).__name__}: {error}")'
+            )
         else:
             continue
         cell.metadata["tags"] = [tag for tag in tags if not tag.startswith("hide-")]

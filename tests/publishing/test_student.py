@@ -43,6 +43,18 @@ MISTAKES = {
     "return d.mean(), d.mean() - e, d.mean() + e",  # the interval of the mean
 }
 
+# Bodies that an earlier check took for right, and one that it refused although it is right.
+ALSO_WRONG = {
+    "gamma_corrected": "return np.rint(255 * (plane / 255) ** 0.5).astype(np.uint8)",
+    "needed_margin_px": "r, c = np.nonzero(mask); "
+    "return max(0, *([r.max() - box.bottom + 1, box.left - c.min()] if len(r) else [0]))",
+    "above_nothing": "return (score - nothing) / (1 - nothing)",  # 0/0 stops it
+}
+ALSO_RIGHT = {
+    "volume_dice": "return {p: 2 * (truth[patients == p] & prediction[patients == p]).sum() / "
+    "(truth[patients == p].sum() + prediction[patients == p].sum()) for p in np.unique(patients)}",
+}
+
 
 def tagged(notebook, tag, kind="code"):
     return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", []) and cell.cell_type == kind]
@@ -131,6 +143,9 @@ def test_every_check_tells_right_from_wrong(name, imports):
                 said(imports(name), wrong, check.source)
             answer = said(imports(name), wrong, student_check.source)
             assert answer.startswith("Not yet. ") and len(answer) > 30 and "Right." not in answer
+        for bodies, wanted in ((ALSO_WRONG, "Not yet. "), (ALSO_RIGHT, "Right.")):
+            if function in bodies:
+                assert said(imports(name), f"{signature}{bodies[function]}", student_check.source).startswith(wanted)
 
 
 def test_the_edition_is_written_as_notebooks_and_as_a_zip(tmp_path):
