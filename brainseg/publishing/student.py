@@ -31,6 +31,7 @@ from brainseg.publishing.notebooks import (
     with_address,
     written_by_us,
 )
+from brainseg.publishing.plain import Book
 
 ARCHIVE = "brainseg-student.zip"
 NOTE = (
@@ -41,8 +42,10 @@ READ_ME = """\
 # brainseg, student edition
 
 The notebooks of the book without the solutions of their exercises. Open one in JupyterLab and start with its first
-code cell: it installs the package where it is missing, or says how. Each notebook runs alone, on simulated patients
-that it makes itself. No graphics card is needed.
+code cell: it installs the package where it is missing, or says how. Each notebook runs alone, on simulated
+patients that it makes itself. No graphics card is needed.
+
+{package}
 
 Chapters 1 to 4 need no deep-learning library. Chapters 5 to 9 train small networks in minutes. Chapter 15 reads the
 project's results, so it needs a copy of the project.
@@ -72,9 +75,17 @@ def make_student_edition(root: Path, folder: Path | None = None) -> Path:
         On a solution that cannot be turned into a stub; where notebooks in the folder were edited.
     """
     folder = build_folder() / "student" if folder is None else folder
-    texts, address = {"README.md": READ_ME}, repository_address(root)
-    for name, source in find_notebooks(root / "notebooks").items():
-        notebook = with_address(student_notebook(read_source(source), name), address)
+    address = repository_address(root)
+    package = (
+        f"The package is at {address}."
+        if address
+        else "Ask whoever gave you these notebooks for a copy of the project, which holds the package."
+    )
+    texts = {"README.md": READ_ME.format(package=package)}
+    notebooks = {name: read_source(source) for name, source in find_notebooks(root / "notebooks").items()}
+    book = Book(notebooks, root)
+    for name, notebook in notebooks.items():
+        notebook = with_address(book.plain(student_notebook(notebook, name)), address)
         texts[f"{name}.ipynb"] = written_by_us(notebook)
     if edited := [name for name in texts if name.endswith(".ipynb") and is_edited(folder / name)]:
         raise StudyError(
