@@ -223,6 +223,36 @@ def test_the_viewer_draws_and_follows_its_controls(browser, server, smoke_book, 
         assert visit.faults == []
 
 
+def test_a_link_opens_the_viewer_at_a_slice(browser, server):
+    """The address names patient, slice and network; the worst patient opens on the worst slice of its network."""
+    with Visit(browser, server) as visit:
+        page = visit.open("viewer.html")
+        page.wait_for_selector("#viewer[data-drawn]")
+        patients = page.evaluate("brainsegViewer.patients")
+        for number, patient in enumerate(patients):
+            page.select_option("#viewer-patient", str(number))
+            picture(page)
+            scores = {i: dice for i, dice in enumerate(patient["models"]["resunet"]["slices"]) if dice is not None}
+            shown = int(page.input_value("#viewer-slice")) - 1
+            if "worst" in patient["title"]:
+                assert scores[shown] == min(scores.values())
+            else:
+                assert patient["truth"][shown] == max(patient["truth"])
+            page.click("#viewer-worst")
+            picture(page)
+            assert scores[int(page.input_value("#viewer-slice")) - 1] == min(scores.values())
+            page.wait_for_url(f"**#patient={patient['name']}&slice=*")
+        page = visit.open("claim.html")
+        page = visit.open(f"viewer.html#patient={patients[-1]['name']}&slice=2&network=fcn32")
+        picture(page)
+        assert page.input_value("#viewer-slice") == "2" and page.input_value("#viewer-model") == "fcn32"
+        assert page.input_value("#viewer-patient") == str(len(patients) - 1)
+        visit.open("claim.html")
+        page = visit.open("viewer.html#patient=nobody&slice=9999")
+        page.wait_for_selector("#viewer[data-drawn]")
+        assert visit.faults == []
+
+
 def test_without_webgl_the_viewers_pictures_stay(browser, server):
     with Visit(browser, server) as visit:
         visit.page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
