@@ -97,7 +97,11 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
     patients, shown_on, network, synthetic = [], "", None, False
     for name, page in edition.pages.items():
         notebook = published(nbformat.read(page, as_version=4), root)
-        if found := take_patients(notebook):
+        found = take_patients(notebook)
+        if patients:  # the page that showed patients first has named the network; others add to them
+            shown = {patient["name"] for patient in patients}
+            patients += [patient for patient in found if patient["name"] not in shown]
+        elif found:
             patients, shown_on = found, banner(notebook.metadata["brainseg"])
             synthetic = bool((notebook.metadata["brainseg"]["cohort"] or {}).get("synthetic"))
             network = find_network(notebook.metadata["brainseg"], [patient["name"] for patient in patients])
