@@ -194,6 +194,8 @@ def _without_places(value, places: dict[str, str]):
 def configuration(root: Path, repository: str | None) -> dict:
     """The book's ``_config.yml`` with the links to `repository`, which are left out where there is none."""
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    if (scorer := root / "book" / "scorer.js").is_file():  # Sphinx looks for it where it was called from
+        config["sphinx"]["config"]["html_search_scorer"] = str(scorer)
     if address := site_address():
         config["sphinx"]["config"] |= {"ogp_site_url": address, "html_baseurl": address}
     if repository:

@@ -346,3 +346,38 @@ def test_the_playground_computes_what_the_package_computes(browser, server):
             page.keyboard.press(key)
         assert [page.input_value(f"#playground-{name}") for name in ("right", "down", "grow")] == ["4", "1", "1"]
         assert visit.faults == []
+
+
+# ---------------------------------------------------------------- figures and search
+
+
+def test_a_figure_opens_large_and_closes(browser, server):
+    with Visit(browser, server, "phone") as visit:
+        page = visit.open("notebooks/04_metrics.html")
+        figure = page.locator("img.opens").first
+        figure.focus()
+        page.keyboard.press("Enter")
+        large = page.locator("dialog.large img")
+        assert large.is_visible() and large.bounding_box()["width"] > 390 and large.get_attribute("alt")
+        page.keyboard.press("Escape")
+        assert not large.is_visible()
+        figure.click()
+        assert large.is_visible()
+        large.click()
+        assert not large.is_visible() and visit.faults == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "wanted"),
+    [
+        ("why is my Dice zero", "Why is my Dice zero?"),
+        ("which threshold", "Which threshold?"),
+        ("own data", "own data"),
+    ],
+)
+def test_the_search_answers_with_the_right_page_first(browser, server, asked, wanted):
+    with Visit(browser, server) as visit:
+        page = visit.open(f"search.html?q={asked.replace(' ', '+')}")
+        page.wait_for_selector("#search-results li > a")
+        assert wanted in page.locator("#search-results li > a").first.inner_text()
+        assert visit.faults == []
