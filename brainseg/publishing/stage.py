@@ -20,6 +20,7 @@ from brainseg.publishing.drawing import drawing_page, largest_tumour, write_draw
 from brainseg.publishing.execute import PACKAGE, Edition
 from brainseg.publishing.landing import fill_landing, open_landing
 from brainseg.publishing.manifest import write_manifest
+from brainseg.publishing.minutes import fill_minutes
 from brainseg.publishing.network import find_network, network_page, write_network
 from brainseg.publishing.notebooks import StudyError, repository_address, with_address
 from brainseg.publishing.speed import fill_speed
@@ -125,6 +126,7 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
         page.write_text(network_page(page.read_text(encoding="utf-8"), carried, shown_on), encoding="utf-8")
     open_landing(target, drawn, synthetic)
     fill_landing(target)
+    fill_minutes(target)
     fill_speed(target)
     write_api(PACKAGE, target / "api")
     if (citation := root / "CITATION.cff").is_file():
