@@ -84,7 +84,7 @@ print("mask: ", mask.shape, mask.dtype, "values", np.unique(mask))
 # The mask is 255 on tumour and 0 elsewhere.
 #
 # From such a pair we keep a few facts. The folder's name adds some: its parts are project, institution, patient number and
-# date. This row is the unit of the whole study.
+# date. Everything that is counted later starts from such rows.
 # `index_cohort` makes one for every slice, with a few more columns, and refuses a cohort with a damaged or lonely file.
 
 # %%
@@ -231,7 +231,7 @@ Markdown(resemblance.sentence())
 # %% [markdown]
 # ## Take-away
 #
-# - A cohort is a table with one row per slice, and the patient is its unit.
+# - A cohort is a table with one row per slice, but what counts as one observation is the patient.
 # - The classes are unequal twice: most slices have no tumour, and most pixels of a tumour slice are none either.
 # - Brightness has no unit. It differs between patients of one institution, and between institutions.
 # - Some channels are copies. A network that is given three channels may in truth be given one.

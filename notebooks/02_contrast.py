@@ -325,6 +325,10 @@ assert answer.tolist() == [[0, 128, 255]], (
     f"With a power of 0.5 the levels 0, 64, 255 become 0, 128, 255, and not {answer.tolist()[0]}: the root of 64/255 is 0.501, "
     "and 255 times that is 127.7. Divide by 255 before the power, multiply after it, and round."
 )
+answer = gamma_corrected(np.array([[0, 64, 255]], np.uint8), 2)
+assert answer.tolist() == [[0, 16, 255]], (
+    f"With a power of 2 the levels 0, 64, 255 become 0, 16, 255, and not {answer.tolist()[0]}. Use the power that is given."
+)
 print("Right.")
 
 # %% [markdown]

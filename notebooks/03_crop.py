@@ -109,6 +109,9 @@ print("rows", top, "to", bottom, "and columns", left, "to", right, "of", image.s
 stages = crop_stages(image)  # does the same, and keeps every stage
 draw.five_steps(stages)
 
+# %%
+Markdown(cropping.example_sentence(read_mask(example["mask_path"]), stages.box))
+
 # %% [markdown]
 # ## What dilation does
 #
@@ -134,7 +137,7 @@ draw.dilation({"edge, gap, specks": drawing, "dilated": grown, "eroded": cv2.ero
 # %% [markdown]
 # ## The article's box on every slice
 #
-# One good picture proves little. Canny's thresholds are our choice, so we try others as well, and look for tumour pixels outside the box on every slice.
+# One picture is not the cohort, whatever it shows. Canny's thresholds are our choice, so we try others as well, and look for tumour pixels outside the box on every slice.
 # **The box comes from the image alone.** A mask is known only for training, so a box that looks at it would be cheating.
 #
 # The unit to count is the **patient**. Where the procedure fails on one slice of a head, it is likely to fail on the next,
@@ -312,6 +315,9 @@ drawn[5, 1] = True
 assert needed_margin_px(drawn, box) == 3, (
     "Tumour in column 1 lies three pixels before a box that starts at column 4. Take the worst of all four sides."
 )
+for row, column in ((2, 5), (5, 9)):
+    drawn = np.arange(12)[:, None] * 12 + np.arange(12) == row * 12 + column
+    assert needed_margin_px(drawn, box) == 2, f"Tumour in row {row} and column {column} needs a margin of 2 pixels."
 print("Right.")
 
 # %% [markdown]

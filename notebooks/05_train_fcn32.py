@@ -270,7 +270,7 @@ assert enlargement_weights(32) == 4097, "The blob is twice as wide as a cell and
 print("Right.")
 
 # %% [markdown]
-# **3. Change one parameter.** Make the chapter quick: `data = "phantom:8"`, `image_size = 64`, `filters = 8`, `epochs = 4` and `slices_per_epoch = 160`. Run it.
+# **3. Change one parameter.** Make the chapter quick: `data = "phantom:10"`, `image_size = 64`, `filters = 8`, `epochs = 16` and `slices_per_epoch = 160`. Run it.
 # Then run it three more times, each with one change from there: `image_size = 128`, `filters = 2`, `crop = "none"`.
 # **Write down first** which bars of {numref}`fig-fcn32-kept` will move, and which way. Then: which of the three makes an epoch slower?
 #

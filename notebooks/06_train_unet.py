@@ -279,8 +279,8 @@ assert convolution_weights(1, 8, 1, bias=True) == 9, (
 print("Right.")
 
 # %% [markdown]
-# **3. Change one parameter.** Make the chapter quick: `data = "phantom:8"`, `image_size = 64`, `filters = 8`, `epochs = 4` and `slices_per_epoch = 160`. Run it.
-# Then run it three more times, each with one change from there: `filters = 4`, `epochs = 2`, `slices_per_epoch = 80`.
+# **3. Change one parameter.** Make the chapter quick: `data = "phantom:10"`, `image_size = 64`, `filters = 8`, `epochs = 16` and `slices_per_epoch = 160`. Run it.
+# Then run it three more times, each with one change from there: `filters = 4`, `epochs = 8`, `slices_per_epoch = 80`.
 # **Write down first** what each does to the parameters, to the minutes, and to the last point of the loss in {numref}`fig-unet-curves`.
 # Which two of the three cost the same number of training steps?
 #
@@ -291,7 +291,7 @@ print("Right.")
 # **1.** The coarser grid has a quarter of the pixels, and each of them has to describe more of the head. Doubling the channels still halves the
 # numbers that are passed on, and it keeps the work of a level about the same.
 #
-# **3.** Half the filters are about a quarter of the weights, because a kernel joins channels to channels. The time shrinks less, because small layers leave a processor idle. `epochs = 2` and
+# **3.** Half the filters are about a quarter of the weights, because a kernel joins channels to channels. The time shrinks less, because small layers leave a processor idle. `epochs = 8` and
 # `slices_per_epoch = 80` both leave half of the steps, so expect a higher loss at the end of both.
 #
 # **4.** Copy `brainseg.networks.models.unet`, leave the concatenation of level 1 out, and train it with the same recipe. A network that never had the bridge can learn to do

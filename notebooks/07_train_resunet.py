@@ -225,7 +225,7 @@ assert field_of_stack([(3, 1), (3, 2)]) == 5, "A stride counts for the convoluti
 print("Right.")
 
 # %% [markdown]
-# **3. Change one parameter.** Make the chapter quick: `data = "phantom:8"`, `image_size = 64`, `filters = 8`, `epochs = 4` and `slices_per_epoch = 160`. Run it.
+# **3. Change one parameter.** Make the chapter quick: `data = "phantom:10"`, `image_size = 64`, `filters = 8`, `epochs = 16` and `slices_per_epoch = 160`. Run it.
 # Then run it three more times, each with one change from there: `seed = 1`, `contrast = "clahe"`, `fold = 1`.
 # **Write down first** which of them changes the validation Dice most. What does the answer say about a comparison of two networks by one training each?
 #

@@ -285,7 +285,7 @@ assert answer == "b", f"The best scores of a, b and c are 0.8, 0.5 and 0.9. So b
 print("Right.")
 
 # %% [markdown]
-# **3. Change one parameter.** Make the chapter quick: `data = "phantom:8"`, `image_size = 64`, `filters = 8`, `epochs = 4` and `slices_per_epoch = 160`. Run it.
+# **3. Change one parameter.** Make the chapter quick: `data = "phantom:10"`, `image_size = 64`, `filters = 8`, `epochs = 16` and `slices_per_epoch = 160`. Run it.
 # Then run it three more times, each with one change from there: `split_by = "slice"`, `seed = 1`, `fold = 1`.
 # **Write down first** which of the tables will change most with each, and whether the order of the networks will survive.
 #

@@ -249,7 +249,7 @@ assert longest_gap([False]) == 0, "Where nothing is missed, the longest gap is 0
 print("Right.")
 
 # %% [markdown]
-# **3. Change one parameter.** Make the chapter quick: `data = "phantom:8"`, `image_size = 64`, `filters = 8`, `epochs = 4` and `slices_per_epoch = 160`. Run it.
+# **3. Change one parameter.** Make the chapter quick: `data = "phantom:10"`, `image_size = 64`, `filters = 8`, `epochs = 16` and `slices_per_epoch = 160`. Run it.
 # Then run it three more times, each with one change from there: `epochs = 1`, `crop = "none"`, `split_by = "slice"`.
 # **Write down first** what each does to the Dice on tumour slices, and to the score over *all* slices where an empty one counts as 1.
 #

@@ -25,6 +25,7 @@ from brainseg.networks.recipe import MODELS, Recipe
 from brainseg.networks.record import find_reference, reference_runs
 from brainseg.paths import project_root
 from brainseg.publishing.notebooks import read_profile
+from brainseg.splits import make_split
 
 PROFILE = read_profile(project_root() / "notebooks", "reference")
 
@@ -218,3 +219,34 @@ def test_the_book_of_such_a_cohort_stops_before_the_first_page(tmp_path, monkeyp
 def test_the_length_of_a_training_is_told_in_words():
     assert epochs_text(12, 480) == "12 epochs of 480 slices"
     assert epochs_text(1, 0) == "1 epoch of all slices"
+
+
+LESSON = read_profile(project_root() / "notebooks", "lesson")
+
+
+def test_the_guide_names_the_lesson_s_settings_and_its_patients():
+    guide = (project_root() / "book" / "teach" / "experiments.md").read_text(encoding="utf-8")
+    assert '"{data}", {image_size}, {filters}\nepochs, slices_per_epoch = {epochs}, {slices_per_epoch}'.format(
+        **LESSON
+    ) in guide  # fmt: skip
+    settings = (
+        '`data = "{data}"`, `image_size = {image_size}`, `filters = {filters}`, `epochs = {epochs}` and '
+        "`slices_per_epoch = {slices_per_epoch}`"
+    )
+    for number in range(5, 10):
+        (source,) = (project_root() / "notebooks").glob(f"{number:02}_*.py")
+        assert settings.format(**LESSON) in source.read_text(encoding="utf-8")
+    # Sides depend on how many patients there are, and on their order alone.
+    patients = [f"P{number:02}" for number in range(int(LESSON["data"].partition(":")[2]))]
+    table = pd.DataFrame({"patient": patients, "case": patients, "institution": "A", "slice": 1, "tumour_px": 5})
+    sides = make_split(table, by="patient", fold=0, seed=0).value_counts()
+    assert sides.to_dict() == {"train": 7, "test": 2, "validation": 1}
+    assert "With ten patients, two are tested, one is validated on, and seven train." in guide
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", MODELS)
+def test_the_networks_of_a_lesson_see_something(model):
+    pytest.importorskip("keras")
+    run = study_run(model, **LESSON, seed=0, contrast="none", crop="patient", split_by="patient", fold=0)
+    assert max(run.history["validation_dice"]) > 0.4

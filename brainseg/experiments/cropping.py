@@ -17,6 +17,7 @@ from brainseg.images.crop import (
     CANNY_THRESHOLDS,
     MARGIN_PX,
     Box,
+    crop,
     crop_and_resize,
     crop_stages,
     head_silhouette,
@@ -33,6 +34,21 @@ FRAME_PX = FRAME[0] * FRAME[1]
 
 
 # ---------------------------------------------------------------- the article's boxes
+
+
+def example_sentence(mask: np.ndarray, box: Box) -> str:
+    """What a box leaves of the tumour on one slice, in Markdown.
+
+    Parameters
+    ----------
+    mask : bool array (H, W), not empty
+    box : Box
+    """
+    whole = int(mask.sum())
+    lost = whole - int(crop(mask, box).sum())
+    if not lost:
+        return f"On this slice the box keeps all {whole} pixels of the tumour."
+    return f"On this slice the box **cuts off {lost} of the {whole} pixels** of the tumour ({lost / whole:.0%})."
 
 
 def article_boxes(table: pd.DataFrame) -> pd.DataFrame:

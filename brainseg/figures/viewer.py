@@ -13,13 +13,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.colors import ListedColormap
 
 from brainseg import metrics
 from brainseg.cohort import POST, PRE, SEQUENCES, read_image
+from brainseg.figures import style
 from brainseg.figures.results import side_by_side
 from brainseg.networks.recipe import MODEL_NAMES
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from brainseg.images.prepared import Prepared
 
 MIME = "application/vnd.brainseg.viewer+json"
@@ -66,8 +70,7 @@ def viewer_patient(
         Volumes in base64 (`nifti`): the ``sequences``, the outlines of ``truth`` and of each of ``models``, and the
         ``mask`` of ``truth``. Pixels per slice, Dice per slice (None on slices without tumour) and of the volume. A
         ``picture`` for browsers that cannot draw volumes (PNG in base64), and in ``pictured`` its slices, counted
-        from 1. A ``cover``, None without tumour: the slice with most tumour, alone and with the outlines of truth and
-        the last model (PNG in base64).
+        from 1.
     """
     models = {}
     for model, prediction in predictions.items():
@@ -88,10 +91,6 @@ def viewer_patient(
         images[pictured], truth[pictured], {model: masks[pictured] for model, masks in predictions.items()},
         [f"slice {number + 1}" for number in pictured],
     )  # fmt: skip
-    cover = None
-    if len(with_tumour) and predictions:
-        largest, last = [truth.sum(axis=(1, 2)).argmax()], list(predictions)[-1]
-        cover = _png(side_by_side(images[largest], truth[largest], {last: predictions[last][largest]}, ["a slice"]))
     return {
         "name": name,
         "title": title,
@@ -106,7 +105,6 @@ def viewer_patient(
         "models": models,
         "picture": _png(picture),
         "pictured": [int(number) + 1 for number in pictured],
-        "cover": cover,
     }
 
 
@@ -164,6 +162,39 @@ def nifti(volume: np.ndarray) -> str:
 
     axes = np.ascontiguousarray(volume[:, ::-1].transpose(2, 1, 0), dtype=np.uint8)
     return base64.b64encode(gzip.compress(nibabel.Nifti1Image(axes, np.eye(4)).to_bytes(), mtime=0)).decode()
+
+
+def volume(text: str) -> np.ndarray:
+    """What :func:`nifti` made a text of, uint8 (n, H, W)."""
+    import nibabel
+
+    read = nibabel.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(text)))
+    return np.asarray(read.dataobj, np.uint8).transpose(2, 1, 0)[:, ::-1]
+
+
+def opening(flair: np.ndarray, truth: np.ndarray, model: str, border: np.ndarray) -> Figure:
+    """The picture that the book opens with: a slice, its true outline, and a network's beside that.
+
+    Parameters
+    ----------
+    flair : uint8 array (H, W)
+    truth : bool array (H, W)
+    model : str
+        The network's name, as it is written.
+    border : bool array (H, W)
+        The border pixels of its mask.
+    """
+    figure, axes = style.slice_grid(1, 3)
+    for ax, title in zip(axes[0], ("the slice", "the true outline", f"with {model}'s"), strict=True):
+        style.show_slice(ax, flair, title)
+    for ax in axes[0, 1:]:
+        style.outline(ax, truth)
+    colour = ListedColormap([style.COLOURS["prediction"]])
+    axes[0, 2].imshow(
+        np.ma.masked_equal(border, False), cmap=colour, interpolation="nearest", zorder=3
+    )  # over the truth
+    style.outline_legend(figure, {"truth": style.COLOURS["truth"], "prediction": style.COLOURS["prediction"]})
+    return figure
 
 
 def _png(figure) -> str:

@@ -33,6 +33,9 @@ GROUPS = {
 }
 """By page: its title, a sentence, and the modules or subpackages on it. What nobody names goes on the last page."""
 
+_UNSEARCHED = "---\nnosearch: true\n---\n\n"
+"""Keeps a page's text out of the search: readers ask in words. Names of functions are found all the same."""
+
 _BOX = """:::{admonition} On this page
 :class: tip
 - **You will find** each public function with its arguments, what it returns, its errors, and the source of its formula.
@@ -62,7 +65,7 @@ def write_api(package: Path, folder: Path) -> None:
         found = sorted(modules[page], key=lambda name: (order.get(name.split(".")[1], len(order)), name))
         sections = [_section(name, fields[name]) for name in found]
         (folder / f"{page}.md").write_text(
-            f"# {title}\n\n{summary}\n\n{_BOX}\n" + "\n".join(sections), encoding="utf-8"
+            f"{_UNSEARCHED}# {title}\n\n{summary}\n\n{_BOX}\n" + "\n".join(sections), encoding="utf-8"
         )
     rows = [f"- {{doc}}`{title} <{page}>`: {summary}" for page, (title, summary, _) in GROUPS.items()]
     text = (

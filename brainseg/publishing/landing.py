@@ -1,38 +1,55 @@
-"""The landing page: a slice with two outlines, then the study's headline chart, with what they show in words."""
+"""The landing page: a slice with its outlines, and the study's headline chart, with what they show in words."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from brainseg.evaluation.headline import headline
 from brainseg.experiments import outcome
 from brainseg.figures import style
 from brainseg.figures.results import headline as chart
+from brainseg.figures.viewer import opening
 from brainseg.networks.recipe import MODEL_NAMES
+from brainseg.publishing.drawing import TumourSlice
 from brainseg.results import has_tables
 
+OPENING = "<!-- opening -->"  # in book/intro.md, where the slice goes
 MARK = "<!-- headline -->"  # in book/intro.md, where the chart goes
-COVER = "<!-- cover -->"  # and where the slice goes
+MODEL = "resunet"  # whose outline is shown: by its score the patient was picked
 SOCIAL = "social.png"  # at the site's root: the picture that goes with a shared link
 
 
-def fill_landing(target: Path, patients: Sequence[Mapping], shown_on: str) -> None:
-    """Put a slice of the edition and the reference edition's chart at the marks of the staged landing page.
+def open_landing(target: Path, drawn: TumourSlice | None, synthetic: bool) -> None:
+    """Draw the slice into the staged book at `target`, and put it at the landing page's first mark.
 
-    Parameters
-    ----------
-    target : Path
-        The staged book.
-    patients : sequence of mapping
-        Those of the viewer, from :func:`brainseg.publishing.viewer.take_patients`.
-    shown_on : str
-        The banner that says whose slices they are.
+    It is drawn from the cohort that the edition was executed on, so a picture of a real patient is never part of the
+    project.
     """
     page = target / "intro.md"
-    text = page.read_text(encoding="utf-8").replace(COVER, _cover(target, patients, shown_on))
-    page.write_text(text, encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    figure = ""
+    if drawn is not None:
+        style.use_theme()
+        network = MODEL_NAMES[MODEL] if MODEL_NAMES[MODEL] in drawn.outlines else list(drawn.outlines)[-1]
+        path = target / "images" / "opening.png"
+        path.parent.mkdir(exist_ok=True)
+        opening(drawn.flair, drawn.truth, network, drawn.outlines[network]).savefig(path, dpi=200)
+        patient = "a simulated patient" if synthetic else "a patient"
+        figure = (
+            "```{figure} images/opening.png\n:name: fig-opening\n:class: dark-light\n:width: 100%\n"
+            ":alt: The same slice of a head three times: alone, with the true outline of the tumour, and with the "
+            f"outline of {network} over it.\n\n"
+            f"Slice {drawn.number} of {patient} whom no network here was trained on ({drawn.title}): the true outline, "
+            f"and {network}'s, which has a Dice of {drawn.dice[network]:.2f} in this slice. 1 would be the same line. "
+            "{doc}`Scroll through the whole head <viewer>`, or {doc}`draw the outline yourself <draw>`.\n```"
+        )
+    page.write_text(text.replace(OPENING, figure), encoding="utf-8")
+
+
+def fill_landing(target: Path) -> None:
+    """Draw the reference edition's chart into the staged book at `target`, and put it at the landing page's mark."""
+    page = target / "intro.md"
+    text = page.read_text(encoding="utf-8")
     if MARK not in text:
         return
     if not has_tables("reference"):
@@ -66,24 +83,3 @@ def fill_landing(target: Path, patients: Sequence[Mapping], shown_on: str) -> No
         "fail.\n```"
     )
     page.write_text(text.replace(MARK, f"{figure}\n\n{choice}".rstrip()), encoding="utf-8")
-
-
-def _cover(target: Path, patients: Sequence[Mapping], shown_on: str) -> str:
-    """The slice with most tumour of the patient in the middle by Dice; nothing where the edition has none."""
-    covered = [patient for patient in patients if patient["cover"]]
-    if not covered:
-        return ""
-    covered.sort(key=lambda patient: list(patient["models"].values())[-1]["dice"])
-    chosen = covered[len(covered) // 2]
-    model = list(chosen["models"].values())[-1]
-    path = target / "images" / "cover.png"
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(base64.b64decode(chosen["cover"]))
-    return (
-        "```{figure} images/cover.png\n:name: fig-cover\n:width: 100%\n"
-        ":alt: A slice of a head, and beside it the same slice with two outlines around a bright region: the true mask "
-        f"and what {model['name']} drew.\n\n"
-        f"Left, a slice as it is. Right, the outline that counts as true and the one that {model['name']} drew. Over "
-        f"the whole head the two share a {{term}}`Dice` of {model['dice']:.2f}. {{doc}}`Scroll through this patient "
-        f"and others <viewer>`.\n```\n\n{shown_on}"
-    )

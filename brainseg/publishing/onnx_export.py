@@ -17,7 +17,7 @@ import numpy as np
 from brainseg.cohort.find import SYNTHETIC_PROJECT
 from brainseg.evaluation.scores import SMALLEST_PIECE
 from brainseg.images.crop import SMALLEST_HEAD
-from brainseg.images.preprocess import PERCENTILES
+from brainseg.images.preprocess import BRAIN_LEVEL, DEEP, NEARLY_BLACK, PERCENTILES
 from brainseg.metrics import THRESHOLD
 from brainseg.networks.recipe import MODEL_NAMES
 from brainseg.networks.record import RunRecord
@@ -41,9 +41,9 @@ def description(record: RunRecord) -> dict:
     dict
         ``run`` and ``network``, its names; ``trained_on``, how many patients, and ``synthetic``, whether they are those
         of the phantom; ``preprocessing``, the fields of
-        :class:`brainseg.images.preprocess.Preprocessing`, with ``percentiles`` and ``smallest_head``, the numbers of
-        its code; ``both_ways``, whether the mean with the mirrored slice counts; ``threshold`` and ``smallest_piece``,
-        the rules that make a mask; ``licence`` and ``purpose``.
+        :class:`brainseg.images.preprocess.Preprocessing`, with ``percentiles``, ``brain`` and ``smallest_head``, the
+        numbers of its code; ``both_ways``, whether the mean with the mirrored slice counts; ``threshold`` and
+        ``smallest_piece``, the rules that make a mask; ``licence`` and ``purpose``.
     """
     return {
         "run": record.name,
@@ -52,6 +52,7 @@ def description(record: RunRecord) -> dict:
         "synthetic": all(name.startswith(SYNTHETIC_PROJECT) for name in record.patients["train"]),
         "preprocessing": asdict(record.preprocessing),
         "percentiles": PERCENTILES,
+        "brain": {"deep": DEEP, "nearly_black": NEARLY_BLACK, "level": BRAIN_LEVEL},
         "smallest_head": SMALLEST_HEAD,
         "both_ways": True,
         "threshold": THRESHOLD,

@@ -16,10 +16,12 @@ from nbformat import NotebookNode
 
 from brainseg.paths import build_folder, setting
 from brainseg.publishing.api import write_api
+from brainseg.publishing.drawing import drawing_page, largest_tumour, write_drawing
 from brainseg.publishing.example import fill_example
 from brainseg.publishing.execute import PACKAGE, Edition
-from brainseg.publishing.landing import fill_landing
+from brainseg.publishing.landing import fill_landing, open_landing
 from brainseg.publishing.manifest import write_manifest
+from brainseg.publishing.minutes import fill_minutes
 from brainseg.publishing.network import find_network, network_page, write_network
 from brainseg.publishing.notebooks import StudyError, repository_address, with_address
 from brainseg.publishing.quality import fill_quality
@@ -95,16 +97,26 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(root / "book", target)
     (target / "notebooks").mkdir()
-    patients, shown_on, network = [], "", None
+    patients, shown_on, network, synthetic = [], "", None, False
     for name, page in edition.pages.items():
         notebook = published(nbformat.read(page, as_version=4), root)
-        if found := take_patients(notebook):
+        found = take_patients(notebook)
+        if patients:  # the page that showed patients first has named the network; others add to them
+            shown = {patient["name"] for patient in patients}
+            patients += [patient for patient in found if patient["name"] not in shown]
+        elif found:
             patients, shown_on = found, banner(notebook.metadata["brainseg"])
+            synthetic = bool((notebook.metadata["brainseg"]["cohort"] or {}).get("synthetic"))
             network = find_network(notebook.metadata["brainseg"], [patient["name"] for patient in patients])
         nbformat.write(notebook, target / "notebooks" / f"{name}.ipynb")
     if (page := target / "viewer.md").is_file():
         page.write_text(viewer_page(page.read_text(encoding="utf-8"), patients, shown_on), encoding="utf-8")
         write_viewer(patients, target / "_extra" / "viewer")
+    drawn = largest_tumour(patients)
+    if (page := target / "draw.md").is_file():
+        page.write_text(drawing_page(page.read_text(encoding="utf-8"), drawn, shown_on), encoding="utf-8")
+        if drawn is not None:
+            write_drawing(drawn, target / "_extra" / "draw")
     if (page := target / "try.md").is_file():
         carried = network is not None
         try:
@@ -114,7 +126,9 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
             print(f"warning: the page Try the network stays empty. {error}")
             carried = False
         page.write_text(network_page(page.read_text(encoding="utf-8"), carried, shown_on), encoding="utf-8")
-    fill_landing(target, patients, shown_on)
+    open_landing(target, drawn, synthetic)
+    fill_landing(target)
+    fill_minutes(target)
     fill_speed(target)
     fill_quality(target)
     fill_example(target)
@@ -186,6 +200,8 @@ def _without_places(value, places: dict[str, str]):
 def configuration(root: Path, repository: str | None) -> dict:
     """The book's ``_config.yml`` with the links to `repository`, which are left out where there is none."""
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    if (scorer := root / "book" / "scorer.js").is_file():  # Sphinx looks for it where it was called from
+        config["sphinx"]["config"]["html_search_scorer"] = str(scorer)
     if address := site_address():
         config["sphinx"]["config"] |= {"ogp_site_url": address, "html_baseurl": address}
     if repository:

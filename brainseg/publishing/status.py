@@ -9,6 +9,7 @@ import nbformat
 import pandas as pd
 
 from brainseg.publishing.execute import Edition
+from brainseg.publishing.network import find_network
 
 RESULTS = "results"  # the glue name under which a notebook leaves the short table of results
 
@@ -19,11 +20,12 @@ def banner(record: dict) -> str:
     if cohort is None:
         return ""
     size = f"{cohort['patients']} patients, {cohort['slices']} slices, {cohort['tumour_slices']} of them with tumour"
+    met = _met(record)
     if cohort["synthetic"]:
         return (
             ":::{admonition} Synthetic data\n:class: warning\n"
             f"This page was executed on the embedded phantom cohort ({size}): real anatomy, simulated disease. "
-            "It shows how the method works and supports no claim about real MRI. Not for clinical use.\n:::"
+            f"{met}It shows how the method works and supports no claim about real MRI. Not for clinical use.\n:::"
         )
     origin = (
         "Images: The Cancer Imaging Archive, TCGA-LGG (CC BY 3.0). Masks: Buda, Saha and Mazurowski, 2019, "
@@ -33,8 +35,24 @@ def banner(record: dict) -> str:
     )
     return (
         ":::{admonition} Real MRI slices\n:class: note\n"
-        f"This page was executed on {size}. {origin if cohort['tcga'] else ''}Research and teaching only; "
+        f"This page was executed on {size}. {met}{origin if cohort['tcga'] else ''}Research and teaching only; "
         "not for clinical use.\n:::"
+    )
+
+
+def _met(page: dict) -> str:
+    """How many of a page's patients its networks know, as a sentence; empty where it has none, or splits by slice."""
+    values = page["parameters"]
+    if not {"split_by", "fold", "filters"} <= set(values) or values["split_by"] == "slice":
+        return ""
+    run = find_network(page, [])
+    if run is None:
+        return ""
+    trained, chosen = len(run.patients["train"]), len(run.patients["validation"])
+    never = page["cohort"]["patients"] - trained - chosen
+    return (
+        f"Its networks were trained on {trained} of these patients, and their best epoch was chosen on {chosen} more. "
+        f"They have never met the other {never}. "
     )
 
 

@@ -7,7 +7,8 @@ checked, a cell tagged ``check``:
   solution in words leaves a place for words.
 - A check calls the function on small inputs with answers found by hand. Each assertion carries a hint as its message.
   It uses nothing but the function and what the notebook imports, so that it runs without the notebook. In the
-  study's own edition a wrong answer stops the notebook; the student edition prints the hint instead, and goes on.
+  study's own edition a wrong answer stops the notebook; the student edition prints the hint, or the error of the
+  student's own code, and goes on.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from brainseg.publishing.notebooks import (
     with_address,
     written_by_us,
 )
+from brainseg.publishing.plain import Book
 
 ARCHIVE = "brainseg-student.zip"
 NOTE = (
@@ -40,8 +42,10 @@ READ_ME = """\
 # brainseg, student edition
 
 The notebooks of the book without the solutions of their exercises. Open one in JupyterLab and start with its first
-code cell: it installs the package where it is missing, or says how. Each notebook runs alone, on simulated patients
-that it makes itself. No graphics card is needed.
+code cell: it installs the package where it is missing, or says how. Each notebook runs alone, on simulated
+patients that it makes itself. No graphics card is needed.
+
+{package}
 
 Chapters 1 to 4 need no deep-learning library. Chapters 5 to 9 train small networks in minutes. Chapter 15 reads the
 project's results, so it needs a copy of the project.
@@ -71,9 +75,17 @@ def make_student_edition(root: Path, folder: Path | None = None) -> Path:
         On a solution that cannot be turned into a stub; where notebooks in the folder were edited.
     """
     folder = build_folder() / "student" if folder is None else folder
-    texts, address = {"README.md": READ_ME}, repository_address(root)
-    for name, source in find_notebooks(root / "notebooks").items():
-        notebook = with_address(student_notebook(read_source(source), name), address)
+    address = repository_address(root)
+    package = (
+        f"The package is at {address}."
+        if address
+        else "Ask whoever gave you these notebooks for a copy of the project, which holds the package."
+    )
+    texts = {"README.md": READ_ME.format(package=package)}
+    notebooks = {name: read_source(source) for name, source in find_notebooks(root / "notebooks").items()}
+    book = Book(notebooks, root)
+    for name, notebook in notebooks.items():
+        notebook = with_address(book.plain(student_notebook(notebook, name)), address)
         texts[f"{name}.ipynb"] = written_by_us(notebook)
     if edited := [name for name in texts if name.endswith(".ipynb") and is_edited(folder / name)]:
         raise StudyError(
@@ -109,7 +121,10 @@ def student_notebook(notebook: NotebookNode, name: str) -> NotebookNode:
             cell.source = _stub(cell.source, name) if cell.cell_type == "code" else "*Your answers: ...*"
         elif "check" in tags:
             body = textwrap.indent(cell.source, "    ")
-            cell.source = f'try:\n{body}\nexcept AssertionError as hint:\n    print("Not yet.", hint)'
+            cell.source = (
+                f'try:\n{body}\nexcept AssertionError as hint:\n    print("Not yet.", hint)\n'
+                'except Exception as error:\n    print(f"Not yet. It stops with {type(error).__name__}: {error}")'
+            )
         else:
             continue
         cell.metadata["tags"] = [tag for tag in tags if not tag.startswith("hide-")]

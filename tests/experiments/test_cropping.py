@@ -23,6 +23,13 @@ def article(table):
     return cropping.article_boxes(table)
 
 
+def test_one_slice_is_told_as_it_is():
+    mask = np.zeros((20, 20), bool)
+    mask[4:8, 4:9] = True
+    assert "keeps all 20 pixels" in cropping.example_sentence(mask, Box(4, 8, 4, 9))
+    assert "cuts off 5 of the 20 pixels** of the tumour (25%)" in cropping.example_sentence(mask, Box(5, 8, 0, 20))
+
+
 def boxes_of(lost: dict) -> pd.DataFrame:
     """As of `article_boxes`, two slices a patient with 100 px of tumour each; `lost` by (patient, pair), a slice."""
     rows = [

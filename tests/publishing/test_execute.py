@@ -359,6 +359,22 @@ def test_the_banners_say_what_a_page_was_executed_on(root, tmp_path):
         assert "1 patients, 5 slices, 2 of them with tumour" in text
 
 
+def test_the_banner_says_whom_the_networks_know():
+    from brainseg.networks.record import reference_runs
+    from brainseg.publishing.notebooks import read_profile
+    from brainseg.publishing.status import banner
+
+    values = read_profile(project_root() / "notebooks", "reference") | {"data": "kaggle"}
+    cohort = dict(patients=88, slices=9, tumour_slices=5, synthetic=False, tcga=True, fingerprint="x")
+    known = reference_runs("unet", "patient", values["fold"], with_weights=True)[0].patients
+    said = banner({"cohort": cohort, "parameters": values})
+    assert f"trained on {len(known['train'])} of these patients" in said
+    never = 88 - len(known["train"]) - len(known["validation"])
+    assert f"chosen on {len(known['validation'])} more. They have never met the other {never}. " in said
+    for parameters in ({"seed": 0}, values | {"split_by": "slice"}, values | {"epochs": 3}):
+        assert "never met" not in banner({"cohort": cohort, "parameters": parameters})
+
+
 def test_places_are_hidden_in_texts_and_nowhere_else(tmp_path, monkeypatch):
     from brainseg.publishing.stage import published
 

@@ -27,7 +27,7 @@ from brainseg.cohort.convert import convert_pairs
 from brainseg.evaluation.scores import drop_small_pieces
 from brainseg.figures.viewer import viewer_patient
 from brainseg.images.crop import head_silhouette, resize, restore, square_box
-from brainseg.images.preprocess import boxes_and_images, crop_and_resize_all, normalise_volume
+from brainseg.images.preprocess import boxes_and_images, crop_and_resize_all, normalise_brain, normalise_volume
 from brainseg.metrics import confusion, dice
 from brainseg.networks.forward import predict_both_ways
 from brainseg.networks.record import reference_runs
@@ -156,12 +156,15 @@ def test_each_step_is_that_of_the_package(browser, address, patients):
         for images in volumes:
             found = page.evaluate(
                 """([slices, base64, described]) => {
+                    const prepared = (normalise) => S.prepare(
+                        volume, {...described, preprocessing: {...described.preprocessing, normalise}});
+                    const sample = ({volume}) => [...volume.data.filter((_, i) => i % 101 === 0)];
                     const data = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)), S = brainsegSegment;
                     const volume = {slices, height: 256, width: 256, data};
-                    const {box, volume: normalised} = S.prepare(volume, described);
+                    const {box, volume: normalised} = prepared('volume');
                     return {
                         box, head: [...S.headSilhouette(volume, described)],
-                        levels: [...normalised.data.filter((_, i) => i % 101 === 0)],
+                        levels: sample({volume: normalised}), brain: sample(prepared("brain")),
                         input: [...S.input({box, volume: normalised}, slices >> 1, described)],
                     };
                 }""",
@@ -173,6 +176,7 @@ def test_each_step_is_that_of_the_package(browser, address, patients):
             assert found["box"] == {"top": box.top, "left": box.left, "side": box.height}
             levels = normalise_volume(images, head)
             assert found["levels"] == levels.ravel()[::101].tolist()
+            assert found["brain"] == normalise_brain(images, head).ravel()[::101].tolist()
             wanted = crop_and_resize_all(levels[len(images) // 2][None], [box], RECORD.preprocessing.image_size)[0]
             as_it_is, mirrored = np.array(found["input"]).reshape(2, *wanted.shape) * 255
             assert np.abs(as_it_is - wanted).max() < 1.01 and np.abs(as_it_is - wanted).mean() < 0.01  # of 255
@@ -192,7 +196,7 @@ def test_a_step_that_the_page_lacks_is_named(browser, address):
         page = visit.open("try.html")
         for settings, lacking in (
             ({}, None), ({"crop": "none"}, None), ({"contrast": "clahe"}, "contrast: clahe"),
-            ({"crop": "slice"}, "crop: slice"),
+            ({"crop": "slice"}, "crop: slice"), ({"normalise": "brain"}, None), ({"normalise": "x"}, "normalise: x"),
         ):  # fmt: skip
             said = description(RECORD)["preprocessing"] | settings
             assert page.evaluate("said => brainsegSegment.lacking(said)", said) == lacking

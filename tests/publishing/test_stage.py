@@ -99,7 +99,7 @@ def test_a_page_is_sound_wide_and_narrow_light_and_dark(browser, server, name):
         assert visit.faults == []
 
 
-@pytest.mark.parametrize("name", [TOC["root"], "notebooks/01_explore", "viewer", "try", "playground"])
+@pytest.mark.parametrize("name", [TOC["root"], "notebooks/01_explore", "viewer", "draw", "try", "playground"])
 def test_a_phone_in_the_dark(browser, server, name):
     with Visit(browser, server, "phone") as visit:
         page = visit.open(f"{name}.html")
@@ -151,7 +151,7 @@ def unreached(page) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("name", ["intro", "notebooks/04_metrics", "viewer", "try", "playground"])
+@pytest.mark.parametrize("name", ["intro", "notebooks/04_metrics", "viewer", "draw", "try", "playground"])
 def test_the_keyboard_reaches_everything(browser, server, name):
     with Visit(browser, server) as visit:
         page = visit.open(f"{name}.html")
@@ -220,6 +220,36 @@ def test_the_viewer_draws_and_follows_its_controls(browser, server, smoke_book, 
             shots.append(picture(page))
             assert models[name]["name"] in page.inner_text("#viewer-sentence")
         assert np.abs(shots[0] - shots[1]).max() > 50
+        assert visit.faults == []
+
+
+def test_a_link_opens_the_viewer_at_a_slice(browser, server):
+    """The address names patient, slice and network; the worst patient opens on the worst slice of its network."""
+    with Visit(browser, server) as visit:
+        page = visit.open("viewer.html")
+        page.wait_for_selector("#viewer[data-drawn]")
+        patients = page.evaluate("brainsegViewer.patients")
+        for number, patient in enumerate(patients):
+            page.select_option("#viewer-patient", str(number))
+            picture(page)
+            scores = {i: dice for i, dice in enumerate(patient["models"]["resunet"]["slices"]) if dice is not None}
+            shown = int(page.input_value("#viewer-slice")) - 1
+            if "worst" in patient["title"]:
+                assert scores[shown] == min(scores.values())
+            else:
+                assert patient["truth"][shown] == max(patient["truth"])
+            page.click("#viewer-worst")
+            picture(page)
+            assert scores[int(page.input_value("#viewer-slice")) - 1] == min(scores.values())
+            page.wait_for_url(f"**#patient={patient['name']}&slice=*")
+        page = visit.open("claim.html")
+        page = visit.open(f"viewer.html#patient={patients[-1]['name']}&slice=2&network=fcn32")
+        picture(page)
+        assert page.input_value("#viewer-slice") == "2" and page.input_value("#viewer-model") == "fcn32"
+        assert page.input_value("#viewer-patient") == str(len(patients) - 1)
+        visit.open("claim.html")
+        page = visit.open("viewer.html#patient=nobody&slice=9999")
+        page.wait_for_selector("#viewer[data-drawn]")
         assert visit.faults == []
 
 
@@ -315,4 +345,39 @@ def test_the_playground_computes_what_the_package_computes(browser, server):
         for key in ("ArrowRight", "ArrowUp", "+"):
             page.keyboard.press(key)
         assert [page.input_value(f"#playground-{name}") for name in ("right", "down", "grow")] == ["4", "1", "1"]
+        assert visit.faults == []
+
+
+# ---------------------------------------------------------------- figures and search
+
+
+def test_a_figure_opens_large_and_closes(browser, server):
+    with Visit(browser, server, "phone") as visit:
+        page = visit.open("notebooks/04_metrics.html")
+        figure = page.locator("img.opens").first
+        figure.focus()
+        page.keyboard.press("Enter")
+        large = page.locator("dialog.large img")
+        assert large.is_visible() and large.bounding_box()["width"] > 390 and large.get_attribute("alt")
+        page.keyboard.press("Escape")
+        assert not large.is_visible()
+        figure.click()
+        assert large.is_visible()
+        large.click()
+        assert not large.is_visible() and visit.faults == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "wanted"),
+    [
+        ("why is my Dice zero", "Why is my Dice zero?"),
+        ("which threshold", "Which threshold?"),
+        ("own data", "own data"),
+    ],
+)
+def test_the_search_answers_with_the_right_page_first(browser, server, asked, wanted):
+    with Visit(browser, server) as visit:
+        page = visit.open(f"search.html?q={asked.replace(' ', '+')}")
+        page.wait_for_selector("#search-results li > a")
+        assert wanted in page.locator("#search-results li > a").first.inner_text()
         assert visit.faults == []

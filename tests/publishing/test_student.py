@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+import re
 import zipfile
 
 import nbformat
@@ -13,6 +14,7 @@ import pytest
 from brainseg.paths import project_root
 from brainseg.publishing import StudyError, make_student
 from brainseg.publishing.notebooks import find_notebooks, read_source
+from brainseg.publishing.plain import Book
 from brainseg.publishing.student import ARCHIVE, student_notebook
 
 SOURCES = {name: read_source(path) for name, path in find_notebooks(project_root() / "notebooks").items()}
@@ -41,6 +43,18 @@ MISTAKES = {
     "chance_of_any": "return tests * level",
     "limits_of_agreement": "d = np.subtract(second, first); e = 1.96 * d.std(ddof=1) / np.sqrt(len(d)); "
     "return d.mean(), d.mean() - e, d.mean() + e",  # the interval of the mean
+}
+
+# Bodies that an earlier check took for right, and one that it refused although it is right.
+ALSO_WRONG = {
+    "gamma_corrected": "return np.rint(255 * (plane / 255) ** 0.5).astype(np.uint8)",
+    "needed_margin_px": "r, c = np.nonzero(mask); "
+    "return max(0, *([r.max() - box.bottom + 1, box.left - c.min()] if len(r) else [0]))",
+    "above_nothing": "return (score - nothing) / (1 - nothing)",  # 0/0 stops it
+}
+ALSO_RIGHT = {
+    "volume_dice": "return {p: 2 * (truth[patients == p] & prediction[patients == p]).sum() / "
+    "(truth[patients == p].sum() + prediction[patients == p].sum()) for p in np.unique(patients)}",
 }
 
 
@@ -131,6 +145,9 @@ def test_every_check_tells_right_from_wrong(name, imports):
                 said(imports(name), wrong, check.source)
             answer = said(imports(name), wrong, student_check.source)
             assert answer.startswith("Not yet. ") and len(answer) > 30 and "Right." not in answer
+        for bodies, wanted in ((ALSO_WRONG, "Not yet. "), (ALSO_RIGHT, "Right.")):
+            if function in bodies:
+                assert said(imports(name), f"{signature}{bodies[function]}", student_check.source).startswith(wanted)
 
 
 def test_the_edition_is_written_as_notebooks_and_as_a_zip(tmp_path):
@@ -144,6 +161,27 @@ def test_the_edition_is_written_as_notebooks_and_as_a_zip(tmp_path):
             nbformat.validate(nbformat.read(tmp_path / "class" / name, as_version=4))
     before = archive.read_bytes()
     assert make_student(tmp_path / "class").read_bytes() == before
+
+
+def test_the_notebooks_are_plain_markdown_with_numbered_figures(tmp_path):
+    """Nothing that only the book understands is left, and what is left reads as it does in the book."""
+    make_student(tmp_path)
+    for name in SOURCES:
+        notebook = nbformat.read(tmp_path / f"{name}.ipynb", as_version=4)
+        text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+        assert not re.search(r"\{[a-z:]+\}`|^\s*:::|^:class:|\]\((?!https?:)", text, re.MULTILINE), name
+        figures = [
+            cell for cell in SOURCES[name].cells if "caption" in cell.metadata.get("mystnb", {}).get("figure", {})
+        ]
+        captions = re.findall(r"(?m)^\*\*Figure (\d+)\.(\d+)\.\*\* \w", text)
+        assert captions == [(str(int(name[:2])), str(number)) for number in range(1, len(figures) + 1)]
+    book = Book(SOURCES, project_root())
+    assert book.text("{numref}`fig-metrics-curve` and {doc}`a page <../limits>`, {doc}`../limits`.").startswith(
+        "Figure 4."
+    )
+    assert book.text("{term}`text <target>`, {term}`Dice`, {doc}`../limits`") == "text, Dice, *Limits and misuse*"
+    assert book.text("said {cite:p}`buda2019association`") == "said (Buda et al., 2019)"
+    assert book.text(":::{admonition} A title\n:class: tip\n- a\n\n- b\n:::") == "> **A title**\n>\n> - a\n>\n> - b"
 
 
 def test_answers_of_a_student_are_not_overwritten(tmp_path):

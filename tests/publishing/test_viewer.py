@@ -101,7 +101,7 @@ def test_the_landing_page_says_what_its_chart_shows(tmp_path, monkeypatch):
     )
     unet = outcome.NetworkOutcome("unet", {}, (), 0.84)
     monkeypatch.setattr(outcome, "read_findings", lambda: outcome.Outcome((unet,), in_trials=1, others=1))
-    landing.fill_landing(tmp_path, [], "")
+    landing.fill_landing(tmp_path)
     text = (tmp_path / "intro.md").read_text()
     assert "```\n\nAll 2 patients had a part in a choice" in text
     assert text.count("U-Net 0.62 (0.50 to 0.75, 2 patients)") == 1 and text.endswith(
@@ -112,25 +112,5 @@ def test_the_landing_page_says_what_its_chart_shows(tmp_path, monkeypatch):
 
     (tmp_path / "intro.md").write_text(landing.MARK)
     monkeypatch.setattr(landing, "has_tables", lambda study: False)
-    landing.fill_landing(tmp_path, [], "")
+    landing.fill_landing(tmp_path)
     assert "No results" in (tmp_path / "intro.md").read_text()
-
-
-def test_the_landing_page_opens_with_the_patient_in_the_middle(tmp_path):
-    truth = np.zeros((3, 64, 64), bool)
-    truth[1, 10:30, 10:30] = True
-    images = np.zeros((3, 64, 64, 3), np.uint8)
-    found = []
-    for name, kept in (("best", 30), ("middle", 20), ("worst", 11)):
-        drawn = truth.copy()
-        drawn[1, kept:] = False
-        found.append(viewer_patient(name, name, images, truth, {"fcn32": truth, "unet": drawn}))
-    found.append(viewer_patient("none", "none", images, truth & False, {"unet": truth}))
-    (tmp_path / "intro.md").write_text(f"# Title\n\n{landing.COVER}\n")
-    landing.fill_landing(tmp_path, found, "the banner")
-    text = (tmp_path / "intro.md").read_text()
-    assert "that U-Net drew" in text and "a {term}`Dice` of 0.67" in text and text.endswith("the banner\n")
-    assert (tmp_path / "images" / "cover.png").read_bytes() == base64.b64decode(found[1]["cover"])
-    (tmp_path / "intro.md").write_text(landing.COVER)
-    landing.fill_landing(tmp_path, found[3:], "")
-    assert (tmp_path / "intro.md").read_text() == ""

@@ -159,29 +159,88 @@
 
   // ---------------------------------------------------------------- grey levels
 
-  /** Each channel stretched between two percentiles of its grey levels inside the head. */
-  function byPercentiles(volume, head, { percentiles }) {
-    const pixels = volume.height * volume.width, data = new Uint8Array(volume.data.length), anywhere = !head.includes(1);
+  /** How many voxels of one channel have each of the 256 grey levels; those of a region seen along the volume. */
+  function levels({ slices, height, width, data }, channel, region) {
+    const pixels = height * width, counts = new Float64Array(256);
+    for (let i = 0; i < slices * pixels; i++) if (region[i % pixels]) counts[data[i * CHANNELS + channel]]++;
+    return counts;
+  }
+
+  /** The lowest grey levels up to which the given percentages of the voxels lie. */
+  function percentilesOf(counts, percentiles) {
+    const total = counts.reduce((sum, count) => sum + count, 0);
+    return percentiles.map((percentile) => {
+      let sum = 0, level = 0;
+      while (level < 255 && (sum += counts[level]) < (percentile / 100) * total) level++;
+      return level;
+    });
+  }
+
+  /** The median between whole grey levels, as NumPy interpolates it. */
+  function medianOf(counts) {
+    const half = counts.reduce((sum, count) => sum + count, 0) / 2;
+    let below = 0; // the voxels up to the level before this one
+    for (let level = 0; level < 256; level++) {
+      const upTo = below + counts[level];
+      if (half < upTo) return level ? level - 0.5 + (half - below) / counts[level] : 0.5;
+      below = upTo;
+    }
+    return 255.5;
+  }
+
+  /** Each channel stretched between the two grey levels that `window` gives for its levels in each of `regions`. */
+  function windowed(volume, regions, window) {
+    const data = new Uint8Array(volume.data.length);
     for (let channel = 0; channel < CHANNELS; channel++) {
-      const counts = new Float64Array(256);
-      for (let i = 0; i < volume.slices * pixels; i++) {
-        if (anywhere || head[i % pixels]) counts[volume.data[i * CHANNELS + channel]]++;
-      }
-      const total = counts.reduce((sum, count) => sum + count, 0);
-      const [low, high] = percentiles.map((percentile) => {
-        let sum = 0, level = 0;
-        while (level < 255 && (sum += counts[level]) < (percentile / 100) * total) level++;
-        return level;
-      });
-      const curve = Uint8Array.from(counts, (_, level) =>
+      const [low, high] = window(...regions.map((region) => levels(volume, channel, region)));
+      const curve = Uint8Array.from({ length: 256 }, (_, level) =>
         high > low ? round(Math.min(Math.max((level - low) / (high - low), 0), 1) * 255) : level);
       for (let i = channel; i < data.length; i += CHANNELS) data[i] = curve[volume.data[i]];
     }
     return { ...volume, data };
   }
 
+  /** A silhouette, or the whole frame where there is none. */
+  const orFrame = (head) => (head.includes(1) ? head : new Uint8Array(head.length).fill(1));
+
+  /** Each channel stretched between two percentiles of its grey levels inside the head. */
+  function byPercentiles(volume, head, { percentiles }) {
+    return windowed(volume, [orFrame(head)], (inside) => percentilesOf(inside, percentiles));
+  }
+
+  /** How deep each pixel lies in a region, in 65536ths of a pixel; beyond the frame there is none.
+
+      OpenCV's distance with a mask of 5 x 5 pixels (Borgefors, 1986): steps to a neighbour, to a corner, and a knight's
+      move. */
+  function depths(region, height, width) {
+    const rim = 2, wide = width + 2 * rim, high = height + 2 * rim, depth = new Float64Array(wide * high);
+    const steps = [[0, -1, 65536], [-1, 0, 65536], [-1, -1, 91750], [-1, 1, 91750],
+      [-1, -2, 143976], [-1, 2, 143976], [-2, -1, 143976], [-2, 1, 143976]];
+    for (let i = 0; i < region.length; i++) {
+      if (region[i]) depth[(Math.floor(i / width) + rim) * wide + (i % width) + rim] = Infinity;
+    }
+    for (const way of [1, -1]) { // down, then up: each time from what was passed
+      for (let i = way > 0 ? 0 : depth.length - 1; i >= 0 && i < depth.length; i += way) {
+        if (depth[i]) for (const [y, x, far] of steps) depth[i] = Math.min(depth[i], depth[i + way * (y * wide + x)] + far);
+      }
+    }
+    return Float64Array.from(region, (_, i) => depth[(Math.floor(i / width) + rim) * wide + (i % width) + rim]);
+  }
+
+  /** Each channel scaled so that black stays black and the median of the brain comes to lie at one level. */
+  function byBrain(volume, head, { percentiles, brain: { deep, nearly_black, level } }) {
+    const inside = orFrame(head), depth = depths(inside, volume.height, volume.width);
+    const deepest = depth.reduce((most, here) => Math.max(most, here), 0);
+    const core = Uint8Array.from(depth, (here) => (here > deep * deepest ? 1 : 0));
+    return windowed(volume, [inside, core], (counts, brain) => {
+      const [low, high] = percentilesOf(counts, percentiles);
+      brain.fill(0, 0, Math.floor(low + nearly_black * (high - low)) + 1);
+      return [low, low + ((brain.some((count) => count) ? medianOf(brain) : high) - low) / level];
+    });
+  }
+
   /** What `normalise` may be, by name: a function of the volume, the head's silhouette and the description. */
-  const NORMALISATIONS = { none: (volume) => volume, volume: byPercentiles };
+  const NORMALISATIONS = { none: (volume) => volume, volume: byPercentiles, brain: byBrain };
   const CROPS = ["none", "patient"];
 
   /** Where the page lacks a step that a network's slices went through, its name; else null. */

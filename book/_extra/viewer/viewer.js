@@ -23,7 +23,7 @@
   const first = models.includes("resunet") ? "resunet" : models.at(-1);
   const state = { patient: 0, slice: 0, sequence: 1, model: first, truth: true, prediction: true };
   const loaded = {}; // by patient: NiiVue's volumes by what they show
-  let niivue, showing = null;
+  let niivue, showing = null, noting = null;
 
   function element(tag, attributes = {}, ...children) {
     const made = document.createElement(tag);
@@ -61,6 +61,27 @@
   const slices = () => patient().truth.length;
   const largest = () => patient().truth.indexOf(Math.max(...patient().truth));
 
+  /** The tumour slice with the lowest Dice of the chosen network; of equal ones that with the largest tumour. */
+  function worst() {
+    const { truth, models } = patient(), { slices: scores } = models[state.model];
+    const places = truth.map((px, i) => i).filter((i) => truth[i]);
+    return places.length ? places.reduce((best, i) => (scores[i] < scores[best] || (scores[i] === scores[best] && truth[i] > truth[best]) ? i : best)) : 0;
+  }
+
+  /** Where a patient opens: the worst one, as its title says, at its worst slice. */
+  const opening = () => (/\bworst\b/.test(patient().title) ? worst() : largest());
+
+  /** What the address asks for, such as viewer.html#patient=NAME&slice=12&network=unet; slices are counted from 1. */
+  function asked() {
+    const wanted = new URLSearchParams(location.hash.slice(1)), part = {};
+    const named = patients.findIndex((one) => one.name === wanted.get("patient"));
+    if (named >= 0) part.patient = named;
+    if (models.includes(wanted.get("network"))) part.model = wanted.get("network");
+    const slice = Number(wanted.get("slice")) - 1;
+    if (Number.isInteger(slice) && slice >= 0 && slice < patients[named >= 0 ? named : state.patient].truth.length) part.slice = slice;
+    return part;
+  }
+
   function controls() {
     choices.replaceChildren(
       choice("Patient", "patient", patients.map((one, i) => [i, `${one.name}, ${one.title}`])),
@@ -69,20 +90,25 @@
       element("div", { class: "view-boxes" }, box("true outline", "truth"), box("predicted outline", "prediction")),
     );
     slider.max = slices();
-    const most = Math.max(1, ...patient().truth);
-    strip.replaceChildren(...patient().truth.map((px) => {
-      const bar = element("span");
-      bar.style.height = `${px ? Math.max(8, (100 * px) / most) : 0}%`;
-      return element("span", {}, bar);
-    }));
+  }
+
+  /** Two bars a slice: how much tumour it holds, and how much the network claims. */
+  function bars() {
+    const { truth, models } = patient(), { px } = models[state.model], most = Math.max(1, ...truth, ...px);
+    strip.replaceChildren(...truth.map((area, i) => element("span", {}, ...[area, px[i]].map((count, kind) => {
+      const bar = element("span", { class: kind ? "prediction" : "truth" });
+      bar.style.height = `${count ? Math.max(8, (100 * count) / most) : 0}%`;
+      return bar;
+    }))));
   }
 
   function build() {
     const jump = element("button", { type: "button", class: "play-button", onclick: () => change({ slice: largest() }) }, "Largest tumour slice");
+    const lowest = element("button", { type: "button", class: "play-button", id: "viewer-worst", onclick: () => change({ slice: worst() }) }, "Worst slice");
     place.replaceChildren(
       choices,
       element("div", { class: "view-stage" }, canvas),
-      element("div", { class: "view-slice" }, element("label", { for: "viewer-slice" }, "Slice"), number, jump, slider, strip),
+      element("div", { class: "view-slice" }, element("label", { for: "viewer-slice" }, "Slice"), number, element("span", { class: "view-jumps" }, jump, lowest), slider, strip),
       sentence,
     );
     // The wheel belongs to the page until the reader has chosen the picture; NiiVue's own keys and drags change views
@@ -176,14 +202,25 @@
     place.dataset.drawn = JSON.stringify(state);
   }
 
+  /** A link to what is shown, in the address; not at every step of a slider, which browsers refuse. */
+  function note() {
+    clearTimeout(noting);
+    noting = setTimeout(() => {
+      const here = new URLSearchParams({ patient: patient().name, slice: state.slice + 1, network: state.model });
+      history.replaceState(null, "", `#${here}`);
+    }, 300);
+  }
+
   function change(part) {
+    if (showing) note(); // as it opens, the address is the reader's
     if ("patient" in part || "sequence" in part) for (const name of ["patient", "sequence"]) if (name in part) part[name] = Number(part[name]);
     Object.assign(state, part);
     if ("patient" in part) {
-      state.slice = largest();
+      if (!("slice" in part)) state.slice = opening();
       state.sequence = Math.min(state.sequence, patient().sequences.length - 1);
       controls();
     }
+    if ("patient" in part || "model" in part) bars();
     describe();
     // One drawing at a time; what changes meanwhile is drawn after it.
     showing = (showing || start()).then(draw).catch((error) => {
@@ -193,5 +230,9 @@
   }
 
   build();
-  change({ patient: 0 });
+  window.addEventListener("hashchange", () => {
+    const part = asked();
+    if (Object.keys(part).length) change({ patient: state.patient, ...part });
+  });
+  change({ patient: 0, ...asked() });
 })();

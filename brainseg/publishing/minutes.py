@@ -1,0 +1,88 @@
+"""The page "The study in five minutes": five findings of the kept tables, each a sentence, a figure and a link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from brainseg.evaluation.headline import headline
+from brainseg.evaluation.scores import summarise
+from brainseg.experiments import claims, leakage, outcome
+from brainseg.experiments.failures import worst_patients
+from brainseg.experiments.ranking import rank_networks
+from brainseg.figures import claims as claim_figures
+from brainseg.figures import leakage as leak_figures
+from brainseg.figures import results as figures
+from brainseg.figures import style
+from brainseg.results import has_tables, read_table
+
+MARK = "<!-- minutes -->"  # in book/minutes.md, where the findings go
+
+
+def _good() -> tuple[str, Figure]:
+    best = outcome.read_findings().networks[0]
+    return best.sentence().removeprefix("- "), figures.headline(headline())
+
+
+def _order() -> tuple[str, Figure]:
+    patients, _ = outcome.read_scores()
+    by_model = {model: scored.set_index("patient") for model, scored in patients.groupby("model", sort=False)}
+    summaries = {model: summarise(scored) for model, scored in by_model.items()}
+    said = rank_networks(outcome.wide_dice(patients), trainings=1).sentence()
+    return said, figures.patient_dice(by_model, summaries)
+
+
+def _worst() -> tuple[str, Figure]:
+    _, slices = outcome.read_scores()
+    found = worst_patients(slices[slices["model"] == "unet"])
+    said = f"For its {len(found)} worst patients U-Net has a Dice between {found[0].dice:.2f} and {found[-1].dice:.2f}."
+    return said, figures.dice_against_size(slices)
+
+
+def _leak() -> tuple[str, Figure]:
+    patients = read_table("leakage", "patients")
+    found = leakage.findings(patients, read_table("leakage", "slices"))
+    return found.conclusion(), leak_figures.arms(leakage.paired(patients), "mean Dice of a patient's tumour slices")
+
+
+def _contrast() -> tuple[str, Figure]:
+    patients = read_table("claims", "patients")
+    found = claims.findings(patients)
+    dice = claims.mean_over_seeds(patients)
+    drawn = claim_figures.effects(found.table(), dice.sub(dice[claims.NEITHER], axis=0), claims.PRIMARY, claims.GREAT)
+    return found.sentences().rpartition("\n")[2], drawn
+
+
+FINDINGS: dict[str, tuple[str, str, str, Callable[[], tuple[str, Figure]]]] = {
+    "good": ("How good are the networks?", "reference", "15_results", _good),
+    "order": ("Which network is best?", "reference", "15_results", _order),
+    "worst": ("Where do they fail?", "reference", "15_results", _worst),
+    "leak": ("What is a split by slice worth?", "leakage", "10_leakage", _leak),
+    "contrast": ("Does more contrast help?", "claims", "11_claims", _contrast),
+}
+"""By name: the question, the study whose tables answer it, the chapter that tells more, and the answer."""
+
+
+def fill_minutes(target: Path) -> None:
+    """Write the findings into the staged book at `target`; one whose tables are not kept says so."""
+    page = target / "minutes.md"
+    if not page.is_file():
+        return
+    style.use_theme()
+    parts = []
+    for name, (question, study, chapter, answer) in FINDINGS.items():
+        more = f"{{doc}}`More in this chapter <notebooks/{chapter}>`."
+        if not has_tables(study):
+            parts.append(f"## {question}\n\nNo tables are kept yet. {more}\n")
+            continue
+        said, figure = answer()
+        picture = target / "images" / f"minutes-{name}.png"
+        picture.parent.mkdir(exist_ok=True)
+        figure.savefig(picture, dpi=150)
+        parts.append(
+            f"## {question}\n\n{said} {more}\n\n"
+            f"```{{image}} images/{picture.name}\n:alt: The scores behind this sentence.\n```\n"
+        )
+    page.write_text(page.read_text(encoding="utf-8").replace(MARK, "\n".join(parts)), encoding="utf-8")

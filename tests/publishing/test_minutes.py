@@ -1,0 +1,14 @@
+"""The study in five minutes: every finding is a sentence and a figure of the kept tables."""
+
+from brainseg.publishing import minutes
+
+
+def test_each_question_has_its_answer_and_figure(tmp_path, monkeypatch):
+    (tmp_path / "minutes.md").write_text(f"# Title\n\n{minutes.MARK}\n")
+    monkeypatch.setattr(minutes, "has_tables", lambda study: study != "claims")
+    minutes.fill_minutes(tmp_path)
+    text = (tmp_path / "minutes.md").read_text()
+    assert minutes.MARK not in text and text.count("\n## ") == len(minutes.FINDINGS)
+    pictures = sorted(path.stem for path in (tmp_path / "images").iterdir())
+    assert pictures == sorted(f"minutes-{name}" for name in minutes.FINDINGS if name != "contrast")
+    assert text.count("No tables are kept yet.") == 1 and "has the highest mean" in text
