@@ -86,7 +86,7 @@ def test_tests_mirror_the_package():
     """A test file of a room tests a module of that room; those that test something else say so here."""
     others = {"test_structure", "test_main", "test_install", "test_requirements", "test_benchmarks"}
     others |= {"test_crop_contrast", "test_backends"}
-    others |= {"test_odd_cohorts", "test_surroundings"}
+    others |= {"test_odd_cohorts", "test_surroundings", "test_properties", "test_proof"}
     strangers = [
         path.relative_to(ROOT / "tests").as_posix()
         for path in (ROOT / "tests").rglob("test_*.py")
