@@ -13,7 +13,6 @@ from matplotlib.ticker import PercentFormatter
 
 from brainseg.cohort import FLAIR
 from brainseg.evaluation.headline import Line
-from brainseg.experiments.failures import Failure
 from brainseg.figures.style import (
     COLOURS,
     new_figure,
@@ -106,40 +105,6 @@ def side_by_side(
             outline(ax, truth, COLOURS["truth"])
             outline(ax, masks[row], COLOURS["prediction"])
         zoom_to_head(axes[row], image)
-    outline_legend(figure, {"truth": COLOURS["truth"], "prediction": COLOURS["prediction"]})
-    return figure
-
-
-def failures(
-    found: Sequence[Failure],
-    images: Sequence[np.ndarray],
-    truths: Sequence[np.ndarray],
-    predictions: Sequence[np.ndarray],
-) -> Figure:
-    """A panel a failure: its slice, zoomed to the head, with the outlines of truth and prediction.
-
-    Parameters
-    ----------
-    found : sequence of Failure
-        From :func:`brainseg.experiments.failures.worst_patients`.
-    images : sequence of uint8 arrays (H, W, 3)
-        The slice of each.
-    truths, predictions : sequence of bool arrays (H, W)
-    """
-    if not found:
-        return message("There is no patient with tumour to show.")
-    columns = min(len(found), 3)
-    figure, axes = slice_grid(-(-len(found) // columns), columns, captions=0.5)
-    for ax in axes.flat:
-        ax.set_axis_off()
-    panels = enumerate(zip(found, images, truths, predictions, strict=True))
-    for number, (failure, image, truth, prediction) in panels:
-        ax = axes.flat[number]
-        title = f"{number + 1}. {failure.patient}\nslice {failure.slice}, Dice of the volume {failure.dice:.2f}"
-        show_slice(ax, image, title, vmax=white(image[..., FLAIR]))
-        outline(ax, truth, COLOURS["truth"])
-        outline(ax, prediction, COLOURS["prediction"])
-        zoom_to_head([ax], image)
     outline_legend(figure, {"truth": COLOURS["truth"], "prediction": COLOURS["prediction"]})
     return figure
 

@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 
 from brainseg.evaluation.headline import headline
 from brainseg.evaluation.scores import summarise
-from brainseg.experiments import claims, leakage, outcome
-from brainseg.experiments.failures import worst_patients
+from brainseg.experiments import claims, gallery, leakage, outcome
 from brainseg.experiments.ranking import rank_networks
 from brainseg.figures import claims as claim_figures
 from brainseg.figures import leakage as leak_figures
@@ -30,13 +29,14 @@ def _order() -> tuple[str, Figure]:
     patients, _ = outcome.read_scores()
     by_model = {model: scored.set_index("patient") for model, scored in patients.groupby("model", sort=False)}
     summaries = {model: summarise(scored) for model, scored in by_model.items()}
-    said = rank_networks(outcome.wide_dice(patients), trainings=1).sentence()
+    trainings = int(patients["networks"].min())
+    said = rank_networks(outcome.wide_dice(patients), trainings=trainings).sentence()
     return said, figures.patient_dice(by_model, summaries)
 
 
 def _worst() -> tuple[str, Figure]:
-    _, slices = outcome.read_scores()
-    found = worst_patients(slices[slices["model"] == "unet"])
+    patients, slices = outcome.read_scores()
+    found = gallery.failures(patients[patients["model"] == "unet"])
     said = f"For its {len(found)} worst patients U-Net has a Dice between {found[0].dice:.2f} and {found[-1].dice:.2f}."
     return said, figures.dice_against_size(slices)
 
