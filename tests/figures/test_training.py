@@ -41,7 +41,7 @@ def test_a_network_has_a_block_per_drawn_layer_and_its_legend():
 
 def test_learning_curves_mark_the_epoch_that_is_kept():
     history = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 2.0, 1.0], "validation_dice": [0.1, 0.6, 0.5]})
-    record = SimpleNamespace(history=history, best_epoch=2, recipe=Recipe(model="resunet"))
+    record = SimpleNamespace(history=history, best_epoch=2, recipe=Recipe(model="resunet"), validation_dice=0.6)
     left, right = training.learning_curves(record).axes
     assert list(left.lines[0].get_ydata()) == [3, 2, 1]
     assert list(right.lines[0].get_ydata()) == [0.1, 0.6, 0.5]
@@ -49,6 +49,9 @@ def test_learning_curves_mark_the_epoch_that_is_kept():
     assert texts(right) == ["kept: epoch 2, 0.600"]
     assert right.get_ylabel() == "Dice per patient, mean"
     assert left.lines[0].get_color() == COLOURS["resunet"]
+    record.validation_dice = None
+    (alone,) = training.learning_curves(record).axes
+    assert list(alone.lines[0].get_ydata()) == [3, 2, 1]
 
 
 def test_augmentation_puts_prepared_over_augmented():
