@@ -1,16 +1,16 @@
 """The development set of the phantom: drawn once, balanced, and the one that is kept."""
 
-import pandas as pd
 import pytest
 
 from brainseg.experiments import synthetic
-from brainseg.results import results_folder
+from brainseg.results import read_table
 
 
 @pytest.fixture(scope="module")
 def real_patients():
-    """The real cohort's table as far as the kept splits tell it: one row a patient instead of one a slice."""
-    patients = pd.read_csv(results_folder("reference") / "splits.csv")
+    """The real cohort's table as far as the kept scores tell it: one row a patient instead of one a slice."""
+    patients = read_table("reference", "patients").query("protocol == 'honest' and model == 'unet'")
+    patients = patients[["patient", "institution", "slices", "tumour_px"]].sort_values("patient", ignore_index=True)
     return patients.assign(case=patients["patient"].str.rpartition("_")[0], slice=1)
 
 
