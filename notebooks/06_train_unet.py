@@ -169,7 +169,7 @@ sides.reindex(["train", "validation", "test"], fill_value=0).rename(columns={"wi
 # %% [markdown]
 # ## Training
 #
-# Loss, steps and schedule are those of [chapter 5](05_train_fcn32), and so is the choice of the epoch, which {numref}`fig-unet-curves` marks.
+# Loss, steps and schedule are those of [chapter 5](05_train_fcn32). {numref}`fig-unet-curves` shows how it went.
 
 # %% mystnb={"figure": {"name": "fig-unet-curves", "caption": "Training of U-Net: the loss on training slices and, where there are validation patients, their mean per-volume Dice, with a dotted line at the epoch whose weights are kept."}, "image": {"alt": "The loss over the epochs as a curve, and beside it, where there are validation patients, their Dice."}}
 figures.learning_curves(run.record)

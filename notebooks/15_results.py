@@ -127,7 +127,7 @@ else:
 figure
 
 # %%
-Markdown("\n".join(failure.sentence() for failure in lowest))
+Markdown("\n".join(f"1. {failure.sentence()}" for failure in lowest))
 
 # %% [markdown]
 # A name of two capitals is that of an institution. A missing T1 is filled with a copy of FLAIR in this data set, and the networks were trained with such copies on purpose. Groups of fewer than ten patients get no interval.

@@ -379,7 +379,7 @@ class ComparisonFindings:
         if self.fresh is None:
             return (
                 "These patients are real, so no more can be drawn. What comes nearest is a test set that stays locked "
-                "until the recipe is frozen ([the limits](../limits.html) say which patients are in it)."
+                "while recipes are tried ([the limits](../limits.html) say which patients are in it)."
             )
         means = "; ".join(
             f"{name} {self.tested.loc[name, 'mean']:.3f} there, {self.fresh.loc[name, 'mean']:.3f} here"

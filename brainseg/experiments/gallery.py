@@ -42,18 +42,18 @@ class Failure:
     small: bool
 
     def sentence(self) -> str:
-        """What went wrong, as an item of a list, in Markdown."""
+        """What went wrong, in Markdown."""
         if self.recall < FOUND and self.precision < FOUND:
-            said = "little of the tumour is found, and most of what is marked is no tumour"
+            said = "less than half of the tumour is found, and most of what is marked is no tumour"
         elif self.recall < FOUND:
-            said = "less than half of the tumour is found; what is marked is mostly right"
+            said = "less than half of the tumour is found, and most of what is marked is right"
         elif self.precision < FOUND:
-            said = "the tumour is found, and as much again is marked beside it"
+            said = "at least half of the tumour is found, and most of what is marked is no tumour"
         else:
-            said = "the tumour is found, and the outlines differ"
+            said = "at least half of the tumour is found, and most of what is marked is right"
         small = " It is among the smallest quarter of the tumours." if self.small else ""
         return (
-            f"- **{self.patient}**, Dice {self.dice:.2f} (networks from {self.lowest:.2f} to {self.highest:.2f}): "
+            f"**{self.patient}**, Dice {self.dice:.2f} (networks from {self.lowest:.2f} to {self.highest:.2f}): "
             f"{said}.{small}"
         )
 
@@ -132,5 +132,5 @@ def pictures(cohort: pd.DataFrame, patients: pd.DataFrame, found: list[Failure])
         np.stack([read_image(path) for path in shown["image_path"]]),
         np.stack([read_mask(path) for path in shown["mask_path"]]),
         predicted,
-        [f"{name.rsplit('_', 1)[0]}\nDice {each.dice:.2f}" for name, each in zip(shown.index, found, strict=True)],
+        [f"{place}. Dice {each.dice:.2f}" for place, each in enumerate(found, start=1)],
     )

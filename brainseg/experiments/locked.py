@@ -158,6 +158,6 @@ def sentences(seed: int = 0) -> str:
     if not has_tables(LOCKED):
         return (
             "**The locked test has not been taken.** 22 patients of the data set are held elsewhere. Somebody else "
-            "will score them once, with the command `python -m brainseg locked-test`, when the recipe is frozen."
+            "will score them once, with the command `python -m brainseg locked-test`, now that the recipe is frozen."
         )
     return "\n".join(finding.sentence() for finding in findings(read_table(LOCKED, "patients"), seed))

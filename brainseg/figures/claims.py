@@ -67,7 +67,7 @@ def effects(comparisons: pd.DataFrame, differences: pd.DataFrame, primary: str, 
     ax.axvline(0, color="black", linewidth=1)
     ax.axvline(great, color=OKABE_ITO["bluish green"], linestyle="--", linewidth=1.5)
     ax.set_yticks(range(len(comparisons)), list(comparisons.index))
-    ax.set(ylim=(len(comparisons) - 0.4, -0.6), xlabel="difference in Dice per volume to neither contrast nor crop")
+    ax.set(ylim=(len(comparisons) - 0.4, -0.6), xlabel="difference in Dice, to neither contrast nor crop")
     ax.grid(axis="y", visible=False)
     handles = [
         Line2D([], [], marker="o", linestyle="", color="#595959", alpha=0.55, label="one patient"),

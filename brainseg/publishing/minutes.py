@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
@@ -15,6 +16,7 @@ from brainseg.figures import claims as claim_figures
 from brainseg.figures import leakage as leak_figures
 from brainseg.figures import results as figures
 from brainseg.figures import style
+from brainseg.publishing.marks import as_figure
 from brainseg.results import has_tables, read_table
 
 MARK = "<!-- minutes -->"  # in book/minutes.md, where the findings go
@@ -55,14 +57,41 @@ def _contrast() -> tuple[str, Figure]:
     return found.sentences().rpartition("\n")[2], drawn
 
 
-FINDINGS: dict[str, tuple[str, str, str, Callable[[], tuple[str, Figure]]]] = {
-    "good": ("How good are the networks?", "reference", "15_results", _good),
-    "order": ("Which network is best?", "reference", "15_results", _order),
-    "worst": ("Where do they fail?", "reference", "15_results", _worst),
-    "leak": ("What is a split by slice worth?", "leakage", "10_leakage", _leak),
-    "contrast": ("Does more contrast help?", "claims", "11_claims", _contrast),
-}
-"""By name: the question, the study whose tables answer it, the chapter that tells more, and the answer."""
+class Finding(NamedTuple):
+    """A question, whose tables answer it, the chapter that tells more, the answer, and what its figure shows."""
+
+    question: str
+    study: str
+    chapter: str
+    answer: Callable[[], tuple[str, Figure]]
+    caption: str
+
+
+FINDINGS = {
+    "good": Finding(
+        "How good are the networks?", "reference", "15_results", _good,
+        "Dice of real patients whom the network has never met: a dot is a patient, a large one the mean with its 95 % "
+        "interval.",
+    ),
+    "order": Finding(
+        "Which network is best?", "reference", "15_results", _order,
+        "The same patients scored by each network; the diamond is the mean with its 95 % interval.",
+    ),
+    "worst": Finding(
+        "Where do they fail?", "reference", "15_results", _worst,
+        "Dice of each slice with tumour against the size of its tumour, on a logarithmic scale.",
+    ),
+    "leak": Finding(
+        "What is a split by slice worth?", "leakage", "10_leakage", _leak,
+        "The same test slices by networks that have and have not met other slices of these patients, beside a mask "
+        "that is merely copied from a neighbour; a line joins a patient.",
+    ),
+    "contrast": Finding(
+        "Does more contrast help?", "claims", "11_claims", _contrast,
+        "What each way of preparing slices gains in Dice: a dot is a patient, the diamond the mean with its interval.",
+    ),
+}  # fmt: skip
+"""By the name of their pictures."""
 
 
 def fill_minutes(target: Path) -> None:
@@ -72,17 +101,11 @@ def fill_minutes(target: Path) -> None:
         return
     style.use_theme()
     parts = []
-    for name, (question, study, chapter, answer) in FINDINGS.items():
-        more = f"{{doc}}`More in this chapter <notebooks/{chapter}>`."
-        if not has_tables(study):
-            parts.append(f"## {question}\n\nNo tables are kept yet. {more}\n")
-            continue
-        said, figure = answer()
-        picture = target / "images" / f"minutes-{name}.png"
-        picture.parent.mkdir(exist_ok=True)
-        figure.savefig(picture, dpi=150)
-        parts.append(
-            f"## {question}\n\n{said} {more}\n\n"
-            f"```{{image}} images/{picture.name}\n:alt: The scores behind this sentence.\n```\n"
-        )
+    for name, finding in FINDINGS.items():
+        said, figure = "No tables are kept yet.", ""
+        if has_tables(finding.study):
+            said, drawn = finding.answer()
+            figure = as_figure(drawn, target, f"minutes-{name}", finding.caption, finding.caption)
+        more = f"{{doc}}`More in this chapter <notebooks/{finding.chapter}>`."
+        parts.append(f"## {finding.question}\n\n{said} {more}\n\n{figure}\n")
     page.write_text(page.read_text(encoding="utf-8").replace(MARK, "\n".join(parts)), encoding="utf-8")

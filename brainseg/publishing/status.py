@@ -50,9 +50,9 @@ def _met(page: dict) -> str:
         return ""
     trained, chosen = len(run.patients["train"]), len(run.patients["validation"])
     never = page["cohort"]["patients"] - trained - chosen
+    validated = f", and their best epoch was chosen on {chosen} more" if chosen else ""
     return (
-        f"Its networks were trained on {trained} of these patients, and their best epoch was chosen on {chosen} more. "
-        f"They have never met the other {never}. "
+        f"Its networks were trained on {trained} of these patients{validated}. They have never met the other {never}. "
     )
 
 
