@@ -27,7 +27,8 @@ def joined(parts, folder):
     archive = folder.with_suffix(".tar.gz")
     archive.write_bytes(b"".join(part.read_bytes() for part in parts))
     with tarfile.open(archive) as content:
-        content.extractall(folder, filter="data")
+        # Python knows the filter from 3.11.4 on.
+        content.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     return folder
 
 
