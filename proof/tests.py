@@ -17,7 +17,7 @@ FILES = {
     "broken cohorts and pictures": ["cohort/test_broken_cohorts.py", "cohort/test_index.py", "cohort/test_find.py",
                                     "cohort/test_pixels.py", "cohort/test_convert.py"],
     "cohorts that the chapters do not expect": ["test_odd_cohorts.py"],
-    "the download": ["cohort/test_kaggle.py"],
+    "the download": ["cohort/test_kaggle.py", "cohort/test_download.py"],
     "surroundings": ["test_surroundings.py", "test_paths.py"],
     "full and locked disks": ["test_disks.py"],
     "safety": ["test_safety.py"],
