@@ -1,4 +1,4 @@
-# Every target but bench, lint and requirements is one call of `python -m brainseg`. On Windows make the environment and call it
+# Every target but bench, proof, lint and requirements is one call of `python -m brainseg`. On Windows make the environment and call it
 # by hand (README).
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +10,7 @@ EXTRAS := $(foreach extra,networks book onnx cluster volumes dev,--extra $(extra
 OPTIONS := $(if $(PROFILE),--profile $(PROFILE)) $(if $(DATA),--data "$(DATA)") $(foreach pair,$(PARAMETERS),-p $(pair))
 
 .DEFAULT_GOAL := help
-.PHONY: help book site test data notebook reproduce student pair bench lint requirements clean
+.PHONY: help book site test data notebook reproduce student pair bench proof lint requirements clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -42,6 +42,10 @@ pair: $(VENV)/.installed ## write the .ipynb files from their .py sources
 bench: $(VENV)/.installed ## measure speed on a quiet machine, half an hour; DATA=FOLDER, PARTS="growth files"; installs PyTorch (GBs)
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/requirements.txt
 	@$(VENV)/bin/python -m benchmarks $(if $(DATA),--data "$(DATA)") $(if $(PARTS),--parts $(PARTS))
+
+proof: $(VENV)/.installed ## try to prove the study wrong, some hours; PARTS="field fuzz"; installs PyTorch and MONAI (GBs)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/requirements.txt
+	@$(VENV)/bin/python -m proof $(PARTS)
 
 lint: $(VENV)/.installed ## what a commit must pass: format, rules, pairs, types, layers; HOOK=mypy runs one
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" pre-commit run --all-files $(HOOK)

@@ -51,7 +51,7 @@ def imported(folder, but=()):
                 yield node.module.partition(".")[0]
 
 
-@pytest.mark.parametrize("folder", ["brainseg", "notebooks", "benchmarks"])
+@pytest.mark.parametrize("folder", ["brainseg", "notebooks", "benchmarks", "proof"])
 def test_every_import_is_declared(folder):
     distributions = packages_distributions()
     declared = {canonicalize_name(requirement.name) for requirement in [*DECLARED, *BENCH]}

@@ -91,8 +91,9 @@ def files_in(folder: Path) -> list[Path]:
     """The files of a folder, in natural order.
 
     Hidden files are passed over: macOS puts a ``._x.tif`` beside an ``x.tif`` on foreign disks, and it is no picture.
+    Pipes and devices are passed over too, because a reader would wait for them for ever.
     """
-    files = (Path(entry.path) for entry in _visible(folder) if not _is_folder(entry))
+    files = (Path(entry.path) for entry in _visible(folder) if _is_file(entry))
     return sorted(files, key=lambda path: natural_key(path.name))
 
 
@@ -126,6 +127,14 @@ def _is_folder(entry: os.DirEntry) -> bool:
         return entry.is_dir()
     except OSError:  # a link in a circle
         return False
+
+
+def _is_file(entry: os.DirEntry) -> bool:
+    """Whether it is a file, or a link that leads nowhere, which is to be reported."""
+    try:
+        return entry.is_file() or not os.path.exists(entry)
+    except OSError:  # a link in a circle
+        return True
 
 
 def natural_key(name: str) -> tuple:

@@ -24,6 +24,7 @@ from brainseg.publishing.manifest import write_manifest
 from brainseg.publishing.minutes import fill_minutes
 from brainseg.publishing.network import find_network, network_page, write_network
 from brainseg.publishing.notebooks import StudyError, repository_address, with_address
+from brainseg.publishing.proof import fill_proof
 from brainseg.publishing.quality import fill_quality
 from brainseg.publishing.speed import fill_speed
 from brainseg.publishing.status import banner, origin, status_page
@@ -131,6 +132,7 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
     fill_minutes(target)
     fill_speed(target)
     fill_quality(target)
+    fill_proof(target)
     fill_example(target)
     write_api(PACKAGE, target / "api")
     if (citation := root / "CITATION.cff").is_file():

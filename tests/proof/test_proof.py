@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from proof import field, fuzz
+from proof import field, fuzz, kills
 
 
 def test_metrics_are_those_of_the_field():
@@ -39,3 +39,26 @@ def test_damaged_files_are_read_or_refused_in_a_sentence(tmp_path):
     assert sum(found.values()) == 360
     for name in fuzz.originals():
         assert found[name, "refused"] > 0
+
+
+@pytest.mark.slow
+def test_work_that_is_killed_comes_to_the_same_end(tiny_cohort_once, tmp_path):
+    found = kills.kill("preparing arrays", 3, tiny_cohort_once, tmp_path)
+    assert found.kills == 3 and found.same == found.finished > 0
+
+
+def test_another_end_would_be_seen(tiny_cohort_once, tmp_path, monkeypatch):
+    """Work that goes on where it was cut off, but forgets what it had: the last line says where it began."""
+    forgetful = """
+import os, time
+from pathlib import Path
+place = Path(os.environ["BRAINSEG_BUILD"]) / "steps"
+begin = int(place.read_text() or 0) if place.is_file() else 0
+for step in range(begin, 20):
+    place.write_text(str(step))
+    time.sleep(0.05)
+print(begin)
+"""
+    monkeypatch.setitem(kills.KINDS, "forgetting", forgetful)
+    found = kills.kill("forgetting", 1, tiny_cohort_once, tmp_path)
+    assert (found.kills, found.same) == (1, 0) and found.finished > 0
