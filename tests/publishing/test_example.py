@@ -34,6 +34,8 @@ def test_without_networks_the_page_says_so(page, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_the_page_shows_what_the_commands_gave(run, page, tmp_path, monkeypatch):
     monkeypatch.setattr(example, "reference_runs", lambda *_, **__: [run.record])
+    # A build folder of its own: in the session's, a staged book may have left its example.
+    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
     text = page.read_text().replace(
         "predict my_scans masks --truth", f"predict my_scans masks --truth --run {run.folder}"
     )
