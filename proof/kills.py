@@ -53,7 +53,9 @@ _EXPERIMENT = (
     + """
 from brainseg.cohort import index_cohort
 from brainseg.experiments import engine, leakage
-settings = leakage.Settings(image_size=32, filters=2, epochs=3, slices_per_epoch=16, seeds=2)
+settings = leakage.Settings(
+    image_size=32, filters=2, epochs=3, slices_per_epoch=16, after_phantom=False, doses=(0, 80), folds=(0,), seeds=2
+)
 tables, _ = engine.compute(leakage, index_cohort(cohort), settings)
 said(*[name + table.to_csv() for name, table in sorted(tables.items())])
 """

@@ -75,7 +75,7 @@ def predict_masks(run: Run, rows: np.ndarray, threshold: float = THRESHOLD) -> n
 
 def evaluate(run: Run, part: str = "test") -> pd.DataFrame:
     """Predict and score all slices of one part of the run's split: `brainseg.evaluation.scores.score_slices`."""
-    return _score(run, part, lambda rows: predict_masks(run, rows))
+    return _score(run, run.rows(part), lambda rows: predict_masks(run, rows))
 
 
 def evaluate_with_masks(run: Run) -> tuple[pd.DataFrame, np.ndarray]:
@@ -85,16 +85,24 @@ def evaluate_with_masks(run: Run) -> tuple[pd.DataFrame, np.ndarray]:
     return score_slices(masks, run.prepared.truth(rows), run.prepared.table.iloc[rows]), masks
 
 
-def evaluate_bare(run: Run) -> pd.DataFrame:
-    """As :func:`evaluate`, of the article's bare prediction: each slice once, no piece dropped, no outline measured."""
-    return _score(
-        run, "test", lambda rows: predict_probabilities(run, rows, both_ways=False) >= THRESHOLD, borders=False
-    )
+def evaluate_bare(run: Run, rows: np.ndarray | None = None) -> pd.DataFrame:
+    """As :func:`evaluate`, of the article's bare prediction: each slice once, no piece dropped, no outline measured.
+
+    Parameters
+    ----------
+    run : Run
+    rows : array of int, optional
+        Which rows of the table; those of the test side without it.
+    """
+    rows = run.rows("test") if rows is None else rows
+    return _score(run, rows, lambda some: predict_probabilities(run, some, both_ways=False) >= THRESHOLD, borders=False)
 
 
-def _score(run: Run, part: str, predict: Callable[[np.ndarray], np.ndarray], *, borders: bool = True) -> pd.DataFrame:
-    """Scores of a part, a row a slice in the table's order; a patient at a time, so that one volume is in memory."""
-    rows, table = run.rows(part), run.prepared.table
+def _score(
+    run: Run, rows: np.ndarray, predict: Callable[[np.ndarray], np.ndarray], *, borders: bool = True
+) -> pd.DataFrame:
+    """Scores of some rows, in their order; a patient at a time, so that one volume is in memory."""
+    table = run.prepared.table
     volumes = [rows[places] for places in pd.Series(rows).groupby(table["patient"].to_numpy()[rows]).indices.values()]
     scored = (score_slices(predict(v), run.prepared.truth(v), table.iloc[v], borders=borders) for v in volumes)
     return pd.concat(scored).loc[table.index[rows]]

@@ -1,11 +1,13 @@
-"""What a random split by slice is worth: a copy that looks at no image, and two networks that differ in one thing.
+"""What a random split by slice is worth: masks made without an image, and networks that differ in a leak alone.
 
-The copy takes, for each test slice, the mask of the nearest training slice of the same patient.
+Two ways need no image. For each test slice, the mask of the nearest training slice of the same patient is copied, or
+one is drawn between the nearest two.
 
-The trained comparison has one fixed set of test slices, of some *probe* patients. Both networks train on the same
-*common* patients. The leaky one trains on the *leaked* slices as well: the probes' other slices. The honest one
-gets *stand-ins* for them: as many slices, with and without tumour, of as many other patients. Size, steps, recipe
-and validation patients are the same, and so is the scoring. What is left is the leak.
+The trained comparison is graded. The test patients of a fold are its *probes*, and a part of each probe's slices is
+tested. A network trains on the *common* patients and on a share of the probes' slices, its *dose* in percent: 0 is the
+honest split, 80 what a random split by slice leaks, and 100 a control that trains on the tested slices themselves. Each
+probe slice has a *stand-in* of another patient, which trains the networks that do not get it. So all train on as many
+slices, with and without tumour. Steps and recipe are the same, and so are the tested slices. What is left is the leak.
 """
 
 from __future__ import annotations
@@ -19,11 +21,13 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from brainseg.chapters import SHORT_LEARNING_RATE, epochs_text, study_recipe
+from brainseg.chapters import epochs_text, study_recipe
 from brainseg.cohort import FRAME, read_mask
 from brainseg.evaluation.scores import score_patients, score_slices
-from brainseg.experiments.plan import Training
+from brainseg.experiments.plan import Training, after_the_phantom
+from brainseg.experiments.reference import fold_sides
 from brainseg.images.preprocess import Preprocessing
+from brainseg.networks.record import shares_reference_patients
 from brainseg.splits import split_by_patient
 from brainseg.statistics import (
     DRAWS,
@@ -44,16 +48,19 @@ from brainseg.statistics import (
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
 
-BLOCKS = (1, 3, 5, 9)
-"""Lengths of the blocks of neighbouring slices, in slices. Test slices inside a long block are far from training."""
+DOSES = (0, 25, 50, 80, 100)
+"""Percent of the probes' slices that a network trains on."""
 
-TRAINS = {"leaky": ("common", "leaked"), "honest": ("common", "stand-in")}
-"""The roles that an arm trains on."""
+MOST = 80
+"""Percent of a probe's slices that may leak; the others are tested. A random split in five folds trains on as many."""
 
 MARGIN = 0.03
 """Of Dice: a leak that is worth less would not change how a score is read. Named before this rule was applied."""
 
 FARTHEST = 5  # slices; what lies farther is counted with it
+
+IMAGE_FREE = ("copy", "interpolation")
+"""Ways of making a mask of the leaked masks alone."""
 
 
 # ---------------------------------------------------------------- a copy instead of a network
@@ -206,101 +213,127 @@ def copies_by_distance(table: pd.DataFrame, distances: Sequence[int] = range(1, 
 # ---------------------------------------------------------------- the design of the trained comparison
 
 
-def deal_blocks(slices: int, rng: np.random.Generator) -> np.ndarray:
-    """Cut a volume into alternating blocks of test and other slices: bool (slices,), True for test.
+def sides(cohort: pd.DataFrame, fold: int, seed: int) -> pd.Series:
+    """Who is tested in a fold: "test", "train", or "new" for a patient who has no part in the comparison.
 
-    A test block is followed, or preceded, by another block of its length, so half of the volume is tested. The
-    lengths are those of :data:`BLOCKS` in random order, again and again; none is longer than half the volume.
+    The patients of the reference runs keep their folds. Others are dealt anew, and nobody validates.
     """
-    first = bool(rng.integers(2))
-    sides: list[bool] = []
-    while len(sides) < slices:
-        for length in np.minimum(rng.permutation(BLOCKS), max(slices // 2, 1)):
-            sides += [first] * length + [not first] * length
-    return np.array(sides[:slices])
+    if shares_reference_patients(cohort):
+        return fold_sides(cohort, fold)
+    return split_by_patient(cohort, fold=fold, seed=seed).replace("validation", "train")
 
 
-def design(table: pd.DataFrame, fold: int = 0, seed: int = 0) -> pd.DataFrame:
-    """Give every slice of the cohort its role in the comparison.
+def design(table: pd.DataFrame, side: pd.Series, seed: int | Sequence[int] = 0) -> pd.DataFrame:
+    """Give every slice of the cohort its role in the comparison, and its turn to leak.
 
-    The probes are the test patients of an outer fold of :func:`brainseg.splits.split_by_patient`, and its
-    validation patients validate. As many patients as there are probes are drawn from the rest to stand in for
-    them, and more only where these have too few slices of a kind.
+    A probe's slices with tumour are put in a random order, and those without as well. The turn of a slice is its place
+    in that order in percent, so that a dose leaks the slices whose turn it has reached. The last fifth is tested, and
+    with it at least one slice with tumour of every probe that has some.
+
+    As many patients as there are probes are drawn from the rest to stand in for them, and more only where these have
+    too few slices of a kind. A stand-in has the turn of the slice whose place it takes.
 
     Parameters
     ----------
     table : DataFrame
         From :func:`brainseg.cohort.index_cohort`.
-    fold, seed : int
-        Of the split; the seed also draws blocks and stand-ins.
+    side : Series
+        From :func:`sides`.
+    seed : int or sequence of int
+        Of the turns and the stand-ins.
 
     Returns
     -------
     DataFrame
-        On the table's index: ``patient, slice, tumour_px``, ``role`` ("test", "leaked", "stand-in", "common",
-        "validation", or "unused" for the other slices of those who stand in) and ``distance``, from a test slice
-        to the nearest leaked slice of its patient (NaN elsewhere).
+        On the table's index: ``patient, slice, tumour_px``, ``role`` ("probe", "stand-in", "common", "unused" for the
+        other slices of those who stand in, or "new") and ``turn`` (above 0 to 100 for probes and stand-ins, else NaN).
 
     Raises
     ------
     ValueError
-        Where no test slice shows tumour, a probe has a single slice, or too few others can stand in.
+        Where no probe slice shows tumour, or too few others can stand in.
     """
-    side = split_by_patient(table, fold=fold, seed=seed)
-    rng = np.random.default_rng([seed, fold])
-    role = side.replace({"train": "common"}).rename("role")
-    for _, rows in table[side == "test"].groupby("patient"):
-        tested = deal_blocks(len(rows), rng)
-        role[rows.index[~tested]] = "leaked"
-    if not (table["tumour_px"][role == "test"] > 0).any():
-        raise ValueError(f"none of the {(role == 'test').sum()} test slices shows tumour: take another fold or seed")
-    role[_stand_ins(table, side, role == "leaked", rng)] = "stand-in"
-    helpers = table["patient"].isin(table.loc[role == "stand-in", "patient"])
-    role[helpers & (role == "common")] = "unused"
-
-    roles = table[["patient", "slice", "tumour_px"]].assign(role=role, distance=np.nan)
-    tested, leaked = (np.flatnonzero(role == name) for name in ("test", "leaked"))
-    roles.iloc[tested, -1] = nearest_source(table, leaked, tested)[1]
-    return roles
-
-
-def _stand_ins(table: pd.DataFrame, side: pd.Series, leaked: pd.Series, rng: np.random.Generator) -> pd.Index:
-    """Slices of other patients in the place of the leaked ones: as many with tumour, as many without."""
+    rng = np.random.default_rng(seed)
     tumour = table["tumour_px"] > 0
-    needed = {kind: int((leaked & (tumour == kind)).sum()) for kind in (True, False)}
+    probe = side == "test"
+    if not (probe & tumour).any():
+        raise ValueError(f"none of the {probe.sum()} test slices shows tumour: take another fold or seed")
+    turn = pd.Series(np.nan, index=table.index)
+    for _, rows in table[probe].groupby([table["patient"], tumour]):
+        turn[rows.index] = 100 * (rng.permutation(len(rows)) + 1) / len(rows)
+    role = side.replace({"test": "probe", "train": "common"}).rename("role")
+    helpers = _helpers(table, side, rng)
+    role[helpers] = "unused"
+    for kind in (True, False):
+        replaced = turn[probe & (tumour == kind)]
+        drawn = rng.choice(table.index[helpers & (tumour == kind)], len(replaced), replace=False)
+        role[drawn] = "stand-in"
+        turn[drawn] = replaced.to_numpy()
+    return table[["patient", "slice", "tumour_px"]].assign(role=role, turn=turn)
+
+
+def _helpers(table: pd.DataFrame, side: pd.Series, rng: np.random.Generator) -> pd.Series:
+    """Slices of the patients who stand in: as many patients as there are probes, and more where they have too few."""
+    tumour = table["tumour_px"] > 0
+    needed = {kind: int(((side == "test") & (tumour == kind)).sum()) for kind in (True, False)}
     order = rng.permutation(table.loc[side == "train", "patient"].unique())
-    for count in range(table.loc[leaked, "patient"].nunique(), len(order) + 1):
+    for count in range(table.loc[side == "test", "patient"].nunique(), len(order) + 1):
         helpers = table["patient"].isin(order[:count])
         if all((helpers & (tumour == kind)).sum() >= number for kind, number in needed.items()):
-            break
-    else:
-        raise ValueError(
-            f"the {len(order)} other training patients have too few slices to stand in for {leaked.sum()} leaked "
-            "ones: take a larger cohort"
+            return helpers
+    raise ValueError(
+        f"the {len(order)} other training patients have too few slices to stand in for {sum(needed.values())} ones of "
+        "the probes: take a larger cohort"
+    )
+
+
+def is_tested(roles: pd.DataFrame) -> pd.Series:
+    """Which slices of a :func:`design` are tested: bool, on its index."""
+    return (roles["role"] == "probe") & (roles["turn"] > MOST)
+
+
+def leaks(roles: pd.DataFrame, dose: int) -> pd.Series:
+    """Which slices of a :func:`design` leak at a dose: bool, on its index."""
+    return (roles["role"] == "probe") & (roles["turn"] <= dose)
+
+
+def dose_split(roles: pd.DataFrame, dose: int) -> pd.Series:
+    """The split that a network trains by: "train", "test", and "out" for what it does not see."""
+    split = pd.Series("out", index=roles.index, name="split")
+    split[is_tested(roles)] = "test"
+    stands_in = (roles["role"] == "stand-in") & (roles["turn"] > dose)
+    split[(roles["role"] == "common") | stands_in | leaks(roles, dose)] = "train"
+    return split
+
+
+def distance_to_leak(roles: pd.DataFrame, dose: int) -> np.ndarray:
+    """Slices from each tested slice to the nearest one of its patient that leaks at a dose; NaN without one.
+
+    0 is a tested slice that leaks itself.
+    """
+    tested, leaked = is_tested(roles), leaks(roles, dose)
+    distance = pd.Series(np.nan, index=roles.index)
+    reached = tested & roles["patient"].isin(roles.loc[leaked, "patient"])
+    _, found = nearest_source(roles, np.flatnonzero(leaked), np.flatnonzero(reached))
+    distance[reached] = found
+    return distance[tested].to_numpy()
+
+
+def training_sizes(roles: pd.DataFrame, doses: Sequence[int] = DOSES) -> pd.DataFrame:
+    """What a network of each dose trains on, a row a dose: patients, slices, tumour slices, and slices of probes."""
+    rows = []
+    for dose in doses:
+        trained = roles[dose_split(roles, dose) == "train"]
+        rows.append(
+            {
+                "dose": dose,
+                "patients": trained["patient"].nunique(),
+                "slices": len(trained),
+                "tumour_slices": int((trained["tumour_px"] > 0).sum()),
+                "probe_slices": int((trained["role"] == "probe").sum()),
+            }
         )
-    drawn = [rng.choice(table.index[helpers & (tumour == kind)], needed[kind], replace=False) for kind in needed]
-    return pd.Index(np.concatenate(drawn))
-
-
-def arm_split(roles: pd.DataFrame, arm: str) -> pd.Series:
-    """The split that an arm trains by: "train", "validation", "test", and "out" for what it does not see."""
-    sides = {**dict.fromkeys(TRAINS[arm], "train"), "validation": "validation", "test": "test"}
-    return roles["role"].map(sides).fillna("out").rename("split")
-
-
-def arm_sizes(roles: pd.DataFrame) -> pd.DataFrame:
-    """What each arm trains on, one row an arm: patients, slices, tumour slices, and how many probes are among them."""
-    probes = roles.loc[roles["role"] == "test", "patient"].unique()
-    rows = {}
-    for arm in TRAINS:
-        trained = roles[arm_split(roles, arm) == "train"]
-        rows[arm] = {
-            "training patients": trained["patient"].nunique(),
-            "training slices": len(trained),
-            "with tumour": int((trained["tumour_px"] > 0).sum()),
-            "slices of probe patients": int(trained["patient"].isin(probes).sum()),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    return pd.DataFrame(rows)
 
 
 # ---------------------------------------------------------------- training, and the tables
@@ -308,145 +341,191 @@ def arm_sizes(roles: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Settings:
-    """What both arms have in common.
+    """What all networks have in common, and how many there are.
 
     Attributes
     ----------
     image_size, contrast, crop
         As in :class:`brainseg.images.preprocess.Preprocessing`.
-    filters, epochs, slices_per_epoch
+    filters, epochs, slices_per_epoch, learning_rate
         As in :class:`brainseg.networks.recipe.Recipe`.
+    after_phantom : bool
+        Whether they start from a network trained on a phantom, as the reference runs do.
+    doses : tuple of int
+        Percent, with 0 and at least one more.
+    folds : tuple of int
+        Whose test patients are the probes.
     seeds : int
-        How many networks an arm has: seeds 0, 1, ... of weights, order and augmentation.
-    fold, seed
-        As in :func:`design`.
+        Networks of each dose and fold: seeds 0, 1, ... of weights, order and augmentation, and of turns and stand-ins.
+    seed : int
+        Of the split, where no reference run has divided the patients.
     """
 
-    image_size: int = 96
+    image_size: int = 128
     contrast: str = "none"
     crop: str = "patient"
     filters: int = 16
-    epochs: int = 10
-    slices_per_epoch: int = 480
+    epochs: int = 24
+    slices_per_epoch: int = 1024
+    learning_rate: float = 1e-3
+    after_phantom: bool = True
+    doses: tuple[int, ...] = DOSES
+    folds: tuple[int, ...] = (0, 1, 2, 3, 4)
     seeds: int = 3
-    fold: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.seeds < 1:
-            raise ValueError(f"seeds is {self.seeds}: at least one network an arm is needed")
+            raise ValueError(f"seeds is {self.seeds}: at least one network a dose is needed")
+        if 0 not in self.doses or len(self.doses) < 2 or not all(0 <= dose <= 100 for dose in self.doses):
+            raise ValueError(f"doses are {self.doses}: name 0 and others up to 100, in percent")
 
 
 def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
-    """The leaky and the honest U-Net, with each seed."""
-    roles = design(cohort, settings.fold, settings.seed)
+    """U-Net at each dose, in each fold, with each seed."""
     preprocessing = Preprocessing(image_size=settings.image_size, contrast=settings.contrast, crop=settings.crop)
     trainings = []
-    for seed, arm in itertools.product(range(settings.seeds), TRAINS):
+    for seed, fold in itertools.product(range(settings.seeds), settings.folds):
+        roles = _roles(cohort, settings, fold, seed)
         recipe = study_recipe(
             filters=settings.filters, epochs=settings.epochs, slices_per_epoch=settings.slices_per_epoch,
-            learning_rate=SHORT_LEARNING_RATE, seed=seed,
+            learning_rate=settings.learning_rate, seed=seed,
         )  # fmt: skip
-        trainings.append(Training(recipe, preprocessing, arm_split(roles, arm), {"arm": arm, "seed": seed}))
+        for dose in settings.doses:
+            labels = {"arm": arm_name(dose), "fold": fold, "seed": seed}
+            training = Training(recipe, preprocessing, dose_split(roles, dose), labels)
+            trainings.append(after_the_phantom(training, cohort) if settings.after_phantom else training)
     return trainings
 
 
+def _roles(cohort: pd.DataFrame, settings: Settings, fold: int, seed: int) -> pd.DataFrame:
+    return design(cohort, sides(cohort, fold, settings.seed), (settings.seed, fold, seed))
+
+
+def arm_name(dose: int) -> str:
+    """How the networks of a dose are called in the tables."""
+    return f"{dose} %"
+
+
+def doses_of(table: pd.DataFrame) -> list[int]:
+    """The doses of the networks in a table with ``arm``, rising."""
+    return sorted(int(arm.removesuffix(" %")) for arm in table["arm"].unique() if arm.endswith(" %"))
+
+
 def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Training, Run]]) -> dict[str, pd.DataFrame]:
-    """Score the networks, and the copy, on the test slices.
+    """Score the networks, and the masks made without an image, on the tested slices.
 
     Returns
     -------
     dict of DataFrame
-        ``design``; ``slices``: arm ("leaky", "honest", "copy"), seed (NaN for the copy), ``distance`` to the leak in
-        slices, and counts and Dice of each test slice; ``patients``: :func:`score_probes`.
+        ``design``: ``fold, seed`` and ``patient, slice, tumour_px, turn`` of the probes; ``sizes``: ``fold, seed`` and
+        :func:`training_sizes`; ``slices``: arm (a dose as in "80 %", "copy" or "interpolation"), fold, seed,
+        ``distance`` to the leak in slices, and counts and Dice of each tested slice; ``patients``:
+        :func:`score_probes`.
     """
     from brainseg.evaluation.predict import evaluate_bare
 
-    roles = design(cohort, settings.fold, settings.seed)
-    tested = np.flatnonzero(roles["role"] == "test")
-    copies = score_copies(cohort, np.flatnonzero(roles["role"] == "leaked"), tested)
-    scores = [copies.assign(arm="copy", seed=np.nan)]
+    designs, sizes, scores = [], [], []
+    for seed, fold in itertools.product(range(settings.seeds), settings.folds):
+        roles = _roles(cohort, settings, fold, seed)
+        own = {"fold": fold, "seed": seed}
+        designs.append(roles.loc[roles["role"] == "probe", ["patient", "slice", "tumour_px", "turn"]].assign(**own))
+        sizes.append(training_sizes(roles, settings.doses).assign(**own))
+        tested, leaked = np.flatnonzero(is_tested(roles)), np.flatnonzero(leaks(roles, MOST))
+        copies = score_copies(cohort, leaked, tested)
+        scores.append(copies.assign(arm="copy", **own))
+        scores.append(score_interpolations(cohort, leaked, tested).assign(arm="interpolation", **own))
     for training, run in runs:
+        labels = training.labels
+        roles = _roles(cohort, settings, labels["fold"], labels["seed"])
         # Pixel by pixel, as for the copy: to drop small pieces, one would have to look at the leaked slices as well.
         # And once, as a slice is: what a network remembers of its neighbour, it remembers that way round.
-        found = evaluate_bare(run)
-        scores.append(found.assign(**training.labels, distance=roles["distance"].to_numpy()[tested].astype(int)))
+        found = evaluate_bare(run, np.flatnonzero(is_tested(roles)))
+        dose = int(labels["arm"].removesuffix(" %"))
+        scores.append(found.assign(**labels, distance=distance_to_leak(roles, dose)))
     slices = pd.concat(scores, ignore_index=True)
-    patients = score_probes(slices)
-    slices = slices[["arm", "seed", "patient", "slice", "distance", "tumour_px", "tp", "fp", "fn", "dice"]]
-    return {"design": roles, "slices": slices, "patients": patients}
+    columns = ["arm", "fold", "seed", "patient", "slice", "distance", "tumour_px", "tp", "fp", "fn", "dice"]
+    return {
+        "design": pd.concat(designs, ignore_index=True),
+        "sizes": pd.concat(sizes, ignore_index=True),
+        "slices": slices[columns],
+        "patients": score_probes(slices),
+    }
 
 
 # ---------------------------------------------------------------- from slices to a conclusion
 
 
 def score_probes(slices: pd.DataFrame) -> pd.DataFrame:
-    """One row an arm, seed and patient, over the patient's test slices.
+    """One row an arm, fold, seed and patient, over the patient's tested slices.
 
     Parameters
     ----------
     slices : DataFrame
-        With ``arm, seed`` and the columns of :func:`brainseg.evaluation.scores.score_slices`.
+        With ``arm, fold, seed`` and the columns of :func:`brainseg.evaluation.scores.score_slices`.
 
     Returns
     -------
     DataFrame
-        ``arm, seed, patient, slices, tumour_slices, tumour_px, tp, fp, fn``, ``slice_dice`` (the mean over
+        ``arm, fold, seed, patient, slices, tumour_slices, tumour_px, tp, fp, fn``, ``slice_dice`` (the mean over
         tumour slices, NaN without one) and ``volume_dice`` (counts added, then divided; NaN where there is
         neither tumour nor a prediction).
     """
-    patients = score_patients(slices, by=("arm", "seed")).rename(columns={"dice": "volume_dice"}).reset_index()
+    patients = score_patients(slices, by=("arm", "fold", "seed")).rename(columns={"dice": "volume_dice"}).reset_index()
     counted = ["slices", "tumour_slices", "tumour_px", "tp", "fp", "fn"]
-    return patients[["arm", "seed", "patient", *counted, "slice_dice", "volume_dice"]]
+    return patients[["arm", "fold", "seed", "patient", *counted, "slice_dice", "volume_dice"]]
 
 
 def paired(patients: pd.DataFrame, score: str = "slice_dice") -> pd.DataFrame:
     """A score of each probe in each arm: one row a patient, one column an arm, the seeds averaged.
 
-    Patients that have no score in some arm are left out.
+    The image-free ways come first, then the doses as they rise. Patients that have no score in some arm are left out.
     """
-    return patients.pivot_table(index="patient", columns="arm", values=score, aggfunc="mean").dropna()
+    wide = patients.pivot_table(index="patient", columns="arm", values=score, aggfunc="mean")
+    return wide[[*IMAGE_FREE, *map(arm_name, doses_of(patients))]].dropna()
 
 
-def by_distance(slices: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Dice of tumour slices against the distance to the nearest slice of the same patient that leaked.
+def gap_by_distance(slices: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """What the smallest leak gains on tumour slices, against the distance to the nearest leaked slice.
 
-    Seeds are averaged for each slice, slices for each patient, and then patients.
+    At the smallest dose above 0 the distances vary most. Seeds are averaged for each patient and distance, and then
+    patients.
 
     Returns
     -------
     DataFrame
-        ``arm`` (also "gap": leaky minus honest), ``distance`` (at most `FARTHEST`, which stands for all beyond it
-        as well), ``patients``, ``slices``, ``dice``, ``low``, ``high`` (95 % bootstrap interval over patients).
+        ``arm`` ("0 %", that of the dose, "copy", "interpolation", and "gap": the dose minus 0 %), ``distance`` (at most
+        `FARTHEST`, which stands for all beyond it as well), ``patients``, ``slices``, ``dice``, ``low``, ``high``
+        (95 % bootstrap interval over patients).
     """
     rows = []
-    for distance, scored in _by_arm(slices).groupby("distance"):
-        means = scored.groupby("patient").mean()
+    for distance, scored in _by_distance(slices).groupby("distance"):
+        means = scored.drop(columns="slices").groupby("patient").mean()
         for arm in means:
-            interval = bootstrap_interval(means[arm].to_numpy(), seed=seed)
-            dice, low, high = interval
+            dice, low, high = bootstrap_interval(means[arm].to_numpy(), seed=seed)
             rows.append(
-                {"arm": arm, "distance": int(distance), "patients": len(means), "slices": len(scored),
+                {"arm": arm, "distance": int(distance), "patients": len(means), "slices": int(scored["slices"].sum()),
                  "dice": dice, "low": low, "high": high}
             )  # fmt: skip
     return pd.DataFrame(rows)
 
 
 def near_minus_far(slices: pd.DataFrame, seed: int = 0) -> Interval:
-    """How much larger the gap between the arms is next to the leak than far from it, with an interval over patients.
+    """How much larger the gap is next to the leak than far from it, with an interval over patients.
 
-    The gaps are those of :func:`by_distance` at its smallest and its largest distance. A patient may have slices at one
-    of the two only. A draw takes patients, and so keeps what a patient has. Draws with nobody on one side are left out.
+    The gaps are those of :func:`gap_by_distance` at its smallest and its largest distance. A patient may have slices at
+    one of the two only. A draw takes patients, and so keeps what a patient has. Draws with nobody on one side are left
+    out.
 
     Returns
     -------
     Interval
         NaN where all slices lie at one distance; `low` and `high` are NaN for a single patient.
     """
-    gaps = _by_arm(slices).groupby(["patient", "distance"])["gap"].mean().unstack()
+    gaps = _by_distance(slices)["gap"].unstack()
     if gaps.shape[1] < 2:
         return Interval(np.nan, np.nan, np.nan)
-    ends = gaps.iloc[:, [0, -1]].to_numpy()
+    ends = gaps.iloc[:, [0, -1]].dropna(how="all").to_numpy()
     estimate = float(np.subtract(*np.nanmean(ends, axis=0)))
     if len(ends) == 1:
         return Interval(estimate, np.nan, np.nan)
@@ -456,35 +535,52 @@ def near_minus_far(slices: pd.DataFrame, seed: int = 0) -> Interval:
     return percentile_interval(estimate, means[:, 0] - means[:, 1])
 
 
-def _by_arm(slices: pd.DataFrame) -> pd.DataFrame:
-    """Dice of each tumour slice (row) in each arm (column), seeds averaged, and the gap between leaky and honest."""
+def smallest_leak(table: pd.DataFrame) -> int:
+    """The smallest dose above 0 in a table with ``arm``."""
+    return min(dose for dose in doses_of(table) if dose)
+
+
+def _by_distance(slices: pd.DataFrame) -> pd.DataFrame:
+    """Mean Dice of a patient's tumour slices at each distance to the smallest leak, in each arm; ``gap``, ``slices``.
+
+    A slice is tested by all networks of its seed, so each counts in every arm, at the distance of the leak.
+    """
+    least = arm_name(smallest_leak(slices))
+    keys = ["patient", "slice", "seed"]
     tumour = slices[slices["tumour_px"] > 0]
-    tumour = tumour.assign(distance=tumour["distance"].clip(upper=FARTHEST))
-    by_arm = tumour.pivot_table(index=["patient", "slice", "distance"], columns="arm", values="dice")
-    return by_arm.assign(gap=by_arm["leaky"] - by_arm["honest"])
+    distance = tumour[tumour["arm"] == least].set_index(keys)["distance"].clip(upper=FARTHEST).dropna()
+    arms = [arm_name(0), least, *IMAGE_FREE]
+    by_arm = tumour[tumour["arm"].isin(arms)].pivot(index=keys, columns="arm", values="dice")[arms]
+    by_arm = by_arm.loc[distance.index].assign(distance=distance)
+    grouped = by_arm.groupby(["patient", "distance"])
+    means = grouped.mean().rename_axis(columns=None)
+    return means.assign(gap=means[least] - means[arm_name(0)], slices=grouped.size())
 
 
 def described(record: dict) -> str:
     """How the networks were trained, in a sentence; the record is that of the tables."""
     settings, cohort = record["settings"], record["cohort"]
     kind = "synthetic" if cohort["synthetic"] else "real"
+    first = ", after as long on simulated patients" if settings["after_phantom"] else ""
+    folds = len(settings["folds"])
     return (
         f"These tables come from {cohort['patients']} {kind} patients with {cohort['slices']} slices: U-Net with "
         f"{settings['filters']} filters at {settings['image_size']} pixels, "
-        f"{epochs_text(settings['epochs'], settings['slices_per_epoch'])}, {settings['seeds']} "
-        f"seed{'s' * (settings['seeds'] > 1)} in each arm, {len(record['runs'])} trainings, "
-        f"{record['seconds'] / 60:.1f} minutes on {record['processor']}."
+        f"{epochs_text(settings['epochs'], settings['slices_per_epoch'])}{first}; {len(settings['doses'])} doses, "
+        f"{folds} fold{'s' * (folds > 1)}, {settings['seeds']} seed{'s' * (settings['seeds'] > 1)}: "
+        f"{len(record['runs'])} trainings, {record['seconds'] / 60:.1f} minutes on {record['processor']}."
     )
 
 
-def described_test(roles: pd.DataFrame) -> str:
-    """The test slices of a :func:`design` in a sentence."""
-    tested = roles[roles["role"] == "test"]
+def described_test(slices: pd.DataFrame) -> str:
+    """The tested slices in a sentence; the table is that of :func:`score`."""
+    tested = slices[slices["arm"] == "copy"]
+    once = tested.drop_duplicates(["patient", "slice"])
+    beside = (tested["distance"] == 1).mean()
     return (
-        f"The test: {len(tested)} slices of {tested['patient'].nunique()} probe patients, "
-        f"{(tested['tumour_px'] > 0).sum()} of them with tumour. Of all test slices, "
-        f"{(tested['distance'] == 1).mean():.0%} lie next to a leaked slice, and the farthest lies "
-        f"{tested['distance'].max():.0f} slices away from one."
+        f"The test: {len(once)} slices of {once['patient'].nunique()} probe patients, {once['tumour_px'].gt(0).sum()} "
+        f"of them with tumour. Where {MOST} % leak, {beside:.0%} of the tested slices lie next to a leaked one, and the "
+        f"farthest lies {tested['distance'].max():.0f} slices away."
     )
 
 
@@ -492,44 +588,45 @@ def described_test(roles: pd.DataFrame) -> str:
 
 
 @dataclass(frozen=True)
-class LeakFinding:
-    """What the leak is worth by one score: leaky minus honest, paired by patient.
+class DoseFinding:
+    """What a leak is worth: the networks of a dose minus those without a leak, paired by patient.
 
     Attributes
     ----------
-    score : str
-        "slice_dice", the mean Dice of tumour slices, or "volume_dice", that of the test slices as one volume.
-    means : mapping
-        Mean over patients of each arm: "leaky", "honest", "copy".
+    dose : int
+        Percent.
+    mean, honest : float
+        Mean over patients, with and without the leak.
     difference : Difference
-    verdict : Verdict
-        By the one rule, with `MARGIN`.
     """
 
-    score: str
-    means: Mapping[str, float]
+    dose: int
+    mean: float
+    honest: float
     difference: Difference
-    verdict: Verdict
 
 
 @dataclass(frozen=True)
 class DistanceFinding:
-    """Whether the gap between the arms is larger next to the leak.
+    """Whether the smallest leak gains more next to a leaked slice.
 
     Attributes
     ----------
+    dose : int
+        Percent.
     near, far : int
         Distances in slices; `far` stands for all beyond it as well, where it is `FARTHEST`.
     near_gap, far_gap : float
     near_copy, far_copy : float
-        Dice of the copied mask at the same distances.
+        Dice of the copied mask at the same slices.
     fall : Interval
         Near minus far.
     far_patients, far_slices : int
     trainings : int
-        Of each arm.
+        Of each dose and fold.
     """
 
+    dose: int
     near: int
     far: int
     near_gap: float
@@ -543,12 +640,12 @@ class DistanceFinding:
 
     def sentence(self) -> str:
         """What it says of remembered neighbours, in Markdown."""
-        said = f"At a distance of {self.near}, the gap between the arms is **{self.near_gap:+z.3f}**"
+        said = f"Where {self.dose} % leak, the gain at a distance of {self.near} is **{self.near_gap:+z.3f}**"
         if self.far == self.near:
             return f"{said}, and there is no other distance to hold it against."
         said += (
-            f"; at {self.far}{' or more' if self.far == FARTHEST else ''} it is **{self.far_gap:+z.3f}**. Over the "
-            f"same distances the copied mask goes from {self.near_copy:.2f} to {self.far_copy:.2f}. "
+            f"; at {self.far}{' or more' if self.far == FARTHEST else ''} it is **{self.far_gap:+z.3f}**. On the "
+            f"same slices the copied mask goes from {self.near_copy:.2f} to {self.far_copy:.2f}. "
         )
         if self.far_patients < FEWEST_PATIENTS:
             return said + (
@@ -558,15 +655,15 @@ class DistanceFinding:
         said += f"Near minus far is {interval_text(self.fall)}, over patients. "
         if self.trainings < FEWEST_TRAININGS:
             return said + (
-                f"There are too few trainings for a verdict ({self.trainings} in each arm, and {FEWEST_TRAININGS} are "
-                "needed)."
+                f"There are too few trainings for a verdict ({self.trainings} of each dose and fold, and "
+                f"{FEWEST_TRAININGS} are needed)."
             )
         return said + (
-            "The gap is larger near the leak, as remembered neighbours would make it."
+            "The gain is larger near the leak, as remembered neighbours would make it."
             if self.fall.low > 0
-            else "The gap is smaller near the leak, so remembered neighbours do not explain it."
+            else "The gain is smaller near the leak, so remembered neighbours do not explain it."
             if self.fall.high < 0
-            else "The interval includes 0, so these data cannot tell whether the gap is larger near the leak."
+            else "The interval includes 0, so these data cannot tell whether the gain is larger near the leak."
         )
 
 
@@ -576,68 +673,112 @@ class LeakFindings:
 
     Attributes
     ----------
-    primary : LeakFinding
-        By the mean Dice of tumour slices, named beforehand.
-    secondary : LeakFinding
-        By the Dice of the test slices as one volume.
+    doses : tuple of DoseFinding
+        By the mean Dice of tumour slices, named beforehand, as the dose rises; the control is not among them.
+    verdict : Verdict
+        By the one rule with `MARGIN`, of the primary question: the largest dose.
+    control : DoseFinding, optional
+        Networks that trained on the tested slices themselves.
+    volume : DoseFinding
+        The largest dose by the Dice of the tested slices as one volume.
+    image_free : mapping
+        Way -> its mean over the same patients.
     gains : tuple of float
-        The primary score's leaky minus honest, seed by seed.
+        What the largest dose gains, network by network: in each fold with each seed.
     distance : DistanceFinding
-        Secondary as well; it has an interval and no p value, because some patients have slices on one side only.
+        Secondary; it has an interval and no p value, because some patients have slices on one side only.
     """
 
-    primary: LeakFinding
-    secondary: LeakFinding
+    doses: tuple[DoseFinding, ...]
+    verdict: Verdict
+    control: DoseFinding | None
+    volume: DoseFinding
+    image_free: Mapping[str, float]
     gains: tuple[float, ...]
     distance: DistanceFinding
 
+    @property
+    def primary(self) -> DoseFinding:
+        """The largest dose."""
+        return self.doses[-1]
+
     def conclusion(self) -> str:
         """The result in one sentence, whichever way it came out."""
-        leak, verdict = self.primary.difference, self.primary.verdict
+        leak = self.primary.difference
         heads = f"{leak.patients} patients" if leak.patients > 1 else "one patient"
         these = "these patients" if leak.patients > 1 else "this patient"
         said = (
-            f"On the same test slices of {heads}, networks that had trained on other slices of {these} reached a mean "
-            f"Dice of {self.primary.means['leaky']:.3f}, and networks that had not reached "
-            f"{self.primary.means['honest']:.3f}: a difference of "
+            f"On tumour slices of {heads}, networks that had trained on {self.primary.dose} % of the slices of {these} "
+            f"reached a mean Dice of {self.primary.mean:.3f}, and networks that had never met {these} reached "
+            f"{self.primary.honest:.3f}: a difference of "
         )
         if leak.patients == 1:
             return f"{said}{leak.estimate:+z.3f}, and a single patient gives no interval."
         said += f"{interval_text(leak)}, {p_text(leak.p_value, name='p')}"
-        if verdict.answer is Answer.DIFFERENCE and verdict.direction > 0:
+        if self.verdict.answer is Answer.DIFFERENCE and self.verdict.direction > 0:
             return f"{said}. That is what the leak is worth here, and no new patient would see it."
-        if verdict.answer is Answer.DIFFERENCE:
+        if self.verdict.answer is Answer.DIFFERENCE:
             return f"{said}. Here the leak did not flatter the networks but held them back."
-        if verdict.answer is Answer.EQUIVALENT:
+        if self.verdict.answer is Answer.EQUIVALENT:
             return f"{said}. Here the leak is worth less than {MARGIN:g} either way."
-        return f"{said}. What the leak is worth, these data {verdict.text}."
+        return f"{said}. What the leak is worth, these data {self.verdict.text}."
+
+    def without_images(self) -> str:
+        """How far the same leak gets without an image and without a network."""
+        best, mean = max(self.image_free.items(), key=lambda way: way[1])
+        words = {"copy": "copying the nearest leaked mask", "interpolation": "drawing between the nearest leaked masks"}
+        share = mean / self.primary.honest if self.primary.honest else np.inf
+        held = "more than" if share > 1 else f"{share:.0%} of"
+        return (
+            f"On the same slices, {words[best]} reaches **{mean:.3f}** without looking at an image: {held} what the "
+            f"network reaches that has never met these patients ({self.primary.honest:.3f})."
+        )
+
+    def sensitivity(self) -> str:
+        """Whether the comparison could have seen a leak: what training on the tested slices gains."""
+        if self.control is None:
+            return (
+                "No network was trained on the tested slices themselves, so nothing shows that a leak can be seen here."
+            )
+        gain = self.control.difference
+        said = (
+            f"Networks that trained on the tested slices themselves reach {self.control.mean:.3f}, "
+            f"{interval_text(gain) if gain.patients > 1 else f'{gain.estimate:+z.3f}'} beside those without a leak. "
+        )
+        if gain.low > 0:
+            return f"{said}So this comparison can see a leak where there is one."
+        return f"{said}So little is remembered that a smaller leak can hardly be seen."
 
     def luck(self) -> str:
-        """How far the trainings lie apart, seed by seed."""
+        """How far the trainings lie apart."""
         if len(self.gains) < 2:
             return (
-                "Each arm has one training. How much of the difference is the luck of a training, nothing here can "
-                "tell, because the interval over patients does not know it."
+                "There is one network with the leak and one without. How much of the difference is the luck of a "
+                "training, nothing here can tell, because the interval over patients does not know it."
             )
-        gains = ", ".join(f"{gain:+.3f}" for gain in self.gains)
         return (
-            f"Seed by seed, the leaky arm's mean Dice of tumour slices minus the honest one's: {gains}. How far these "
-            "lie apart is the luck of a training, which the interval over patients does not know."
+            f"Network by network ({len(self.gains)} pairs), the gain lies between {min(self.gains):+.3f} and "
+            f"{max(self.gains):+.3f}. Other patients and the luck of a training make them differ, and the interval "
+            "over patients knows the first alone."
         )
 
     def table(self) -> pd.DataFrame:
-        """A row a score: patients, means of the arms, the difference with its interval and p."""
-        names = {"slice_dice": "Dice of tumour slices", "volume_dice": "Dice of the test slices as one volume"}
-        rows = {
-            names[finding.score]: {
-                "patients": finding.difference.patients, **finding.means,
-                "leaky minus honest": finding.difference.estimate,
-                "95 % interval from": finding.difference.low, "to": finding.difference.high,
-                "p": finding.difference.p_value,
-            }
-            for finding in (self.primary, self.secondary)
-        }  # fmt: skip
-        return pd.DataFrame.from_dict(rows, orient="index")
+        """A row a comparison with no leak: patients, both means, the difference with its interval and p."""
+        rows = {f"{finding.dose} % leaked": finding for finding in self.doses}
+        rows[f"{self.volume.dose} %, as one volume"] = self.volume
+        if self.control is not None:
+            rows["tested slices too"] = self.control
+        return pd.DataFrame.from_dict(
+            {
+                name: {
+                    "patients": finding.difference.patients, "no leak": finding.honest, "with it": finding.mean,
+                    "gain": finding.difference.estimate, "from": finding.difference.low,
+                    "to": finding.difference.high, "p": finding.difference.p_value,
+                }
+                for name, finding in rows.items()
+            },
+            orient="index",
+        )  # fmt: skip
 
 
 def findings(patients: pd.DataFrame, slices: pd.DataFrame, seed: int = 0) -> LeakFindings:
@@ -650,31 +791,40 @@ def findings(patients: pd.DataFrame, slices: pd.DataFrame, seed: int = 0) -> Lea
     seed : int
         Of the bootstrap.
     """
-    networks = patients.dropna(subset="seed")
-    trainings = int(networks.groupby("arm")["seed"].nunique().min())
+    honest = arm_name(0)
+    by_score = {score: paired(patients, score) for score in ("slice_dice", "volume_dice")}
 
-    def finding(score: str) -> LeakFinding:
-        by_arm = paired(patients, score)
-        difference = paired_difference(by_arm["leaky"], by_arm["honest"], seed=seed)
-        verdict = shown(difference, margin=MARGIN, trainings=trainings)
-        return LeakFinding(
-            score, {arm: float(by_arm[arm].mean()) for arm in ("copy", "honest", "leaky")}, difference, verdict
-        )
+    def finding(dose: int, score: str = "slice_dice") -> DoseFinding:
+        leaky, never = by_score[score][arm_name(dose)], by_score[score][honest]
+        return DoseFinding(dose, float(leaky.mean()), float(never.mean()), paired_difference(leaky, never, seed=seed))
 
-    by_seed = networks.groupby(["seed", "arm"])["slice_dice"].mean().unstack("arm")
-    at = by_distance(slices, seed=seed).set_index(["arm", "distance"])
+    doses = doses_of(patients)
+    graded = tuple(finding(dose) for dose in doses if 0 < dose <= MOST)
+    primary = graded[-1]
+    networks = patients[patients["arm"].isin([honest, arm_name(primary.dose)])]
+    trainings = int(networks.groupby(["arm", "fold"])["seed"].nunique().min())
+    each = networks.groupby(["fold", "seed", "arm"])["slice_dice"].mean().unstack("arm")
+    return LeakFindings(
+        doses=graded,
+        verdict=shown(primary.difference, margin=MARGIN, trainings=trainings),
+        control=finding(100) if 100 in doses else None,
+        volume=finding(primary.dose, "volume_dice"),
+        image_free={way: float(by_score["slice_dice"][way].mean()) for way in IMAGE_FREE},
+        gains=tuple(each[arm_name(primary.dose)] - each[honest]),
+        distance=_distance_finding(slices, trainings, seed),
+    )
+
+
+def _distance_finding(slices: pd.DataFrame, trainings: int, seed: int) -> DistanceFinding:
+    at = gap_by_distance(slices, seed=seed).set_index(["arm", "distance"])
     distances = at.loc["gap"].index
     near, far = int(distances.min()), int(distances.max())
-    return LeakFindings(
-        primary=finding("slice_dice"),
-        secondary=finding("volume_dice"),
-        gains=tuple(by_seed["leaky"] - by_seed["honest"]),
-        distance=DistanceFinding(
-            near, far, float(at.loc[("gap", near), "dice"]), float(at.loc[("gap", far), "dice"]),
-            float(at.loc[("copy", near), "dice"]), float(at.loc[("copy", far), "dice"]),
-            near_minus_far(slices, seed=seed),
-            int(at.loc[("gap", far), "patients"]), int(at.loc[("gap", far), "slices"]), trainings,
-        ),
+    return DistanceFinding(
+        smallest_leak(slices), near, far,
+        float(at.loc[("gap", near), "dice"]), float(at.loc[("gap", far), "dice"]),
+        float(at.loc[("copy", near), "dice"]), float(at.loc[("copy", far), "dice"]),
+        near_minus_far(slices, seed=seed),
+        int(at.loc[("gap", far), "patients"]), int(at.loc[("gap", far), "slices"]), trainings,
     )  # fmt: skip
 
 
@@ -734,7 +884,7 @@ def image_free_table(scored: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def copy_findings(copies: pd.DataFrame) -> CopyFindings:
     """What :func:`score_copies` or :func:`score_interpolations` gives, in a few numbers."""
-    volumes = score_probes(copies.assign(arm="copy", seed=0))["volume_dice"].dropna()
+    volumes = score_probes(copies.assign(arm="copy", fold=0, seed=0))["volume_dice"].dropna()
     return CopyFindings(
         float((copies["distance"] == 1).mean()),
         float(copies["dice"].mean()),

@@ -9,11 +9,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from brainseg.experiments.leakage import FARTHEST
+from brainseg.experiments.leakage import FARTHEST, IMAGE_FREE, MARGIN, MOST, LeakFindings, arm_name, smallest_leak
 from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, outline_legend, show_slice
 
-ARM_COLOURS = {"copy": COLOURS["no tumour"], "honest": OKABE_ITO["blue"], "leaky": OKABE_ITO["vermillion"]}
-ARM_NAMES = {"copy": "copied mask, no network", "honest": "honest network", "leaky": "leaky network"}
+ARM_COLOURS = {
+    "copy": COLOURS["no tumour"],
+    "interpolation": OKABE_ITO["bluish green"],
+    "honest": OKABE_ITO["blue"],
+    "leak": OKABE_ITO["vermillion"],
+}
+WAYS = dict(zip(IMAGE_FREE, (":", "--"), strict=True))  # how their lines are dashed
+ARM_NAMES = {"copy": "copied mask, no image", "interpolation": "drawn between two, no image"}
 
 
 def copied(source: np.ndarray, source_mask: np.ndarray, target: np.ndarray, truth: np.ndarray, dice: float) -> Figure:
@@ -61,86 +67,109 @@ def copies(by_distance: pd.DataFrame) -> Figure:
     return figure
 
 
-def blocks(design: pd.DataFrame, most: int = 8) -> Figure:
-    """The probe patients as strips, one cell per slice: test blocks and leaked blocks, tumour slices in full colour.
+def turns(design: pd.DataFrame, most: int = 8) -> Figure:
+    """The probe patients as strips, one cell per slice: tested, or the dose from which on it leaks; tumour in colour.
 
     Parameters
     ----------
     design : DataFrame
-        From `brainseg.experiments.leakage.design`.
+        From `brainseg.experiments.leakage.score`, of one fold and seed.
     most : int
         So many patients are drawn; the first ones.
     """
-    probes = design[design["role"].isin(["test", "leaked"])]
-    names = probes["patient"].drop_duplicates().tolist()[:most]
-    figure, ax = new_figure(height=1.5 + 0.42 * len(names))
-    colours = {"test": COLOURS["test"], "leaked": ARM_COLOURS["leaky"]}
+    names = design["patient"].drop_duplicates().tolist()[:most]
+    figure, ax = new_figure(height=1.6 + 0.42 * len(names))
     for row, name in enumerate(names):
-        own = probes[probes["patient"] == name]
-        cells = [
-            to_rgba(colours[role], 1 if tumour else 0.3)
-            for role, tumour in zip(own["role"], own["tumour_px"] > 0, strict=False)
-        ]
-        ax.bar(own["slice"], 0.8, width=0.9, bottom=row - 0.4, color=cells)
+        own = design[design["patient"] == name]
+        colours = [_turn_colour(turn, tumour) for turn, tumour in zip(own["turn"], own["tumour_px"] > 0, strict=True)]
+        ax.bar(own["slice"], 0.8, width=0.9, bottom=row - 0.4, color=colours)
     ax.set_yticks(range(len(names)), [f"probe {row + 1}" for row in range(len(names))])
     ax.set(xlabel="slice of the volume", ylim=(len(names) - 0.4, -0.6))
     ax.grid(visible=False)
     handles = [
-        Patch(color=colours["test"], label="tested in both arms"),
-        Patch(color=colours["leaked"], label="leaked: trains the leaky arm only"),
-        Patch(color=to_rgba("black", 0.3), label="pale: no tumour"),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    return figure
-
-
-def arms(by_arm: pd.DataFrame, score: str) -> Figure:
-    """One line per patient from the honest network to the leaky one, the copy beside them; means as diamonds.
-
-    Parameters
-    ----------
-    by_arm : DataFrame
-        From `brainseg.experiments.leakage.paired`: one row per patient, one column per arm.
-    score : str
-        What the axis says.
-    """
-    figure, ax = new_figure(height=4.6)
-    order = list(ARM_NAMES)
-    for _, row in by_arm.iterrows():
-        ax.plot([1, 2], [row["honest"], row["leaky"]], color="#B0B0B0", linewidth=1, zorder=1)
-    for position, arm in enumerate(order):
-        ax.scatter([position] * len(by_arm), by_arm[arm], color=ARM_COLOURS[arm], alpha=0.7, s=30, linewidths=0)
-        mean = by_arm[arm].mean()
-        beside = position + (0.1 if arm == "leaky" else -0.1)
-        ax.scatter(beside, mean, marker="D", color="black", s=45)
-        ax.text(
-            beside + (0.06 if arm == "leaky" else -0.06), mean, f"{mean:.2f}", va="center", fontsize=12,
-            ha="left" if arm == "leaky" else "right",
-        )  # fmt: skip
-    ax.set(xlim=(-0.5, 2.5), ylim=(-0.02, 1.02), ylabel=score)
-    ax.set_xticks(range(3), [ARM_NAMES[arm].replace(", ", ",\n") for arm in order])
-    ax.grid(axis="x", visible=False)
-    handles = [
-        Line2D([], [], marker="o", color="#B0B0B0", markerfacecolor="grey", label="one patient, seeds averaged"),
-        Line2D([], [], marker="D", linestyle="", color="black", label="mean over patients"),
+        Patch(color=_turn_colour(100, True), label="tested"),
+        Patch(color=_turn_colour(25, True), label="leaks from a small dose on"),
+        Patch(color=_turn_colour(MOST, True), label=f"leaks from {MOST} % on"),
+        Patch(color=to_rgba("black", 0.25), label="pale: no tumour"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
 
 
+def _turn_colour(turn: float, tumour: bool) -> tuple:
+    """Tested slices in one colour; those that leak in another, the darker the earlier they do."""
+    colour = COLOURS["test"] if turn > MOST else ARM_COLOURS["leak"]
+    shade = 1 if turn > MOST else 1 - 0.6 * turn / MOST
+    return to_rgba(colour, shade if tumour else 0.25 * shade)
+
+
+def doses(by_arm: pd.DataFrame, found: LeakFindings, score: str) -> Figure:
+    """Left: the mean of each dose beside the ways without an image, a line a patient. Right: what each dose gains.
+
+    Parameters
+    ----------
+    by_arm : DataFrame
+        From `brainseg.experiments.leakage.paired`: one row per patient, one column per arm.
+    found : LeakFindings
+    score : str
+        What the axis says.
+    """
+    networks = [arm for arm in by_arm if arm not in IMAGE_FREE]
+    figure, (left, right) = new_figure(1, 2, height=4.8, width_ratios=(1.25, 1))
+    places = range(len(networks))
+    for _, row in by_arm.iterrows():
+        left.plot(places, row[networks], color="#B0B0B0", linewidth=0.6, alpha=0.6, zorder=1)
+    means = by_arm[networks].mean()
+    left.plot(places, means, "D-", color="black", markersize=7)
+    for place, mean in zip(places, means, strict=True):
+        left.annotate(f"{mean:.2f}", (place, mean), (0, 8), textcoords="offset points", ha="center", fontweight="bold")
+    for way, dashes in WAYS.items():
+        left.axhline(by_arm[way].mean(), color=ARM_COLOURS[way], linestyle=dashes, linewidth=2)
+    left.set_xticks(places, networks)
+    left.set(xlabel="share of the probes' slices that leak", ylabel=score, ylim=(-0.02, 1.02))
+
+    gains = [*found.doses, *([found.control] if found.control else [])]
+    for place, gain in enumerate(gains):
+        shown = gain.difference
+        reach = np.array([[shown.estimate - shown.low], [shown.high - shown.estimate]])
+        right.errorbar(place, shown.estimate, reach, fmt="D", color="black", capsize=5)
+    right.axhspan(-MARGIN, MARGIN, color=COLOURS["no tumour"], alpha=0.25, linewidth=0)
+    right.axhline(0, color=COLOURS["no tumour"], linestyle="--", linewidth=1.2)
+    right.set_xticks(range(len(gains)), [f"{gain.dose} %" for gain in gains])
+    right.set(xlim=(-0.6, len(gains) - 0.4), xlabel="share that leaks", ylabel="gain over no leak")
+    for ax in (left, right):
+        ax.grid(axis="x", visible=False)
+    handles = [
+        Line2D([], [], color="#B0B0B0", label="one patient, seeds averaged"),
+        Line2D([], [], marker="D", color="black", label="mean; right: with 95 % interval"),
+        *(
+            Line2D([], [], color=ARM_COLOURS[way], linestyle=dashes, linewidth=2, label=ARM_NAMES[way])
+            for way, dashes in WAYS.items()
+        ),
+        Patch(color=COLOURS["no tumour"], alpha=0.25, label=f"within {MARGIN:g}: no matter"),
+    ]  # fmt: skip
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
+
+
 def distances(by_distance: pd.DataFrame) -> Figure:
-    """Dice of tumour slices against the distance to the nearest leaked slice (left), and the gap of the arms (right).
+    """Dice of tumour slices against the distance to the nearest leaked slice (left), and what the leak gains (right).
 
     Parameters
     ----------
     by_distance : DataFrame
-        From `brainseg.experiments.leakage.by_distance`.
+        From `brainseg.experiments.leakage.gap_by_distance`.
     """
     figure, (left, right) = new_figure(1, 2, height=4.4, width_ratios=(1.25, 1))
-    for arm, name in ARM_NAMES.items():
+    dose = smallest_leak(by_distance)
+    drawn = {
+        "copy": ("s:", ARM_COLOURS["copy"], ARM_NAMES["copy"]),
+        arm_name(0): ("o--", ARM_COLOURS["honest"], "network without a leak"),
+        arm_name(dose): ("D-", ARM_COLOURS["leak"], f"network, {dose} % leaked"),
+    }
+    for arm, (style, colour, name) in drawn.items():
         own = by_distance[by_distance["arm"] == arm]
-        style = {"copy": "s:", "honest": "o--", "leaky": "D-"}[arm]
-        left.plot(own["distance"], own["dice"], style, color=ARM_COLOURS[arm], linewidth=2, markersize=7, label=name)
+        left.plot(own["distance"], own["dice"], style, color=colour, linewidth=2, markersize=7, label=name)
     gap = by_distance[by_distance["arm"] == "gap"]
     error = [gap["dice"] - gap["low"], gap["high"] - gap["dice"]]
     right.errorbar(gap["distance"], gap["dice"], yerr=error, fmt="D", color="black", capsize=5)
@@ -148,13 +177,13 @@ def distances(by_distance: pd.DataFrame) -> Figure:
     farthest = gap["distance"].max()
     labels = [
         f"{distance}{'+' if distance == FARTHEST else ''}\n{n}"
-        for distance, n in zip(gap["distance"], gap["slices"], strict=False)
+        for distance, n in zip(gap["distance"], gap["slices"], strict=True)
     ]
     for ax in (left, right):
         ax.set_xticks(gap["distance"], labels)
         ax.set(xlabel="slices to the leaked one;\nbelow: tumour slices", xlim=(0.5, farthest + 0.5))
         ax.grid(axis="x", visible=False)
     left.set(ylabel="Dice of tumour slices", ylim=(-0.02, 1.02))
-    right.set(ylabel="leaky minus honest")
+    right.set(ylabel="with the leak minus without")
     figure.legend(loc="outside lower center", ncols=3)
     return figure

@@ -46,7 +46,8 @@ def _worst() -> tuple[str, Figure]:
 def _leak() -> tuple[str, Figure]:
     patients = read_table("leakage", "patients")
     found = leakage.findings(patients, read_table("leakage", "slices"))
-    return found.conclusion(), leak_figures.arms(leakage.paired(patients), "mean Dice of a patient's tumour slices")
+    drawn = leak_figures.doses(leakage.paired(patients), found, "mean Dice of a patient's tumour slices")
+    return found.conclusion(), drawn
 
 
 def _contrast() -> tuple[str, Figure]:
@@ -83,8 +84,8 @@ FINDINGS = {
     ),
     "leak": Finding(
         "What is a split by slice worth?", "leakage", "10_leakage", _leak,
-        "The same test slices by networks that have and have not met other slices of these patients, beside a mask "
-        "that is merely copied from a neighbour; a line joins a patient.",
+        "The same tested slices by networks that have met a share of these patients' other slices, beside masks that "
+        "are made of those slices' masks alone (left), and what each share gains (right).",
     ),
     "contrast": Finding(
         "Does more contrast help?", "claims", "11_claims", _contrast,

@@ -12,7 +12,9 @@ from brainseg.cohort import index_cohort
 from brainseg.experiments import bundle, engine, leakage
 from brainseg.experiments.plan import to_do
 
-SETTINGS = leakage.Settings(image_size=32, filters=2, epochs=1, slices_per_epoch=8, seeds=1)
+SETTINGS = leakage.Settings(
+    image_size=32, filters=2, epochs=1, slices_per_epoch=8, after_phantom=False, doses=(0, 80), folds=(0,), seeds=1
+)
 
 
 @pytest.fixture

@@ -26,7 +26,9 @@ from brainseg.images.prepared import prepare
 from brainseg.networks.record import RunRecord
 from brainseg.networks.runs import train_or_load
 
-SETTINGS = leakage.Settings(image_size=32, filters=2, epochs=30, slices_per_epoch=16, seeds=2)
+SETTINGS = leakage.Settings(
+    image_size=32, filters=2, epochs=30, slices_per_epoch=16, after_phantom=False, doses=(0, 80), folds=(0,), seeds=2
+)
 
 
 @pytest.fixture
@@ -114,7 +116,7 @@ def test_a_worker_that_dies_costs_no_result(cohort, start, tmp_path, monkeypatch
 
 @pytest.mark.slow
 def test_processes_of_this_machine_do_as_well(cohort, tmp_path, monkeypatch):
-    settings = leakage.Settings(image_size=32, filters=2, epochs=1, slices_per_epoch=8, seeds=1)
+    settings = replace(SETTINGS, epochs=1, slices_per_epoch=8, seeds=1)
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "local"))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
     first, second = leakage.plan(cohort, settings)
@@ -220,7 +222,7 @@ def test_a_storage_that_cannot_be_used_is_named():
 @pytest.mark.slow
 def test_what_else_a_worker_draws_changes_no_training(cohort, tmp_path):
     """Dask estimates sizes in another thread of the worker, by Python's `random`, which Keras takes its seeds from."""
-    training = leakage.plan(cohort, leakage.Settings(image_size=32, filters=2, epochs=1, slices_per_epoch=8))[0]
+    training = leakage.plan(cohort, replace(SETTINGS, epochs=1, slices_per_epoch=8))[0]
     root = str(tmp_path / "kaggle_3m")
     done = threading.Event()
 
@@ -245,7 +247,7 @@ def test_what_else_a_worker_draws_changes_no_training(cohort, tmp_path):
 
 @pytest.mark.slow
 def test_the_error_of_a_training_comes_back_as_itself(cohort, tmp_path):
-    training = leakage.plan(cohort, leakage.Settings(image_size=32, filters=2))[0]
+    training = leakage.plan(cohort, replace(SETTINGS, epochs=24, slices_per_epoch=1024))[0]
     nobody = replace(training, split=training.split.replace("train", "out"))
     with pytest.raises(ValueError, match="no training slices"):
         train_on_worker(nobody, str(tmp_path / "kaggle_3m"), str(tmp_path))

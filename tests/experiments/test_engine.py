@@ -128,7 +128,9 @@ def test_an_interrupted_experiment_goes_on_with_what_is_missing(tmp_path, monkey
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
     names = [f"TEST_{'AB'[n % 2]}A_{n:04d}_20000101" for n in range(10)]
     cohort = index_cohort(write_cohort(tmp_path / "kaggle_3m", names))
-    settings = leakage.Settings(image_size=32, filters=2, epochs=1, slices_per_epoch=4, seeds=1)
+    settings = leakage.Settings(
+        image_size=32, filters=2, epochs=1, slices_per_epoch=4, after_phantom=False, doses=(0, 80), folds=(0,), seeds=1
+    )
     trained, train = [], runs.train
 
     def interrupted(*given):
@@ -147,8 +149,8 @@ def test_an_interrupted_experiment_goes_on_with_what_is_missing(tmp_path, monkey
     monkeypatch.setattr(runs, "train", lambda *given: (trained.append("second"), train(*given))[1])
     tables, record = engine.compute(leakage, cohort, settings)
     assert trained == ["first", "second"]
-    assert [run["arm"] for run in record["runs"]] == ["leaky", "honest"]
-    assert set(tables["slices"]["arm"]) == {"copy", "leaky", "honest"}
+    assert [run["arm"] for run in record["runs"]] == ["0 %", "80 %"]
+    assert set(tables["slices"]["arm"]) == {"copy", "interpolation", "0 %", "80 %"}
 
 
 @pytest.mark.parametrize("name", [name for name in engine.EXPERIMENTS if results.has_tables(name)])

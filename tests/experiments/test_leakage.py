@@ -1,7 +1,8 @@
-"""The leak: copies with numbers derived by hand, arms that differ in nothing else, findings that hold either way."""
+"""The leak: copies with numbers derived by hand, doses that differ in nothing else, findings that hold either way."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict
 
 import numpy as np
@@ -128,81 +129,98 @@ def cohort(tmp_path_factory) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def roles_of(cohort, fold=0, seed=0):
+    return leakage.design(cohort, leakage.sides(cohort, fold, 0), (0, fold, seed))
+
+
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("fold", (0, 4))
-def test_the_arms_differ_in_the_leak_alone(cohort, fold, seed):
-    roles = leakage.design(cohort, fold=fold, seed=seed)
-    leaky, honest = (leakage.arm_split(roles, arm) for arm in ("leaky", "honest"))
-    probes = set(cohort["patient"][split_by_patient(cohort, fold=fold, seed=seed) == "test"])
-    tested = roles["role"] == "test"
-    tumour = roles["tumour_px"] > 0
+def test_the_doses_differ_in_the_leak_alone(cohort, fold, seed):
+    roles = roles_of(cohort, fold, seed)
+    probes = set(cohort["patient"][split_by_patient(cohort, fold=fold) == "test"])
+    tested, tumour = leakage.is_tested(roles), roles["tumour_px"] > 0
+    assert set(roles["patient"][tested]) == set(roles["patient"][tested & tumour]) == probes
 
-    assert set(roles["patient"][tested]) == probes
-    for split in (leaky, honest):
-        assert (split[tested] == "test").all() and not (split[~tested] == "test").any()
-    assert ((leaky == "validation") == (honest == "validation")).all()
-    assert not probes & set(roles["patient"][leaky == "validation"])
-
-    assert set(roles["patient"][leaky == "train"]) >= probes
-    assert not probes & set(roles["patient"][honest == "train"])
-    for kind in (tumour, ~tumour):
-        assert ((leaky == "train") & kind).sum() == ((honest == "train") & kind).sum() > 0
-    added = [set(roles["patient"][roles["role"] == role]) for role in ("leaked", "stand-in")]
-    assert len(added[0]) == len(added[1])
-    assert not added[1] & set(roles["patient"][leaky == "train"])
+    splits = {dose: leakage.dose_split(roles, dose) for dose in leakage.DOSES}
+    assert set.union(*(set(split) for split in splits.values())) == {"train", "test", "out"}
+    honest = splits[0] == "train"
+    assert not probes & set(roles["patient"][honest])
+    for dose, split in splits.items():
+        trained = split == "train"
+        for kind in (tumour, ~tumour):
+            assert (trained & kind).sum() == (honest & kind).sum() > 0
+        assert (split[tested] == ("train" if dose == 100 else "test")).all()
+        own = roles.loc[trained & (roles["role"] == "probe")].groupby("patient").size()
+        volumes = cohort.groupby("patient").size()
+        assert ((own <= dose / 100 * volumes[own.index]).all()) and len(own) == (len(probes) if dose else 0)
+    # What has leaked at a dose has leaked at a larger one.
+    leaked = [set(roles.index[leakage.leaks(roles, dose)]) for dose in leakage.DOSES]
+    assert all(less < more for less, more in itertools.pairwise(leaked))
+    helpers = set(roles["patient"][roles["role"] == "stand-in"])
+    assert len(helpers) == len(probes) and not helpers & set(roles["patient"][splits[100] == "train"])
 
 
 def test_the_same_seed_gives_the_same_design_and_another_seed_another(cohort):
-    pd.testing.assert_frame_equal(leakage.design(cohort, seed=1), leakage.design(cohort, seed=1))
-    assert not leakage.design(cohort, seed=1).equals(leakage.design(cohort, seed=2))
+    pd.testing.assert_frame_equal(roles_of(cohort, seed=1), roles_of(cohort, seed=1))
+    assert not roles_of(cohort, seed=1).equals(roles_of(cohort, seed=2))
 
 
-def test_blocks_put_half_to_the_test_and_reach_every_distance():
-    volumes = [leakage.deal_blocks(36, np.random.default_rng(seed)) for seed in range(50)]
-    assert np.mean(volumes) == pytest.approx(0.5, abs=0.01)
-    for tested in volumes:  # one round of lengths, each twice
-        assert sorted(np.diff(np.flatnonzero(np.diff(np.r_[2, tested, 2])))) == [1, 1, 3, 3, 5, 5, 9, 9]
-    for slices in range(2, 12):
-        assert all(0 < leakage.deal_blocks(slices, np.random.default_rng(s)).sum() < slices for s in range(20))
+def test_patients_of_the_reference_keep_their_folds_and_strangers_have_no_part(monkeypatch):
+    table = pd.DataFrame({"patient": list("aab"), "case": list("aab"), "tumour_px": 1, "slice": [1, 2, 1]})
+    monkeypatch.setattr(leakage, "shares_reference_patients", lambda _: True)
+    monkeypatch.setattr(leakage, "fold_sides", lambda *_: pd.Series(["test", "train", "new"], name="split"))
+    assert leakage.sides(table, 0, 0).tolist() == ["test", "train", "new"]
+    roles = leakage.design(table, pd.Series(["new", "new", "test"]).replace("new", "train"), 0)
+    assert roles["role"].tolist().count("probe") == 1
 
 
 def test_the_distance_is_that_to_the_nearest_leaked_slice(cohort):
-    roles = leakage.design(cohort, seed=3)
-    assert roles["distance"].notna().equals(roles["role"] == "test")
-    for _, row in roles[roles["role"] == "test"].iterrows():
-        leaked = roles[(roles["role"] == "leaked") & (roles["patient"] == row["patient"])]
-        assert row["distance"] == (leaked["slice"] - row["slice"]).abs().min() >= 1
+    roles = roles_of(cohort, seed=3)
+    tested = roles[leakage.is_tested(roles)]
+    for dose in (25, 80):
+        for (_, row), distance in zip(tested.iterrows(), leakage.distance_to_leak(roles, dose), strict=True):
+            leaked = roles[leakage.leaks(roles, dose) & (roles["patient"] == row["patient"])]
+            assert distance == (leaked["slice"] - row["slice"]).abs().min() >= 1
+    assert np.isnan(leakage.distance_to_leak(roles, 0)).all() and (leakage.distance_to_leak(roles, 100) == 0).all()
+
+
+def test_a_probe_with_one_tumour_slice_has_it_tested(cohort):
+    table = cohort.copy()
+    table.loc[table["slice"] != 5, "tumour_px"] = 0
+    roles = roles_of(table)
+    only = roles[(roles["role"] == "probe") & (roles["tumour_px"] > 0)]
+    assert len(only) and (only["turn"] == 100).all() and leakage.is_tested(roles)[only.index].all()
 
 
 @pytest.fixture
 def thin(cohort, monkeypatch) -> pd.DataFrame:
-    """The cohort with one tumour slice left in each training patient, and the split that it had before."""
+    """The cohort with two tumour slices left in each training patient, and the split that it had before."""
     side = split_by_patient(cohort, seed=0)
     monkeypatch.setattr(leakage, "split_by_patient", lambda *_, **__: side)
     table = cohort.copy()
-    table.loc[(side == "train") & (table["slice"] != 5), "tumour_px"] = 0
+    table.loc[(side != "test") & ~table["slice"].isin([4, 5]), "tumour_px"] = 0
     return table
 
 
 def test_stand_ins_come_from_more_patients_where_few_have_tumour(thin):
-    roles = leakage.design(thin)
-    sizes = leakage.arm_sizes(roles)
-    assert sizes.loc["leaky", "with tumour"] == sizes.loc["honest", "with tumour"]
-    assert sizes.loc["leaky", "training slices"] == sizes.loc["honest", "training slices"]
+    roles = roles_of(thin)
+    sizes = leakage.training_sizes(roles).set_index("dose")
+    assert sizes["slices"].nunique() == sizes["tumour_slices"].nunique() == 1
+    assert sizes["probe_slices"].is_monotonic_increasing and sizes.loc[0, "probe_slices"] == 0
     patients = roles.groupby("role")["patient"].nunique()
-    assert patients["stand-in"] > patients["leaked"]
+    assert patients["stand-in"] > patients["probe"]
 
 
 def test_too_few_others_are_refused(thin):
-    probes = thin["patient"][split_by_patient(thin) == "test"].unique()
-    thin.loc[~thin["patient"].isin(probes), "tumour_px"] = 0
+    side = leakage.sides(thin, 0, 0)
+    thin.loc[side == "train", "tumour_px"] = 0
     with pytest.raises(ValueError, match="too few slices to stand in"):
-        leakage.design(thin)
+        leakage.design(thin, side)
 
 
 def test_a_test_without_tumour_is_refused_before_anything_is_trained(thin):
-    with pytest.raises(ValueError, match="none of the 1[0-9] test slices shows tumour: take another fold or seed"):
-        leakage.design(thin.assign(tumour_px=0))
+    with pytest.raises(ValueError, match="none of the 30 test slices shows tumour: take another fold or seed"):
+        roles_of(thin.assign(tumour_px=0))
 
 
 # ---------------------------------------------------------------- from slices to a conclusion
@@ -211,27 +229,34 @@ def test_a_test_without_tumour_is_refused_before_anything_is_trained(thin):
 def scored(leaky: float, honest: float = 0.6, patients: int = 12, spread: float = 0.01, seeds: int = 3) -> pd.DataFrame:
     """Scores of tumour slices at distances 1 to 7. The second seed lies `spread` higher, and patients differ."""
     rows = []
-    for patient in range(patients):
-        for arm, level in (("leaky", leaky), ("honest", honest), ("copy", 0.5)):
-            for seed in range(seeds) if arm != "copy" else (np.nan,):
-                for distance in (1, 3, 7):
-                    shift = spread * (patient - patients / 2) / patients if arm == "leaky" else 0
-                    dice = level + shift + (spread if seed == 1 else 0)
-                    tp = round(1000 * dice)
-                    rows.append(
-                        {"arm": arm, "seed": seed, "patient": f"p{patient:02d}", "slice": distance,
-                         "distance": distance, "tumour_px": 1000, "tp": tp, "fp": 1000 - tp, "fn": 1000 - tp, "tn": 0,
-                         "institution": "AA", "dice": dice}
-                    )  # fmt: skip
+    levels = {
+        "25 %": (leaky + honest) / 2,
+        "80 %": leaky,
+        "100 %": 0.9,
+        "0 %": honest,
+        "copy": 0.5,
+        "interpolation": 0.55,
+    }
+    for patient, (arm, level), seed, distance in itertools.product(
+        range(patients), levels.items(), range(seeds), (1, 3, 7)
+    ):
+        shift = spread * (patient - patients / 2) / patients if arm in ("25 %", "80 %") else 0
+        dice = level + shift + (spread if seed == 1 and arm.endswith("%") else 0)
+        tp = round(1000 * dice)
+        rows.append(
+            {"arm": arm, "fold": patient % 2, "seed": seed, "patient": f"p{patient:02d}", "slice": distance,
+             "distance": np.nan if arm == "0 %" else distance, "tumour_px": 1000, "tp": tp, "fp": 1000 - tp,
+             "fn": 1000 - tp, "tn": 0, "institution": "AA", "dice": dice}
+        )  # fmt: skip
     return pd.DataFrame(rows)
 
 
 def test_patients_add_their_counts_and_average_their_tumour_slices():
     slices = pd.DataFrame(
         {
-            "arm": "leaky", "seed": 0, "patient": list("aaab"), "slice": [1, 2, 3, 1], "tumour_px": [10, 30, 0, 0],
-            "tp": [10, 10, 0, 0], "fp": [0, 0, 20, 0], "fn": [0, 20, 0, 0], "dice": [1, 0.5, np.nan, np.nan],
-            "tn": 0, "institution": "AA",
+            "arm": "80 %", "fold": 0, "seed": 0, "patient": list("aaab"), "slice": [1, 2, 3, 1],
+            "tumour_px": [10, 30, 0, 0], "tp": [10, 10, 0, 0], "fp": [0, 0, 20, 0], "fn": [0, 20, 0, 0],
+            "dice": [1, 0.5, np.nan, np.nan], "tn": 0, "institution": "AA",
         }
     )  # fmt: skip
     patients = leakage.score_probes(slices).set_index("patient")
@@ -242,39 +267,44 @@ def test_patients_add_their_counts_and_average_their_tumour_slices():
 
 
 def test_seeds_are_averaged_before_patients_are_compared():
-    patients = leakage.score_probes(scored(leaky=0.7, seeds=2))
+    slices = scored(leaky=0.7, seeds=2)
+    patients = leakage.score_probes(slices)
     by_arm = leakage.paired(patients)
-    assert len(by_arm) == 12
-    assert by_arm["honest"].to_numpy() == pytest.approx(np.full(12, 0.605))
-    found = leakage.findings(patients, scored(leaky=0.7, seeds=2))
+    assert list(by_arm) == ["copy", "interpolation", "0 %", "25 %", "80 %", "100 %"] and len(by_arm) == 12
+    assert by_arm["0 %"].to_numpy() == pytest.approx(np.full(12, 0.605))
+    found = leakage.findings(patients, slices)
+    assert [finding.dose for finding in found.doses] == [25, 80] and found.primary.dose == 80
     assert found.primary.difference.patients == 12
     assert found.primary.difference.estimate == pytest.approx(0.1, abs=1e-3)
-    assert found.primary.means == pytest.approx({"copy": 0.5, "honest": 0.605, "leaky": 0.7046}, abs=1e-3)
-    assert found.gains == pytest.approx((0.0996, 0.0996), abs=1e-3)
+    assert found.doses[0].difference.estimate == pytest.approx(0.05, abs=1e-3)
+    assert (found.primary.honest, found.primary.mean) == pytest.approx((0.605, 0.7046), abs=1e-3)
+    assert found.control.difference.estimate == pytest.approx(0.3) and found.image_free["copy"] == pytest.approx(0.5)
+    assert len(found.gains) == 4 and found.gains == pytest.approx([0.1] * 4, abs=2e-3)
+    assert found.table().loc["80 % leaked", "gain"] == found.primary.difference.estimate
 
 
-def test_the_gap_by_distance_pools_what_is_far():
-    found = leakage.by_distance(scored(leaky=0.7)).set_index(["arm", "distance"])
+def test_the_gain_by_distance_pools_what_is_far():
+    found = leakage.gap_by_distance(scored(leaky=0.7)).set_index(["arm", "distance"])
     assert sorted(found.loc["gap"].index) == [1, 3, leakage.FARTHEST]
-    assert found.loc[("gap", 1), "dice"] == pytest.approx(0.1, abs=1e-3)
-    assert found.loc[("copy", 1), ["patients", "slices", "dice"]].tolist() == pytest.approx([12, 12, 0.5])
+    assert found.loc[("gap", 1), "dice"] == pytest.approx(0.05, abs=1e-3)
+    assert found.loc[("copy", 1), ["patients", "slices", "dice"]].tolist() == pytest.approx([12, 36, 0.5])
     low, high = found.loc[("gap", 1), ["low", "high"]]
-    assert low < 0.1 < high
+    assert low < 0.05 < high
 
 
 def test_near_minus_far_has_an_interval_over_patients():
-    """The gap falls from 0.3 to 0.1 in every patient but one, who has near slices alone."""
+    """The gain falls by 0.2 in every patient but one, who has near slices alone."""
     slices = scored(leaky=0.7, spread=0)
-    near = (slices["arm"] == "leaky") & (slices["distance"] == 1)
+    near = (slices["arm"] == "25 %") & (slices["distance"] == 1)
     slices.loc[near, "dice"] += 0.2
-    slices = slices[(slices["patient"] != "p00") | (slices["distance"] == 1)]
+    slices = slices[(slices["patient"] != "p00") | (slices["slice"] == 1)]
     assert leakage.near_minus_far(slices) == pytest.approx((0.2, 0.2, 0.2))
     rng = np.random.default_rng(0)
     flat = scored(leaky=0.7, spread=0)
     flat["dice"] += rng.normal(0, 0.1, len(flat))
     fall = leakage.near_minus_far(flat)
     assert fall.low < 0 < fall.high and fall == leakage.near_minus_far(flat)
-    assert np.isnan(leakage.near_minus_far(slices[slices["distance"] == 1]).estimate)
+    assert np.isnan(leakage.near_minus_far(slices[slices["slice"] == 1]).estimate)
     (estimate, *interval) = leakage.near_minus_far(scored(leaky=0.7, patients=1))
     assert estimate == pytest.approx(0) and np.isnan(interval).all()
 
@@ -297,22 +327,38 @@ def found_of(slices):
 )
 def test_the_conclusion_holds_whichever_way_it_came_out(slices, answer, said):
     found = found_of(slices)
-    assert found.primary.verdict.answer is answer
+    assert found.verdict.answer is answer
     assert said in found.conclusion() and "nan" not in found.conclusion()
     assert ("no new patient would see it" in found.conclusion()) == ("no new patient" in said)  # no gain without one
 
 
+def test_the_control_tells_whether_a_leak_could_be_seen():
+    seen, unseen = scored(leaky=0.7), scored(leaky=0.7)
+    unseen.loc[unseen["arm"] == "100 %", "dice"] = 0.5
+    assert "can see a leak where there is one" in found_of(seen).sensitivity()
+    assert "can hardly be seen" in found_of(unseen).sensitivity()
+    assert "nothing shows that a leak can be seen" in found_of(seen[seen["arm"] != "100 %"]).sensitivity()
+    assert "nan" not in found_of(scored(leaky=0.7, patients=1)).sensitivity()
+
+
+def test_the_ways_without_an_image_are_held_against_the_honest_network():
+    said = found_of(scored(leaky=0.7)).without_images()
+    assert "drawing between the nearest leaked masks reaches **0.550**" in said and "91% of" in said
+    assert "more than" in found_of(scored(leaky=0.7, honest=0.3)).without_images()
+
+
 def test_the_luck_of_a_training_is_told_where_there_are_several():
-    assert found_of(scored(leaky=0.7)).luck().count("+0.1") == 3
-    assert "one training" in found_of(scored(leaky=0.7, seeds=1)).luck()
+    assert "(6 pairs), the gain lies between +0.0" in found_of(scored(leaky=0.7)).luck()
+    one = scored(leaky=0.7, seeds=1)
+    assert "one network with the leak" in found_of(one[one["fold"] == 0]).luck()
 
 
 def shifted(near: float, noise: float = 0.0) -> pd.DataFrame:
-    """Scores whose gap is `near` larger next to the leak."""
+    """Scores whose gain is `near` larger next to the leak."""
     slices = scored(leaky=0.7, spread=0)
     rng = np.random.default_rng(0)
     slices["dice"] += rng.normal(0, noise, len(slices))
-    slices.loc[(slices["arm"] == "leaky") & (slices["distance"] == 1), "dice"] += near
+    slices.loc[(slices["arm"] == "25 %") & (slices["distance"] == 1), "dice"] += near
     return slices
 
 
@@ -321,10 +367,10 @@ def shifted(near: float, noise: float = 0.0) -> pd.DataFrame:
     [
         (shifted(0.2), "larger near the leak"),
         (shifted(-0.2), "smaller near the leak"),
-        (shifted(0.2)[lambda rows: ~(rows["seed"] > 1)], "too few trainings for a verdict (2 in each arm"),
-        (shifted(0, noise=0.1), "cannot tell whether the gap is larger"),
-        (shifted(0.2)[lambda rows: (rows["patient"] < "p09") | (rows["distance"] == 1)], "too thin for a verdict"),
-        (shifted(0.2)[lambda rows: rows["distance"] == 1], "no other distance"),
+        (shifted(0.2)[lambda rows: rows["seed"] < 2], "too few trainings for a verdict (2 of each dose"),
+        (shifted(0, noise=0.1), "cannot tell whether the gain is larger"),
+        (shifted(0.2)[lambda rows: (rows["patient"] < "p09") | (rows["slice"] == 1)], "too thin for a verdict"),
+        (shifted(0.2)[lambda rows: rows["slice"] == 1], "no other distance"),
     ],
 )
 def test_near_and_far_are_told_apart_or_not(slices, said):
@@ -344,32 +390,37 @@ def test_a_copy_is_summed_up_and_fades(by_hand):
 
 # ---------------------------------------------------------------- the whole, and its figures
 
+SMALL = leakage.Settings(
+    image_size=32, filters=2, epochs=1, slices_per_epoch=8, after_phantom=False, doses=(0, 80, 100), folds=(0,), seeds=1
+)
+
 
 @pytest.fixture(scope="module")
 def computed(tmp_path_factory):
-    """Both arms, trained for one step on ten tiny patients."""
+    """A network of each dose, trained for one step on ten tiny patients."""
     pytest.importorskip("keras")
     names = [f"TEST_{'AB'[n % 2]}A_{n:04d}_20000101" for n in range(10)]
     cohort = index_cohort(write_cohort(tmp_path_factory.mktemp("leak") / "kaggle_3m", names))
-    settings = leakage.Settings(image_size=32, filters=2, epochs=1, slices_per_epoch=8, seeds=1)
-    return cohort, settings, *engine.compute(leakage, cohort, settings)
+    return cohort, *engine.compute(leakage, cohort, SMALL)
 
 
 @pytest.mark.slow
 def test_computed_tables_hold_every_arm_on_the_same_slices(computed, tmp_path, monkeypatch):
-    cohort, settings, found, record = computed
-    slices, roles = found["slices"], found["design"]
-    tested = roles[roles["role"] == "test"]
+    cohort, found, record = computed
+    slices, turns = found["slices"], found["design"]
+    tested = turns[turns["turn"] > leakage.MOST]
     for _, own in slices.groupby("arm"):
         assert own[["patient", "slice"]].to_numpy().tolist() == tested[["patient", "slice"]].to_numpy().tolist()
-        assert own["distance"].tolist() == tested["distance"].tolist()
         assert (own["tp"] + own["fn"]).tolist() == tested["tumour_px"].tolist()
-    assert set(slices["arm"]) == {"leaky", "honest", "copy"}
-    assert record["settings"] == asdict(settings)
-    assert [run["arm"] for run in record["runs"]] == ["leaky", "honest"]
+    assert set(slices["arm"]) == {"0 %", "80 %", "100 %", "copy", "interpolation"}
+    distance = slices.groupby("arm")["distance"]
+    assert distance.min()["80 %"] == distance.min()["copy"] == 1 and distance.max()["100 %"] == 0
+    assert found["sizes"]["slices"].nunique() == 1
+    assert record["settings"] == asdict(SMALL)
+    assert [run["arm"] for run in record["runs"]] == ["0 %", "80 %", "100 %"]
     assert record["cohort"]["patients"] == cohort["patient"].nunique()
-    assert "2 trainings" in leakage.described(record) and "10 real patients" in leakage.described(record)
-    assert f"The test: {len(tested)} slices" in leakage.described_test(roles)
+    assert "3 trainings" in leakage.described(record) and "10 real patients" in leakage.described(record)
+    assert f"The test: {len(tested)} slices" in leakage.described_test(slices)
 
     monkeypatch.setattr(results, "project_root", lambda: tmp_path)
     results.write_tables("leakage", found, record)
@@ -380,44 +431,55 @@ def test_computed_tables_hold_every_arm_on_the_same_slices(computed, tmp_path, m
 
 
 @pytest.mark.slow
-def test_both_arms_train_alike(computed):
-    cohort, settings, _, _ = computed
-    leaky, honest = leakage.plan(cohort, settings)
-    assert (leaky.recipe, leaky.preprocessing) == (honest.recipe, honest.preprocessing)
-    assert (leaky.split == "train").sum() == (honest.split == "train").sum()
-    assert (leaky.labels, honest.labels) == ({"arm": "leaky", "seed": 0}, {"arm": "honest", "seed": 0})
+def test_networks_of_all_doses_train_alike(computed):
+    cohort, _, _ = computed
+    plan = leakage.plan(cohort, SMALL)
+    assert len({(str(training.recipe), training.preprocessing) for training in plan}) == 1
+    assert len({(training.split == "train").sum() for training in plan}) == 1
+    assert [training.labels["arm"] for training in plan] == ["0 %", "80 %", "100 %"]
+    assert len({training.folder(cohort) for training in plan}) == 3
 
 
 @pytest.mark.slow
 def test_a_second_call_trains_nothing(computed, monkeypatch):
-    cohort, settings, found, _ = computed
+    cohort, found, _ = computed
     monkeypatch.setattr("brainseg.networks.runs.train", lambda *_: pytest.fail("it trains again"))
-    again, _ = engine.compute(leakage, cohort, settings)
+    again, _ = engine.compute(leakage, cohort, SMALL)
     pd.testing.assert_frame_equal(again["slices"], found["slices"])
 
 
-def test_without_seeds_there_is_nothing_to_compare():
-    with pytest.raises(ValueError, match="seeds is 0"):
-        leakage.Settings(seeds=0)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"seeds": 0}, "seeds is 0"), ({"doses": (80,)}, "name 0 and others"), ({"doses": (0, 120)}, "up to 100")],
+)
+def test_settings_that_compare_nothing_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        leakage.Settings(**settings)
 
 
 def test_figures_draw_what_they_are_given(cohort, by_hand):
-    roles = leakage.design(cohort)
+    roles = roles_of(cohort)
     slices, patients = scored(leaky=0.7), leakage.score_probes(scored(leaky=0.7))
     (ax,) = figures.copies(leakage.copies_by_distance(by_hand)).axes
     assert ax.texts[0].get_text() == f"{leakage.copies_by_distance(by_hand)['dice'].iloc[0]:.2f}"
 
-    (ax,) = figures.blocks(roles).axes
-    assert len(ax.patches) == roles["role"].isin(["test", "leaked"]).sum()
+    probes = roles[roles["role"] == "probe"]
+    (ax,) = figures.turns(probes).axes
+    assert len(ax.patches) == len(probes)
+    tested = [patch.get_facecolor()[:3] for patch in ax.patches]
+    assert len(set(tested)) == 2 and tested.count(tested[0]) in (
+        leakage.is_tested(probes).sum(),
+        leakage.leaks(probes, 80).sum(),
+    )
 
-    by_arm = leakage.paired(patients)
-    means = [f"{by_arm[arm].mean():.2f}" for arm in ("copy", "honest", "leaky")]
-    (ax,) = figures.arms(by_arm, "score").axes
-    assert [text.get_text() for text in ax.texts] == means
+    by_arm, found = leakage.paired(patients), found_of(slices)
+    left, right = figures.doses(by_arm, found, "score").axes
+    assert [text.get_text() for text in left.texts] == [f"{by_arm[arm].mean():.2f}" for arm in list(by_arm)[2:]]
+    assert [label.get_text() for label in right.get_xticklabels()] == ["25 %", "80 %", "100 %"]
 
-    left, right = figures.distances(leakage.by_distance(slices)).axes
-    assert [line.get_label() for line in left.lines] == list(figures.ARM_NAMES.values())
-    assert [label.get_text() for label in right.get_xticklabels()] == ["1\n12", "3\n12", "5+\n12"]
+    left, right = figures.distances(leakage.gap_by_distance(slices)).axes
+    assert [line.get_label() for line in left.lines][1:] == ["network without a leak", "network, 25 % leaked"]
+    assert [label.get_text() for label in right.get_xticklabels()] == ["1\n36", "3\n36", "5+\n36"]
     assert list(left.lines[0].get_ydata()) == pytest.approx([0.5, 0.5, 0.5])
 
     image, mask = np.zeros((8, 8, 3), np.uint8), np.eye(8) > 0
