@@ -25,10 +25,8 @@ from brainseg.chapters import epochs_text, study_recipe
 from brainseg.cohort import FRAME, read_mask
 from brainseg.evaluation.scores import score_patients, score_slices
 from brainseg.experiments.plan import Training, after_the_phantom
-from brainseg.experiments.reference import fold_sides
+from brainseg.experiments.reference import sides
 from brainseg.images.preprocess import Preprocessing
-from brainseg.networks.record import shares_reference_patients
-from brainseg.splits import split_by_patient
 from brainseg.statistics import (
     DRAWS,
     FEWEST_PATIENTS,
@@ -213,16 +211,6 @@ def copies_by_distance(table: pd.DataFrame, distances: Sequence[int] = range(1, 
 # ---------------------------------------------------------------- the design of the trained comparison
 
 
-def sides(cohort: pd.DataFrame, fold: int, seed: int) -> pd.Series:
-    """Who is tested in a fold: "test", "train", or "new" for a patient who has no part in the comparison.
-
-    The patients of the reference runs keep their folds. Others are dealt anew, and nobody validates.
-    """
-    if shares_reference_patients(cohort):
-        return fold_sides(cohort, fold)
-    return split_by_patient(cohort, fold=fold, seed=seed).replace("validation", "train")
-
-
 def design(table: pd.DataFrame, side: pd.Series, seed: int | Sequence[int] = 0) -> pd.DataFrame:
     """Give every slice of the cohort its role in the comparison, and its turn to leak.
 
@@ -238,7 +226,7 @@ def design(table: pd.DataFrame, side: pd.Series, seed: int | Sequence[int] = 0) 
     table : DataFrame
         From :func:`brainseg.cohort.index_cohort`.
     side : Series
-        From :func:`sides`.
+        From :func:`brainseg.experiments.reference.sides`.
     seed : int or sequence of int
         Of the turns and the stand-ins.
 
@@ -578,9 +566,9 @@ def described_test(slices: pd.DataFrame) -> str:
     once = tested.drop_duplicates(["patient", "slice"])
     beside = (tested["distance"] == 1).mean()
     return (
-        f"The test: {len(once)} slices of {once['patient'].nunique()} probe patients, {once['tumour_px'].gt(0).sum()} "
-        f"of them with tumour. Where {MOST} % leak, {beside:.0%} of the tested slices lie next to a leaked one, and the "
-        f"farthest lies {tested['distance'].max():.0f} slices away."
+        f"The test: {len(once)} slices of {once['patient'].nunique()} probe patients, "
+        f"{once['tumour_px'].gt(0).sum()} of them with tumour. Where {MOST} % leak, {beside:.0%} of the tested slices "
+        f"lie next to a leaked one, and the farthest lies {tested['distance'].max():.0f} slices away."
     )
 
 

@@ -37,7 +37,14 @@ from brainseg.experiments.ranking import MARGIN
 from brainseg.images.preprocess import Preprocessing
 from brainseg.metrics import THRESHOLD
 from brainseg.networks.recipe import MODELS
-from brainseg.networks.record import MASKS, NEW, RunRecord, find_reference, reference_runs
+from brainseg.networks.record import (
+    MASKS,
+    NEW,
+    RunRecord,
+    find_reference,
+    reference_runs,
+    shares_reference_patients,
+)
 from brainseg.provenance import origin
 from brainseg.results import REFERENCE, has_tables, log_test, read_log, read_table, results_folder, write_tables
 from brainseg.splits import make_split
@@ -124,6 +131,29 @@ def fold_sides(cohort: pd.DataFrame, fold: int) -> pd.Series:
         raise ValueError(f"no patient of {cohort.attrs['root']} is tested in fold {fold}: name the whole cohort")
     sides = (tested_in == fold).map({True: "test", False: "train"})
     return sides.where(tested_in.notna(), NEW).rename("split")
+
+
+def sides(cohort: pd.DataFrame, fold: int, seed: int) -> pd.Series:
+    """Who trains and who is tested in a fold of an experiment, where nobody validates.
+
+    Patients of the reference runs keep their folds, so that one fold 0 is meant everywhere. Others are dealt anew.
+
+    Parameters
+    ----------
+    cohort : DataFrame
+        From :func:`brainseg.cohort.index_cohort`.
+    fold : int
+    seed : int
+        Of the split, where the patients are dealt anew.
+
+    Returns
+    -------
+    Series
+        "train", "test", or "new" for a patient who has no part in it.
+    """
+    if shares_reference_patients(cohort):
+        return fold_sides(cohort, fold)
+    return make_split(cohort, by="patient", fold=fold, seed=seed).replace("validation", "train")
 
 
 def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:

@@ -12,7 +12,7 @@ from helpers import write_cohort, write_slice
 
 from brainseg import results
 from brainseg.cohort import index_cohort
-from brainseg.experiments import engine, leakage
+from brainseg.experiments import engine, leakage, reference
 from brainseg.figures import leakage as figures
 from brainseg.splits import split_by_patient
 from brainseg.statistics import Answer
@@ -130,7 +130,7 @@ def cohort(tmp_path_factory) -> pd.DataFrame:
 
 
 def roles_of(cohort, fold=0, seed=0):
-    return leakage.design(cohort, leakage.sides(cohort, fold, 0), (0, fold, seed))
+    return leakage.design(cohort, reference.sides(cohort, fold, 0), (0, fold, seed))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -165,13 +165,12 @@ def test_the_same_seed_gives_the_same_design_and_another_seed_another(cohort):
     assert not roles_of(cohort, seed=1).equals(roles_of(cohort, seed=2))
 
 
-def test_patients_of_the_reference_keep_their_folds_and_strangers_have_no_part(monkeypatch):
-    table = pd.DataFrame({"patient": list("aab"), "case": list("aab"), "tumour_px": 1, "slice": [1, 2, 1]})
-    monkeypatch.setattr(leakage, "shares_reference_patients", lambda _: True)
-    monkeypatch.setattr(leakage, "fold_sides", lambda *_: pd.Series(["test", "train", "new"], name="split"))
-    assert leakage.sides(table, 0, 0).tolist() == ["test", "train", "new"]
-    roles = leakage.design(table, pd.Series(["new", "new", "test"]).replace("new", "train"), 0)
-    assert roles["role"].tolist().count("probe") == 1
+def test_strangers_have_no_part(cohort):
+    side = reference.sides(cohort, 0, 0)
+    strangers = cohort["patient"].isin(cohort.loc[side == "train", "patient"].unique()[:2])
+    roles = leakage.design(cohort, side.mask(strangers, "new"))
+    assert set(roles["role"][strangers]) == {"new"}
+    assert all((leakage.dose_split(roles, dose)[strangers] == "out").all() for dose in leakage.DOSES)
 
 
 def test_the_distance_is_that_to_the_nearest_leaked_slice(cohort):
@@ -195,8 +194,8 @@ def test_a_probe_with_one_tumour_slice_has_it_tested(cohort):
 @pytest.fixture
 def thin(cohort, monkeypatch) -> pd.DataFrame:
     """The cohort with two tumour slices left in each training patient, and the split that it had before."""
-    side = split_by_patient(cohort, seed=0)
-    monkeypatch.setattr(leakage, "split_by_patient", lambda *_, **__: side)
+    side = reference.sides(cohort, 0, 0)
+    monkeypatch.setattr(reference, "make_split", lambda *_, **__: side)
     table = cohort.copy()
     table.loc[(side != "test") & ~table["slice"].isin([4, 5]), "tumour_px"] = 0
     return table
@@ -212,7 +211,7 @@ def test_stand_ins_come_from_more_patients_where_few_have_tumour(thin):
 
 
 def test_too_few_others_are_refused(thin):
-    side = leakage.sides(thin, 0, 0)
+    side = reference.sides(thin, 0, 0)
     thin.loc[side == "train", "tumour_px"] = 0
     with pytest.raises(ValueError, match="too few slices to stand in"):
         leakage.design(thin, side)
