@@ -243,8 +243,8 @@ def described(record: dict) -> str:
         f"Cohort: {cohort['patients']} patients, {cohort['slices']} slices; {sum(tested.values())} patients are "
         f"tested, in {folds} fold{'s' * (folds > 1)}. Each training: {settings['filters']} filters, "
         f"{settings['image_size']} pixels, {epochs_text(settings['epochs'], settings['slices_per_epoch'])}. "
-        f"Each arm has {trainings} training{'s' * (trainings > 1)} in a fold; all arms together took {record['seconds'] / 60:.1f} minutes on "
-        f"{record['processor']}."
+        f"Each arm has {trainings} training{'s' * (trainings > 1)} in a fold; all arms together took "
+        f"{record['seconds'] / 60:.1f} minutes on {record['processor']}."
     )
 
 
