@@ -185,6 +185,22 @@ class ContrastFindings:
             f"outshines ring changes by {kept:+z.4f}. What is left of a change comes from grey levels that it merges."
         )
 
+    def answer(self) -> str:
+        """Whether CLAHE is better than HE, and than doing nothing, in a sentence: what the chapter finds."""
+        if not self.verdicts:
+            return "This cohort cannot tell, because no slice with tumour could be measured."
+        return (
+            f"Of {len(MEASURES)} measures, CLAHE is {self._counted(*PRIMARY)} than HE; and it is "
+            f"{self._counted('clahe', 'none')} than doing nothing."
+        )
+
+    def _counted(self, first: str, second: str) -> str:
+        signs = [self.improvement(name, first, second) for name in MEASURES]
+        counts = {
+            word: signs.count(sign) for sign, word in ((1, "better"), (-1, "worse"), (0, "not shown to be other"))
+        }
+        return ", ".join(f"by {count} {word}" for word, count in counts.items() if count)
+
     def _told(self, first: str, second: str) -> str:
         words = {1: "**better**", -1: "**worse**", 0: "these data cannot tell"}
         answers = (f"{MEASURES[name]}: {words[self.improvement(name, first, second)]}" for name in MEASURES)
