@@ -95,13 +95,13 @@ def answer(scores: pd.DataFrame, nothing: pd.Series) -> str:
         As :func:`conventions_sentence` and :func:`baseline_sentence` take them.
     """
     empty = (
-        f"what an empty slice scores: where that is 1, finding nothing has a mean IoU of "
+        "on what an empty slice scores: where that is 1, finding nothing has a mean IoU of "
         f"{nothing['slice IoU, empty = 1']:.2f}"
     )
     if scores["mean of tumour slices"].isna().all():
-        return f"Besides the mask it is {empty}."
+        return f"At least {empty}."
     spread = (scores.max(axis=1) - scores.min(axis=1)).max()
-    return f"The way of averaging, which moves a Dice of the same masks by up to {spread:.2f} here, and {empty}."
+    return f"On the way of averaging, which moves a Dice of the same masks by up to {spread:.2f} here, and {empty}."
 
 
 def baseline_sentence(nothing: pd.Series) -> str:

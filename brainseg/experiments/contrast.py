@@ -190,16 +190,15 @@ class ContrastFindings:
         if not self.verdicts:
             return "This cohort cannot tell, because no slice with tumour could be measured."
         return (
-            f"Of {len(MEASURES)} measures, CLAHE is {self._counted(*PRIMARY)} than HE; and it is "
-            f"{self._counted('clahe', 'none')} than doing nothing."
+            f"Held against HE, CLAHE is {self._counted(*PRIMARY)} of {len(MEASURES)} measures; held against doing nothing, "
+            f"it is {self._counted('clahe', 'none')}."
         )
 
     def _counted(self, first: str, second: str) -> str:
         signs = [self.improvement(name, first, second) for name in MEASURES]
-        counts = {
-            word: signs.count(sign) for sign, word in ((1, "better"), (-1, "worse"), (0, "not shown to be other"))
-        }
-        return ", ".join(f"by {count} {word}" for word, count in counts.items() if count)
+        counts = {"better": signs.count(1), "worse": signs.count(-1), "undecided": signs.count(0)}
+        *said, last = (f"{word} by {count}" for word, count in counts.items() if count)
+        return f"{', '.join(said)} and {last}" if said else last
 
     def _told(self, first: str, second: str) -> str:
         words = {1: "**better**", -1: "**worse**", 0: "these data cannot tell"}

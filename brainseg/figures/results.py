@@ -126,7 +126,7 @@ def dice_against_size(slices: pd.DataFrame) -> Figure:
             label=MODEL_NAMES[name],
         )
     ax.set(xscale="log", ylim=(-0.03, 1.03), xlabel="tumour in the slice, pixels", ylabel="Dice of the slice")
-    for handle in figure.legend(loc="outside lower center", ncols=3).legend_handles:
+    for handle in figure.legend(loc="outside lower center", ncols=3, markerscale=2).legend_handles:
         handle.set_alpha(1)
     return figure
 
