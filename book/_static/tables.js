@@ -24,7 +24,16 @@
     }
   }
 
+  // A browser squeezes text to a word a line before it lets a table scroll. Each cell gets as much room as it can use.
+  function give(cell, most) {
+    cell.style.minWidth = `min(${cell.textContent.trim().length}ch, ${most})`;
+  }
+
   function tell(box) {
+    if (box.matches("div.cell_output *")) {
+      box.querySelectorAll("tbody :is(th, td)").forEach((cell) => give(cell, "8em"));
+      box.querySelectorAll("thead th").forEach((head) => give(head, "4em"));
+    }
     const hint = document.createElement("p");
     hint.className = "wider";
     hint.textContent = "The table goes on to the right \u2192";

@@ -190,8 +190,8 @@ class ContrastFindings:
         if not self.verdicts:
             return "This cohort cannot tell, because no slice with tumour could be measured."
         return (
-            f"Held against HE, CLAHE is {self._counted(*PRIMARY)} of {len(MEASURES)} measures; held against doing nothing, "
-            f"it is {self._counted('clahe', 'none')}."
+            f"Held against HE, CLAHE is {self._counted(*PRIMARY)} of {len(MEASURES)} measures; held against doing "
+            f"nothing, it is {self._counted('clahe', 'none')}."
         )
 
     def _counted(self, first: str, second: str) -> str:
