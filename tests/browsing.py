@@ -120,7 +120,7 @@ def cut_off(page) -> list[str]:
     return page.evaluate("""() => {
         const found = [], width = document.documentElement.clientWidth;
         const scrolls = (one) => ["auto", "scroll", "hidden"].includes(getComputedStyle(one).overflowX);
-        for (const one of document.querySelectorAll(".bd-article *:not(svg *, mjx-container *)")) {
+        for (const one of document.querySelectorAll("main *:not(svg *, mjx-container *)")) {
             const box = one.getBoundingClientRect();
             if (!box.width || box.right <= width + 1 || !one.checkVisibility({visibilityProperty: true})) continue;
             let above = one.parentElement;

@@ -1,39 +1,46 @@
-/* Tables on a narrow screen. A table of the text with sentences in it becomes a list: row below row, each cell below the
-   head of its column. A table of numbers scrolls sideways, and says so. */
+/* Tables on a narrow screen. One with sentences in it becomes a list: row below row, each cell below the head of its
+   column. One of numbers scrolls sideways, and says so. */
 (function () {
   "use strict";
 
   const LONG = 24; // letters; a cell of numbers has fewer
 
+  const said = (cell) => cell.textContent.trim();
+
   function stack(table) {
-    const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
+    const lines = table.querySelectorAll("thead tr");
     const rows = [...table.querySelectorAll("tbody tr")];
-    const long = rows.some((row) => [...row.cells].slice(1).some((cell) => cell.textContent.trim().length > LONG));
-    if (heads.length < 3 || !long) return;
+    const words = rows.flatMap((row) => [...row.cells].slice(1)).filter((cell) => said(cell).length > LONG);
+    if (lines.length !== 1 || lines[0].cells.length < 3 || !words.length) return;
+    const heads = [...lines[0].cells].map(said);
+    words.forEach((cell) => cell.classList.add("words"));
     table.classList.add("stacks");
     // What is drawn as a list stays a table for those who listen.
-    table.setAttribute("role", "table");
-    table.querySelectorAll("thead, tbody").forEach((part) => part.setAttribute("role", "rowgroup"));
-    table.querySelectorAll("tr").forEach((row) => row.setAttribute("role", "row"));
-    table.querySelectorAll("th").forEach((head) => head.setAttribute("role", "columnheader"));
+    const roles = { table: [table], rowgroup: [...table.tHead.parentNode.querySelectorAll("thead, tbody")], row: [...lines, ...rows] };
+    for (const [role, parts] of Object.entries(roles)) parts.forEach((part) => part.setAttribute("role", role));
+    [...lines[0].cells].forEach((head) => head.setAttribute("role", "columnheader"));
     for (const row of rows) {
       [...row.cells].forEach((cell, place) => {
-        cell.setAttribute("role", "cell");
-        if (cell.textContent.trim()) cell.dataset.head = heads[place];
+        cell.setAttribute("role", cell.tagName === "TH" ? "rowheader" : "cell");
+        if (said(cell)) cell.dataset.head = heads[place];
       });
     }
   }
 
-  // A browser squeezes text to a word a line before it lets a table scroll. Each cell gets as much room as it can use.
-  function give(cell, most) {
-    cell.style.minWidth = `min(${cell.textContent.trim().length}ch, ${most})`;
+  // A browser squeezes text to a word a line before it lets a table scroll. Each cell gets as much room as it can use,
+  // and a number stays on its line with its interval.
+  function give(table) {
+    const room = (cell, most) => (cell.style.minWidth = `min(${said(cell).length}ch, ${most})`);
+    if (table.matches("div.cell_output *")) {
+      table.querySelectorAll("thead th").forEach((head) => room(head, "4em"));
+      table.querySelectorAll("tbody th").forEach((head) => room(head, "8em"));
+    }
+    for (const cell of table.querySelectorAll("td:not(:first-child)")) {
+      if (/\d/.test(said(cell)) && said(cell).length <= LONG) cell.classList.add("number");
+    }
   }
 
   function tell(box) {
-    if (box.matches("div.cell_output *")) {
-      box.querySelectorAll("tbody :is(th, td)").forEach((cell) => give(cell, "8em"));
-      box.querySelectorAll("thead th").forEach((head) => give(head, "4em"));
-    }
     const hint = document.createElement("p");
     hint.className = "wider";
     hint.textContent = "The table goes on to the right \u2192";
@@ -48,7 +55,10 @@
   }
 
   document.addEventListener("DOMContentLoaded", () => {
-    document.querySelectorAll(".bd-article table:not(div.cell_output *)").forEach(stack);
+    for (const table of document.querySelectorAll(".bd-article table")) {
+      stack(table);
+      if (!table.matches(".stacks")) give(table);
+    }
     document
       .querySelectorAll(".bd-article :is(.pst-scrollable-table-container, div.cell_output .text_html:has(table))")
       .forEach(tell);
