@@ -765,9 +765,10 @@ def answer(image_free: pd.DataFrame, found: LeakFindings) -> str:
     best = image_free["mean Dice of tumour slices"]
     leak = found.primary.difference
     return (
-        f"Without an image, a mask {best.idxmax()} reaches a mean Dice of {best.max():.2f} on tumour slices; a network "
-        f"that has met the test patients has {found.primary.means['leaky']:.3f}, and one that has not "
-        f"{found.primary.means['honest']:.3f}, a difference of {leak.estimate:+z.3f}: {found.primary.verdict.text}."
+        f"In such a split a mask {best.idxmax()}, without a look at an image, has a mean Dice of {best.max():.2f} on tumour "
+        "slices; where the leak alone is changed, networks that have met the test patients have "
+        f"{found.primary.means['leaky']:.3f} and others {found.primary.means['honest']:.3f}, a difference of "
+        f"{leak.estimate:+z.3f} ({found.primary.verdict.text})."
     )
 
 
