@@ -33,7 +33,7 @@
     const room = (cell, most) => (cell.style.minWidth = `min(${said(cell).length}ch, ${most})`);
     if (table.matches("div.cell_output *")) {
       table.querySelectorAll("thead th").forEach((head) => room(head, "4em"));
-      table.querySelectorAll("tbody th").forEach((head) => room(head, "max(8em, 14vw)"));
+      table.querySelectorAll("tbody th").forEach((head) => room(head, "8em"));
     }
     for (const cell of table.querySelectorAll("td:not(:first-child)")) {
       if (/\d/.test(said(cell)) && said(cell).length <= LONG) cell.classList.add("number");

@@ -765,8 +765,8 @@ def answer(image_free: pd.DataFrame, found: LeakFindings) -> str:
     best = image_free["mean Dice of tumour slices"]
     leak = found.primary.difference
     return (
-        f"In such a split a mask {best.idxmax()}, without a look at an image, has a mean Dice of {best.max():.2f} on tumour "
-        "slices; where the leak alone is changed, networks that have met the test patients have "
+        f"In such a split a mask {best.idxmax()}, without a look at an image, has a mean Dice of {best.max():.2f} on "
+        "tumour slices; where the leak alone is changed, networks that have met the test patients have "
         f"{found.primary.means['leaky']:.3f} and others {found.primary.means['honest']:.3f}, a difference of "
         f"{leak.estimate:+z.3f} ({found.primary.verdict.text})."
     )

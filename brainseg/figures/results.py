@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
@@ -225,8 +226,9 @@ def headline(lines: Sequence[Line]) -> Figure:
         )
         ax.plot(summary["mean"], row, "o", color=colour, markersize=13, markeredgecolor="white", markeredgewidth=1.5)
         ax.text(
-            summary["mean"], row + 0.25, f"{summary['mean']:.2f}", ha="center", va="top", fontsize=13, weight="bold"
-        )
+            summary["mean"], row + 0.25, f"{summary['mean']:.2f}", ha="center", va="top", fontsize=13, weight="bold",
+            path_effects=[withStroke(linewidth=4, foreground="white")],
+        )  # fmt: skip
     labels = [
         f"{MODEL_NAMES[name]}, {_folds(patients)}\n{summary['patients']} patients" for name, patients, summary in lines
     ]
