@@ -1,25 +1,70 @@
 """Bundles: what leaves for another machine, and what is taken back."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from helpers import write_cohort
 
 from brainseg.cohort import index_cohort
 from brainseg.experiments import bundle, engine, leakage
-from brainseg.experiments.plan import to_do
+from brainseg.experiments.plan import Training, to_do
+from brainseg.networks.record import RunRecord
 
 SETTINGS = leakage.Settings(image_size=32, filters=2, epochs=1, slices_per_epoch=8, seeds=1)
 
 
-@pytest.fixture
-def cohort(tmp_path, monkeypatch):
-    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
     patients = [f"TEST_{'AB'[n % 2]}A_{n:04d}_20000101" for n in range(12)]
-    return index_cohort(write_cohort(tmp_path / "kaggle_3m", patients=patients, slices=6))
+    return index_cohort(write_cohort(tmp_path_factory.mktemp("cohort") / "kaggle_3m", patients=patients, slices=6))
+
+
+class Elsewhere(NamedTuple):
+    """A bundle that was trained as on another machine.
+
+    Attributes
+    ----------
+    plan : list of Training
+        The second starts from a network that was trained here before.
+    here, there : Path
+        The build folder from which it was packed, and the folder in which it was trained.
+    began_with : list of str
+        The runs that came along.
+    """
+
+    plan: list[Training]
+    here: Path
+    there: Path
+    began_with: list[str]
+
+
+@pytest.fixture(scope="module")
+def elsewhere(cohort, tmp_path_factory) -> Elsewhere:
+    """Trained once, because every process that trains spends seconds on loading Keras."""
+    place = tmp_path_factory.mktemp("bundle")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BRAINSEG_BUILD", str(place / "here"))
+        before, plain = leakage.plan(cohort, SETTINGS)
+        engine.train_plan([before], cohort)
+        plan = [plain, replace(plain, recipe=replace(plain.recipe, seed=1)).starting_from(before, cohort)]
+        there = joined(bundle.pack(plan, cohort, place / "out"), place / "there")
+    began_with = [path.name for path in (there / "runs").iterdir()]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("BRAINSEG", "PYTHONPATH"))}
+    subprocess.run([sys.executable, "train.py"], cwd=there, env=environment, check=True, capture_output=True)
+    return Elsewhere(plan, place / "here", there, began_with)
+
+
+@pytest.fixture
+def here(elsewhere, tmp_path, monkeypatch):
+    """The build folder as it was when the bundle left."""
+    monkeypatch.setenv("BRAINSEG_BUILD", str(shutil.copytree(elsewhere.here, tmp_path / "build")))
 
 
 def joined(parts, folder):
@@ -55,11 +100,8 @@ def test_a_place_without_runs_is_refused(cohort, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_is_trained_elsewhere_is_found_here(cohort, tmp_path):
-    plan = leakage.plan(cohort, SETTINGS)
-    there = joined(bundle.pack(plan, cohort, tmp_path / "out"), tmp_path / "there")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("BRAINSEG", "PYTHONPATH"))}
-    subprocess.run([sys.executable, "train.py"], cwd=there, env=environment, check=True, capture_output=True)
+def test_what_is_trained_elsewhere_is_found_here(cohort, elsewhere, here, tmp_path):
+    plan, there = elsewhere.plan, elsewhere.there
     assert len(to_do(plan, cohort)) == 2
     taken = bundle.unpack(there)
     assert sorted(taken) == sorted(training.folder(cohort).name for training in plan)
@@ -70,23 +112,17 @@ def test_what_is_trained_elsewhere_is_found_here(cohort, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_a_training_starts_from_goes_along(cohort, tmp_path):
-    first, second = leakage.plan(cohort, SETTINGS)
-    engine.train_plan([first], cohort)
-    plan = [second.starting_from(first, cohort)]
-    there = joined(bundle.pack(plan, cohort, tmp_path / "out"), tmp_path / "there")
-    assert [path.name for path in (there / "runs").iterdir()] == [first.folder(cohort).name]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("BRAINSEG", "PYTHONPATH"))}
-    subprocess.run([sys.executable, "train.py"], cwd=there, env=environment, check=True, capture_output=True)
-    assert bundle.unpack(there) == [plan[0].folder(cohort).name]
+def test_what_a_training_starts_from_goes_along(cohort, elsewhere, here):
+    _, after = elsewhere.plan
+    assert elsewhere.began_with == [after.start.folder(cohort).name]
+    bundle.unpack(elsewhere.there)
+    assert RunRecord.read(after.folder(cohort)).recipe.start == after.start.folder(cohort).name
 
 
 @pytest.mark.slow
-def test_damaged_weights_are_refused(cohort, tmp_path):
-    there = joined(bundle.pack(leakage.plan(cohort, SETTINGS), cohort, tmp_path / "out"), tmp_path / "there")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("BRAINSEG", "PYTHONPATH"))}
-    subprocess.run([sys.executable, "train.py"], cwd=there, env=environment, check=True, capture_output=True)
-    weights = sorted(there.glob("runs/*/best.npz"))[0]
+def test_damaged_weights_are_refused(elsewhere, here, tmp_path):
+    there = Path(shutil.copytree(elsewhere.there / "runs", tmp_path / "runs"))
+    weights = sorted(there.glob("*/best.npz"))[0]
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(ValueError, match="damaged"):
         bundle.unpack(there)

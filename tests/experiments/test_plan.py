@@ -22,7 +22,7 @@ from brainseg.networks.record import RunRecord
 from brainseg.paths import BusyError, locked
 from brainseg.splits import make_split
 
-RECIPE = Recipe(options={"filters": 2, "depth": 2}, epochs=2, slices_per_epoch=8, batch_size=4)
+RECIPE = Recipe(options={"filters": 2, "depth": 1}, epochs=2, slices_per_epoch=8, batch_size=4)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_the_median_run_tells_and_another_network_does_not(cohort, tmp_path):
     (first, _) = plan_of(cohort)
     records = [record_of(first, tmp_path, seconds) for seconds in (8, 24, 400)]
     assert list(seconds_per_step_and_pixel(records).values()) == [pytest.approx(24 / 4 / 32**2)]
-    wider = Training(Recipe(options={"filters": 4, "depth": 2}), first.preprocessing, first.split, {})
+    wider = Training(Recipe(options={"filters": 4, "depth": 1}), first.preprocessing, first.split, {})
     assert np.isnan(workload([wider], cohort).seconds)
 
 
