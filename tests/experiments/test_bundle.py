@@ -5,25 +5,21 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from helpers import write_cohort
+from helpers import plan_of, write_cohort
 
 from brainseg.cohort import index_cohort
-from brainseg.experiments import bundle, engine, leakage
+from brainseg.experiments import bundle, engine
 from brainseg.experiments.plan import Training, to_do
 from brainseg.networks.record import RunRecord
-
-SETTINGS = leakage.Settings(image_size=32, filters=2, epochs=1, slices_per_epoch=8, seeds=1)
 
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory):
-    patients = [f"TEST_{'AB'[n % 2]}A_{n:04d}_20000101" for n in range(12)]
-    return index_cohort(write_cohort(tmp_path_factory.mktemp("cohort") / "kaggle_3m", patients=patients, slices=6))
+    return index_cohort(write_cohort(tmp_path_factory.mktemp("cohort") / "kaggle_3m"))
 
 
 class Elsewhere(NamedTuple):
@@ -51,9 +47,9 @@ def elsewhere(cohort, tmp_path_factory) -> Elsewhere:
     place = tmp_path_factory.mktemp("bundle")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BRAINSEG_BUILD", str(place / "here"))
-        before, plain = leakage.plan(cohort, SETTINGS)
+        before, plain, after = plan_of(cohort, (0, 1, 2))
         engine.train_plan([before], cohort)
-        plan = [plain, replace(plain, recipe=replace(plain.recipe, seed=1)).starting_from(before, cohort)]
+        plan = [plain, after.starting_from(before, cohort)]
         there = joined(bundle.pack(plan, cohort, place / "out"), place / "there")
     began_with = [path.name for path in (there / "runs").iterdir()]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("BRAINSEG", "PYTHONPATH"))}
@@ -79,7 +75,7 @@ def joined(parts, folder):
 
 def test_parts_are_small_and_hold_the_whole(cohort, tmp_path, monkeypatch):
     monkeypatch.setattr(bundle, "PART_BYTES", 20_000)
-    parts = bundle.pack(leakage.plan(cohort, SETTINGS), cohort, tmp_path / "out")
+    parts = bundle.pack(plan_of(cohort), cohort, tmp_path / "out")
     assert len(parts) > 1 and all(part.stat().st_size <= 20_000 for part in parts)
     assert all(part.stat().st_size == 20_000 for part in parts[:-1])
     folder = joined(parts, tmp_path / "there")
@@ -91,7 +87,7 @@ def test_parts_are_small_and_hold_the_whole(cohort, tmp_path, monkeypatch):
 def test_a_folder_that_exists_is_refused(cohort, tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(ValueError, match="exists"):
-        bundle.pack(leakage.plan(cohort, SETTINGS), cohort, tmp_path / "out")
+        bundle.pack(plan_of(cohort), cohort, tmp_path / "out")
 
 
 def test_a_place_without_runs_is_refused(cohort, tmp_path):

@@ -5,26 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-import yaml
 from browsing import SIZES, Visit, accessibility_faults, require_runtime, theme
 
-from brainseg.paths import project_root
-
 TABBABLE = "a[href], button, input, select, textarea, summary, [tabindex]"
-TOC = yaml.safe_load((project_root() / "book" / "_toc.yml").read_text(encoding="utf-8"))
-PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
 
 pytestmark = pytest.mark.slow
-
-
-def test_every_page_opens_from_a_folder(browser, smoke_book):
-    with Visit(browser, smoke_book.parent.as_uri()) as visit:
-        for name in PAGES:
-            page = visit.open(f"{name}.html")
-            assert page.locator("h1:visible").count() == 1
-        page = visit.open("notebooks/04_metrics.html")
-        page.wait_for_selector("mjx-container svg", state="attached")  # the formulas are drawn
-        assert visit.faults == []
 
 
 # ---------------------------------------------------------------- finding one's way

@@ -80,3 +80,13 @@ def test_a_phone_in_the_dark(browser, server, name):
         theme(page, "dark")
         assert accessibility_faults(page) == []
         assert visit.faults == []
+
+
+def test_every_page_opens_from_a_folder(browser, smoke_book):
+    with Visit(browser, smoke_book.parent.as_uri()) as visit:
+        for name in PAGES:
+            page = visit.open(f"{name}.html")
+            assert page.locator("h1:visible").count() == 1
+        page = visit.open("notebooks/04_metrics.html")
+        page.wait_for_selector("mjx-container svg", state="attached")  # the formulas are drawn
+        assert visit.faults == []
