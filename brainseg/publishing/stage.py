@@ -16,6 +16,7 @@ from nbformat import NotebookNode
 
 from brainseg.paths import build_folder, setting
 from brainseg.publishing.api import write_api
+from brainseg.publishing.citation import write_citation
 from brainseg.publishing.drawing import drawing_page, largest_tumour, write_drawing
 from brainseg.publishing.example import fill_example
 from brainseg.publishing.execute import PACKAGE, Edition
@@ -26,6 +27,7 @@ from brainseg.publishing.network import find_network, network_page, write_networ
 from brainseg.publishing.notebooks import StudyError, repository_address, with_address
 from brainseg.publishing.proof import fill_proof
 from brainseg.publishing.quality import fill_quality
+from brainseg.publishing.sheets import write_sheets
 from brainseg.publishing.speed import fill_speed
 from brainseg.publishing.status import banner, origin, status_page
 from brainseg.publishing.student import make_student_edition
@@ -33,6 +35,10 @@ from brainseg.publishing.viewer import take_patients, viewer_page, write_viewer
 
 BINARY = re.compile(r"(image|audio|video)/(?!svg)|application/(pdf|octet-stream)")
 """Kinds of output, as Jupyter names them, that are no text: a replacement in their base64 would spoil them."""
+
+
+ON_SCREEN = ("viewer", "draw", "try", "playground")
+"""Pages with a part that answers the reader, by their names, which are the ids of these parts too."""
 
 
 def build_book(root: Path, edition: Edition) -> Path:
@@ -93,6 +99,13 @@ def site_address() -> str | None:
     return f"{address.rstrip('/')}/" if address else None
 
 
+def on_paper(text: str, name: str, address: str | None) -> str:
+    """A page whose part with the id `name` works on a screen alone: on paper a sentence says where to find it."""
+    place = f"at {address}{name}.html" if address else f"on the page {name}.html of the built book"
+    said = f'<p class="d-none d-print-block">This part of the page needs a browser. You find it {place}.</p>'
+    return text.replace(f'<div id="{name}">', f'{said}\n<div id="{name}" class="d-print-none">', 1)
+
+
 def stage(root: Path, edition: Edition, target: Path) -> None:
     """Write everything that the build reads into `target`: pages, executed notebooks, configuration."""
     shutil.rmtree(target, ignore_errors=True)
@@ -134,9 +147,14 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
     fill_quality(target)
     fill_proof(target)
     fill_example(target)
+    write_sheets(target)
+    for name in ON_SCREEN:
+        if (page := target / f"{name}.md").is_file():
+            page.write_text(on_paper(page.read_text(encoding="utf-8"), name, site_address()), encoding="utf-8")
     write_api(PACKAGE, target / "api")
     if (citation := root / "CITATION.cff").is_file():
         shutil.copyfile(citation, target / "CITATION.cff")
+        write_citation(root, target, site_address())
     if (target / "teach").is_dir():  # its first page offers the student edition
         shutil.copy(make_student_edition(root), target / "teach")
     (target / "status.md").write_text(status_page(edition), encoding="utf-8")

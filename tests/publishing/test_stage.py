@@ -19,11 +19,12 @@ from browsing import SIZES, Visit, accessibility_faults, require_runtime, servin
 
 from brainseg.paths import project_root
 from brainseg.publishing.notebooks import find_notebooks
+from brainseg.publishing.pdf import reading_order
 
 LINK = re.compile(r'<a\b[^>]*?\shref="([^"]+)"')
 TABBABLE = "a[href], button, input, select, textarea, summary, [tabindex]"
 TOC = yaml.safe_load((project_root() / "book" / "_toc.yml").read_text(encoding="utf-8"))
-PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
+PAGES = [chapter.file for chapter in reading_order(TOC)]
 # The pages from the docstrings are long and alike: two of them stand for all where a test takes seconds.
 UNLIKE = [page for page in PAGES if not page.startswith("api/") or page in ("api/index", "api/scores")]
 
