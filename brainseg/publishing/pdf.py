@@ -129,23 +129,37 @@ def write_pdf(root: Path, site: Path, address: str | None) -> tuple[Path, int]:
 
 
 def print_book(browser: str, text: str, path: Path, metadata: dict[str, str]) -> int:
-    """Print a joined book until its table of contents tells the right pages, write it, and return how many it has."""
+    """Print a joined book with the right pages in its table of contents; return how many it has.
+
+    Parameters
+    ----------
+    browser : str
+    text : str
+        From :func:`joined`.
+    path : Path
+        The PDF to write.
+    metadata : dict
+        Of the PDF, such as ``{"/Title": "..."}``.
+
+    Raises
+    ------
+    StudyError
+        Where the browser fails.
+    """
     from pypdf import PdfReader, PdfWriter  # nothing else in the book asks for it
 
     with tempfile.TemporaryDirectory(prefix="brainseg-pdf-") as folder:
         source, printed = Path(folder) / "book.html", Path(folder) / "book.pdf"
-        known: dict[str, int] = {}
-        for _ in tqdm(range(3), desc="printing the book", unit="pass", leave=False):
-            source.write_text(_numbered(text, known), encoding="utf-8")
+        found: dict[str, int] = {}
+        for _ in tqdm(range(2), desc="printing the book twice", unit="pass", leave=False):
+            told = found
+            source.write_text(_numbered(text, told), encoding="utf-8")
             _print(browser, source, printed)
             reader = PdfReader(printed)
             places = reader.named_destinations
             found = {name.lstrip("/"): reader.get_destination_page_number(places[name]) + 1 for name in places}
-            if found == known:
-                break
-            known = found
-        else:
-            raise StudyError("The pages of the PDF's table of contents do not come to rest.")
+        if found != told:
+            raise StudyError("The numbers in the PDF's table of contents moved the chapters that they point to.")
         writer = PdfWriter(clone_from=printed)
         writer.add_metadata(metadata)
         writer.page_mode = "/UseOutlines"

@@ -2,9 +2,9 @@
 
 ``book/teach/sheet_NAME.md`` yields two pages. An exercise is one of two blocks in it:
 
-- A fence that opens with ``{exercise} KIND`` holds what is given, such as two grids of dots and crosses. The sheet shows
-  it with empty fields, and the key with what :mod:`brainseg.metrics` and its neighbours make of it. So who changes a
-  grid changes the key. :data:`KINDS` has the kinds.
+- A fence that opens with ``{exercise} KIND`` holds what is given, such as two grids of dots and crosses. The sheet
+  shows it with empty fields, and the key with what :mod:`brainseg.metrics` and its neighbours make of it. So who
+  changes a grid changes the key. :data:`KINDS` has the kinds.
 - A fence of colons that opens with ``{answer} LINES`` holds an answer in words. The sheet has so many lines to write on
   in its place.
 """
