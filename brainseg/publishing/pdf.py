@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 import yaml
@@ -26,6 +26,9 @@ from brainseg.paths import write_atomically
 from brainseg.publishing.citation import Citation, read_citation
 from brainseg.publishing.manifest import read_manifest, rewrite_hashes
 from brainseg.publishing.notebooks import StudyError
+
+if TYPE_CHECKING:
+    from pypdf import PdfWriter
 
 NAME = "brainseg.pdf"  # at the site's root
 PLACE = re.compile(r"<!-- pdf -->.*?<!-- /pdf -->", re.S)  # in the built first page, where the link goes
@@ -77,7 +80,8 @@ def find_browser() -> str | None:
 def write_pdf(root: Path, site: Path, address: str | None) -> tuple[Path, int]:
     """Print the built book at `site` into one PDF in it, and link it from the first page.
 
-    The PDF is there before the link is, and a book that is built anew has neither.
+    The pages of the code's docstrings are left out: they would fill two fifths of it, and are read beside the code. The
+    PDF is there before the link is, and a book that is built anew has neither.
 
     Parameters
     ----------
@@ -101,6 +105,7 @@ def write_pdf(root: Path, site: Path, address: str | None) -> tuple[Path, int]:
         browser fails.
     """
     chapters = reading_order(yaml.safe_load((root / "book" / "_toc.yml").read_text(encoding="utf-8")))
+    chapters = [chapter for chapter in chapters if not chapter.file.startswith("api/")]
     first = site / f"{chapters[0].file}.html"
     if not first.is_file():
         raise StudyError(f"There is no built book in {site}. Build it first: make book, or python -m brainseg book.")
@@ -161,6 +166,10 @@ def print_book(browser: str, text: str, path: Path, metadata: dict[str, str]) ->
         if found != told:
             raise StudyError("The numbers in the PDF's table of contents moved the chapters that they point to.")
         writer = PdfWriter(clone_from=printed)
+        headings = [
+            one.get_text().strip() for one in BeautifulSoup(text, "html.parser").find_all(re.compile("^h[1-6]$"))
+        ]
+        _name_bookmarks(writer, headings)
         writer.add_metadata(metadata)
         writer.page_mode = "/UseOutlines"
         writer.write(path)
@@ -179,6 +188,24 @@ def _print(browser: str, source: Path, printed: Path) -> None:
         raise StudyError(f"{browser} did not print the book:\n{done.stderr[-2000:]}")
 
 
+def _name_bookmarks(writer: PdfWriter, headings: list[str]) -> None:
+    """Give the bookmarks, one a heading in their order, the headings' words: a browser writes some of them twice."""
+    from pypdf.generic import NameObject, TextStringObject
+
+    def items(parent) -> Iterator:
+        item = parent.get("/First")
+        while item is not None:
+            yield item.get_object()
+            yield from items(item.get_object())
+            item = item.get_object().get("/Next")
+
+    bookmarks = list(items(writer.root_object["/Outlines"]))
+    if len(bookmarks) != len(headings):
+        raise StudyError(f"The PDF has {len(bookmarks)} bookmarks for {len(headings)} headings.")
+    for bookmark, heading in zip(bookmarks, headings, strict=True):
+        bookmark[NameObject("/Title")] = TextStringObject(heading)
+
+
 def _numbered(text: str, beginnings: dict[str, int]) -> str:
     """The joined book with page numbers in its table of contents, where they are known."""
     return re.sub(r'(<span data-begins="([^"]+)">)', lambda found: f"{found[1]}{beginnings.get(found[2], '')}", text)
@@ -192,8 +219,8 @@ def joined(
 ) -> str:
     """All chapters as one page of HTML: a title page, a table of contents, and the chapters under their parts.
 
-    What the pages have alike is made their own: ``ID`` on the page ``teach/index`` is ``teach-index--ID`` here. Links
-    between chapters stay in the document, those to files lead to `address`, or to nowhere.
+    What the pages have alike is made their own: ``ID`` on the page ``teach/index`` is ``page-teach-index--ID`` here.
+    Links between chapters stay in the document, those to files lead to `address`, or to nowhere.
     """
     files = [chapter.file for chapter in chapters]
     soups = {file: _read(site / f"{file}.html") for file in files}
@@ -259,7 +286,7 @@ def _read(path: Path) -> BeautifulSoup:
 
 
 def _key(file: str) -> str:
-    return re.sub(r"[^a-zA-Z0-9]+", "-", file)
+    return "page-" + re.sub(r"[^a-zA-Z0-9]+", "-", file)
 
 
 def _uri(site: Path, file: str, reference: str) -> str:
@@ -277,7 +304,7 @@ def _article(soup: BeautifulSoup, site: Path, file: str, files: set[str], addres
         if summary := folded.find("summary"):
             shown = summary.select_one(".collapsed") or summary
             summary.name = "p"
-            summary.string = re.sub("^Show (the )?", "", shown.get_text().strip()).capitalize()
+            summary.string = re.sub("^Show (the |code cell )?", "", shown.get_text().strip()).capitalize()
             summary["class"] = "pdf-unfolded"
     key = _key(file)
     for element in article.find_all(True):

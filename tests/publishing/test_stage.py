@@ -6,6 +6,7 @@ Chromium. Without one its tests are skipped, except where BRAINSEG_BROWSER=requi
 
 from __future__ import annotations
 
+import io
 import re
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,7 @@ from browsing import SIZES, Visit, accessibility_faults, require_runtime, servin
 from brainseg.paths import project_root
 from brainseg.publishing.notebooks import find_notebooks
 from brainseg.publishing.pdf import reading_order
+from brainseg.publishing.stage import ON_SCREEN
 
 LINK = re.compile(r'<a\b[^>]*?\shref="([^"]+)"')
 TABBABLE = "a[href], button, input, select, textarea, summary, [tabindex]"
@@ -117,6 +119,42 @@ def test_every_page_opens_from_a_folder(browser, smoke_book):
         page = visit.open("notebooks/04_metrics.html")
         page.wait_for_selector("mjx-container svg", state="attached")  # the formulas are drawn
         assert visit.faults == []
+
+
+@pytest.mark.parametrize("name", [page for page in PAGES if re.match("teach/(sheet|key)_", page)])
+def test_a_sheet_prints_each_section_on_a_page(browser, server, name):
+    """Also where the reader looks at it in the dark, and where the printer leaves backgrounds out."""
+    pypdf = pytest.importorskip("pypdf")
+    with Visit(browser, server) as visit:
+        page = visit.open(f"{name}.html")
+        theme(page, "dark")
+        sections = page.locator("article section > section > h2").all_inner_texts()
+        printed = page.pdf(prefer_css_page_size=True, print_background=False)
+        texts = [one.extract_text() for one in pypdf.PdfReader(io.BytesIO(printed)).pages]
+        assert len(texts) == len(sections) >= 4
+        for section, text in zip(sections, texts, strict=True):
+            assert section.rstrip("#").split()[-1] in text
+        assert page.locator("h1").inner_text().rstrip("#").split()[0] in texts[0] and "Cite this page" not in texts[-1]
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        assert visit.faults == []
+
+
+@pytest.mark.parametrize("name", ON_SCREEN)
+def test_what_needs_a_screen_prints_a_sentence(browser, server, name):
+    with Visit(browser, server) as visit:
+        page = visit.open(f"{name}.html")
+        said = page.get_by_text("This part of the page needs a browser")
+        assert page.locator(f"#{name}").is_visible() and not said.is_visible()
+        page.emulate_media(media="print")
+        assert said.is_visible() and not page.locator(f"#{name}").is_visible()
+        assert f"{name}.html" in said.inner_text()
+
+
+def test_content_pages_say_how_to_cite_them(browser, server):
+    for name, shown in {"intro": 1, "notebooks/04_metrics": 1, "api/index": 1, "genindex": 0, "search": 0}.items():
+        with Visit(browser, server) as visit:
+            page = visit.open(f"{name}.html")
+            assert page.locator(".cite-page").count() == shown, name
 
 
 # ---------------------------------------------------------------- finding one's way
