@@ -8,6 +8,7 @@ twice: the second time with these numbers in the table of contents.
 from __future__ import annotations
 
 import html
+import logging
 import posixpath
 import re
 import shutil
@@ -153,6 +154,7 @@ def print_book(browser: str, text: str, path: Path, metadata: dict[str, str]) ->
     """
     from pypdf import PdfReader, PdfWriter  # nothing else in the book asks for it
 
+    logging.getLogger("pypdf").setLevel(logging.ERROR)  # it warns of how Chromium counts, and reads it well
     with tempfile.TemporaryDirectory(prefix="brainseg-pdf-") as folder:
         source, printed = Path(folder) / "book.html", Path(folder) / "book.pdf"
         found: dict[str, int] = {}

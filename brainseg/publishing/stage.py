@@ -37,6 +37,10 @@ BINARY = re.compile(r"(image|audio|video)/(?!svg)|application/(pdf|octet-stream)
 """Kinds of output, as Jupyter names them, that are no text: a replacement in their base64 would spoil them."""
 
 
+UNNAMED = '<summary><span class="toctree-toggle"'
+NAMED = '<summary aria-label="The pages below"><span class="toctree-toggle"'
+"""How the theme writes a button of the menu, and how it is here."""
+
 ON_SCREEN = ("viewer", "draw", "try", "playground")
 """Pages with a part that answers the reader, by their names, which are the ids of these parts too."""
 
@@ -75,7 +79,14 @@ def build_book(root: Path, edition: Edition) -> Path:
 
 
 def finish(site: Path, address: str | None) -> None:
-    """Mend what the build leaves: a list that is none for screen readers, and a sitemap where the address is known."""
+    """Mend what the build leaves, and write a sitemap where the address is known.
+
+    For screen readers: a list that is none, and buttons without a name, which show the pages below one in the menu.
+    """
+    for path in site.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        if UNNAMED in text:
+            path.write_text(text.replace(UNNAMED, NAMED), encoding="utf-8")
     references = site / "references.html"
     if references.is_file():
         text = references.read_text(encoding="utf-8")  # docutils calls it a list, and its entries no items of one

@@ -134,7 +134,10 @@ def test_a_sheet_prints_each_section_on_a_page(browser, server, name):
         assert len(texts) == len(sections) >= 4
         for section, text in zip(sections, texts, strict=True):
             assert section.rstrip("#").split()[-1] in text
-        assert page.locator("h1").inner_text().rstrip("#").split()[0] in texts[0] and "Cite this page" not in texts[-1]
+        assert (
+            page.locator("article h1").inner_text().rstrip("#").split()[0] in texts[0]
+            and "Cite this page" not in texts[-1]
+        )
         assert page.evaluate("document.documentElement.dataset.theme") == "dark"
         assert visit.faults == []
 
