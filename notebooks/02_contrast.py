@@ -14,6 +14,8 @@
 # %% [markdown]
 # # Contrast: from black to grey
 #
+# **Question.** Does CLAHE, the article's way to more contrast, show tumours better than histogram equalisation (HE), and better than doing nothing?
+#
 # :::{admonition} In this chapter
 # :class: tip
 # - **You will** bring nearly black slices back with {term}`histogram equalisation` and with {term}`CLAHE`, and then measure whether it helped.
@@ -176,6 +178,8 @@ for treatment in CONTRASTS:
 #
 # $$\mathrm{CNR} = \frac{|\mu_t - \mu_r|}{\sqrt{(\sigma_t^2 + \sigma_r^2)/2}}$$
 #
+# The name promises noise. What the ratio divides by is how much the grey levels vary within tumour and ring, by noise and by tissue.
+#
 # The ring is 10 pixels wide and leaves 2 pixels free next to the outline, because a hand-drawn outline is never exact. It
 # stays 10 pixels inside the head, so that it holds no scalp ([chapter 8](08_compare) measures in the same ring). All of this is decided on the slice as it is, so that
 # each treatment is measured on the same pixels.
@@ -266,6 +270,9 @@ draw.row_of_slices(
 
 # %% [markdown]
 # A slice may stay dark here because it lies at the top of the head, and shows little head and much air. Then the scan was not dark.
+
+# %% tags=["answer"]
+Markdown(f"**Answer.** {found.answer()}")
 
 # %% [markdown]
 # ## Take-away

@@ -114,3 +114,34 @@ def accessibility_faults(page, **options) -> list[str]:
         f"{rule['id']}: {node['target']} {node['html'][:160]}"
         for rule in found if rule["impact"] in ("serious", "critical") for node in rule["nodes"]
     ]  # fmt: skip
+
+
+def cut_off(page) -> list[str]:
+    """What does not fit the window: elements that reach beyond it and do not scroll, and words cut in two in tables."""
+    return page.evaluate("""() => {
+        const found = [], width = document.documentElement.clientWidth;
+        const scrolls = (one) => ["auto", "scroll", "hidden"].includes(getComputedStyle(one).overflowX);
+        for (const one of document.querySelectorAll("main *:not(svg *, mjx-container *)")) {
+            const box = one.getBoundingClientRect();
+            if (!box.width || box.right <= width + 1 || !one.checkVisibility({visibilityProperty: true})) continue;
+            let above = one.parentElement;
+            while (above && !scrolls(above)) above = above.parentElement;
+            if (!above) found.push("too wide: " + one.outerHTML.slice(0, 120));
+        }
+        for (const cell of document.querySelectorAll(".bd-article table :is(th, td)")) {
+            const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+            while (texts.nextNode()) {
+                const text = texts.currentNode;
+                if (text.parentElement.closest("code")) continue; // a path may break
+                for (const word of text.data.matchAll(/\\p{L}{2,}/gu)) {
+                    const range = document.createRange();
+                    range.setStart(text, word.index);
+                    range.setEnd(text, word.index + word[0].length);
+                    const tops = [...range.getClientRects()].map((one) => one.top);
+                    if (tops.every((top) => Math.abs(top - tops[0]) < 4)) continue;
+                    found.push(`cut in two: ${word[0]} in ${cell.innerText.slice(0, 60)}`);
+                }
+            }
+        }
+        return found;
+    }""")

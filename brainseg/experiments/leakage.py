@@ -488,6 +488,27 @@ def described_test(roles: pd.DataFrame) -> str:
     )
 
 
+def milder(roles: pd.DataFrame, record: dict) -> str:
+    """In what the leak of a comparison is milder than that of a random split by slice, a line each, in Markdown."""
+    tested, leaked = (roles[roles["role"] == role] for role in ("test", "leaked"))
+    settings = record["settings"]
+    validated = (roles["role"] == "validation").any()
+    lines = [
+        f"{len(leaked) / (len(leaked) + len(tested)):.0%} of the probes' slices leak. A random split with a small test "
+        "share leaks most of them.",
+        f"They leak in blocks. So {(tested['distance'] == 1).mean():.0%} of the test slices have a leaked slice beside "
+        "them, and in a random split it is nearly every one.",
+        "The validation patients are no probes. In a random split, they leak as well, and the best epoch is chosen by "
+        "them."
+        if validated
+        else "Nobody validates. In a random split with validation slices, the best epoch is chosen by patients who "
+        "leak as well.",
+        f"The training has {epochs_text(settings['epochs'], settings['slices_per_epoch'])}. A network that trains "
+        "longer has more time to remember.",
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
 # ---------------------------------------------------------------- what the comparison says
 
 
@@ -730,6 +751,25 @@ def image_free_table(scored: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         for name, found in ((name, copy_findings(table)) for name, table in scored.items())
     }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def answer(image_free: pd.DataFrame, found: LeakFindings) -> str:
+    """What masks without an image reach, and what a leak adds to a network, in a sentence: what the chapter finds.
+
+    Parameters
+    ----------
+    image_free : DataFrame
+        From :func:`image_free_table`: the way that does best is told.
+    found : LeakFindings
+    """
+    best = image_free["mean Dice of tumour slices"]
+    leak = found.primary.difference
+    return (
+        f"In such a split a mask {best.idxmax()}, without a look at an image, has a mean Dice of {best.max():.2f} on "
+        "tumour slices; where the leak alone is changed, networks that have met the test patients have "
+        f"{found.primary.means['leaky']:.3f} and others {found.primary.means['honest']:.3f}, a difference of "
+        f"{leak.estimate:+z.3f} ({found.primary.verdict.text})."
+    )
 
 
 def copy_findings(copies: pd.DataFrame) -> CopyFindings:

@@ -152,6 +152,17 @@ def test_the_arms_differ_in_the_leak_alone(cohort, fold, seed):
     assert not added[1] & set(roles["patient"][leaky == "train"])
 
 
+def test_how_the_leak_is_milder_is_counted(cohort):
+    roles = leakage.design(cohort)
+    record = {"settings": {"epochs": 7, "slices_per_epoch": 40}}
+    said = leakage.milder(roles, record)
+    tested, leaked = ((roles["role"] == role).sum() for role in ("test", "leaked"))
+    assert f"{leaked / (leaked + tested):.0%} of the probes' slices leak" in said
+    assert "The validation patients are no probes" in said and "has 7 epochs of 40 slices" in said
+    without = leakage.milder(roles[roles["role"] != "validation"], record)
+    assert "Nobody validates" in without and "no probes" not in without
+
+
 def test_the_same_seed_gives_the_same_design_and_another_seed_another(cohort):
     pd.testing.assert_frame_equal(leakage.design(cohort, seed=1), leakage.design(cohort, seed=1))
     assert not leakage.design(cohort, seed=1).equals(leakage.design(cohort, seed=2))

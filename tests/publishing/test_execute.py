@@ -375,6 +375,22 @@ def test_the_banner_says_whom_the_networks_know():
         assert "never met" not in banner({"cohort": cohort, "parameters": parameters})
 
 
+def test_the_answer_moves_up_to_the_question():
+    from brainseg.publishing.stage import KEPT, published
+
+    said = nbformat.v4.new_output("execute_result", {"text/markdown": "**Answer.** Yes."}, execution_count=1)
+    first = nbformat.v4.new_markdown_cell("# Title\n\n**Question.** Is it?\n\nThe rest.", metadata={"tags": [KEPT]})
+    last = nbformat.v4.new_code_cell("Markdown(found.answer())", outputs=[said], metadata={"tags": ["answer"]})
+    cells = [first, nbformat.v4.new_code_cell("found = 1"), last, nbformat.v4.new_markdown_cell("## Take-away")]
+    record = RECORD | {"cohort": {"patients": 2, "slices": 9, "tumour_slices": 4, "synthetic": True, "tcga": False}}
+    page = published(nbformat.v4.new_notebook(cells=cells, metadata={"brainseg": record}), Path("/study"))
+    assert [cell.source for cell in page.cells[1:]] == ["found = 1", "## Take-away"]
+    text = page.cells[0].source
+    opening = "# Title\n\n:::{div} opening\n**Question.** Is it?\n\n**Answer.** Yes.\n:::\n\n:::{admonition} "
+    assert text.startswith(opening) and text.endswith("\n\nThe rest.")
+    assert "Results on real MRI slices" in text and "Synthetic data" not in text  # its results are kept ones
+
+
 def test_places_are_hidden_in_texts_and_nowhere_else(tmp_path, monkeypatch):
     from brainseg.publishing.stage import published
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from browsing import SIZES, Visit, accessibility_faults, require_runtime, serving, theme
+from browsing import SIZES, Visit, accessibility_faults, cut_off, require_runtime, serving, theme
 
 from brainseg.paths import project_root
 from brainseg.publishing.citation import read_citation
@@ -84,7 +84,12 @@ def server(smoke_book, tmp_path_factory):
 
 def test_every_notebook_runs_and_has_its_page(smoke_book):
     for name in find_notebooks(project_root() / "notebooks"):
-        assert (smoke_book.parent / "notebooks" / f"{name}.html").is_file(), f"{name} is not in book/_toc.yml"
+        page = smoke_book.parent / "notebooks" / f"{name}.html"
+        assert page.is_file(), f"{name} is not in book/_toc.yml"
+        before = re.sub(
+            r"<[^>]+>", " ", page.read_text(encoding="utf-8").partition("<h1")[2].partition("In this chapter")[0]
+        )
+        assert re.search(r"(?s)Question\.\s.+\?\s.*Answer\.\s.+\.\s", before), f"{name} does not open with its answer"
 
 
 @pytest.mark.parametrize("name", UNLIKE)
@@ -101,6 +106,22 @@ def test_a_page_is_sound_wide_and_narrow_light_and_dark(browser, server, name):
             page.set_viewport_size({"width": width, "height": height})
             overhang = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert overhang <= 0, f"{size}: the page is {overhang} px wider than the window"
+            assert cut_off(page) == [], size
+        assert visit.faults == []
+
+
+def test_a_table_of_sentences_is_a_list_on_a_phone_and_one_of_numbers_says_that_it_scrolls(browser, server):
+    with Visit(browser, server, "phone") as visit:
+        page = visit.open("limits.html")
+        cell = page.locator("table.stacks tbody tr").first.locator("td")
+        assert cell.nth(1).bounding_box()["y"] > cell.nth(0).bounding_box()["y"]
+        assert cell.nth(1).get_attribute("data-head") == "what was decided or done"
+        page = visit.open("notebooks/01_explore.html")
+        wide = page.locator("div.cell_output .text_html[tabindex]").first
+        assert wide.evaluate("one => one.scrollWidth > one.clientWidth && !one.previousElementSibling.hidden")
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.wait_for_function("!document.querySelector('div.cell_output .text_html[tabindex]')")
+        assert page.locator("p.wider:visible").count() == 0
         assert visit.faults == []
 
 
