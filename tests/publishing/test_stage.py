@@ -5,6 +5,7 @@ Every page is opened, wide and narrow, light and dark. What a reader does with a
 
 from __future__ import annotations
 
+import io
 import re
 from functools import cache
 from urllib.parse import unquote
@@ -14,11 +15,15 @@ import yaml
 from browsing import SIZES, Visit, accessibility_faults, cut_off, theme
 
 from brainseg.paths import project_root
+from brainseg.publishing.citation import read_citation
+from brainseg.publishing.manifest import read_manifest
 from brainseg.publishing.notebooks import find_notebooks
+from brainseg.publishing.pdf import find_browser, joined, print_book, reading_order
+from brainseg.publishing.stage import ON_SCREEN
 
 LINK = re.compile(r'<a\b[^>]*?\shref="([^"]+)"')
 TOC = yaml.safe_load((project_root() / "book" / "_toc.yml").read_text(encoding="utf-8"))
-PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
+PAGES = [chapter.file for chapter in reading_order(TOC)]
 # The pages from the docstrings are long and alike: two of them stand for all where a test takes seconds.
 UNLIKE = [page for page in PAGES if not page.startswith("api/") or page in ("api/index", "api/scores")]
 
@@ -111,3 +116,62 @@ def test_every_page_opens_from_a_folder(browser, smoke_book):
         page = visit.open("notebooks/04_metrics.html")
         page.wait_for_selector("mjx-container svg", state="attached")  # the formulas are drawn
         assert visit.faults == []
+
+
+@pytest.mark.parametrize("name", [page for page in PAGES if re.match("teach/(sheet|key)_", page)])
+def test_a_sheet_prints_each_section_on_a_page(browser, server, name):
+    """Also where the reader looks at it in the dark, and where the printer leaves backgrounds out."""
+    pypdf = pytest.importorskip("pypdf")
+    with Visit(browser, server) as visit:
+        page = visit.open(f"{name}.html")
+        theme(page, "dark")
+        sections = page.locator("article section > section > h2").all_inner_texts()
+        printed = page.pdf(prefer_css_page_size=True, print_background=False)
+        texts = [one.extract_text() for one in pypdf.PdfReader(io.BytesIO(printed)).pages]
+        assert len(texts) == len(sections) >= 4
+        for section, text in zip(sections, texts, strict=True):
+            assert section.rstrip("#").split()[-1] in text
+        title = page.locator("article h1").inner_text().rstrip("#").strip()
+        assert title in texts[0].replace("\n", " ") and "Cite this page" not in texts[-1]
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        assert visit.faults == []
+
+
+@pytest.mark.parametrize("name", ON_SCREEN)
+def test_what_needs_a_screen_prints_a_sentence(browser, server, name):
+    with Visit(browser, server) as visit:
+        page = visit.open(f"{name}.html")
+        said = page.get_by_text("This part of the page needs a browser")
+        assert page.locator(f"#{name}").is_visible() and not said.is_visible()
+        page.emulate_media(media="print")
+        assert said.is_visible() and not page.locator(f"#{name}").is_visible()
+        assert f"{name}.html" in said.inner_text()
+
+
+def test_pages_of_the_book_become_a_pdf(browser, smoke_book, tmp_path):
+    """`browser` skips the test where there is none. A few pages stand for all, because printing takes a while."""
+    pypdf = pytest.importorskip("pypdf")
+    wanted = ("intro", "viewer", "notebooks/04_metrics", "teach/index", "teach/sheet_paper")
+    chapters = [chapter for chapter in reading_order(TOC) if chapter.file in wanted]
+    root, site = project_root(), smoke_book.parent
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    text = joined(site, chapters, config, read_citation(root), read_manifest(site), None)
+    count = print_book(find_browser(), text, tmp_path / "book.pdf", {})
+    read = pypdf.PdfReader(tmp_path / "book.pdf")
+    texts = [page.extract_text() for page in read.pages]
+    assert len(texts) == count and "Can a computer outline a brain tumour?" in texts[1]
+    whole = "\n".join(texts)
+    for said in ("soft_dice", "Neither counts TN", "This part of the page needs a browser", "1. Draw the outline"):
+        assert said in whole
+    for left in ("\\frac", "\\mathrm", "Show the solution", "Cite this page", "Skip to main content"):
+        assert left not in whole
+    bookmarks = [entry for part in read.outline if isinstance(part, list) for entry in part]
+    (four,) = [one for one in bookmarks if not isinstance(one, list) and one.title == "4. How good is a mask?"]
+    assert "4. How good is a mask?" in texts[read.get_destination_page_number(four)]
+
+
+def test_content_pages_say_how_to_cite_them(browser, server):
+    for name, shown in {"intro": 1, "notebooks/04_metrics": 1, "api/index": 1, "genindex": 0, "search": 0}.items():
+        with Visit(browser, server) as visit:
+            page = visit.open(f"{name}.html")
+            assert page.locator(".cite-page").count() == shown, name
