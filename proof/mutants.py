@@ -126,7 +126,7 @@ def _change(text: str) -> dict[str, str]:
 
 def _python(code: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     # One thread each: two mutants are tried at a time.
-    threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     environment = {**os.environ, **threads, "PYTHONUTF8": "1", "BRAINSEG_DATA": ""}
     # The checkout must not be found before the mutants.
     paths = [path for path in environment.pop("PYTHONPATH", "").split(os.pathsep) if path != str(project_root())]

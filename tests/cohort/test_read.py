@@ -11,6 +11,7 @@ from brainseg.cohort import CohortError, index_cohort, read_image, read_mask, re
 
 MASK = np.zeros((256, 256), np.uint8)
 MASK[100:120, 90:130] = 255
+STACK = {"photometric": "minisblack"}
 IMAGE = np.random.default_rng(0).integers(0, 256, (256, 256, 3)).astype(np.uint8)
 
 
@@ -61,7 +62,12 @@ def test_levels_that_no_mask_holds_are_shown_with_the_way_out(path):
         (read_mask, MASK[:100], {}, "is 100 x 256 of uint8, expected 256 x 256"),
         (read_mask, MASK.astype(np.uint16), {}, "is 256 x 256 of uint16, expected"),
         (read_mask, np.stack([MASK] * 3), {"photometric": "minisblack"}, "is 3 x 256 x 256 of uint8, expected"),
-        (read_mask, np.stack([MASK] * 2), {"photometric": "minisblack", "truncate": True}, "is 2 x 256 x 256 of uint8, expected"),
+        (
+            read_mask,
+            np.stack([MASK] * 2),
+            {"photometric": "minisblack", "truncate": True},
+            "is 2 x 256 x 256 of uint8, expected",
+        ),
         (read_mask, 255 - MASK, {"photometric": "miniswhite"}, "is a TIFF in which 0 is white, so it shows the"),
         (read_mask, MASK, {"extratags": [(274, 3, 1, 6, True)]}, "is turned by a tag, which programs heed or not."),
         (read_mask, MASK, {"photometric": "palette", "colormap": np.zeros((3, 256), np.uint16)}, "numbers the colours"),
