@@ -35,13 +35,16 @@ MODULES = {
 
 _NEEDED = ("brainseg", "tests", "book", "_config.yml", "pyproject.toml")
 
+# Each child starts pytest anew, and these plugins take longer than most tests.
+_PLUGINS = ("cacheprovider", "xdist", "pytest_cov", "unraisableexception", "threadexception")
+
 # A fork server that never runs a test: OpenCV's threads do not survive a fork.
 _SETTINGS = """
 [tool.mutmut]
 source_paths = ["brainseg"]
 only_mutate = ["brainseg/{module}.py"]
 also_copy = ["book", "_config.yml"]
-pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:xdist"]
+pytest_add_cli_args = [{plugins}]
 pytest_add_cli_args_test_selection = [{tests}]
 process_isolation = "forkserver"
 use_git_change_detection = false
@@ -65,7 +68,8 @@ def prepare(module: str, folder: Path) -> None:
         copy(root / name, folder / name)
     tests = ", ".join(f'"tests/{name}"' for name in MODULES[module])
     with (folder / "pyproject.toml").open("a", encoding="utf-8") as settings:
-        settings.write(_SETTINGS.format(module=module, tests=tests))
+        plugins = ", ".join(f'"-p", "no:{name}"' for name in _PLUGINS)
+        settings.write(_SETTINGS.format(module=module, tests=tests, plugins=plugins))
 
 
 def run(folder: Path, names: list[str] | None = None) -> None:

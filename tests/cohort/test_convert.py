@@ -167,7 +167,7 @@ def test_as_many_patients_as_have_numbers_of_four_digits(sound, tmp_path, monkey
 
 
 def test_rows_are_gathered_by_column_and_kind(sound, tmp_path):
-    small = picture(tmp_path / "small.png", np.zeros((8, 9), np.uint8))
+    small = picture(tmp_path / "small.png", np.eye(8, 9, dtype=np.uint8))
     none, gone = tmp_path / "none.png", tmp_path / "gone.png"
     pairs = sound.assign(mask=[none, sound["mask"][1], none], flair=[gone, small, sound["flair"][2]])
     pairs.index = ["x", "y", "z"]
@@ -175,9 +175,9 @@ def test_rows_are_gathered_by_column_and_kind(sound, tmp_path):
         f"{gone} (row x, column flair) is missing. Check the path.",
         f"{none} (row x, column mask) is missing. Check the path. The same holds for 2 rows in all: x, z.",
     ]
-    said = problems(sound.assign(flair=[small, sound["flair"][1], sound["flair"][2]]), tmp_path / "out")
+    said = problems(sound.assign(flair=[*sound["flair"][:2], small]), tmp_path / "out")
     assert said == [
-        f"{sound['mask'][0]} (row 0, column mask) has 64 x 64 pixels, and its picture in the column flair 8 x 9. Give "
+        f"{sound['mask'][2]} (row 2, column mask) has 64 x 64 pixels, and its picture in the column flair 8 x 9. Give "
         "both the same size."
     ]
 
