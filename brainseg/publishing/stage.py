@@ -19,7 +19,7 @@ from brainseg.publishing.api import write_api
 from brainseg.publishing.citation import write_citation
 from brainseg.publishing.drawing import drawing_page, largest_tumour, write_drawing
 from brainseg.publishing.example import fill_example
-from brainseg.publishing.execute import PACKAGE, Edition
+from brainseg.publishing.execute import PACKAGE, Edition, alone
 from brainseg.publishing.landing import fill_landing, open_landing
 from brainseg.publishing.manifest import write_manifest
 from brainseg.publishing.minutes import fill_minutes
@@ -61,6 +61,11 @@ def build_book(root: Path, edition: Edition) -> Path:
     StudyError
         On any warning or error of the build. The whole output is in ``_build/book.log``.
     """
+    with alone(build_folder() / "executed" / "book", "builds the book"):
+        return _build(root, edition)
+
+
+def _build(root: Path, edition: Edition) -> Path:
     build = build_folder()
     source, work, site, log = build / "src", build / "html", build / "site", build / "book.log"
     stage(root, edition, source)
