@@ -81,6 +81,8 @@ def of_which_cohort(record: dict, table: pd.DataFrame) -> str:
     cohort = record["cohort"]
     if cohort["fingerprint"] == table.attrs["fingerprint"]:
         return ""
+    if (cohort["patients"], cohort["slices"]) == (table["patient"].nunique(), len(table)):
+        return " Their slices are not pixel for pixel those that this page was given, although there are as many."
     return (
         f" **This page was given another cohort**, of {table['patient'].nunique()} patients and {len(table)} slices. "
         "It shares patients with the kept tables, so these are read. They speak of the "

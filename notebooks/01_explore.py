@@ -14,6 +14,8 @@
 # %% [markdown]
 # # Looking at the slices
 #
+# **Question.** What do the slices hold, and how unequal are the patients?
+#
 # :::{admonition} In this chapter
 # :class: tip
 # - **You will** turn a folder of files into one table, and ask that table what the cohort holds.
@@ -67,7 +69,7 @@ Markdown(exploration.counted(table))
 # %% [markdown]
 # ## From two files to one row
 #
-# The data set is a folder of folders, one per patient. Each slice is two files: the image, and the mask that a person drew.
+# The data set is a folder of folders, one per patient. Each slice is two files: the image, and the mask that says where the tumour is.
 # Here is one pair, opened with nothing but a TIFF reader.
 
 # %%
@@ -127,7 +129,7 @@ explore.image_and_mask(image, mask)
 
 # %% [markdown]
 # The colours on the left are an accident of storing three sequences in one picture. Taken apart, they make sense.
-# The masks were drawn on FLAIR {cite:p}`buda2019association`, so the difference should be plainest there.
+# The masks of the real data set were drawn on FLAIR {cite:p}`buda2019association`, so the difference should be plainest there.
 # To measure it, the table divides the mean brightness inside the outline by that of everything else that is not dark, skull and scalp included.
 
 # %% mystnb={"figure": {"name": "fig-explore-sequences", "caption": "The same slice, one sequence per panel, each scaled to its own brightest half per cent, with the mask's outline."}, "image": {"alt": "Three grey pictures of the same slice, with the same outline on each."}}
@@ -209,7 +211,7 @@ explore.three_sequences(
 # ## The patient table and its gaps
 #
 # `data.csv` has one row per patient: genomic clusters, and facts such as age and grade. They are written as code numbers, and
-# the data set's README has no key to them. A table of your own needs the column `Patient` alone. Nothing in this study trains on this table, but a reader should know what it can
+# the README of the real data set has no key to them. A table of your own needs the column `Patient` alone. Nothing in this study trains on this table, but a reader should know what it can
 # and cannot say.
 
 # %%
@@ -227,6 +229,9 @@ Markdown(exploration.patient_table_sentence(patient_table, table))
 resemblance = exploration.phantom_resemblance()
 display(resemblance.central().style.format(exploration.readable))
 Markdown(resemblance.sentence())
+
+# %% tags=["answer"]
+Markdown(f"**Answer.** {exploration.answer(table)}")
 
 # %% [markdown]
 # ## Take-away

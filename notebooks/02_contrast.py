@@ -14,6 +14,8 @@
 # %% [markdown]
 # # Contrast: from black to grey
 #
+# **Question.** Does CLAHE, the article's way to more contrast, show tumours better than histogram equalisation (HE), and better than doing nothing?
+#
 # :::{admonition} In this chapter
 # :class: tip
 # - **You will** bring nearly black slices back with {term}`histogram equalisation` and with {term}`CLAHE`, and then measure whether it helped.
@@ -268,6 +270,9 @@ draw.row_of_slices(
 
 # %% [markdown]
 # A slice may stay dark here because it lies at the top of the head, and shows little head and much air. Then the scan was not dark.
+
+# %% tags=["answer"]
+Markdown(f"**Answer.** {found.answer()}")
 
 # %% [markdown]
 # ## Take-away

@@ -14,6 +14,8 @@
 # %% [markdown]
 # # How good is a mask?
 #
+# **Question.** On what does a score depend, besides the mask?
+#
 # :::{admonition} In this chapter
 # :class: tip
 # - **You will** score the same masks in several ways, and watch the score change while the masks do not.
@@ -25,7 +27,7 @@
 # A network's mask is never quite the reader's mask. One number has to say how close it comes. This chapter shows that
 # the number depends on a few decisions, which reports often leave out: what an empty slice scores, and what is averaged.
 #
-# The masks of a fifth of the patients serve as examples, and some statistics use the whole cohort. No network is involved: the predictions of this chapter are made by hand.
+# The masks of some patients serve as examples, and some statistics use the whole cohort. No network is involved: the predictions of this chapter are made by hand.
 
 # %% tags=["install", "remove-cell"]
 import importlib.util
@@ -85,7 +87,9 @@ Markdown(f"{exploration.counted(table)}\n\n{scored}")
 # Every pixel of a prediction is one of four things: tumour that was found (true positive, TP), a false alarm (FP), tumour
 # that was missed (FN), or background left alone (TN). Two ratios sum them up:
 #
-# $$\mathrm{IoU} = \frac{TP}{TP + FP + FN} \qquad \mathrm{Dice} = \frac{2\,TP}{2\,TP + FP + FN}$$
+# $$\mathrm{IoU} = \frac{TP}{TP + FP + FN}$$
+#
+# $$\mathrm{Dice} = \frac{2\,TP}{2\,TP + FP + FN}$$
 #
 # {term}`IoU` {cite:p}`jaccard1912` is the overlap's share of the union. {term}`Dice` {cite:p}`dice1945` is twice the overlap divided by
 # the sum of both areas. Neither counts TN, so neither is flattered by a large background.
@@ -119,7 +123,9 @@ draw.counted_cells(truth, predictions)
 #
 # Divide both parts of the Dice formula by the union $TP + FP + FN$, and IoU appears:
 #
-# $$\mathrm{Dice} = \frac{2\,\mathrm{IoU}}{1 + \mathrm{IoU}} \qquad \mathrm{IoU} = \frac{\mathrm{Dice}}{2 - \mathrm{Dice}}$$
+# $$\mathrm{Dice} = \frac{2\,\mathrm{IoU}}{1 + \mathrm{IoU}}$$
+#
+# $$\mathrm{IoU} = \frac{\mathrm{Dice}}{2 - \mathrm{Dice}}$$
 #
 # On one mask the two always agree about which prediction is better. Dice is the larger number, except at 0 and 1
 # ({numref}`fig-metrics-curve`). A paper that reports IoU looks worse than one that reports Dice, with the same masks.
@@ -342,6 +348,9 @@ draw.same_dice(image, mask, errors, notes)
 # %%
 by_slice = dice(confusion(truth, predictions["Otsu on FLAIR"], axis=(1, 2)), empty=np.nan)
 Markdown(averaging.unit_finding(by_slice[has_tumour], patients[has_tumour], seed).sentence())
+
+# %% tags=["answer"]
+Markdown(f"**Answer.** {averaging.answer(scores, fooled['nothing'])}")
 
 # %% [markdown]
 # ## Take-away

@@ -14,6 +14,8 @@
 # %% [markdown]
 # # Training FCN-32
 #
+# **Question.** What does a coarse grid cost a segmentation?
+#
 # :::{admonition} In this chapter
 # :class: tip
 # - **You will** turn a network that names images into one that labels pixels, and train it.
@@ -215,7 +217,7 @@ Markdown(chapters.training_summary(run))
 # ## First predictions
 #
 # {numref}`fig-fcn32-first` shows slices from either end and the middle, by the size of the tumour.
-# No network has been scored on the test patients before [chapter 8](08_compare).
+# In a run of this book, no network is scored on the test patients before [chapter 8](08_compare).
 # Look for the blobs of the votes in the outlines, and compare the smallest tumour with the size of a cell.
 
 # %% mystnb={"figure": {"name": "fig-fcn32-first", "caption": "Slices from a large tumour (top) to a small one: FLAIR, truth, prediction, and both outlines."}, "image": {"alt": "Rows of a slice, its true mask, the predicted mask, and the slice with both outlines."}}
@@ -223,7 +225,11 @@ rows = chapters.example_rows(run)
 figures.predictions(run.prepared, rows, predict_masks(run, rows))
 
 # %%
-Markdown(coarse_grid.finding(run, cell).sentence())
+grid = coarse_grid.finding(run, cell)
+Markdown(grid.sentence())
+
+# %% tags=["answer"]
+Markdown(f"**Answer.** {grid.answer()}")
 
 # %% [markdown]
 # ## Take-away

@@ -14,6 +14,8 @@
 # %% [markdown]
 # # Training U-Net
 #
+# **Question.** How does a network that halves its grid four times still draw a sharp outline?
+#
 # :::{admonition} In this chapter
 # :class: tip
 # - **You will** build a U-Net level by level, train it, and look at what it finds.
@@ -57,6 +59,7 @@ from keras import layers
 
 from brainseg import chapters
 from brainseg.evaluation.predict import predict_masks
+from brainseg.experiments.inside import BridgeFinding
 from brainseg.figures import style
 from brainseg.figures import training as figures
 from brainseg.networks import models
@@ -217,15 +220,16 @@ for level in (1, 2, 3, 4):
 figures.bars(pd.Series(scores), "Dice per patient, mean")
 
 # %%
-cuts = pd.Series(scores).drop("as trained")
-Markdown(
-    f"The cut that costs most is the one **{cuts.idxmin()}**: it leaves {cuts.min():.2f}, "
-    f"where the network as trained has {scores['as trained']:.2f}."
-)
+bridges = BridgeFinding(scores["as trained"], {name: score for name, score in scores.items() if name != "as trained"})
+Markdown(bridges.sentence())
 
 # %% [markdown]
 # The network was never trained with a bridge cut. So this says how much *this* network uses each bridge, not how good a network without it could become.
-#
+
+# %% tags=["answer"]
+Markdown(f"**Answer.** {bridges.answer()}")
+
+# %% [markdown]
 # ## Take-away
 #
 # - Going down tells *what*, going up tells *where*, and the bridges connect the two.

@@ -14,6 +14,8 @@
 # %% [markdown]
 # # Training ResUNet
 #
+# **Question.** What does a residual unit add to the signal that passes through it?
+#
 # :::{admonition} In this chapter
 # :class: tip
 # - **You will** rebuild U-Net out of {term}`residual units <residual unit>`, train it, and measure what each unit adds.
@@ -58,6 +60,7 @@ from keras import layers
 
 from brainseg import chapters
 from brainseg.evaluation.predict import predict_masks
+from brainseg.experiments.inside import UnitFinding
 from brainseg.figures import style
 from brainseg.figures import training as figures
 from brainseg.networks import models
@@ -166,10 +169,11 @@ ratio = pd.Series(
 ratio.round(2).to_frame()
 
 # %%
-Markdown(
-    f"The correction is largest, relative to its shortcut, in `{ratio.idxmax()}` "
-    f"({ratio.max():.1f} times the shortcut) and smallest in `{ratio.idxmin()}` ({ratio.min():.1f} times)."
-)
+units = UnitFinding(ratio.to_dict())
+Markdown(units.sentence())
+
+# %% tags=["answer"]
+Markdown(f"**Answer.** {units.answer()}")
 
 # %% [markdown]
 # ## Take-away

@@ -14,6 +14,8 @@
 # %% [markdown]
 # # Comparing the three networks
 #
+# **Question.** Which of the three networks is best on patients whom it has never met?
+#
 # :::{admonition} In this chapter
 # :class: tip
 # - **You will** score FCN-32, U-Net and ResUNet twice: as the article does, and patient by patient.
@@ -236,6 +238,9 @@ figures.side_by_side(
 
 # %%
 Markdown(found.gap.sentence())
+
+# %% tags=["answer"]
+Markdown(f"**Answer.** {found.answer()}")
 
 # %% [markdown]
 # ## Take-away

@@ -14,6 +14,8 @@
 # %% [markdown]
 # # Slices with and without tumour, apart
 #
+# **Question.** Is a score over all slices high because most of them show no tumour?
+#
 # :::{admonition} In this chapter
 # :class: tip
 # - **You will** score tumour slices and empty slices separately, and look at the best, the middle and the worst.
@@ -197,6 +199,9 @@ whole = [
     for patient, title in titles.items()
 ]
 display(viewer.viewer_output(whole), raw=True)
+
+# %% tags=["answer"]
+Markdown(f"**Answer.** {found.answer()}")
 
 # %% [markdown]
 # ## Take-away

@@ -14,6 +14,8 @@
 # %% [markdown]
 # # The article's claims put to the test
 #
+# **Question.** Do three claims of the article hold: that contrast greatly improves the models, that its score owes nothing to empty slices, and that ResUNet is best?
+#
 # :::{admonition} In this chapter
 # :class: tip
 # - **You will** put three sentences of the article to the test, and score one prediction in every way you may meet.
@@ -254,6 +256,9 @@ figures.paired_differences(ranking.table())
 # %%
 pairs = "\n".join(pair.sentence() for pair in ranking.pairs)
 Markdown(f"{evidence.sentence()}\n\n{pairs}\n\n{ranking.sentence()}")
+
+# %% tags=["answer"]
+Markdown(f"**Answer.** {claims.answer(found, by_convention, ranking)}")
 
 # %% [markdown]
 # ## Take-away

@@ -14,6 +14,8 @@
 # %% [markdown]
 # # Shape as a number
 #
+# **Question.** Can the shape of a tumour be written as a number?
+#
 # :::{admonition} In this chapter
 # :class: tip
 # - **You will** turn a mask into three numbers, and try each on shapes of which you know the answer.
@@ -22,7 +24,7 @@
 # - **It takes** about 15 minutes to read, and less than a minute to run.
 # :::
 #
-# The masks of this data set were drawn for one question: does the shape of a tumour on {term}`FLAIR` tell its genomic subtype
+# The masks of the real data set were drawn for one question: does the shape of a tumour on {term}`FLAIR` tell its genomic subtype
 # {cite:p}`buda2019association`? A Dice was a means to that end. This chapter and the next two ask the question itself. Here a shape becomes a number,
 # [chapter 13](13_many_tests) tests many links at once, and [chapter 14](14_masks_in_use) asks whether predicted masks would find what drawn ones find.
 
@@ -54,6 +56,7 @@ from brainseg.cohort import index_cohort, read_patient
 from brainseg.data import get_cohort
 from brainseg.experiments.shape_genomics import features, study
 from brainseg.experiments.shape_genomics.analysis import MANUAL
+from brainseg.experiments.shape_genomics.findings import shape_answer
 from brainseg.figures import shape as figures
 from brainseg.figures import style
 
@@ -228,6 +231,9 @@ spread.set_axis(["smallest", "a quarter below", "median", "a quarter above", "la
 ranked = shapes[[*names, "slices", "tumour_px"]].corr(method="spearman")
 ranked = ranked.loc[names, ["slices", "tumour_px"]].rename(index=str.upper)
 ranked.rename(columns={"slices": "slices with tumour", "tumour_px": "tumour size in pixels"}).style.format("{:+.2f}")
+
+# %% tags=["answer"]
+Markdown(f"**Answer.** {shape_answer(measured, ranked)}")
 
 # %% [markdown]
 # ## Take-away

@@ -14,6 +14,8 @@
 # %% [markdown]
 # # Many tests at once
 #
+# **Question.** Does the shape of a tumour go with the genes of its cells?
+#
 # :::{admonition} In this chapter
 # :class: tip
 # - **You will** test three numbers of shape against seven genomic classifications, and then against shuffled ones.
@@ -28,7 +30,7 @@
 #
 # All this needs tissue, and so an operation. A shape needs a scan. If the two went together, the scan would tell something about
 # the genes. There is a reason why they might: how a tumour spreads depends on what its cells do. Earlier work on
-# these patients found such links {cite:p}`mazurowski2017radiogenomics`, among them those of one classification, the cluster of clusters (COC), with the
+# patients of the real data set found such links {cite:p}`mazurowski2017radiogenomics`, among them those of one classification, the cluster of clusters (COC), with the
 # {term}`bounding ellipsoid volume ratio` (BEVR) and the {term}`angular standard deviation` (ASD) {cite:p}`mazurowski2017analysis`. The third number of shape is the {term}`margin fluctuation` (MF).
 
 # %% tags=["install", "remove-cell"]
@@ -202,13 +204,16 @@ display(wide.rename_axis(index=None, columns=None).rename(columns=columns).style
 of_simulated = "The patients are simulated, so what the paper found of real ones has no meaning here."
 Markdown(of_simulated if simulated else str(found.repeated))
 
+# %% tags=["answer"]
+Markdown(f"**Answer.** {found.links.answer(bool(simulated))}")
+
 # %% [markdown]
 # ## Take-away
 #
 # - Say beforehand what is tested, and correct for all of it.
 # - Let shuffled codes show what chance can do. They know how the tests hang together; a formula for independent tests does not.
 # - A p value is no effect size, and a link that is not shown may be there.
-# - A hundred patients in four or five clusters are few. A link found here is a reason to look again elsewhere, and no test for a patient.
+# - Even the hundred patients of the real data set are few for four or five clusters. A link found here is a reason to look again elsewhere, and no test for a patient.
 #
 # ## Exercises
 #

@@ -14,6 +14,8 @@
 # %% [markdown]
 # # Masks judged by their use
 #
+# **Question.** Can masks by a network replace drawn ones for a finding about shape and genes?
+#
 # :::{admonition} In this chapter
 # :class: tip
 # - **You will** measure the shapes of predicted masks, and ask whether they would lead to the finding that drawn masks led to.
@@ -255,6 +257,9 @@ added = (
 )
 display(added.rename(columns=str.upper).rename_axis(index="adjusted for", columns=None).style.format(readable))
 Markdown(str(found.explained))
+
+# %% tags=["answer"]
+Markdown(f"**Answer.** {found.answer()}")
 
 # %% [markdown]
 # ## Take-away

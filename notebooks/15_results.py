@@ -11,8 +11,10 @@
 #     name: python3
 # ---
 
-# %% [markdown]
+# %% [markdown] tags=["kept-results"]
 # # Results on real slices
+#
+# **Question.** How good are the networks on real patients whom they have never met, and where do they fail?
 #
 # :::{admonition} In this chapter
 # :class: tip
@@ -78,7 +80,8 @@ shown = outcome.headline_table(lines)
 display(shown.style.format("{:.3f}", subset=["mean", "from", "to", "median", "worst"]).hide(axis="index"))
 
 # %%
-Markdown(outcome.read_findings(seed).sentences())
+found = outcome.read_findings(seed)
+Markdown(found.sentences())
 
 # %% [markdown]
 # The aims were set before any of these networks was trained. They say what we hoped for, and rest on no result.
@@ -209,8 +212,14 @@ display(outcome.training_table().style.hide(axis="index"))
 # %% [markdown]
 # Who looks often enough finds a lucky number, so every evaluation of test patients that led to a result or to a change is written down. A page that is executed again adds no line.
 
-# %% tags=["hide-output"]
-display(outcome.looks(read_log()).style.hide(axis="index").format(precision=3, na_rep="-"))
+# %%
+outcome.looks(read_log()).style.hide(axis="index")
+
+# %% [markdown]
+# {download}`The log itself <../test_log.csv>` has a line for each network, with its reason and its commit. In the project it lies in `results/reference/`.
+
+# %% tags=["answer"]
+Markdown(f"**Answer.** {found.answer(lowest)}")
 
 # %% [markdown]
 # ## Take-away

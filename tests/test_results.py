@@ -75,7 +75,8 @@ def cohort(patients: str, fingerprint: str) -> pd.DataFrame:
 
 
 def test_a_page_of_another_cohort_says_so():
-    record = {"cohort": {"fingerprint": "first", "patients": 3}}
+    record = {"cohort": {"fingerprint": "first", "patients": 3, "slices": 3}}
     assert results.of_which_cohort(record, cohort("abc", "first")) == ""
     said = results.of_which_cohort(record, cohort("ab", "other"))
     assert "another cohort**, of 2 patients and 2 slices" in said and "the 3 patients" in said
+    assert "although there are as many" in results.of_which_cohort(record, cohort("abc", "other"))

@@ -105,6 +105,19 @@ class Lift:
             )
         )
 
+    def answer(self) -> str:
+        """Whether empty slices lift the score, by each rule, in a sentence: what the chapter finds."""
+        if not self.both_kinds:
+            return "This test side cannot tell, because it has one kind of slice only."
+        scores, dice = self.rules["ResUNet"], self.article["Dice"]
+        by_slice, by_article = ("yes" if lifted else "no" for lifted in (self.by_slice > 0, self.by_article))
+        return (
+            f"By the mean IoU of slices, where an empty one counts as 1, {by_slice}: "
+            f"{scores['IoU by slice, empty counts as 1']:.2f} over all slices and "
+            f"{scores['IoU on tumour slices only']:.2f} on those with tumour; by the article's way of scoring, as we "
+            f"read it, {by_article}: a Dice of {dice['all test slices']:.3f} and {dice['with tumour']:.3f}."
+        )
+
 
 def score_rules(truth: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
     """Five ways to score the same slices, three of them over all slices and two over tumour slices alone.

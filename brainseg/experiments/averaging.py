@@ -86,6 +86,24 @@ def conventions_sentence(scores: pd.DataFrame, without_tumour: float) -> str:
     )
 
 
+def answer(scores: pd.DataFrame, nothing: pd.Series) -> str:
+    """What moves a score although no mask changes, in a sentence: what the chapter finds.
+
+    Parameters
+    ----------
+    scores, nothing
+        As :func:`conventions_sentence` and :func:`baseline_sentence` take them.
+    """
+    empty = (
+        "on what an empty slice scores: where that is 1, finding nothing has a mean IoU of "
+        f"{nothing['slice IoU, empty = 1']:.2f}"
+    )
+    if scores["mean of tumour slices"].isna().all():
+        return f"At least {empty}."
+    spread = (scores.max(axis=1) - scores.min(axis=1)).max()
+    return f"On the way of averaging, which moves a Dice of the same masks by up to {spread:.2f} here, and {empty}."
+
+
 def baseline_sentence(nothing: pd.Series) -> str:
     """What the empty prediction scores, in Markdown; `nothing` has a value a metric."""
     found = (

@@ -21,6 +21,7 @@ from brainseg.chapters import epochs_text, study_recipe
 from brainseg.cohort import read_patient
 from brainseg.evaluation.scores import score_patients
 from brainseg.experiments.plan import Training
+from brainseg.experiments.ranking import Ranking
 from brainseg.experiments.reference import sides
 from brainseg.images.crop import crop_and_resize
 from brainseg.images.prepared import HALF
@@ -488,6 +489,18 @@ class ConventionFindings:
             f"{above} of the other {len(scores) - 1} conventions would read higher. So two scores can be compared only "
             "if both say how they were made."
         )
+
+
+def answer(found: ClaimFindings, by_convention: ConventionFindings, ranking: Ranking) -> str:
+    """Which of the article's three claims hold, in a sentence: what the chapter finds."""
+    change = found.primary.difference.estimate
+    empty = "no" if by_convention.lift > NOTICEABLE else "yes"
+    best = {True: "yes", False: "no"}.get(ranking.article(), "cannot tell")
+    return (
+        f"A great gain by contrast: **{found.claim()}** (CLAHE changes Dice by {change:+z.3f}); a score that owes "
+        f"nothing to empty slices: **{empty}** (they change the mean Dice of slices by {by_convention.lift:+z.2f}); "
+        f"ResUNet as the best: **{best}** ({ranking.best} has the highest mean)."
+    )
 
 
 def by_predictor(scored: pd.DataFrame) -> pd.DataFrame:

@@ -104,6 +104,16 @@ class GridFinding:
             f"it.{grid}"
         )
 
+    def answer(self) -> str:
+        """What the grid costs and what training makes of it, in a sentence: what the chapter finds."""
+        if np.isnan(self.averaged):
+            return f"These data cannot tell, because no {self.side} slice shows tumour."
+        met = ", whom it was trained on" if self.side == "training" else ""
+        return (
+            f"Perfect masks keep a Dice of {self.averaged:.2f} when they are averaged over the network's cells; the "
+            f"trained network reaches {self.reached:.2f} on the same {self.side} patients{met}."
+        )
+
 
 def finding(run: Run, cell_px: int) -> GridFinding:
     """What :func:`kept_dice` makes of the patients of :func:`brainseg.chapters.shown_part`, beside the run's score."""

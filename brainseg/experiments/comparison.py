@@ -396,6 +396,13 @@ class ComparisonFindings:
             f"{differ} So the mean over the {many} is the better guess at what the networks are worth on such patients."
         )
 
+    def answer(self) -> str:
+        """Which network is best, in a sentence: what the chapter finds."""
+        said = self.ranking.answer()
+        if not self.on_several_sides:
+            return said
+        return f"Slices were split here, so of patients whom no network has met it cannot tell; {said}"
+
     def order_sentences(self) -> str:
         """Each pair of networks, and what the article's ranking is worth here, in Markdown."""
         return "\n".join([*(pair.sentence() for pair in self.ranking.pairs), "", self.ranking.sentence()])

@@ -185,6 +185,21 @@ class ContrastFindings:
             f"outshines ring changes by {kept:+z.4f}. What is left of a change comes from grey levels that it merges."
         )
 
+    def answer(self) -> str:
+        """Whether CLAHE is better than HE, and than doing nothing, in a sentence: what the chapter finds."""
+        if not self.verdicts:
+            return "This cohort cannot tell, because no slice with tumour could be measured."
+        return (
+            f"Held against HE, CLAHE is {self._counted(*PRIMARY)} of {len(MEASURES)} measures; held against doing "
+            f"nothing, it is {self._counted('clahe', 'none')}."
+        )
+
+    def _counted(self, first: str, second: str) -> str:
+        signs = [self.improvement(name, first, second) for name in MEASURES]
+        counts = {"better": signs.count(1), "worse": signs.count(-1), "undecided": signs.count(0)}
+        *said, last = (f"{word} by {count}" for word, count in counts.items() if count)
+        return f"{', '.join(said)} and {last}" if said else last
+
     def _told(self, first: str, second: str) -> str:
         words = {1: "**better**", -1: "**worse**", 0: "these data cannot tell"}
         answers = (f"{MEASURES[name]}: {words[self.improvement(name, first, second)]}" for name in MEASURES)

@@ -137,15 +137,19 @@ class ArticleFindings:
     by_canny: tuple[ArticleLoss, ...]
 
     def table(self) -> pd.DataFrame:
-        """A row a pair of thresholds."""
+        """A row a pair of thresholds.
+
+        Patients and slices that lose tumour, pixels of tumour lost, slices without a contour, mean share of the frame
+        that is kept.
+        """
         return pd.DataFrame(
             {
-                "thresholds of Canny": [f"{loss.canny[0]}, {loss.canny[1]}" for loss in self.by_canny],
-                "patients who lose tumour": [f"{len(loss.losing)} of {loss.patients}" for loss in self.by_canny],
-                "slices that do": [loss.slices_with_loss for loss in self.by_canny],
-                "tumour pixels lost": [loss.lost_px for loss in self.by_canny],
-                "slices without a contour": [loss.without_contour for loss in self.by_canny],
-                "mean share kept": [f"{loss.kept:.1%}" for loss in self.by_canny],
+                "Canny": [f"{loss.canny[0]}, {loss.canny[1]}" for loss in self.by_canny],
+                "patients": [f"{len(loss.losing)} of {loss.patients}" for loss in self.by_canny],
+                "slices": [loss.slices_with_loss for loss in self.by_canny],
+                "pixels lost": [loss.lost_px for loss in self.by_canny],
+                "no contour": [loss.without_contour for loss in self.by_canny],
+                "kept": [f"{loss.kept:.1%}" for loss in self.by_canny],
             }
         )
 
@@ -399,6 +403,21 @@ def margin_finding(heads: Mapping[str, Head], boxes: pd.DataFrame, margin_px: in
     )
 
 
+def answer(article: ArticleFindings, margin: MarginFinding) -> str:
+    """Whether a crop can keep every tumour, ours and the article's, in a sentence: what the chapter finds."""
+    counts = [len(loss.losing) for loss in article.by_canny]
+    cut = (
+        f"{_number(min(counts))} of them"
+        if min(counts) == max(counts)
+        else f"{_number(min(counts))} to {max(counts)} of them, depending on thresholds that it does not name"
+    )
+    return (
+        f"One square box per patient, {margin.margin_px} pixels wider than the head on every side, cuts tumour off in "
+        f"{_number(len(margin.losing))} of {margin.patients} patients and keeps {margin.kept:.0%} of the frame; the "
+        f"article's box per slice keeps {margin.kept_by_article:.0%} and cuts tumour off in {cut}."
+    )
+
+
 # ---------------------------------------------------------------- there and back
 
 
@@ -463,6 +482,10 @@ def _who_loses(losing: Mapping[str, int], patients: int, tumour_px: int, share: 
         f"**{len(losing)} of {patients} patients {lose} tumour** ({interval}), {sum(losing.values()):,} of "
         f"{tumour_px:,} pixels"
     )
+
+
+def _number(count: int) -> str:
+    return str(count) if count else "none"
 
 
 def _span(counts: list[int]) -> str:

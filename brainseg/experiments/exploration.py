@@ -66,6 +66,23 @@ def counted(table: pd.DataFrame) -> str:
     )
 
 
+def answer(table: pd.DataFrame) -> str:
+    """How unequal patients and slices are, in a sentence: what the chapter finds."""
+    slices, patients = stacks(table), table["patient"].nunique()
+    said = (
+        f"Here {patients} patients have {slices.fewest} to {slices.most} slices each"
+        if patients > 1
+        else f"Here one patient has {slices.most} slice{'s' * (slices.most > 1)}"
+    )
+    ratio = institutions(table).brightness_ratio
+    bright = (
+        ""
+        if patients == 1 or np.isnan(ratio)
+        else (f", and the brightest patient's FLAIR is {ratio:.1f} times as bright as the darkest's")
+    )
+    return f"{said}, {(table['tumour_px'] == 0).mean():.0%} of the slices show no tumour{bright}."
+
+
 # ---------------------------------------------------------------- slices to look at
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
@@ -17,6 +17,9 @@ from brainseg.networks.recipe import MODEL_NAMES
 from brainseg.networks.record import reference_runs
 from brainseg.results import AIMS, CROSS_VALIDATED, REFERENCE, TWO_READERS, read_table
 from brainseg.statistics import FEWEST_PATIENTS, bootstrap_interval
+
+if TYPE_CHECKING:
+    from brainseg.experiments.gallery import Failure
 
 NEAR_ONE = 0.95
 """What counts as the "near 1" of the article's IoU."""
@@ -134,6 +137,24 @@ class Outcome:
             f"All {self.in_trials + self.others} patients had a part in a choice: the recipe was chosen by the scores "
             f"of {self.in_trials} in other trainings, and pilot trainings had been scored on the other {self.others}. "
             "No network that scores a patient here was trained on that patient."
+        )
+
+    def answer(self, lowest: Sequence[Failure]) -> str:
+        """How good the networks are and where they fail, in a sentence: what the page finds.
+
+        Parameters
+        ----------
+        lowest : sequence of Failure
+            From :func:`brainseg.experiments.gallery.failures`.
+        """
+        best, *others = self.networks
+        behind = "".join(f", {network.name} {network.summary['mean']:.3f}" for network in others)
+        small = sum(failure.small for failure in lowest)
+        return (
+            f"{best.name} has a mean Dice of {best.summary['mean']:.3f} over {best.summary['patients']} patients "
+            f"(95 % interval {best.summary['low']:.3f} to {best.summary['high']:.3f}){behind}; of the {len(lowest)} "
+            f"patients with the lowest scores, from {lowest[0].dice:.2f} to {lowest[-1].dice:.2f}, {small} have a "
+            "tumour among the smallest quarter."
         )
 
     def sentences(self) -> str:
@@ -361,17 +382,26 @@ def article_sentence(outcomes: list[ArticleOutcome]) -> str:
 
 
 def looks(log: pd.DataFrame) -> pd.DataFrame:
-    """The log of looks at test patients as a table to read: names in words, commits of seven digits."""
-    run = log["run"].replace({rf"\b{model}\b": name for model, name in MODEL_NAMES.items()}, regex=True)
-    run = run.str.replace("-by-patient-fold", ", fold ").str.replace("-by-slice-fold", ", by slice, fold ")
-    return pd.DataFrame(
-        {
-            "date": log["date"].str.replace("-", "\u2011"),  # hyphens at which no line breaks
-            "what": run,
-            "patients": log["patients"],
-            "epochs": log["epochs"],
-            "mean Dice": log["mean_dice"],
-            "why": log["why"],
-            "commit": log["commit"].str.extract(r"^([0-9a-f]{7})", expand=False),
-        }
-    )
+    """The log of looks at test patients in short: a row for each day and each thing that was done.
+
+    Returns
+    -------
+    DataFrame
+        ``date, what``, how many ``looks`` (of a network, or of an experiment with several), at how many ``patients`` at
+        most, and from where to where their ``mean Dice`` lies.
+    """
+    what = log["run"].where(log["run"].str.startswith("experiment"), log["why"])
+    rows = []
+    for (date, name), part in log.assign(what=what).groupby(["date", "what"], sort=False):
+        scores = part["mean_dice"].dropna()
+        ends = dict.fromkeys(f"{score:.3f}" for score in (scores.min(), scores.max())) if len(scores) else ["-"]
+        rows.append(
+            {
+                "date": date.replace("-", "\u2011"),  # hyphens at which no line breaks
+                "what": name,
+                "looks": len(part),
+                "patients": part["patients"].max(),
+                "mean Dice": " to ".join(ends),
+            }
+        )
+    return pd.DataFrame(rows, columns=["date", "what", "looks", "patients", "mean Dice"])

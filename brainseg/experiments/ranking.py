@@ -98,6 +98,22 @@ class Ranking:
         }[said]
         return f"{self.best} has the highest mean, {self.means[self.best]:.3f} over {self.patients} patients. {verdict}"
 
+    def answer(self) -> str:
+        """Which network is best, as far as the data show it, in a sentence: what chapter 8 finds."""
+        who = f"{self.patients} patients" if self.patients > 1 else "one patient"
+        said = f"{self.best} has the highest mean Dice, {self.means[self.best]:.3f} over {who}"
+        told = {answer: [pair for pair in self.pairs if pair.verdict.answer is answer] for answer in Answer}
+        if len(told[Answer.CANNOT_TELL]) == len(self.pairs):
+            reasons = dict.fromkeys(pair.verdict.text.partition(": ")[2] for pair in self.pairs)
+            return f"{said}, but which network is better the data cannot tell: {'; '.join(reasons)}."
+        parts = [
+            f"{pair.first} is shown to be {'better' if pair.verdict.direction > 0 else 'worse'} than {pair.second}"
+            for pair in told[Answer.DIFFERENCE]
+        ]
+        parts += [f"{pair.first} and {pair.second} are equivalent" for pair in told[Answer.EQUIVALENT]]
+        parts += [f"of {pair.first} and {pair.second} the data cannot tell" for pair in told[Answer.CANNOT_TELL]]
+        return f"{said}; {'; '.join(parts)}."
+
     def table(self) -> pd.DataFrame:
         """A row a pair: ``patients, mean, low, high, median, p corrected, better on, verdict``."""
         rows = {

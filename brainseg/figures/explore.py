@@ -140,8 +140,8 @@ def tumour_places(table: pd.DataFrame, share: np.ndarray, head: np.ndarray) -> F
     percent = PercentFormatter(1)
     figure.colorbar(heat, ax=left, shrink=0.85, label="patients with tumour there", format=percent)
     right.barh(along.index, along, height=0.9, color=COLOURS["tumour"])
-    right.set(yticks=[0, 9], yticklabels=["first tenth", "last tenth"], xlabel="share of slices with tumour")
-    right.set_title("along the stack")
+    right.set(yticks=[0, 9], yticklabels=["first", "last"], xlabel="share of slices with tumour")
+    right.set_title("along the stack, in tenths")
     right.xaxis.set_major_formatter(PercentFormatter(1))
     right.grid(visible=False, axis="y")
     return figure

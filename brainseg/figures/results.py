@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 
 from brainseg.cohort import FLAIR
@@ -126,7 +127,7 @@ def dice_against_size(slices: pd.DataFrame) -> Figure:
             label=MODEL_NAMES[name],
         )
     ax.set(xscale="log", ylim=(-0.03, 1.03), xlabel="tumour in the slice, pixels", ylabel="Dice of the slice")
-    for handle in figure.legend(loc="outside lower center", ncols=3).legend_handles:
+    for handle in figure.legend(loc="outside lower center", ncols=3, markerscale=2).legend_handles:
         handle.set_alpha(1)
     return figure
 
@@ -225,8 +226,9 @@ def headline(lines: Sequence[Line]) -> Figure:
         )
         ax.plot(summary["mean"], row, "o", color=colour, markersize=13, markeredgecolor="white", markeredgewidth=1.5)
         ax.text(
-            summary["mean"], row + 0.25, f"{summary['mean']:.2f}", ha="center", va="top", fontsize=13, weight="bold"
-        )
+            summary["mean"], row + 0.25, f"{summary['mean']:.2f}", ha="center", va="top", fontsize=13, weight="bold",
+            path_effects=[withStroke(linewidth=4, foreground="white")],
+        )  # fmt: skip
     labels = [
         f"{MODEL_NAMES[name]}, {_folds(patients)}\n{summary['patients']} patients" for name, patients, summary in lines
     ]

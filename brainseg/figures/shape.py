@@ -250,6 +250,7 @@ def overlaps(table: pd.DataFrame) -> Figure:
     )  # fmt: skip
     ax.set(xlabel="", ylabel="")
     ax.tick_params(length=0, rotation=0)
+    ax.tick_params(axis="x", rotation=30)  # their names are wider than the fields
     return figure
 
 

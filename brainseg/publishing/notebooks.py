@@ -61,6 +61,14 @@ def read_source(path: Path) -> NotebookNode:
     return notebook
 
 
+def opening(source: str) -> tuple[str, str, str]:
+    """The first cell of a chapter in three parts: its title, the question below it, if there is one, and the rest."""
+    title, _, rest = source.partition("\n")
+    rest = rest.strip("\n")
+    question, _, after = rest.partition("\n\n")
+    return (title, question, after) if question.startswith("**Question.**") else (title, "", rest)
+
+
 def with_address(notebook: NotebookNode, address: str | None) -> NotebookNode:
     """A copy whose cell tagged ``install`` knows where to install the package from; without an address it says how."""
     copy = nbformat.from_dict(notebook)

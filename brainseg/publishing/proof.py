@@ -19,7 +19,13 @@ def fill_proof(target: Path) -> None:
 
 def _machine(tables: dict[str, pd.DataFrame], _: Path) -> str:
     rows = [
-        [f"`{name}`", part["date"], f"`{part['commit']}`", f"{part['minutes']:.0f}", part["processor"]]
+        [
+            f"`{name}`",
+            part["date"].replace("-", "\u2011"),
+            f"`{part['commit'][:7]}`",
+            f"{part['minutes']:.0f}",
+            part["processor"],
+        ]
         for name, part in read_record("proof")["parts"].items()
     ]
     return as_table(["part", "date", "commit", "minutes", "processor"], rows)

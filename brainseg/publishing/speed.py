@@ -24,9 +24,10 @@ def fill_speed(target: Path) -> None:
 def _machine(tables: dict[str, pd.DataFrame], target: Path) -> str:
     parts = read_record("speed")["parts"]
     rows = [
-        [f"`{name}`", record["date"], f"`{record['commit']}`", record["turns"], record["processor"]]
+        [f"`{name}`", record["date"].replace("-", "\u2011"), f"`{record['commit'][:7]}`", record["turns"]]
         for name, record in parts.items()
     ]
+    processors = "; ".join(sorted({record["processor"] for record in parts.values()}))
     libraries: dict[str, set[str]] = {}
     for record in parts.values():
         for name, number in record["versions"].items():
@@ -36,30 +37,30 @@ def _machine(tables: dict[str, pd.DataFrame], target: Path) -> str:
     return (
         f"Steps on files and slices were measured on {cohort['patients']} patients with {cohort['slices']} slices; a "
         "growing cohort is of phantoms.\n\n:::{dropdown} Where and when each table was measured\n"
-        + as_table(["table", "date", "commit", "turns", "processor"], rows)
-        + f"\n\nWith {versions}.\n:::"
+        + as_table(["table", "date", "commit", "turns"], rows)
+        + f"\n\nOn {processors}, with {versions}.\n:::"
     )
 
 
 def _goals(tables: dict[str, pd.DataFrame], target: Path) -> str:
     rows = [list(goal.row().values()) for goal in speed.goals(tables)]
     reached = sum(row[-1] == "yes" for row in rows)
-    return f"The goals were set beforehand. The median of the turns reaches {reached} of {len(rows)}.\n\n" + as_table(
-        ["what", "goal", "measured: median (lowest to highest)", "reached"], rows
+    return (
+        f"The goals were set beforehand. The median of the turns reaches {reached} of {len(rows)}. It stands in the "
+        "table with the lowest and the highest turn.\n\n" + as_table(["what", "goal", "measured", "reached"], rows)
     )
 
 
 def _networks(tables: dict[str, pd.DataFrame], target: Path) -> str:
     speeds = speed.network_speeds(tables["networks"])
-    rows = []
-    for row in speeds.itertuples():
-        counted = row.share == row.share
-        rows.append(
-            [MODEL_NAMES.get(row.network, row.network), row.task,
-             f"{row.median:.0f} ({row.low:.0f} to {row.high:.0f})",
-             f"{row.share:.2f} ({row.share_low:.2f} to {row.share_high:.2f})" if counted else "",
-             f"{row.share_float32:.2f}" if counted else ""]
-        )  # fmt: skip
+    rates: dict[str, list[str]] = {}
+    shares: dict[str, list[str]] = {}
+    for row in speeds.itertuples():  # training, then prediction
+        name = MODEL_NAMES.get(row.network, row.network)
+        rates.setdefault(name, []).append(f"{row.median:.0f} ({row.low:.0f} to {row.high:.0f})")
+        if row.share == row.share:  # its arithmetic was counted
+            shares.setdefault(name, []).append(f"{row.share:.2f} ({row.share_low:.2f} to {row.share_high:.2f})")
+    slower = speeds["share_float32"].dropna()
     peaks = (
         f"{precision} {speed.Measured.over(tables['networks'][f'matrix_{precision}'].dropna()).text('.0f')} GFLOP/s"
         for precision in ("float32", "bfloat16")
@@ -72,8 +73,16 @@ def _networks(tables: dict[str, pd.DataFrame], target: Path) -> str:
         "the lowest to the highest.",
         "Two panels of horizontal bars, one bar for each network: " + _bars(speeds) + ".",
     )
-    heads = ["network", "task", "slices a second", "share of the bfloat16 product", "of the float32 product"]
-    return f"{figure}\n\n{as_table(heads, rows)}\n\nThe matrix product beside them, over all turns: {', '.join(peaks)}."
+
+    def table(cells: dict[str, list[str]]) -> str:
+        return as_table(["network", *TASKS], [[name, *row] for name, row in cells.items()])
+
+    return (
+        f"{figure}\n\nSlices a second, median of the turns (lowest to highest):\n\n{table(rates)}\n\n"
+        f"Arithmetic of the study's networks, as a share of the bfloat16 matrix product:\n\n{table(shares)}\n\n"
+        f"Of the float32 product it is {slower.min():.2f} to {slower.max():.2f} times as much. The matrix product "
+        f"itself, over all turns: {', '.join(peaks)}."
+    )
 
 
 def _operations(tables: dict[str, pd.DataFrame], target: Path) -> str:
@@ -112,8 +121,7 @@ def _settings(tables: dict[str, pd.DataFrame], target: Path) -> str:
         "highest. Right of the dashed line is faster.",
         "A row of two dots for each setting; the table below has their values.",
     )
-    heads = ["setting", *(f"{task}, ratio" for task in TASKS)]
-    return f"{figure}\n\n{as_table(heads, rows)}"
+    return f"{figure}\n\nThe same ratios:\n\n{as_table(['setting', *TASKS], rows)}"
 
 
 def _pipeline(tables: dict[str, pd.DataFrame], target: Path) -> str:
@@ -124,8 +132,8 @@ def _pipeline(tables: dict[str, pd.DataFrame], target: Path) -> str:
         part = part.set_index("turn")
         ratio = speed.within_turns(part["seconds"], read)
         rate = speed.Measured.over(part["slices"] / part["seconds"])
-        rows.append([step, f"{part['seconds'].median():.2f}", rate.text(",.0f"), ratio.text()])
-    first = as_table(["step", "seconds, median", "slices a second", "seconds, as a ratio to reading"], rows)
+        rows.append([step, rate.text(",.0f"), ratio.text()])
+    first = as_table(["step", "slices a second", "times reading"], rows)
     article = speed.within_turns(
         *(
             speed.by_turn(files, "step", step, "seconds")
@@ -144,7 +152,8 @@ def _pipeline(tables: dict[str, pd.DataFrame], target: Path) -> str:
         "Reading is the floor: every file is decoded once, in one process, and nothing is done with it. Preparing "
         "reads the same files, finds the heads, normalises, crops, resizes, and writes the arrays to the disk, on all "
         "cores. The last row is the article's procedure as one would write it for a tutorial, in one process with "
-        f"OpenCV, without checking files and without writing anything.\n\n{first}\n\n"
+        "OpenCV, without checking files and without writing anything. The table gives slices a second, and how many "
+        f"times as long a step takes as reading.\n\n{first}\n\n"
         f"Preparing as the article does takes {article.text()} times as long as that plain loop.\n\n"
         "In training, threads make the next batches while the network works on this one. The training waits for them "
         f"during {waited.text('.1%')} of its time; one thread alone makes "
@@ -176,7 +185,7 @@ def _growth(tables: dict[str, pd.DataFrame], target: Path) -> str:
         for row in largest.itertuples()
     ]  # fmt: skip
     smallest = tables["growth"]["patients"].min()
-    heads = ["step", "time a slice, ratio", "memory, ratio", "memory, MiB"]
+    heads = ["step", "time", "memory", "MiB"]
 
     def largest_patient(patients: int) -> int:
         return int(tables["growth"].loc[tables["growth"]["patients"] == patients, "largest"].max())
@@ -189,7 +198,8 @@ def _growth(tables: dict[str, pd.DataFrame], target: Path) -> str:
         "evaluating hold whole patients, so their memory follows the largest one: of "
         f"{largest_patient(smallest)} slices in the smallest cohort, of "
         f"{largest_patient(tables['growth']['patients'].max())} in the largest.\n\n"
-        f"{figure}\n\nThe largest cohort:\n\n{as_table(heads, rows)}"
+        f"{figure}\n\nThe largest cohort: time a slice and memory, as ratios to the smallest, and the memory in "
+        f"MiB.\n\n{as_table(heads, rows)}"
     )
 
 
@@ -204,14 +214,14 @@ def _book(tables: dict[str, pd.DataFrame], target: Path) -> str:
     chapters = tables["chapters"]
     beside = chapters["seconds"] - chapters["cells"]
     rows = [
-        [f"{{doc}}`notebooks/{row.chapter}`", f"{row.seconds:.1f}", f"{row.cells:.1f}",
-         f"{row.seconds - row.cells:.1f}", f"{row.memory_mib:,.0f}"]
+        [f"{{doc}}`notebooks/{row.chapter}`", f"{row.seconds:.1f}", f"{row.cells:.1f}", f"{row.memory_mib:,.0f}"]
         for row in chapters.itertuples()
-    ]  # fmt: skip
+    ]
     return (
         f"{said} In the default book a chapter costs {speed.Measured.over(beside).text('.1f')} s beside its cells, "
         f"{beside.sum():.0f} s of {chapters['seconds'].sum():.0f} s in all.\n\n:::{{dropdown}} Chapter by chapter\n"
-        + as_table(["chapter", "seconds", "in its cells", "beside them", "memory, MiB"], rows)
+        "Seconds from start to end, seconds in its cells, and the most memory in MiB.\n\n"
+        + as_table(["chapter", "seconds", "in cells", "MiB"], rows)
         + "\n:::"
     )
 
@@ -221,36 +231,33 @@ def _scaling(tables: dict[str, pd.DataFrame], target: Path) -> str:
     trained = speed.training_seconds(tables["trainings"], networks)
     costs = speed.study_costs(trained)
     rows = [
-        [f"`{row.experiment}`", row.trainings, f"{row.slices:,}", f"{row.hours:.2f}",
-         "extrapolated" if row.extrapolated == 1 else "measured speed" if not row.extrapolated
-         else f"extrapolated for {row.extrapolated:.0%} of the trainings"]
+        [row.experiment, row.trainings, f"{row.slices:,}", f"{'≈ ' if row.extrapolated else ''}{row.hours:.2f}"]
         for row in costs.itertuples()
-    ]  # fmt: skip
+    ]
     hours = trained["seconds"].sum() / 3600
-    rows.append(["**all**", costs["trainings"].sum(), f"{costs['slices'].sum():,}", f"{hours:.2f}", ""])
+    rows.append(["**all**", costs["trainings"].sum(), f"{costs['slices'].sum():,}", f"{hours:.2f}"])
     cluster = [
-        [f"{workers} machines like this", f"{speed.makespan(trained['seconds'], workers) / 3600:.1f}", "extrapolated"]
+        [f"{workers} machines like this", f"≈ {speed.makespan(trained['seconds'], workers) / 3600:.1f}"]
         for workers in speed.WORKERS
     ]
     bound = speed.batch_bound(tables["trainings"], pipeline)
     places = [
-        ["this machine: a laptop's worth of cores", f"{hours:.1f}", "measured speed, counted steps"],
+        ["this machine: a laptop's worth of cores", f"{hours:.1f}"],
         *cluster,
-        ["one GPU, with one thread that makes its batches", f"at least {bound:.1f}", "extrapolated"],
+        ["one GPU, with one thread that makes its batches", f"≥ {bound:.1f}"],
     ]
     work = float((tables["trainings"]["slices"] * tables["trainings"]["forward_gflop"]).sum()) * speed.BACKWARD / 1e6
     return (
         "The steps of every training are counted, from the records of the reference edition and the plans of the "
         "experiments, and multiplied by the measured time of a step. Where a training has another size or width than "
-        "the networks above, its time is reckoned by its arithmetic and marked as extrapolated. "
-        "Validation after each epoch, preparing and scoring come on top.\n\n"
-        + as_table(
-            ["experiment", "trainings", "slices seen", "hours on this machine", "where the hours come from"], rows
-        )
+        "the networks above, its time is reckoned by its arithmetic, and ≈ marks the experiment. "
+        "Validation after each epoch, preparing and scoring come on top. The hours are those of the measured machine, "
+        "and a slice counts each time that a network sees it.\n\n"
+        + as_table(["experiment", "trainings", "slices", "hours"], rows)
         + f"\n\nTogether that is {work:,.1f} PFLOP of arithmetic. Trainings do not wait for each other, so a cluster "
         "shares them out, the longest first; no cluster finishes before its longest training does "
         f"({trained['seconds'].max() / 3600:.2f} hours).\n\n"
-        + as_table(["where", "hours", "what kind of number"], places)
+        + as_table(["where", "hours"], places)
         + "\n\n**No GPU has been measured here.** What can be said is a bound: threads on the processor make the "
         "batches, and no GPU trains faster than they come. Half of the cores do this, so a GPU beside many cores has a "
         "lower bound than the one in the table. {doc}`reproduce` has the commands."

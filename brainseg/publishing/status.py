@@ -14,13 +14,28 @@ from brainseg.publishing.network import find_network
 RESULTS = "results"  # the glue name under which a notebook leaves the short table of results
 
 
-def banner(record: dict) -> str:
-    """The box below a page's title, in MyST Markdown; empty for a page that read no cohort."""
+def banner(record: dict, kept: bool = False) -> str:
+    """The box below a page's title, in MyST Markdown; empty for a page that read no cohort.
+
+    Parameters
+    ----------
+    record : dict
+        That of the page.
+    kept : bool
+        Whether the page's results are kept ones of real patients, whatever cohort it was executed on.
+    """
     cohort = record["cohort"]
     if cohort is None:
         return ""
     size = f"{cohort['patients']} patients, {cohort['slices']} slices, {cohort['tumour_slices']} of them with tumour"
     met = _met(record)
+    if cohort["synthetic"] and kept:
+        return (
+            ":::{admonition} Results on real MRI slices\n:class: note\n"
+            "The results of this page are those of real patients, and are read from the tables in `results/`. The page "
+            "itself was executed beside the embedded phantom cohort, so it shows none of their slices. Research and "
+            "teaching only; not for clinical use.\n:::"
+        )
     if cohort["synthetic"]:
         return (
             ":::{admonition} Synthetic data\n:class: warning\n"

@@ -26,6 +26,7 @@ from brainseg.publishing.notebooks import (
     StudyError,
     find_notebooks,
     is_edited,
+    opening,
     read_source,
     repository_address,
     with_address,
@@ -113,8 +114,8 @@ def student_notebook(notebook: NotebookNode, name: str) -> NotebookNode:
         For the message where a solution cannot be turned into a stub.
     """
     student = nbformat.from_dict(notebook)
-    title, _, rest = student.cells[0].source.partition("\n")
-    student.cells[0].source = f"{title}\n\n{NOTE}\n{rest}"
+    title, question, rest = opening(student.cells[0].source)
+    student.cells[0].source = "\n\n".join(filter(None, (title, question, NOTE, rest)))
     for cell in student.cells:
         tags = cell.metadata.get("tags", [])
         if "solution" in tags:

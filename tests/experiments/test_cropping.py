@@ -63,7 +63,7 @@ def test_the_worst_slices_lose_most_and_are_then_the_tightest():
 def test_patients_are_counted_and_not_slices():
     found = cropping.article_findings(boxes_of({("P03", CANNY_THRESHOLDS): 30}))
     assert found.default.losing == {"P03": 60} and found.default.slices_with_loss == 2
-    assert found.table()["patients who lose tumour"].tolist().count("1 of 20") == 1
+    assert found.table()["patients"].tolist().count("1 of 20") == 1
     said = found.sentence()
     assert "**1 of 20 patients loses tumour** (95 % interval of the share: 0.1% to 24.9%), 60 of 4,000 pixels" in said
     assert "It is always the same one, P03." in said

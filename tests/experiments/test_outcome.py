@@ -125,12 +125,19 @@ def test_near_one_is_reached_or_not_and_a_short_training_is_named(train, test, m
     assert row["per tumour slice"] == pytest.approx(0.8)
 
 
-def test_the_log_is_written_in_words():
+def test_the_log_is_told_in_short():
     log = pd.DataFrame(
-        {
-            "date": ["2026-01-02"], "run": ["resunet-by-patient-fold3"], "patients": [5], "epochs": [24],
-            "mean_dice": [0.5], "why": ["it"], "commit": ["0123456789ab-dirty"],
-        }
-    )  # fmt: skip
-    row = outcome.looks(log).iloc[0]
-    assert (row["what"], row["commit"], row["date"]) == ("ResUNet, fold 3", "0123456", "2026\u201101\u201102")
+        [
+            ("2026-01-02", "unet-by-patient-fold0", 5, 0.5, "the reference edition"),
+            ("2026-01-02", "experiment leakage", 18, np.nan, "every network"),
+            ("2026-01-02", "resunet-by-patient-fold3", 9, 0.7, "the reference edition"),
+            ("2026-01-03", "unet-by-patient-fold0", 5, 0.6, "the reference edition"),
+        ],
+        columns=["date", "run", "patients", "mean_dice", "why"],
+    )
+    assert outcome.looks(log).to_numpy().tolist() == [
+        ["2026\u201101\u201102", "the reference edition", 2, 9, "0.500 to 0.700"],
+        ["2026\u201101\u201102", "experiment leakage", 1, 18, "-"],
+        ["2026\u201101\u201103", "the reference edition", 1, 5, "0.600"],
+    ]
+    assert outcome.looks(log.iloc[:0]).empty

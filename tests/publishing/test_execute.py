@@ -192,6 +192,8 @@ def test_an_executed_page_carries_its_provenance_and_is_kept_until_something_cha
         page = make_notebook("01", profile="smoke", overrides=overrides, root=root)
         return page, page.stat().st_mtime_ns
 
+    source = root / "notebooks" / "01_first.py"
+    source.write_text(FIRST.partition("\n# %% mystnb")[0])  # it is executed nine times, so without its figure
     page, first = run()
     record = json.loads(page.with_suffix(".json").read_text())
     assert record == nbformat.read(page, as_version=4).metadata["brainseg"]
@@ -202,7 +204,6 @@ def test_an_executed_page_carries_its_provenance_and_is_kept_until_something_cha
     assert sys.executable in outputs(page) and "%|" not in outputs(page)
 
     assert run() == (page, first)
-    source = root / "notebooks" / "01_first.py"
     source.write_text(source.read_text().replace("a^2", "b^2"))
     assert run()[1] != first
     second = run()[1]
@@ -373,6 +374,22 @@ def test_the_banner_says_whom_the_networks_know():
     assert f"trained on {len(known['train'])} of these patients. They have never met the other {never}. " in said
     for parameters in ({"seed": 0}, values | {"split_by": "slice"}, values | {"epochs": 3}):
         assert "never met" not in banner({"cohort": cohort, "parameters": parameters})
+
+
+def test_the_answer_moves_up_to_the_question():
+    from brainseg.publishing.stage import KEPT, published
+
+    said = nbformat.v4.new_output("execute_result", {"text/markdown": "**Answer.** Yes."}, execution_count=1)
+    first = nbformat.v4.new_markdown_cell("# Title\n\n**Question.** Is it?\n\nThe rest.", metadata={"tags": [KEPT]})
+    last = nbformat.v4.new_code_cell("Markdown(found.answer())", outputs=[said], metadata={"tags": ["answer"]})
+    cells = [first, nbformat.v4.new_code_cell("found = 1"), last, nbformat.v4.new_markdown_cell("## Take-away")]
+    record = RECORD | {"cohort": {"patients": 2, "slices": 9, "tumour_slices": 4, "synthetic": True, "tcga": False}}
+    page = published(nbformat.v4.new_notebook(cells=cells, metadata={"brainseg": record}), Path("/study"))
+    assert [cell.source for cell in page.cells[1:]] == ["found = 1", "## Take-away"]
+    text = page.cells[0].source
+    opening = "# Title\n\n:::{div} opening\n**Question.** Is it?\n\n**Answer.** Yes.\n:::\n\n:::{admonition} "
+    assert text.startswith(opening) and text.endswith("\n\nThe rest.")
+    assert "Results on real MRI slices" in text and "Synthetic data" not in text  # its results are kept ones
 
 
 def test_places_are_hidden_in_texts_and_nowhere_else(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from itertools import pairwise
 
 import nbformat
 import pytest
@@ -12,6 +13,7 @@ from brainseg.paths import project_root
 from brainseg.publishing.notebooks import (
     StudyError,
     find_notebooks,
+    opening,
     pair,
     parameters_of,
     read_source,
@@ -32,7 +34,9 @@ def test_the_shape_of_a_notebook(name):
     """A title first, parameters under the names that all share, a take-away and exercises at the end."""
     notebook = read_source(NOTEBOOKS[name])
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    assert notebook.cells[0].source.startswith("# ")
+    title, question, rest = opening(notebook.cells[0].source)
+    assert title.startswith("# ") and question.endswith("?") and "\n" not in question
+    assert rest.startswith(":::{admonition} In this chapter\n")
     assert "## Take-away" in text and "## Exercises" in text
     assert parameters_of(notebook, name)
     everything = "\n".join(cell.source for cell in notebook.cells)
@@ -69,6 +73,16 @@ def test_a_chapter_shows_its_code(name):
     folded = [code_lines(cell) for cell, tag in told if "hide-input" in tag]
     assert max(folded, default=0) <= 25
     assert sum(folded) <= sum(code_lines(cell) for cell, _ in told) / 3
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_no_two_bars_of_folded_code_in_a_row(name):
+    """Folded cells without a word between them would be a stack of bars that all say "Show code cell source"."""
+    folded = [
+        cell.cell_type == "code" and bool({"hide-input", "hide-output"} & set(cell.metadata.get("tags", [])))
+        for cell in read_source(NOTEBOOKS[name]).cells
+    ]
+    assert not any(one and other for one, other in pairwise(folded))
 
 
 # ---------------------------------------------------------------- nothing that somebody wrote is lost

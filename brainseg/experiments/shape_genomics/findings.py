@@ -6,7 +6,7 @@ page says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +44,32 @@ ALIKE = 0.5
 
 POWER_Z = 1.96 + 0.84
 """A difference of so many standard errors is shown, at p < 0.05, in four studies of five."""
+
+
+# ---------------------------------------------------------------- one number a shape
+
+
+def shape_answer(measured: Mapping[str, Mapping[str, float]], ranked: pd.DataFrame) -> str:
+    """What three numbers tell of a shape, and whether of size as well, in a sentence: what chapter 12 finds.
+
+    Parameters
+    ----------
+    measured : mapping
+        ``asd`` and ``mf`` of the shapes "ellipse" and "ragged disc".
+    ranked : DataFrame
+        Rank correlation of each number of shape (index) with the tumour's size, ``tumour_px``; NaN where there are too
+        few patients.
+    """
+    asd, mf = (measured["ellipse"][name] / measured["ragged disc"][name] for name in ("asd", "mf"))
+    said = (
+        f"Yes, in more than one: a smooth ellipse has {asd:.1f} times the ASD of a ragged disc and {mf:.1f} times its "
+        "MF"
+    )
+    sizes = ranked["tumour_px"].dropna()
+    if sizes.empty:
+        return f"{said}; whether they tell of size as well, so few patients cannot show."
+    most = sizes.abs().idxmax()
+    return f"{said}; of the three, {most} goes most with the tumour's size (rank correlation {sizes[most]:+.2f})."
 
 
 # ---------------------------------------------------------------- many tests
@@ -140,6 +166,23 @@ class Links:
             f"What is left after Holm's correction for {self.tested} pairs: {_counted(self.by_ranks)} by ranks, and "
             f"{_counted(self.by_median_split)} by the median split. Of all other pairs the data cannot tell: a link "
             "that is not shown may be there."
+        )
+
+    def answer(self, simulated: bool) -> str:
+        """Whether shape goes with the genes, in a sentence: what chapter 13 finds.
+
+        Parameters
+        ----------
+        simulated : bool
+            Whether the patients are.
+        """
+        if self.patients < FEWEST_PATIENTS or not self.tested:
+            return f"Here {_too_few(self.patients)}."
+        of_whom = "these simulated patients" if simulated else f"these {self.patients} patients"
+        return (
+            f"Of the {self.tested} pairs of a shape and a classification, {len(self.by_ranks) or 'none'} by ranks and "
+            f"{len(self.by_median_split) or 'none'} by the median split are shown to be linked in {of_whom}; of the "
+            "others the data cannot tell."
         )
 
 
@@ -466,8 +509,13 @@ class Explained:
     beyond: dict[str, float]
 
     def __str__(self) -> str:
-        if self.patients < FEWEST_PATIENTS or not np.isfinite([*self.beyond.values()]).any():
+        if self.patients < FEWEST_PATIENTS:
             return f"What else could explain a link, {_too_few(self.patients)}."
+        if not np.isfinite([*self.beyond.values()]).any():
+            return (
+                f"What else could explain a link, the data cannot tell: {self.patients} patients are too few to adjust "
+                "for all four at once."
+            )
         text = (
             f"What differs between the cluster and the rest, after Holm's correction: {_listed(self.differing)}. "
             f"Features that tell the cluster by themselves: {_with_p(self.alone, below=True)}. "
@@ -490,6 +538,17 @@ class Findings:
     leak: Leak
     told: tuple[Told, ...]
     explained: Explained
+
+    def answer(self) -> str:
+        """Whether masks by a network can replace drawn ones, in a sentence: what chapter 14 finds."""
+        by_source = {replaced.source: replaced.answer for replaced in self.replaced}
+        of_grid = by_source.pop(GRID, "too few patients have a code")
+        by_source.pop(LEAKY, None)  # its networks know the patients
+        of_network = next(iter(by_source.values()), "too few patients have such a mask")
+        return (
+            f"Of masks by networks that never met the patient: {of_network}; of drawn masks that are made as coarse as "
+            f"a network's: {of_grid}."
+        )
 
 
 def findings(tables: dict[str, pd.DataFrame]) -> Findings:

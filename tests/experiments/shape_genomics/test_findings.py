@@ -261,3 +261,6 @@ def test_what_shape_tells_beyond_the_rest():
     assert "correction: none" in str(nothing) and "beyond all four: none" in str(nothing)
     few = found.findings(tables(adjusted=adjusted(p_values, patients=4))).explained
     assert "too few patients (4" in str(few)
+    unfitted = adjusted({(feature, "all four"): np.nan for feature in FEATURES}, patients=20)
+    said = str(found.findings(tables(adjusted=unfitted)).explained)
+    assert "20 patients are too few to adjust for all four" in said and "are needed" not in said
