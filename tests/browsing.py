@@ -120,7 +120,9 @@ def cut_off(page) -> list[str]:
     return page.evaluate("""() => {
         const found = [], width = document.documentElement.clientWidth;
         const scrolls = (one) => ["auto", "scroll", "hidden"].includes(getComputedStyle(one).overflowX);
-        for (const one of document.querySelectorAll("main *:not(svg *, mjx-container *)")) {
+        // Not the contents, which wait beside the page for a tap.
+        const parts = document.querySelectorAll(":is(.bd-article, .prev-next-area) *:not(svg *, mjx-container *)");
+        for (const one of parts) {
             const box = one.getBoundingClientRect();
             if (!box.width || box.right <= width + 1 || !one.checkVisibility({visibilityProperty: true})) continue;
             let above = one.parentElement;
