@@ -10,7 +10,7 @@ EXTRAS := $(foreach extra,networks book onnx cluster volumes dev,--extra $(extra
 OPTIONS := $(if $(PROFILE),--profile $(PROFILE)) $(if $(DATA),--data "$(DATA)") $(foreach pair,$(PARAMETERS),-p $(pair))
 
 .DEFAULT_GOAL := help
-.PHONY: help book site test data notebook reproduce student pair bench proof lint requirements clean
+.PHONY: help book site pdf test data notebook reproduce student pair bench proof lint requirements clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -20,6 +20,9 @@ book: $(VENV)/.installed ## execute what changed and build the book; DATA=kaggle
 
 site: $(VENV)/.installed ## the edition that is published: real data, kept networks, nothing trained; DATA=FOLDER, else Kaggle's
 	@$(RUN) book --profile reference --data "$(or $(DATA),kaggle)"
+
+pdf: $(VENV)/.installed ## print the built book into one PDF, by a Chromium on this machine, and link it from the book
+	@$(RUN) pdf
 
 test: $(VENV)/.installed ## run the tests; FAST=1 those of the inner loop, TESTS="-k crop" any
 	@$(RUN) test $(if $(FAST),-m "not slow") $(TESTS)

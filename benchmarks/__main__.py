@@ -60,7 +60,7 @@ def parts(data: str, quick: bool) -> dict[str, tuple[int, list[Measure]]]:
     """Each table's name -> how many turns, and what is measured in each."""
     size, steps, slices = (32, 2, 32) if quick else (128, 16, 480)
     models = ("unet",) if quick else ("unet", "resunet", "fcn32")
-    settings = SETTINGS[:2] if quick else SETTINGS
+    settings = SETTINGS[1:2] if quick else SETTINGS  # the first is that of the networks above
     torch = find_spec("torch") is not None
 
     def network(name: str, setting: str, labels: dict) -> Measure:

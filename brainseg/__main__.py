@@ -189,6 +189,14 @@ def readme(arguments: argparse.Namespace) -> None:
     print(f"written: {make_readme(arguments.profile, _parameters(arguments))} and README.md")
 
 
+def pdf(arguments: argparse.Namespace) -> None:
+    """Print the built book into one PDF, by a Chromium on this machine, and link it from the book's first page."""
+    from brainseg.publishing import make_pdf
+
+    path, pages = make_pdf()
+    print(f"The book on {pages} pages: {path}")
+
+
 def pair(arguments: argparse.Namespace) -> None:
     """Write the paired .ipynb files from their .py sources.
 
@@ -393,6 +401,7 @@ def _commands() -> argparse.ArgumentParser:
         "--run", type=Path, nargs="+", help="folders of runs; by default those that results/reference/ keeps weights of"
     )
 
+    add(pdf, "print the built book into one PDF")
     of_pair = add(pair, "write the .ipynb files from their sources")
     of_pair.add_argument(
         "--check", action="store_true", help="write nothing; fail where a pair is missing, differs or holds outputs"

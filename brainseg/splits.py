@@ -2,7 +2,7 @@
 
 `split_by_patient` is the honest split: every slice of a person falls on one side. A folder, the table's `patient`,
 is one examination: it carries a date. Where two folders are one `case`, they stay together.
-`split_by_institution` is stricter: one hospital is the test side, and stands on no other.
+`split_by_institution` is stricter: one institution is the test side, and stands on no other.
 `split_by_slice` is the article's: neighbouring slices of one tumour stand on both sides, and so its scores flatter.
 
 All use the same two steps. The units (cases or slices) are put in an order in which neighbours are alike,

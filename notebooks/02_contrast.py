@@ -178,6 +178,8 @@ for treatment in CONTRASTS:
 #
 # $$\mathrm{CNR} = \frac{|\mu_t - \mu_r|}{\sqrt{(\sigma_t^2 + \sigma_r^2)/2}}$$
 #
+# The name promises noise. What the ratio divides by is how much the grey levels vary within tumour and ring, by noise and by tissue.
+#
 # The ring is 10 pixels wide and leaves 2 pixels free next to the outline, because a hand-drawn outline is never exact. It
 # stays 10 pixels inside the head, so that it holds no scalp ([chapter 8](08_compare) measures in the same ring). All of this is decided on the slice as it is, so that
 # each treatment is measured on the same pixels.

@@ -108,7 +108,7 @@ print("largest change of the signal:", float(change.max()))
 
 # %% [markdown]
 # Where the grid halves or the channels change, input and output differ in shape.
-# There the shortcut is a convolution of one by one pixel, which *projects* the input to the new shape.
+# There the shortcut is a convolution of one by one pixel, which *projects* the input to the new shape. The projection is followed by batch normalisation, which the paper does not ask for.
 #
 # ## The whole network
 

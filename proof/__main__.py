@@ -20,7 +20,7 @@ import pandas as pd
 from brainseg.data import get_cohort
 from brainseg.provenance import commit, processor, versions
 from brainseg.results import has_tables, read_record, write_tables
-from proof import tests
+from proof import again, coverage, mutants, tests
 from proof.field import compare, empties
 from proof.fuzz import fuzz
 from proof.kills import kill_all
@@ -55,11 +55,40 @@ def _kills() -> dict[str, pd.DataFrame]:
         return {"kills": kill_all(KILLS, get_cohort("phantom:6"), Path(folder))}
 
 
+def _again() -> dict[str, pd.DataFrame]:
+    with tempfile.TemporaryDirectory() as folder:
+        return {"again": again.repeat(get_cohort("phantom:6"), Path(folder))}
+
+
+def _together() -> dict[str, pd.DataFrame]:
+    with tempfile.TemporaryDirectory() as folder:
+        return {"together": again.all_together(get_cohort("phantom:6"), Path(folder))}
+
+
+def _mutants() -> dict[str, pd.DataFrame]:
+    with tempfile.TemporaryDirectory() as folder:
+        return mutants.try_all(Path(folder))
+
+
+def _coverage() -> dict[str, pd.DataFrame]:
+    with tempfile.TemporaryDirectory() as folder:
+        return {"coverage": coverage.measure(Path(folder))}
+
+
 def _tests() -> dict[str, pd.DataFrame]:
     return {"tests": tests.count()}
 
 
-PARTS = {"tests": _tests, "field": _field, "fuzz": _fuzz, "kills": _kills}
+PARTS = {
+    "tests": _tests,
+    "field": _field,
+    "fuzz": _fuzz,
+    "kills": _kills,
+    "again": _again,
+    "together": _together,
+    "mutants": _mutants,
+    "coverage": _coverage,
+}
 """Name of a part -> what tries it and gives its tables."""
 
 

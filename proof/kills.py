@@ -25,16 +25,17 @@ from brainseg.paths import project_root
 IN_A_ROW = 4
 """Kills before a call is left alone."""
 
-_BEFORE = """
+BEFORE = """
 import os
 from pathlib import Path
 from proof.kills import digest, said
 build = Path(os.environ["BRAINSEG_BUILD"])
 cohort = Path(os.environ["PROOF_COHORT"])
 """
+"""What every call begins with."""
 
 _TRAINING = (
-    _BEFORE
+    BEFORE
     + """
 from brainseg.images.prepared import prepare
 from brainseg.images.preprocess import Preprocessing
@@ -49,7 +50,7 @@ said([array.tobytes() for array in run.model.get_weights()], run.history.drop(co
 )
 
 _EXPERIMENT = (
-    _BEFORE
+    BEFORE
     + """
 from brainseg.cohort import index_cohort
 from brainseg.experiments import engine, leakage
@@ -60,25 +61,25 @@ said(*[name + table.to_csv() for name, table in sorted(tables.items())])
 )
 
 KINDS = {
-    "drawing a phantom": _BEFORE
+    "drawing a phantom": BEFORE
     + """
 from brainseg.phantom import make_phantom
 said(digest(make_phantom(build / "cohort", patients=4)))
 """,
-    "preparing arrays": _BEFORE
+    "preparing arrays": BEFORE
     + """
 from brainseg.images.prepared import prepare
 from brainseg.images.preprocess import Preprocessing
 said(digest(prepare(cohort, Preprocessing(image_size=128)).folder, "*.npy", "boxes.csv"))
 """,
-    "writing crops": _BEFORE
+    "writing crops": BEFORE
     + """
 from brainseg.images.export import save_crops
 said(digest(save_crops(cohort, build / "crops").parent))
 """,
     "training": _TRAINING,
     "an experiment of four trainings": _EXPERIMENT,
-    "executing a chapter": _BEFORE
+    "executing a chapter": BEFORE
     + """
 import nbformat
 from brainseg.publishing import make_notebook
@@ -86,7 +87,7 @@ page = nbformat.read(make_notebook("04", "smoke", {"data": str(cohort)}), as_ver
 shown = [output.get("data", {}) for cell in page.cells if cell.cell_type == "code" for output in cell.outputs]
 said(*[output[kind] for output in shown for kind in ("image/png", "text/markdown") if kind in output])
 """,
-    "the whole book": _BEFORE
+    "the whole book": BEFORE
     + """
 from brainseg.publishing import make_book
 page, results = make_book("smoke")
@@ -166,7 +167,7 @@ def kill(kind: str, kills: int, cohort: Path, place: Path, seed: int = 0) -> Kil
     """
     rng = np.random.default_rng(seed)
     start = time.monotonic()
-    undisturbed = _finish(kind, cohort, place / "undisturbed")
+    undisturbed = finish(KINDS[kind], cohort, place / "undisturbed")
     seconds = time.monotonic() - start
     done = finished = same = rounds = 0
     with tqdm(total=kills, desc=f"killing: {kind}", unit="kill", leave=False) as bar:
@@ -181,28 +182,36 @@ def kill(kind: str, kills: int, cohort: Path, place: Path, seed: int = 0) -> Kil
                 bar.update()
             done += in_a_row
             finished += 1
-            same += _finish(kind, cohort, folder) == undisturbed
+            same += finish(KINDS[kind], cohort, folder) == undisturbed
     return Killed(kind, done, finished, same)
 
 
-def _start(kind: str, cohort: Path, folder: Path, **options) -> subprocess.Popen:
+def begin(code: str, cohort: Path, folder: Path, **options) -> subprocess.Popen:
+    """Start code as a process of its own, with a build folder and a cohort; `options` are those of `Popen`."""
     folder.mkdir(parents=True, exist_ok=True)
     places = {"BRAINSEG_BUILD": folder, "PROOF_COHORT": cohort, "PYTHONPATH": project_root()}
     environment = {**os.environ, **{name: str(path) for name, path in places.items()}}
-    return subprocess.Popen([sys.executable, "-c", KINDS[kind]], env=environment, text=True, **options)
+    return subprocess.Popen([sys.executable, "-c", code], env=environment, text=True, **options)
 
 
-def _finish(kind: str, cohort: Path, folder: Path) -> str:
-    process = _start(kind, cohort, folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def finish(code: str, cohort: Path, folder: Path) -> str:
+    """Leave code alone until it has done its work; the last line that it printed.
+
+    Raises
+    ------
+    RuntimeError
+        Where it fails; with what it said.
+    """
+    process = begin(code, cohort, folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     output, errors = process.communicate()
     if process.returncode:
-        raise RuntimeError(f"{kind} failed in {folder}: {errors.strip()}")
+        raise RuntimeError(f"A call failed in {folder}: {errors.strip()}")
     return output.strip().rpartition("\n")[2]
 
 
 def _interrupted(kind: str, cohort: Path, folder: Path, seconds: float, wrote: bool) -> bool:
     """Start a call and kill it, `seconds` after its start or after it `wrote` something; False where it was done."""
-    process = _start(kind, cohort, folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = begin(KINDS[kind], cohort, folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while wrote and process.poll() is None and not any(folder.iterdir()):
         time.sleep(0.01)
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from brainseg.publishing.pdf import find_browser
+
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 DRAWING = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
@@ -20,7 +21,7 @@ DRAWING = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enabl
 @contextlib.contextmanager
 def chromium() -> Iterator:
     """A Chromium without a window. Without one on the machine the test is skipped, or fails where one is required."""
-    place = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    place = find_browser()
     if place is None:
         if os.environ.get("BRAINSEG_BROWSER") == "required":
             pytest.fail("BRAINSEG_BROWSER is required, and there is no chromium. On Debian: apt-get install chromium")
@@ -108,7 +109,8 @@ def accessibility_faults(page, **options) -> list[str]:
     from axe_playwright_python.sync_playwright import Axe
 
     # Without its own requests for style sheets, which it would look for in the wrong place.
-    found = Axe().run(page, options={"preload": False, **options}).response["violations"]
+    wanted = {"preload": False, "resultTypes": ["violations"], **options}  # what passed need not be listed
+    found = Axe().run(page, options=wanted).response["violations"]
     return [
         f"{rule['id']}: {node['target']} {node['html'][:160]}"
         for rule in found if rule["impact"] in ("serious", "critical") for node in rule["nodes"]

@@ -11,10 +11,13 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import pytest
 from helpers import untrained_run, write_cohort
 
+from brainseg.data import get_cohort
+
 
 def pytest_collection_modifyitems(items):
-    """The longest file, which builds the book, comes first, so that the other worker has enough to do beside it."""
-    items.sort(key=lambda item: item.path.name != "test_stage.py")
+    """First the file that makes the book, last the quick ones, so that no worker is left alone with a long one."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path.name != "test_stage.py", item.path not in slow))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,6 +28,21 @@ def build_folder_of_tests(tmp_path_factory):
     patch.setenv("BRAINSEG_BUILD", str(folder))
     yield folder
     patch.undo()
+
+
+@pytest.fixture(scope="session")
+def build_of_all(tmp_path_factory) -> Path:
+    """A build folder for what is dear to make, such as the book: all workers of a call share it."""
+    own = tmp_path_factory.getbasetemp()
+    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "build-of-all"
+
+
+@pytest.fixture(scope="session")
+def phantom(build_of_all) -> Path:
+    """The cohort "phantom:4", drawn once, for tests that change nothing in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BRAINSEG_BUILD", str(build_of_all))
+        return get_cohort("phantom:4")
 
 
 @pytest.fixture(scope="session")

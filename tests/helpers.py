@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import tifffile
 
+from brainseg.experiments.plan import Training
 from brainseg.images.prepared import prepare
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import Recipe
@@ -70,6 +72,17 @@ def image_of(root, number=1, patient=PATIENTS[0]):
 
 def mask_of(root, number=1, patient=PATIENTS[0]):
     return root / patient / f"{patient}_{number}_mask.tif"
+
+
+SMALL = Recipe(options={"filters": 2, "depth": 1}, epochs=2, slices_per_epoch=8, batch_size=4)
+"""A network of one level: what takes long in a short training is to trace it."""
+
+
+def plan_of(cohort: pd.DataFrame, seeds=(0, 1), **departures) -> list[Training]:
+    """Trainings of `SMALL`, with departures from it, that differ in their seeds alone."""
+    split = make_split(cohort, by="patient", n_folds=3)
+    recipes = [replace(SMALL, seed=seed, **departures) for seed in seeds]
+    return [Training(recipe, Preprocessing(image_size=32), split, {"seed": recipe.seed}) for recipe in recipes]
 
 
 def untrained_run(root: Path, folder: Path, fold: int = 1):

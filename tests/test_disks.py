@@ -10,12 +10,14 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 from helpers import PATIENTS, write_cohort
 
 from brainseg import results
 from brainseg.__main__ import main
+from brainseg.phantom import cohort
 from proof.kills import digest
 
 pytestmark = pytest.mark.slow
@@ -54,17 +56,30 @@ def error_of(capsys, *words) -> str:
 
 
 COMMANDS = {
-    "phantom": lambda disk, cohort: ["phantom", disk / "made", "--patients", "1", "--workers", "1"],
-    "prepare": lambda disk, cohort: ["prepare", disk / "made", "--data", cohort],
-    "data": lambda disk, cohort: ["data", cohort],
+    "phantom": lambda disk, root: ["phantom", disk / "made", "--patients", "1", "--workers", "1"],
+    "prepare": lambda disk, root: ["prepare", disk / "made", "--data", root],
+    "data": lambda disk, root: ["data", root],
 }
 
 
+@pytest.fixture
+def black_phantom(monkeypatch):
+    """A phantom whose patients are not drawn, which takes seconds: their slices are black."""
+
+    def draw(plan, head, truth):
+        images = np.zeros((plan.slices, 256, 256, 3), np.uint8)
+        return cohort.Drawing(images, images[..., 0] > 0, None, None)
+
+    monkeypatch.setattr(cohort, "load_head", lambda: None)
+    monkeypatch.setattr(cohort, "draw_patient", draw)
+
+
+@pytest.mark.usefixtures("black_phantom")
 @pytest.mark.parametrize("left", [0, 60_000])
 @pytest.mark.parametrize("name", ["phantom", "prepare"])
 def test_a_full_disk_is_named_and_nothing_half_written_stands(disk, tmp_path, capsys, name, left):
-    cohort = write_cohort(tmp_path / "kaggle_3m", PATIENTS[:2])
-    command = COMMANDS[name](disk, cohort)
+    root = write_cohort(tmp_path / "kaggle_3m", PATIENTS[:2])
+    command = COMMANDS[name](disk, root)
     fill(disk, left)
     said = error_of(capsys, *command)
     assert "No space left on device" in said and str(disk) in said and "Make room" in said
@@ -75,18 +90,19 @@ def test_a_full_disk_is_named_and_nothing_half_written_stands(disk, tmp_path, ca
         assert (disk / "made" / "boxes.csv").is_file()
 
 
+@pytest.mark.usefixtures("black_phantom")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_disk_that_may_not_be_written_is_named(disk, tmp_path, capsys, name):
-    cohort = write_cohort(tmp_path / "kaggle_3m", PATIENTS[:2], slices=2)
+    root = write_cohort(tmp_path / "kaggle_3m", PATIENTS[:2], slices=2)
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-    command = COMMANDS[name](disk, cohort)
+    command = COMMANDS[name](disk, root)
     said = error_of(capsys, *command)
     assert "Read-only file system" in said and str(disk) in said and "Name a folder on another" in said
 
 
 def test_an_earlier_result_outlives_a_full_disk(disk, tmp_path, capsys):
-    cohort = write_cohort(tmp_path / "kaggle_3m", PATIENTS[:2])
-    command = COMMANDS["prepare"](disk, cohort)
+    root = write_cohort(tmp_path / "kaggle_3m", PATIENTS[:2])
+    command = COMMANDS["prepare"](disk, root)
     main([*map(str, command), "--contrast", "none"])
     before = digest(disk / "made")
     fill(disk, 100_000)
@@ -111,10 +127,10 @@ def test_arrays_go_on_where_the_disk_was_full(disk, tmp_path):
         "from brainseg.images.prepared import prepare; from brainseg.images.preprocess import Preprocessing;"
         "import sys; print(prepare(sys.argv[1], Preprocessing(image_size=128)).images.sum())"
     )
-    cohort = write_cohort(tmp_path / "kaggle_3m", PATIENTS[:3])
+    root = write_cohort(tmp_path / "kaggle_3m", PATIENTS[:3])
 
     def prepared() -> subprocess.CompletedProcess:
-        return subprocess.run([sys.executable, "-c", code, cohort], capture_output=True, text=True)
+        return subprocess.run([sys.executable, "-c", code, root], capture_output=True, text=True)
 
     whole = prepared()
     assert whole.returncode == 0, whole.stderr

@@ -130,6 +130,7 @@ def test_soft_dice_by_hand():
     np.testing.assert_allclose(counts, [1.3, 0.2, 0.2, 2.3])
     assert dice(counts, empty=np.nan) == pytest.approx(2.6 / 3.0)
     assert dice(soft_confusion(truth, truth), empty=np.nan) == 1
+    assert dice(soft_confusion(truth / 10, truth / 10), empty=np.nan) == 1  # less than a pixel in all
 
 
 def test_arrays_that_cannot_be_compared():
@@ -139,8 +140,9 @@ def test_arrays_that_cannot_be_compared():
         confusion(TRUTH, TRUTH.astype(float))
     with pytest.raises(ValueError, match="truth has values from 0.0 to 255.0"):
         soft_confusion(TRUTH * 255, TRUTH)
-    with pytest.raises(ValueError, match="probability has values"):
-        soft_confusion(TRUTH, np.where(TRUTH, np.nan, 0))
+    for wrong in (np.nan, 1.01, -0.01):
+        with pytest.raises(ValueError, match="probability has values"):
+            soft_confusion(TRUTH, np.where(TRUTH, wrong, 0))
     with pytest.raises(ValueError, match=r"\(2, 4, 4\).*one slice"):
         hd95_px(np.stack([TRUTH] * 2), np.stack([TRUTH] * 2))
 
@@ -217,6 +219,7 @@ def test_border_properties(seed):
 def test_an_empty_prediction_costs_the_diagonal_and_a_slice_without_tumour_is_left_out():
     assert hd95_px(np.pad(TRUTH, ((0, 252), (0, 252))), np.zeros((256, 256), bool)) == pytest.approx(256 * 2**0.5)
     assert nsd(TRUTH, NOTHING, tolerance_px=100) == 0
+    assert [len(directed) for directed in surface_distances(NOTHING, NOTHING)] == [0, 0]
     for prediction in (NOTHING, TRUTH):
         assert np.isnan(hd95_px(NOTHING, prediction)) and np.isnan(nsd(NOTHING, prediction, tolerance_px=1))
 

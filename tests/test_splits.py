@@ -199,7 +199,10 @@ def test_make_split_takes_the_way_by_name():
     table = few(6)
     pd.testing.assert_series_equal(make_split(table, by="slice", fold=1), split_by_slice(table, fold=1))
     pd.testing.assert_series_equal(make_split(table, fold=1), split_by_patient(table, fold=1))
-    with pytest.raises(ValueError, match="'volume'.*'patient', 'slice'"):
+    given = {"n_folds": 3, "fold": 1, "validation_share": 0.4, "seed": 2}
+    pd.testing.assert_series_equal(make_split(table, by="slice", **given), split_by_slice(table, **given))
+    pd.testing.assert_series_equal(make_split(table, **given), split_by_patient(table, **given))
+    with pytest.raises(ValueError, match="^cannot split by 'volume': choose one of 'patient', 'slice'$"):
         make_split(table, by="volume")
 
 
@@ -220,15 +223,44 @@ def test_values_out_of_range_are_named(arguments, message):
 
 
 def test_nobody_left_to_train_on():
-    with pytest.raises(ValueError, match="1 cases left beside the test side"):
+    way_out = (
+        "left beside the test side: training and validation need one each; take a larger cohort or a smaller test side$"
+    )
+    with pytest.raises(ValueError, match=f"^1 cases {way_out}"):
         split_by_patient(few(2))
+    with pytest.raises(ValueError, match=f"^1 slices {way_out}"):
+        split_by_slice(few(1).iloc[:2])
+    with pytest.raises(ValueError, match="^9 folds of 2 slices: ask for at most 2 folds$"):
+        split_by_slice(few(1).iloc[:2], n_folds=9)
+    with pytest.raises(ValueError, match="^fold 2 of 2: folds count from 0 to 1$"):
+        split_by_slice(few(4), n_folds=2, fold=2)
 
 
 def test_tables_that_cannot_be_split():
-    with pytest.raises(ValueError, match="institution"):
-        split_by_patient(few(4).drop(columns="institution"))
-    with pytest.raises(ValueError, match="no rows"):
+    missing = r"^the table lacks the columns \['case', 'institution'\]: pass the one that index_cohort returns$"
+    with pytest.raises(ValueError, match=missing):
+        split_by_patient(few(4).drop(columns=["institution", "case"]))
+    with pytest.raises(ValueError, match="^the table has no rows, so there is nothing to split$"):
         split_by_slice(few(4).iloc[:0])
+
+
+def test_splits_of_four_institutions_are_those_that_kept_networks_have_seen():
+    """The order in which neighbours are alike turns at every border between institutions."""
+    table = cohort({"AA": 3, "BB": 4, "CC": 3, "DD": 5})
+    side = split_by_patient(table, n_folds=3, fold=2, validation_share=0.3, seed=4).groupby(table.case).first()
+    assert "".join(name[1] for name in side) == "raeerrrraeareer"
+    side = split_by_slice(table.iloc[:40], n_folds=4, fold=1, validation_share=0.25, seed=3)
+    assert "".join(name[1] for name in side) == "arererrrereraerarreererrearrearararrrrar"
+    assert split_by_patient(table).name == split_by_slice(table).name == split_by_institution(table, "AA").name
+    assert split_by_patient(table).name == "split"
+
+
+def test_a_tumour_of_one_pixel_is_a_tumour():
+    """Of twenty slices ten have one pixel: as many on each of two test sides."""
+    table = few(1).iloc[:20].assign(tumour_px=[0, 1] * 10)
+    for fold in range(2):
+        side = split_by_slice(table, n_folds=2, fold=fold)
+        assert table["tumour_px"][side == "test"].sum() == 5
 
 
 @pytest.mark.real
@@ -253,5 +285,7 @@ def test_drawn_patients_stand_for_their_cohort():
         assert abs(of_each.get(institution, 0) - size * 20 / 88) < 1.5
     load = table.groupby("patient")["tumour_px"].sum()
     assert load[drawn].median() == pytest.approx(load.median(), rel=0.3)
-    with pytest.raises(ValueError, match="88 of 88 cases"):
-        draw_patients(table, 88)
+    assert len(draw_patients(table, 1)) == 1 and len(draw_patients(table, 87)) == 87
+    for count in (0, 88):
+        with pytest.raises(ValueError, match=f"^{count} of 88 cases: draw at least 1, and leave at least 1$"):
+            draw_patients(table, count)

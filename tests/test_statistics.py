@@ -17,6 +17,7 @@ from brainseg.statistics import (
     coverage,
     eta_squared,
     holm,
+    interval_text,
     p_text,
     paired_difference,
     percentile_interval,
@@ -479,3 +480,97 @@ def test_the_interval_of_a_share_is_the_exact_one(count, total):
 def test_what_is_no_share_has_no_interval(count, total):
     with pytest.raises(ValueError, match="no share"):
         share_interval(count, total)
+
+
+# Word by word
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: share_interval(3, 2), "3 of 2 is no share"),
+        (lambda: bootstrap_interval([]), r"values have shape \(0,\): give one a patient, for at least one patient"),
+        (lambda: bootstrap_interval([1, np.nan]), "1 of 2 values are NaN or infinite: leave those out"),
+        (
+            lambda: paired_difference([1], [1, 2]),
+            r"shapes \(1,\) and \(2,\): give one value per patient, of the same patients",
+        ),
+        (lambda: paired_difference([[1]], [[2]]), r"shapes \(1, 1\) and \(1, 1\): give one value .*"),
+        (lambda: paired_difference([1], [np.inf]), "Some values are missing: leave those patients out, and count them"),
+        (lambda: coverage([1, 2], 1), "patients is 1: a sample needs two for an interval"),
+        (lambda: coverage([1, 2], 2, method="t"), "method is 't': choose bca or percentile"),
+        (lambda: shown(BETTER, margin=0), "margin is 0: name a difference above 0, or none"),
+        (lambda: shown(BETTER, p_corrected=-0.1), r"the p value is -0.1: it must lie in 0\.\.1"),
+    ],
+)
+def test_what_cannot_be_computed_is_said(call, said):
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        call()
+
+
+def test_a_verdict_reads_as_a_sentence():
+    assert shown(BETTER).sentence == "The data show a difference."
+    assert shown(replace(BETTER, p_value=0.0)).answer is Answer.DIFFERENCE
+    assert shown(replace(BETTER, p_value=1.0)).reason is Reason.P_TOO_LARGE
+
+
+def test_a_difference_is_printed_with_its_interval():
+    assert interval_text(BETTER) == "+0.050 (95 % interval +0.020 to +0.080)"
+    assert interval_text(turned(BETTER), digits=2) == "-0.05 (95 % interval -0.08 to -0.02)"
+    assert interval_text(replace(BETTER, estimate=-1e-9)) == "+0.000 (95 % interval +0.020 to +0.080)"
+
+
+def test_a_difference_keeps_its_seed_draws_and_median():
+    first, second = np.random.default_rng(8).random((2, 25))
+    found = paired_difference(first, second, draws=300, seed=4)
+    values = first - second
+    assert (found.estimate, found.low, found.high) == bootstrap_interval(values, draws=300, seed=4)
+    assert (found.low_90, found.high_90) == bootstrap_interval(values, level=0.9, draws=300, seed=4)[1:]
+    assert found.p_value == sign_flip_p(values, draws=300, seed=4)
+    assert found.median == np.median(values)
+    assert paired_difference([1, 2, 2], [1, 1, 3]).better_on == 1  # a tie is better on neither side
+
+
+def test_a_bootstrap_of_many_patients_is_drawn_in_blocks():
+    """More draws than fit one block give the interval of all of them."""
+    values = np.random.default_rng(9).random(60_000)
+    found = bootstrap_interval(values, draws=7, level=0.5, seed=3)
+    rng = np.random.default_rng(3)
+    drawn = np.array([values[rng.integers(60_000, size=(1, 60_000))].mean() for _ in range(7)])
+    assert drawn.min() <= found.low < found.high <= drawn.max()
+
+
+def test_questions_that_are_asked_together_share_margin_and_trainings():
+    together = shown_together({"a": UNCLEAR, "b": BETTER}, margin=0.04, trainings=3)
+    assert together["a"][1].answer is Answer.EQUIVALENT and together["b"][1].answer is Answer.DIFFERENCE
+    few = shown_together({"a": UNCLEAR, "b": BETTER}, trainings=2)
+    assert {verdict.reason for _, verdict in few.values()} == {Reason.TOO_FEW_TRAININGS}
+    assert together["b"][0] == 0.008
+
+
+def test_ranks_of_codes_that_a_sample_lacks():
+    values = np.array([[1.0, 2, 3, 4], [4, 3, 2, 1]])
+    codes = np.array([[1, 1, 2, 2], [1, 1, 1, 1]])
+    h = rank_statistic(values, codes)
+    assert h[0] == pytest.approx(stats.kruskal([1, 2], [3, 4]).statistic) and h[1] == 0
+    assert eta_squared(values, codes)[0] == pytest.approx((h[0] - 1) / 2) and np.isnan(eta_squared(values, codes)[1])
+
+
+def test_a_rank_correlation_keeps_its_seed_and_draws():
+    first, second = np.random.default_rng(1).random((2, 12))
+    assert rank_correlation(first, second, draws=50, seed=2) == rank_correlation(first, second, draws=50, seed=2)
+    assert rank_correlation(first, second, draws=50, seed=2) != rank_correlation(first, second, draws=50, seed=3)
+    rows = np.random.default_rng(2).integers(12, size=(50, 12))
+    drawn = [stats.spearmanr(first[chosen], second[chosen]).statistic for chosen in rows]
+    expected = percentile_interval(stats.spearmanr(first, second).statistic, np.array(drawn))
+    assert rank_correlation(first, second, draws=50, seed=2) == pytest.approx(expected)
+
+
+def test_coverage_follows_its_seed_samples_and_level():
+    observed = np.random.default_rng(0).beta(8, 2, 30)
+    found = coverage(observed, 10, samples=200, draws=200, seed=1)
+    assert found == coverage(observed, 10, samples=200, draws=200, seed=1)
+    assert found == pytest.approx(coverage(observed + 5, 10, samples=200, draws=200, seed=1))
+    assert {coverage(observed, 10, samples=4, draws=50, seed=seed) for seed in range(12)} <= {0, 0.25, 0.5, 0.75, 1}
+    low = coverage(observed, 10, samples=200, draws=200, seed=1, level=0.3)
+    assert 0.15 < low < 0.45 < found

@@ -342,8 +342,8 @@ def eight_bits(planes: Sequence[np.ndarray]) -> list[np.ndarray]:
     Raises
     ------
     PixelError
-        Where sizes or types differ, where all pixels are equal, and where levels are negative and the border of the
-        pictures is not dark, so that it cannot be told which level is air.
+        Where sizes or types differ, where all pixels are equal or none is above black, and where levels are negative
+        and the border of the pictures is not dark, so that it cannot be told which level is air.
     """
     if len(sizes := {plane.shape for plane in planes}) > 1:
         raise PixelError(
@@ -360,9 +360,10 @@ def eight_bits(planes: Sequence[np.ndarray]) -> list[np.ndarray]:
         return list(volume)
     volume = volume.astype(np.float64)
     black = min(0.0, _robust(volume, lowest=True))
-    white = _robust(volume[volume > max(black, volume.min())], lowest=False)
-    if white <= black:  # all but a few pixels are alike
-        white = float(volume.max())
+    above = volume[volume > max(black, volume.min())]
+    if not above.size:  # some pixels are below black, and all others are black
+        raise PixelError(f"and all slices of its stack hold nothing above {black:g}: there is no picture.", "flat")
+    white = _robust(above, lowest=False)
     border = np.median(np.concatenate([volume[:, [0, -1]].ravel(), volume[:, :, [0, -1]].ravel()]))
     if black < 0 and border > black + AIR * (white - black):
         raise PixelError(

@@ -55,7 +55,8 @@ def clahe(image: np.ndarray, clip_limit: float = 2.0, tiles: int = 8) -> np.ndar
 
     The slice is cut into `tiles` x `tiles` tiles, each with its own curve, and curves are blended
     between tile centres. No bin of a tile's histogram may hold more than `clip_limit` times the mean
-    bin: this limits how steep a curve, and so how loud the noise, can become.
+    bin: this limits how steep a curve, and so how loud the noise, can become. OpenCV spreads what is cut off evenly
+    over all bins and does so once, so that a bin may end a little above the limit.
 
     Parameters
     ----------

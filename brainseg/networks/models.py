@@ -142,7 +142,8 @@ def resunet(image_size: int, filters: int = 16, channels: int = 3, depth: int = 
     -----
     After Zhang, Liu and Wang (2018), doi:10.1109/LGRS.2018.2802944: pre-activation units
     (normalise, ReLU, convolve, twice), a stride in place of pooling, nearest-neighbour upsampling.
-    Deviation: the shortcut is projected by a 1x1 convolution only where the shape changes.
+    Deviations: the shortcut is projected by a 1x1 convolution only where the shape changes, and what is projected is
+    normalised.
     """
     _check(image_size, 2**depth, filters=filters, channels=channels, depth=depth)
     image = keras.Input((image_size, image_size, channels), name="image")

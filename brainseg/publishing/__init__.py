@@ -2,7 +2,8 @@
 
 The line of work: ``notebooks`` reads the sources and checks their parameters, ``execute`` runs them
 into an edition that carries its provenance, ``status`` tells what each page was executed on, and
-``stage`` stages the edition and builds the HTML. ``student`` turns the sources into notebooks without solutions.
+``stage`` stages the edition and builds the HTML, which ``pdf`` prints. ``student`` turns the sources into notebooks
+without solutions.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from brainseg.cohort import index_cohort
 from brainseg.data import get_cohort
 from brainseg.networks import require_keras
 from brainseg.networks.record import shares_reference_patients
-from brainseg.paths import project_root
+from brainseg.paths import build_folder, project_root
 from brainseg.publishing.execute import execute_edition
 from brainseg.publishing.notebooks import StudyError, find_notebooks, pair, read_profile, refuse_edited
+from brainseg.publishing.pdf import write_pdf
 from brainseg.publishing.readme import fill_readme, keep_results, refuse_split_by_slice
-from brainseg.publishing.stage import build_book
+from brainseg.publishing.stage import build_book, site_address
 from brainseg.publishing.status import results_of
 from brainseg.publishing.student import make_student_edition
 
@@ -27,6 +29,7 @@ __all__ = [
     "choose_profile",
     "make_book",
     "make_notebook",
+    "make_pdf",
     "make_readme",
     "make_student",
     "pair",
@@ -147,6 +150,11 @@ def make_readme(profile: str | None = None, overrides: dict | None = None, root:
     kept = keep_results(root, edition, *found)
     fill_readme(root)
     return kept
+
+
+def make_pdf() -> tuple[Path, int]:
+    """Print the built book into one PDF, and say how many pages it has; see `brainseg.publishing.pdf.write_pdf`."""
+    return write_pdf(study_root(), build_folder() / "site", site_address())
 
 
 def make_student(folder: Path | None = None) -> Path:

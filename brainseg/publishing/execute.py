@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -40,7 +40,7 @@ from brainseg.chapters import require_reference
 from brainseg.cohort import index_cohort, is_synthetic
 from brainseg.data import get_cohort
 from brainseg.networks.recipe import MODELS
-from brainseg.paths import build_folder, write_atomically
+from brainseg.paths import BusyError, build_folder, locked, write_atomically
 from brainseg.provenance import processor
 from brainseg.publishing.notebooks import (
     KERNEL,
@@ -130,7 +130,7 @@ def execute_edition(
     cohorts = {data: _cohort(data) for data in sorted({parameters[name].get("data") for name in notebooks} - {None})}
     edition = Edition(_edition_folder(profile, parameters), {})
     base = {"package": _package_hash(), "results": _results_hash(root), "versions": _versions()}
-    stale = {}
+    records = {}
     for name in notebooks:
         edition.pages[name] = edition.folder / f"{name}.ipynb"
         record = {
@@ -141,19 +141,31 @@ def execute_edition(
             "cohort": _public(cohorts.get(parameters[name].get("data"))),
             **base,
         }
-        record["key"] = _hash(json.dumps(record, sort_keys=True).encode())
-        if not _is_fresh(edition.pages[name], record["key"]):
-            stale[name] = record
+        records[name] = record | {"key": _hash(json.dumps(record, sort_keys=True).encode())}
 
     edition.folder.mkdir(parents=True, exist_ok=True)
     stop = threading.Event()
 
     def execute(name: str) -> None:
         given = {key: value for key, value in parameters[name].items() if value != declared[name][key]}
-        _execute(notebooks[name], edition.pages[name], given, stale[name], stop)
+        _execute(notebooks[name], edition.pages[name], given, records[name], stop)
 
-    _side_by_side(execute, {name: _networks(notebooks[name]) for name in stale}, stop)
+    with alone(edition.folder, "executes these chapters"):
+        stale = [name for name, record in records.items() if not _is_fresh(edition.pages[name], record["key"])]
+        _side_by_side(execute, {name: _networks(notebooks[name]) for name in stale}, stop)
     return edition
+
+
+@contextlib.contextmanager
+def alone(path: Path, doing: str) -> Iterator[None]:
+    """Hold a file or folder as :func:`brainseg.paths.locked`, and say so where another call has to be waited for."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(path, wait=False))
+        except BusyError:
+            print(f"Another call {doing}. This one goes on when that is done.", file=sys.stderr)
+            stack.enter_context(locked(path))
+        yield
 
 
 def _networks(notebook) -> set[str]:

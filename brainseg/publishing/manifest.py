@@ -8,6 +8,7 @@ from pathlib import Path
 
 from brainseg.cohort.kaggle import HANDLE, PUBLISHED
 from brainseg.networks.record import reference_runs
+from brainseg.paths import write_atomically
 from brainseg.provenance import commit
 from brainseg.publishing.execute import Edition
 
@@ -24,7 +25,6 @@ def write_manifest(site: Path, edition: Edition) -> Path:
     records = {name: edition.record(name) for name in edition.pages}
     cohort = next((record["cohort"] for record in records.values() if record["cohort"]), None)
     first = next(iter(records.values()))
-    files = sorted(path for path in site.rglob("*") if path.is_file() and path.name != NAME)
     manifest = {
         "commit": commit(),
         "cohort": cohort and {**cohort, "version": HANDLE if _is_published(cohort) else None},
@@ -34,11 +34,31 @@ def write_manifest(site: Path, edition: Edition) -> Path:
             name: {key: record[key] for key in ("parameters", "profile", "source", "executed")}
             for name, record in records.items()
         },
-        "files": {path.relative_to(site).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
+        "files": _hashes(site),
     }
-    path = site / NAME
-    path.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    return path
+    return _write(site, manifest)
+
+
+def read_manifest(site: Path) -> dict:
+    """The manifest of a built site; see :func:`write_manifest`."""
+    return json.loads((site / NAME).read_text(encoding="utf-8"))
+
+
+def rewrite_hashes(site: Path) -> Path:
+    """Write the manifest again where files were added to a finished site."""
+    return _write(site, read_manifest(site) | {"files": _hashes(site)})
+
+
+def _write(site: Path, manifest: dict) -> Path:
+    with write_atomically(site / NAME) as part:
+        part.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    return site / NAME
+
+
+def _hashes(site: Path) -> dict[str, str]:
+    """The SHA-256 of each file of a site but the manifest, by its place."""
+    files = sorted(path for path in site.rglob("*") if path.is_file() and path.name != NAME)
+    return {path.relative_to(site).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def _is_published(cohort: dict) -> bool:

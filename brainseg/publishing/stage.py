@@ -16,9 +16,10 @@ from nbformat import NotebookNode
 
 from brainseg.paths import build_folder, setting
 from brainseg.publishing.api import write_api
+from brainseg.publishing.citation import write_citation
 from brainseg.publishing.drawing import drawing_page, largest_tumour, write_drawing
 from brainseg.publishing.example import fill_example
-from brainseg.publishing.execute import PACKAGE, Edition
+from brainseg.publishing.execute import PACKAGE, Edition, alone
 from brainseg.publishing.landing import fill_landing, open_landing
 from brainseg.publishing.manifest import write_manifest
 from brainseg.publishing.minutes import fill_minutes
@@ -26,6 +27,7 @@ from brainseg.publishing.network import find_network, network_page, write_networ
 from brainseg.publishing.notebooks import StudyError, opening, repository_address, with_address
 from brainseg.publishing.proof import fill_proof
 from brainseg.publishing.quality import fill_quality
+from brainseg.publishing.sheets import write_sheets
 from brainseg.publishing.speed import fill_speed
 from brainseg.publishing.status import banner, origin, status_page
 from brainseg.publishing.student import make_student_edition
@@ -36,6 +38,14 @@ KEPT = "kept-results"
 
 BINARY = re.compile(r"(image|audio|video)/(?!svg)|application/(pdf|octet-stream)")
 """Kinds of output, as Jupyter names them, that are no text: a replacement in their base64 would spoil them."""
+
+
+UNNAMED = '<summary><span class="toctree-toggle"'
+NAMED = '<summary aria-label="The pages below"><span class="toctree-toggle"'
+"""How the theme writes a button of the menu, and how it is here."""
+
+ON_SCREEN = ("viewer", "draw", "try", "playground")
+"""Pages with a part that answers the reader, by their names, which are the ids of these parts too."""
 
 
 def build_book(root: Path, edition: Edition) -> Path:
@@ -51,6 +61,11 @@ def build_book(root: Path, edition: Edition) -> Path:
     StudyError
         On any warning or error of the build. The whole output is in ``_build/book.log``.
     """
+    with alone(build_folder() / "executed" / "book", "builds the book"):
+        return _build(root, edition)
+
+
+def _build(root: Path, edition: Edition) -> Path:
     build = build_folder()
     source, work, site, log = build / "src", build / "html", build / "site", build / "book.log"
     stage(root, edition, source)
@@ -72,7 +87,14 @@ def build_book(root: Path, edition: Edition) -> Path:
 
 
 def finish(site: Path, address: str | None) -> None:
-    """Mend what the build leaves: a list that is none for screen readers, and a sitemap where the address is known."""
+    """Mend what the build leaves, and write a sitemap where the address is known.
+
+    For screen readers: a list that is none, and buttons without a name, which show the pages below one in the menu.
+    """
+    for path in site.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        if UNNAMED in text:
+            path.write_text(text.replace(UNNAMED, NAMED), encoding="utf-8")
     references = site / "references.html"
     if references.is_file():
         text = references.read_text(encoding="utf-8")  # docutils calls it a list, and its entries no items of one
@@ -94,6 +116,13 @@ def site_address() -> str | None:
     """Where the book will be published, with a slash at its end: ``BRAINSEG_SITE``, set by the workflow."""
     address = setting("BRAINSEG_SITE")
     return f"{address.rstrip('/')}/" if address else None
+
+
+def on_paper(text: str, name: str, address: str | None) -> str:
+    """A page whose part with the id `name` works on a screen alone: on paper a sentence says where to find it."""
+    place = f"at {address}{name}.html" if address else f"on the page {name}.html of the built book"
+    said = f'<p class="d-none d-print-block">This part of the page needs a browser. You find it {place}.</p>'
+    return text.replace(f'<div id="{name}">', f'{said}\n<div id="{name}" class="d-print-none">', 1)
 
 
 def stage(root: Path, edition: Edition, target: Path) -> None:
@@ -137,10 +166,16 @@ def stage(root: Path, edition: Edition, target: Path) -> None:
     fill_quality(target)
     fill_proof(target)
     fill_example(target)
+    write_sheets(target)
+    for name in ON_SCREEN:
+        if (page := target / f"{name}.md").is_file():
+            page.write_text(on_paper(page.read_text(encoding="utf-8"), name, site_address()), encoding="utf-8")
     write_api(PACKAGE, target / "api")
     for part in (root / "CITATION.cff", root / "results" / "reference" / "test_log.csv"):  # pages show and offer them
         if part.is_file():
             shutil.copyfile(part, target / part.name)
+    if (root / "CITATION.cff").is_file():
+        write_citation(root, target, site_address())
     if (target / "teach").is_dir():  # its first page offers the student edition
         shutil.copy(make_student_edition(root), target / "teach")
     (target / "status.md").write_text(status_page(edition), encoding="utf-8")

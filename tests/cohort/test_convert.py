@@ -7,9 +7,11 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
-from brainseg.cohort import CohortError, index_cohort, read_image, read_mask, read_patient_table
+from brainseg.cohort import CohortError, convert, index_cohort, read_image, read_mask, read_patient_table
 from brainseg.cohort.convert import convert_pairs
+from brainseg.cohort.find import SYNTHETIC_PROJECT
 from brainseg.cohort.pixels import write_png
 from brainseg.paths import project_root
 
@@ -85,3 +87,148 @@ def test_all_faults_come_in_one_report_and_nothing_is_written(tmp_path):
             tmp_path / "out",
         )
     assert not (tmp_path / "out").exists()
+
+
+# ---------------------------------------------------------------- word by word
+
+
+@pytest.fixture
+def sound(tmp_path):
+    """Three slices of two patients, each with a small tumour."""
+    flair = np.full((64, 64), 90, np.uint8)
+    flair[:8] = flair[-8:] = 0
+    mask = np.zeros((64, 64), np.uint8)
+    mask[20:26, 30:36] = 255
+    rows = [
+        {
+            "patient": patient,
+            "flair": picture(tmp_path / f"f{number}.png", flair),
+            "mask": picture(tmp_path / f"m{number}.png", mask),
+        }
+        for number, patient in enumerate(["anna", "anna", "bert"])
+    ]
+    return pd.DataFrame(rows)
+
+
+def problems(pairs, root, **options) -> list[str]:
+    with pytest.raises(CohortError) as caught:
+        convert_pairs(pairs, root, **options)
+    return caught.value.problems
+
+
+NAMELESS = "Rows or columns of the table share a name. Number the rows: pairs.reset_index(drop=True)."
+ADD = "The table has no column {!r}. Add it."
+PROJECT = "The project {!r} must be capitals only, and not that of the phantom. Try 'MYSET'."
+INSTITUTION = "The institution {!r} must be two capitals or digits, such as 'AB'."
+PATH = "The column {} has no path in row {}. Give it, or leave the row out."
+PAGE = "page has {} numbers for 3 rows. Give one for each row, or one for all."
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "said"),
+    [
+        (lambda p: p.drop(columns=["flair", "mask"]), {}, [ADD.format("flair"), ADD.format("mask")]),
+        (lambda p: p.iloc[:0], {}, ["The table has no rows. Check the folder and the pattern that it was made from."]),
+        (lambda p: p.set_index(pd.Index([0, 0, 1])), {}, [NAMELESS]),
+        (lambda p: pd.concat([p, p["mask"]], axis=1), {}, [NAMELESS]),
+        (lambda p: p, {"project": SYNTHETIC_PROJECT[:-1]}, [PROJECT.format(SYNTHETIC_PROJECT[:-1])]),
+        (lambda p: p, {"project": "A1"}, [PROJECT.format("A1")]),
+        (lambda p: p.assign(institution=["A", "A", "ABC"]), {}, [INSTITUTION.format("A"), INSTITUTION.format("ABC")]),
+        (lambda p: p, {"labels": []}, ["labels is empty. Name the levels that are tumour, or leave it out."]),
+        (lambda p: p.assign(patient=[None, "", "b"]), {}, ["No patient is named in row 0 to 1. Name it."]),
+        (lambda p: p.assign(flair=["", None, p["flair"][2]]), {}, [PATH.format("flair", "0 to 1")]),
+        (lambda p: p.assign(mask=[p["mask"][0], " ", p["mask"][2]]), {}, [PATH.format("mask", "1")]),
+        (lambda p: p.assign(post=["", p["flair"][1], ""]), {}, [PATH.format("post", "0")]),
+        (lambda p: p, {"page": [0, 0]}, [PAGE.format(2)]),
+        (lambda p: p, {"page": np.array([0])}, [PAGE.format(1)]),
+        (lambda p: p.assign(mask=p["flair"]), {}, ["Picture and mask are one file in row 0 to 2. Name the mask."]),
+        (
+            lambda p: p.assign(institution=["AB", "CD", "AB"]),
+            {},
+            ["'anna' has several institutions. Give a patient one."],
+        ),
+        (lambda p: p, {"labels": [7, 9]}, ["No mask holds a level of labels=[7, 9]. The masks hold 0, 255."]),
+    ],
+)
+def test_problems_of_a_table_and_its_options(sound, tmp_path, change, options, said):
+    assert problems(change(sound), tmp_path / "out", **options) == said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_exists_is_left_alone(sound, tmp_path):
+    assert problems(sound, tmp_path) == [f"{tmp_path} exists. Remove it or name another folder."]
+
+
+def test_as_many_patients_as_have_numbers_of_four_digits(sound, tmp_path, monkeypatch):
+    monkeypatch.setattr(convert, "MOST_PATIENTS", 2)
+    assert convert_pairs(sound, tmp_path / "out").is_dir()
+    monkeypatch.setattr(convert, "MOST_PATIENTS", 1)
+    assert problems(sound, tmp_path / "more") == ["There are more than 1 patients. Make several cohorts."]
+
+
+def test_rows_are_gathered_by_column_and_kind(sound, tmp_path):
+    small = picture(tmp_path / "small.png", np.eye(8, 9, dtype=np.uint8))
+    none, gone = tmp_path / "none.png", tmp_path / "gone.png"
+    pairs = sound.assign(mask=[none, sound["mask"][1], none], flair=[gone, small, sound["flair"][2]])
+    pairs.index = ["x", "y", "z"]
+    assert problems(pairs, tmp_path / "out") == [
+        f"{gone} (row x, column flair) is missing. Check the path.",
+        f"{none} (row x, column mask) is missing. Check the path. The same holds for 2 rows in all: x, z.",
+    ]
+    said = problems(sound.assign(flair=[*sound["flair"][:2], small]), tmp_path / "out")
+    assert said == [
+        f"{sound['mask'][2]} (row 2, column mask) has 64 x 64 pixels, and its picture in the column flair 8 x 9. Give "
+        "both the same size."
+    ]
+
+
+def test_a_mask_of_the_head_is_refused_with_the_way_out(sound, tmp_path):
+    head = picture(tmp_path / "head.png", np.full((64, 64), 255, np.uint8))
+    assert problems(sound.assign(mask=[head, *sound["mask"][1:]]), tmp_path / "out") == [
+        f"{head} (row 0, column mask) calls most of the head tumour. It may be inverted (say invert=True) or outline "
+        "the brain."
+    ]
+
+
+def test_levels_must_be_the_same_in_all_masks(sound, tmp_path):
+    other = picture(tmp_path / "other.png", np.where(np.eye(64) > 0, 7, 0).astype(np.uint8))
+    pairs = sound.assign(mask=[sound["mask"][0], other, other])
+    assert problems(pairs, tmp_path / "out") == [
+        f"Masks hold different levels beside 0: 7 in {other} (row 1); 255 in {sound['mask'][0]} (row 0). Say which are "
+        "tumour, as in labels=[7, 255]."
+    ]
+    table = index_cohort(convert_pairs(pairs, tmp_path / "out", labels=[7, 255]), progress=False)
+    assert (table["tumour_px"] > 0).all()
+    alone = index_cohort(convert_pairs(pairs, tmp_path / "one", labels=7), progress=False)
+    assert (alone["tumour_px"] > 0).tolist() == [False, True, True]
+
+
+def test_names_numbers_and_the_patient_table(sound, tmp_path):
+    pairs = sound.assign(patient=["zoe", "zoe", "adam"], institution=["AB", "AB", "07"])
+    root = convert_pairs(pairs, tmp_path / "out", project="OURS")
+    assert root == tmp_path / "out"
+    files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+    first, second = "OURS_07_0001_00000000", "OURS_AB_0002_00000000"
+    assert files == [
+        f"{first}/{first}_1.tif",
+        f"{first}/{first}_1_mask.tif",
+        *(f"{second}/{second}_{n}{part}.tif" for n in (1, 2) for part in ("", "_mask")),
+        "data.csv",
+    ]
+    assert (root / "data.csv").read_text().splitlines() == ["Patient,name", "OURS_07_0001,adam", "OURS_AB_0002,zoe"]
+
+
+def test_pages_are_named_for_all_rows_or_one_by_one(sound, tmp_path):
+    planes = [np.pad(np.full((30, 30), 50 * page, np.uint8), 17) for page in (1, 2, 3)]
+    masks = [np.roll(np.pad(np.full((6, 6), 255, np.uint8), 29), 5 * page) for page in (1, 2, 3)]
+    for name, stack in (("f.tif", planes), ("m.tif", masks)):
+        tifffile.imwrite(tmp_path / name, np.stack(stack), photometric="minisblack")
+    pairs = sound.assign(flair=tmp_path / "f.tif", mask=tmp_path / "m.tif")
+    for name, page, expected in (
+        ("all", 2, [2, 2, 2]),
+        ("each", [0, 2, 1], [0, 2, 1]),
+        ("numbers", pd.Series([1, 0, 2]), [1, 0, 2]),
+    ):
+        table = index_cohort(convert_pairs(pairs, tmp_path / name, page=page), progress=False)
+        brightest = [read_image(path)[..., 1].max() // 50 - 1 for path in table["image_path"]]
+        assert brightest == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,8 +14,19 @@ from helpers import ellipse
 from PIL import Image
 
 from brainseg.cohort import CohortError, index_cohort, read_image, read_mask
+from brainseg.cohort import pixels as gate
 from brainseg.cohort.convert import convert_pairs
-from brainseg.cohort.pixels import PixelError, covers_head, eight_bits, read_plane, write_png
+from brainseg.cohort.pixels import (
+    PixelError,
+    Plane,
+    covers_head,
+    eight_bits,
+    levels_of,
+    read_plane,
+    tags_problem,
+    tumour_of,
+    write_png,
+)
 
 HEAD = ellipse((128, 128), (100, 80))
 TUMOUR = ellipse((110, 140), (22, 18))
@@ -60,6 +72,8 @@ palette.putpalette([0, 0, 0, 128, 0, 0])
 SHAPE_IN_ALPHA = np.dstack([np.full_like(MASK, 255)] * 3 + [MASK])
 EXIF = Image.Exif()
 EXIF[0x0112] = 6  # the first row is the right side
+UPRIGHT = Image.Exif()
+UPRIGHT[0x0112] = 1
 LABELS = np.where(TUMOUR, 3, HEAD.astype(np.uint8)).astype(np.uint8)
 
 REFUSED_MASKS = {
@@ -393,3 +407,308 @@ def test_the_head_is_what_is_brighter_than_the_mean():
     assert not covers_head(TUMOUR, FLAIR)
     assert covers_head(ellipse((128, 128), (80, 70)), FLAIR)
     assert not covers_head(TUMOUR, MASK)  # a section at the crown that the tumour fills
+
+
+# ---------------------------------------------------------------- word by word, and at the borders of the rules
+
+
+def said_of(call, *arguments, **options) -> tuple[str, str]:
+    """What a refusal says, and its kind."""
+    with pytest.raises(PixelError) as caught:
+        call(*arguments, **options)
+    return str(caught.value), caught.value.kind
+
+
+TURNED = "is turned by a tag, which programs heed or not. Save it upright."
+DAMAGED = "is damaged, or of a kind that OpenCV does not read. Save it again as PNG."
+TRANSPARENT = "is transparent in places: its shape may stand in the alpha channel. Save it grey, without transparency."
+COLOURED = "is coloured. Save one grey picture for each sequence, and a mask as a grey picture of 0 and 255."
+FORMAT = "is no PNG, TIFF, JPEG, BMP or PGM picture. Save it as PNG."
+NO_NUMBER = (
+    "pixels that are no number (NaN or infinite). Decide what stands there, such as 0 for air, and save it again."
+)
+PAGES = "Say which one is the slice: page=0 is the first, and a list gives one for each row."
+LARGE = np.zeros((30, 50), np.uint8)
+LZW_WITH_ALPHA = Image.merge("LA", [Image.fromarray(MASK), Image.new("L", (256, 256), 255)])
+
+SENTENCES = {
+    "GIF": (pillow(MASK, "GIF"), None, FORMAT, "format"),
+    "a page of a PNG": (opencv(MASK), 2, "has one page, so page 2 is none. Leave `page` out.", "page"),
+    "animation": (
+        pillow(MASK, save_all=True, append_images=[Image.fromarray(MASK.T)]),
+        None,
+        "is an animation. Save the one picture that is meant.",
+        "page",
+    ),
+    "cut PNG": (lambda path: path.write_bytes(cv2.imencode(".png", MASK)[1].tobytes()[:60]), None, DAMAGED, "damaged"),
+    "no PNG": (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n"), None, DAMAGED, "damaged"),
+    "a JPEG of nothing": (lambda path: path.write_bytes(b"\xff\xd8\xff"), None, DAMAGED, "damaged"),
+    "turned PNG": (pillow(MASK, exif=EXIF), None, TURNED, "turned"),
+    "turned JPEG": (pillow(FLAIR, "JPEG", exif=EXIF), None, TURNED, "turned"),
+    "turned TIFF": (tiff(MASK, extratags=[(274, 3, 1, 6, True)]), None, TURNED, "turned"),
+    "pages": (tiff(np.stack([MASK] * 3)), None, f"holds 3 pages. {PAGES}", "pages"),
+    "pages of one entry": (tiff(np.stack([MASK] * 2), truncate=True), None, f"holds 2 pages. {PAGES}", "pages"),
+    "a page too far": (tiff(np.stack([MASK] * 3)), 3, "has no page 3: it holds 3, counted from 0.", "page"),
+    "a page before the first": (tiff(MASK), -1, "has no page -1: it holds 1, counted from 0.", "page"),
+    "palette": (pillow(palette, "TIFF"), None, "numbers the colours of a palette. Save it grey.", "palette"),
+    "transparent and compressed": (
+        pillow(LZW_WITH_ALPHA, "TIFF", compression="tiff_lzw"),
+        None,
+        "is compressed and has channels beside the picture. Save it uncompressed.",
+        "codec",
+    ),
+    "five channels": (
+        tiff(np.dstack([MASK] * 5), planarconfig="contig"),
+        None,
+        "has 5 channels. Save one grey picture for each slice.",
+        "shape",
+    ),
+    "a volume": (
+        tiff(np.zeros((16, 16, 16, 3), np.uint8), volumetric=True, tile=(16, 16, 16), photometric="rgb"),
+        None,
+        "is no plane, but (16, 16, 16, 3). Save one grey picture for each slice.",
+        "shape",
+    ),
+    "complex": (
+        tiff(MASK.astype(np.complex64)),
+        None,
+        "holds numbers of the type complex64. Save real numbers.",
+        "type",
+    ),
+    "NaN": (tiff(np.where(MASK[:8, :9], 1, np.nan).astype(np.float32)), None, f"holds 72 {NO_NUMBER}", "NaN"),
+    "one infinite": (tiff(np.float64([[1, -np.inf], [2, 3]])), None, f"holds 1 {NO_NUMBER}", "NaN"),
+    "alpha": (opencv(SHAPE_IN_ALPHA), None, TRANSPARENT, "alpha"),
+    "one colour": (opencv(np.dstack([MASK, MASK, MASK * 0])), None, COLOURED, "coloured"),
+    "coloured and opaque": (opencv(np.dstack([MASK, MASK * 0, MASK, MASK | 255])), None, COLOURED, "coloured"),
+}
+
+
+@pytest.mark.parametrize("case", SENTENCES)
+def test_a_refusal_says_what_is_wrong_and_the_way_out(tmp_path, case):
+    write, page, *expected = SENTENCES[case]
+    write(tmp_path / "file")
+    assert [*said_of(read_plane, tmp_path / "file", page)] == expected
+
+
+def test_what_cannot_be_opened_is_named(tmp_path, monkeypatch):
+    missing = ("is missing. Check the path.", "missing")
+    assert said_of(read_plane, tmp_path / "none.png") == said_of(read_plane, tmp_path) == missing
+    rest = "Check its permissions and the disk."
+    assert said_of(read_plane, "a\0b") == (f"cannot be read (embedded null byte). {rest}", "disk")
+
+    def refuses(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(tmp_path), "read_bytes", refuses)
+    assert said_of(read_plane, tmp_path / "none.png") == (f"cannot be read (Permission denied). {rest}", "disk")
+
+
+def test_a_broken_tiff_says_what_its_reader_said(tmp_path):
+    (tmp_path / "file").write_bytes(b"II*\0" + bytes(20))
+    said, kind = said_of(read_plane, tmp_path / "file")
+    assert said.startswith("is not a whole TIFF file (") and said.endswith("). Save it again.") and kind == "damaged"
+
+
+@pytest.mark.parametrize("photometric", [0, 1, 2, 3, 4, 5, 6, 8])
+def test_tags_that_give_numbers_another_meaning(photometric):
+    kind = tifffile.PHOTOMETRIC(photometric)
+    found = tags_problem(SimpleNamespace(tags={"Orientation": SimpleNamespace(value=1)}, photometric=kind))
+    if photometric == 3:
+        assert found == ("numbers the colours of a palette. Save it grey.", "palette")
+    elif photometric in (4, 5, 8):
+        assert found == (f"has colours of the kind {kind!r}. Save it grey.", "photometric")
+    else:  # 0 or 1 is black, RGB, YCbCr
+        assert found is None
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        opencv(FLAIR),
+        pillow(FLAIR, exif=UPRIGHT),
+        lambda path: path.write_bytes(cv2.imencode(".png", FLAIR)[1].tobytes() + b"a note of somebody"),
+        tiff(FLAIR),
+        tiff(FLAIR.astype(np.uint16)),
+        tiff(np.dstack([FLAIR, FLAIR | 255]), extrasamples=["unassalpha"], planarconfig="contig"),
+        tiff(np.dstack([FLAIR] * 3 + [FLAIR | 255]), photometric="rgb", planarconfig="contig"),
+        pillow(FLAIR, "TIFF", compression="tiff_lzw"),
+    ],
+)
+@pytest.mark.parametrize("page", [None, 0])
+def test_a_picture_is_what_was_drawn(tmp_path, write, page):
+    write(tmp_path / "file")
+    found = read_plane(tmp_path / "file", page)
+    np.testing.assert_array_equal(found.pixels, FLAIR)
+    assert found.pixels.ndim == 2 and not found.white_is_zero
+
+
+@pytest.mark.parametrize("page", [0, 1, 2])
+@pytest.mark.parametrize("form", ["pages", "truncated", "LZW"])
+def test_the_page_that_is_named_is_read(tmp_path, form, page):
+    stack = np.stack([FLAIR, FLAIR.T, MASK])
+    if form == "LZW":
+        first, *others = map(Image.fromarray, stack)
+        first.save(tmp_path / "file", "TIFF", compression="tiff_lzw", save_all=True, append_images=others)
+    else:
+        tiff(stack, truncate=form == "truncated")(tmp_path / "file")
+    np.testing.assert_array_equal(read_plane(tmp_path / "file", page).pixels, stack[page])
+
+
+def test_white_is_zero_is_told(tmp_path):
+    tiff(MASK, photometric="miniswhite")(tmp_path / "file")
+    assert read_plane(tmp_path / "file").white_is_zero
+
+
+@pytest.mark.parametrize("write", [opencv(LARGE), tiff(LARGE)])
+def test_a_picture_may_be_as_large_as_the_limit(tmp_path, monkeypatch, write):
+    write(tmp_path / "file")
+    monkeypatch.setattr(gate, "MOST_PIXELS", LARGE.size)
+    assert read_plane(tmp_path / "file").pixels.shape == LARGE.shape
+    monkeypatch.setattr(gate, "MOST_PIXELS", LARGE.size - 1)
+    said, kind = said_of(read_plane, tmp_path / "file")
+    if kind == "size":  # a PNG says so in its head
+        assert said == "says that it is 50 x 30 pixels large, which is no slice. Save it again."
+    else:
+        assert (said, kind) == ("is no plane, but (30, 50). Save one grey picture for each slice.", "shape")
+
+
+def test_a_tiff_may_claim_four_channels_of_the_limit(tmp_path, monkeypatch):
+    tiff(np.dstack([LARGE] * 4), photometric="rgb", planarconfig="contig")(tmp_path / "file")
+    monkeypatch.setattr(gate, "MOST_PIXELS", LARGE.size)
+    assert not read_plane(tmp_path / "file").pixels.any()
+    monkeypatch.setattr(gate, "MOST_PIXELS", LARGE.size - 1)
+    assert said_of(read_plane, tmp_path / "file") == (
+        "says that it is (30, 50, 4) pixels large, which is no slice. Save it again.",
+        "size",
+    )
+
+
+def test_a_stack_that_is_read_as_a_whole_has_a_limit_of_its_own(tmp_path, monkeypatch):
+    tiff(np.stack([LARGE] * 3), truncate=True)(tmp_path / "file")
+    monkeypatch.setattr(gate, "MOST_OF_STACK", 3 * LARGE.size)
+    assert read_plane(tmp_path / "file", 2).pixels.shape == LARGE.shape
+    monkeypatch.setattr(gate, "MOST_OF_STACK", 3 * LARGE.size - 1)
+    assert said_of(read_plane, tmp_path / "file", 2)[1] == "size"
+
+
+def plane(*rows, white_is_zero=False):
+    return Plane(np.array(rows), white_is_zero)
+
+
+def test_a_mask_of_labels_is_told_what_to_say():
+    assert said_of(tumour_of, plane([0, 1, 3]), None, None) == (
+        "holds 3 levels, 0, 1, 3. A mask may hold 0 and one other. If these are labels, say which are tumour, as in "
+        "labels=[3]. If smoothing, resizing or lossy compression made them, take the mask from before that, or cut it "
+        "half-way, as in labels=range(2, 4).",
+        "levels",
+    )
+    for levels, shown in (
+        (range(6), "6 levels, 0, 1, 2, 3, 4, 5. A"),
+        (range(8), "8 levels, 0, 1, 2, 3, 4, 5, .... A"),
+    ):
+        said, _ = said_of(tumour_of, plane([*levels]), None, None)
+        assert said.startswith(f"holds {shown} mask") and f"labels=[{levels[-1]}]" in said
+    assert said_of(tumour_of, plane([1, 2]), None, None)[1] == "levels"
+
+
+def test_a_mask_in_which_0_is_white_asks_for_invert():
+    white = plane([0, 0, 1], white_is_zero=True)
+    assert said_of(tumour_of, white, [1], None) == (
+        "is a TIFF in which 0 is white. Say invert=True where white is tumour, and invert=False where the numbers "
+        "count, or save it with 0 as black.",
+        "polarity",
+    )
+    assert tumour_of(white, None, True).tolist() == [[True, True, False]]
+    assert tumour_of(white, None, False).tolist() == [[False, False, True]]
+
+
+def test_levels_that_are_tumour():
+    labelled = plane([0, 1, 3, 4])
+    assert tumour_of(labelled, [3, 4], None).tolist() == [[False, False, True, True]]
+    assert tumour_of(labelled, [0], True).tolist() == [[False, True, True, True]]
+    assert tumour_of(plane([7, 7]), None, None).all() and not tumour_of(plane([0, 0]), None, None).any()
+    assert levels_of(plane([3, 1], [1, 0])).tolist() == [0, 1, 3]
+
+
+def first(count, size=100):
+    return (np.arange(size) < count).reshape(10, -1)
+
+
+def test_a_mask_covers_the_head_from_half_of_it_on():
+    flair = first(20).astype(np.uint8) * 90
+    assert not covers_head(first(10), flair) and covers_head(first(11), flair)
+    # A slice of one level has no head that is brighter; then half of the picture counts.
+    assert not covers_head(first(50), flair * 0) and covers_head(first(51), flair * 0)
+    # What is as bright as the mean is no head: 40 pixels are brighter here.
+    levels = np.repeat([200, 100, 0], [40, 20, 40]).reshape(10, 10).astype(np.uint8)
+    assert not covers_head(first(20), levels) and covers_head(first(21), levels)
+
+
+def test_a_small_mask_covers_no_head():
+    assert not covers_head(first(5), first(5).astype(np.uint8) * 90)
+    assert covers_head(first(6), first(6).astype(np.uint8) * 90)
+
+
+def levels(*rows, kind=np.int16):
+    (found,) = eight_bits([np.array(rows, kind)])
+    assert found.dtype == np.uint8
+    return found.tolist()
+
+
+def test_deep_levels_by_hand():
+    # One pixel is passed over at each end: white is 30, and black is 0 where nothing is negative.
+    assert levels([0, 0, 10, 20, 30, 40]) == [[0, 0, 85, 170, 255, 255]]
+    assert levels([10, 20, 30, 40], kind=np.uint16) == [[85, 170, 255, 255]]
+    assert levels([0, 0, 0, 0.5], kind=np.float32) == [[0, 0, 0, 255]]
+    # A single negative pixel is passed over, of two the higher is black.
+    assert levels([-9, 0, 0, 15, 30, 40]) == [[0, 0, 0, 128, 255, 255]]
+    assert levels([-9, -9, -9, -9, -9, 1, 6, 90]) == [[0, 0, 0, 0, 0, 170, 255, 255]]
+    assert levels([-9, -5, -5, -5, -5, -5, 15, 15, 90]) == [[0, 0, 0, 0, 0, 0, 255, 255, 255]]
+
+
+def test_a_thousandth_is_passed_over():
+    ramp = np.arange(3000, dtype=np.uint16).reshape(30, 100)
+    (found,) = eight_bits([ramp])
+    white = 2999 - 3  # of 2999 pixels that are not black, three are passed over
+    np.testing.assert_array_equal(found, np.rint(np.clip(ramp * (255 / white), 0, 255)))
+
+
+def test_eight_bits_and_no_picture():
+    assert levels([3, 3, 4], kind=np.uint8) == [[3, 3, 4]]
+    flat = "and all slices of its stack hold {} everywhere: there is no picture."
+    assert said_of(eight_bits, [np.full((2, 2), 7)] * 2) == (flat.format(7), "flat")
+    assert said_of(eight_bits, [np.full((2, 2), 0.25)]) == (flat.format(0.25), "flat")
+    assert said_of(eight_bits, [np.array([[-9, 0, 0, 0, 0, 0]])]) == (
+        "and all slices of its stack hold nothing above 0: there is no picture.",
+        "flat",
+    )
+
+
+def test_a_border_that_is_not_dark_hides_which_level_is_air():
+    inside = np.array([-10, -10, 0, 80, 90, 90]).reshape(2, 3)  # from -10 to 90, of which a tenth is air
+
+    def framed_by(border):
+        return [np.pad(inside, 1, constant_values=border)]
+
+    assert eight_bits(framed_by(0))[0][0, 0] == 26
+    said, kind = said_of(eight_bits, framed_by(1))
+    assert kind == "negative"
+    assert said == (
+        "and its stack hold levels from -10 to 90, and 1 along the border: it cannot be told which is air. Save them "
+        "so that air is the darkest, as 0."
+    )
+    assert eight_bits([np.pad(np.abs(inside), 1, constant_values=70)])[0][0, 0] > 150  # nothing is negative
+
+
+def test_slices_of_one_volume_are_alike_word_by_word():
+    small, wide = np.zeros((2, 2), np.uint8), np.zeros((2, 3), np.uint8)
+    sizes = "is one of a stack of several sizes, [(2, 2), (2, 3)]. Give all slices the same size."
+    assert said_of(eight_bits, [wide, small]) == (sizes, "sizes")
+    types = "is one of a stack of several types, int16, uint8. Save all slices alike."
+    assert said_of(eight_bits, [small, small.astype(np.int16)]) == (types, "types")
+
+
+def test_a_picture_is_written_in_the_order_of_opencv(tmp_path):
+    colours = np.dstack([FLAIR, MASK, FLAIR // 2])
+    write_png(tmp_path / "file.png", colours)
+    assert np.asarray(Image.open(tmp_path / "file.png"))[..., ::-1].tolist() == colours.tolist()

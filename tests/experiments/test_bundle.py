@@ -1,25 +1,66 @@
 """Bundles: what leaves for another machine, and what is taken back."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
-from helpers import write_cohort
+from helpers import plan_of, write_cohort
 
 from brainseg.cohort import index_cohort
-from brainseg.experiments import bundle, engine, leakage
-from brainseg.experiments.plan import to_do
+from brainseg.experiments import bundle, engine
+from brainseg.experiments.plan import Training, to_do
+from brainseg.networks.record import RunRecord
 
-SETTINGS = leakage.Settings(image_size=32, filters=2, epochs=1, slices_per_epoch=8, seeds=1)
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    return index_cohort(write_cohort(tmp_path_factory.mktemp("cohort") / "kaggle_3m"))
+
+
+class Elsewhere(NamedTuple):
+    """A bundle that was trained as on another machine.
+
+    Attributes
+    ----------
+    plan : list of Training
+        The second starts from a network that was trained here before.
+    here, there : Path
+        The build folder from which it was packed, and the folder in which it was trained.
+    began_with : list of str
+        The runs that came along.
+    """
+
+    plan: list[Training]
+    here: Path
+    there: Path
+    began_with: list[str]
+
+
+@pytest.fixture(scope="module")
+def elsewhere(cohort, tmp_path_factory) -> Elsewhere:
+    """Trained once, because every process that trains spends seconds on loading Keras."""
+    place = tmp_path_factory.mktemp("bundle")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BRAINSEG_BUILD", str(place / "here"))
+        before, plain, after = plan_of(cohort, (0, 1, 2))
+        engine.train_plan([before], cohort)
+        plan = [plain, after.starting_from(before, cohort)]
+        there = joined(bundle.pack(plan, cohort, place / "out"), place / "there")
+    began_with = [path.name for path in (there / "runs").iterdir()]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("BRAINSEG", "PYTHONPATH"))}
+    subprocess.run([sys.executable, "train.py"], cwd=there, env=environment, check=True, capture_output=True)
+    return Elsewhere(plan, place / "here", there, began_with)
 
 
 @pytest.fixture
-def cohort(tmp_path, monkeypatch):
-    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
-    patients = [f"TEST_{'AB'[n % 2]}A_{n:04d}_20000101" for n in range(12)]
-    return index_cohort(write_cohort(tmp_path / "kaggle_3m", patients=patients, slices=6))
+def here(elsewhere, tmp_path, monkeypatch):
+    """The build folder as it was when the bundle left."""
+    monkeypatch.setenv("BRAINSEG_BUILD", str(shutil.copytree(elsewhere.here, tmp_path / "build")))
 
 
 def joined(parts, folder):
@@ -34,7 +75,7 @@ def joined(parts, folder):
 
 def test_parts_are_small_and_hold_the_whole(cohort, tmp_path, monkeypatch):
     monkeypatch.setattr(bundle, "PART_BYTES", 20_000)
-    parts = bundle.pack(leakage.plan(cohort, SETTINGS), cohort, tmp_path / "out")
+    parts = bundle.pack(plan_of(cohort), cohort, tmp_path / "out")
     assert len(parts) > 1 and all(part.stat().st_size <= 20_000 for part in parts)
     assert all(part.stat().st_size == 20_000 for part in parts[:-1])
     folder = joined(parts, tmp_path / "there")
@@ -46,7 +87,7 @@ def test_parts_are_small_and_hold_the_whole(cohort, tmp_path, monkeypatch):
 def test_a_folder_that_exists_is_refused(cohort, tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(ValueError, match="exists"):
-        bundle.pack(leakage.plan(cohort, SETTINGS), cohort, tmp_path / "out")
+        bundle.pack(plan_of(cohort), cohort, tmp_path / "out")
 
 
 def test_a_place_without_runs_is_refused(cohort, tmp_path):
@@ -55,11 +96,8 @@ def test_a_place_without_runs_is_refused(cohort, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_is_trained_elsewhere_is_found_here(cohort, tmp_path):
-    plan = leakage.plan(cohort, SETTINGS)
-    there = joined(bundle.pack(plan, cohort, tmp_path / "out"), tmp_path / "there")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("BRAINSEG", "PYTHONPATH"))}
-    subprocess.run([sys.executable, "train.py"], cwd=there, env=environment, check=True, capture_output=True)
+def test_what_is_trained_elsewhere_is_found_here(cohort, elsewhere, here, tmp_path):
+    plan, there = elsewhere.plan, elsewhere.there
     assert len(to_do(plan, cohort)) == 2
     taken = bundle.unpack(there)
     assert sorted(taken) == sorted(training.folder(cohort).name for training in plan)
@@ -70,23 +108,17 @@ def test_what_is_trained_elsewhere_is_found_here(cohort, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_a_training_starts_from_goes_along(cohort, tmp_path):
-    first, second = leakage.plan(cohort, SETTINGS)
-    engine.train_plan([first], cohort)
-    plan = [second.starting_from(first, cohort)]
-    there = joined(bundle.pack(plan, cohort, tmp_path / "out"), tmp_path / "there")
-    assert [path.name for path in (there / "runs").iterdir()] == [first.folder(cohort).name]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("BRAINSEG", "PYTHONPATH"))}
-    subprocess.run([sys.executable, "train.py"], cwd=there, env=environment, check=True, capture_output=True)
-    assert bundle.unpack(there) == [plan[0].folder(cohort).name]
+def test_what_a_training_starts_from_goes_along(cohort, elsewhere, here):
+    _, after = elsewhere.plan
+    assert elsewhere.began_with == [after.start.folder(cohort).name]
+    bundle.unpack(elsewhere.there)
+    assert RunRecord.read(after.folder(cohort)).recipe.start == after.start.folder(cohort).name
 
 
 @pytest.mark.slow
-def test_damaged_weights_are_refused(cohort, tmp_path):
-    there = joined(bundle.pack(leakage.plan(cohort, SETTINGS), cohort, tmp_path / "out"), tmp_path / "there")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("BRAINSEG", "PYTHONPATH"))}
-    subprocess.run([sys.executable, "train.py"], cwd=there, env=environment, check=True, capture_output=True)
-    weights = sorted(there.glob("runs/*/best.npz"))[0]
+def test_damaged_weights_are_refused(elsewhere, here, tmp_path):
+    there = Path(shutil.copytree(elsewhere.there / "runs", tmp_path / "runs"))
+    weights = sorted(there.glob("*/best.npz"))[0]
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(ValueError, match="damaged"):
         bundle.unpack(there)

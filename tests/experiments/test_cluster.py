@@ -14,19 +14,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import write_cohort
+from helpers import plan_of, write_cohort
 
 pytest.importorskip("distributed")
 pytest.importorskip("keras")
 from brainseg.cohort import index_cohort
 from brainseg.experiments import cluster, engine, leakage, storage
 from brainseg.experiments.cluster import get_cluster, train_on_worker
-from brainseg.experiments.plan import to_do
 from brainseg.images.prepared import prepare
 from brainseg.networks.record import RunRecord
 from brainseg.networks.runs import train_or_load
-
-SETTINGS = leakage.Settings(image_size=32, filters=2, epochs=30, slices_per_epoch=16, seeds=2)
 
 
 @pytest.fixture
@@ -75,9 +72,10 @@ def free_port() -> int:
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_costs_no_result(cohort, start, tmp_path, monkeypatch):
+def test_a_worker_that_dies_costs_no_result(shallow, cohort, start, tmp_path, monkeypatch):
+    settings = leakage.Settings(image_size=32, filters=2, epochs=15, slices_per_epoch=16, seeds=1)
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "serial"))
-    serial, _ = engine.compute(leakage, cohort, SETTINGS)
+    serial, _ = engine.compute(leakage, cohort, settings)
 
     shared = tmp_path / "shared"
     monkeypatch.setenv("BRAINSEG_BUILD", str(shared))
@@ -103,22 +101,21 @@ def test_a_worker_that_dies_costs_no_result(cohort, start, tmp_path, monkeypatch
     killer = threading.Thread(target=kill_in_the_middle)
     killer.start()
     with get_cluster(scheduler=address) as beyond:
-        distributed, record = engine.compute(leakage, cohort, SETTINGS, beyond)
+        distributed, record = engine.compute(leakage, cohort, settings, beyond)
     killer.join()
     assert killed and first.poll() is not None and second.poll() is None
     assert serial.keys() == distributed.keys()
     for name, table in serial.items():
         pd.testing.assert_frame_equal(table, distributed[name], check_exact=True)
-    assert len(record["runs"]) == 4
+    assert len(record["runs"]) == 2
 
 
 @pytest.mark.slow
 def test_processes_of_this_machine_do_as_well(cohort, tmp_path, monkeypatch):
-    settings = leakage.Settings(image_size=32, filters=2, epochs=1, slices_per_epoch=8, seeds=1)
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "local"))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
-    first, second = leakage.plan(cohort, settings)
-    after = replace(first, recipe=replace(first.recipe, seed=5)).starting_from(second, cohort)
+    first, second, third = plan_of(cohort, (0, 1, 2), epochs=1)
+    after = third.starting_from(second, cohort)
     with get_cluster(workers=2) as beyond:
         engine.train_plan([after, first], cohort, beyond)
     runs = sorted(Path(tmp_path / "local" / "runs").glob("*/run.json"))
@@ -129,7 +126,7 @@ def test_processes_of_this_machine_do_as_well(cohort, tmp_path, monkeypatch):
 def test_a_worker_with_folders_of_its_own_takes_and_brings_everything_by_the_storage(
     cohort, start, tmp_path, monkeypatch
 ):
-    plan = leakage.plan(cohort, replace(SETTINGS, epochs=1, seeds=1))
+    (training,) = plan_of(cohort, (0,), epochs=1)
     port = free_port()
     address = f"tcp://127.0.0.1:{port}"
     start("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
@@ -138,19 +135,18 @@ def test_a_worker_with_folders_of_its_own_takes_and_brings_everything_by_the_sto
     start(*words, build=tmp_path / "there")
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "here"))
     with get_cluster(scheduler=address, storage=f"file://{tmp_path}/storage") as beyond:
-        engine.train_plan(plan, cohort, beyond)
-    assert to_do(plan, cohort) == []
-    names = sorted(training.folder(cohort).name for training in plan)
+        engine.train_plan([training], cohort, beyond)
+    assert training.is_done(cohort)
     for place in ("here", "there", "storage"):
         runs = tmp_path / place / "runs"
-        assert sorted(path.parent.name for path in runs.glob("*/run.json")) == names
+        assert [path.parent for path in runs.glob("*/run.json")] == [runs / training.folder(cohort).name]
         assert not list(runs.glob("*/*.weights.h5"))
     assert not list((tmp_path / "there").rglob("prepared")) and not list((tmp_path / "storage").rglob("*.tif"))
 
 
 @pytest.mark.slow
 def test_another_worker_goes_on_after_the_last_epoch_in_the_storage(cohort, tmp_path, monkeypatch):
-    training = leakage.plan(cohort, replace(SETTINGS, epochs=12))[0]
+    (training,) = plan_of(cohort, (0,), epochs=20)
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "here"))
     prepared = prepare(cohort.attrs["root"], training.preprocessing)
     whole = train_or_load(training.recipe, prepared, training.split)
@@ -178,14 +174,14 @@ def test_another_worker_goes_on_after_the_last_epoch_in_the_storage(cohort, tmp_
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "second"))
     assert cluster.train_apart(*given) == whole.folder.name
     record = RunRecord.read(left)
-    assert 0 < len(before) < len(record.history) == 12
+    assert 0 < len(before) < len(record.history) == 20
     assert record.history["seconds"][0] == before["seconds"][0]  # the first epoch was not trained again
     assert record.digest() == whole.record.digest()
     assert not list(left.glob("*.weights.h5"))
 
 
 def test_a_worker_with_other_code_is_refused(cohort, tmp_path):
-    training = leakage.plan(cohort, SETTINGS)[0]
+    (training,) = plan_of(cohort, (0,))
     with pytest.raises(ValueError, match="another version of this package"):
         cluster.train_apart(training, "arrays", "unet-0123456789ab", str(tmp_path))
 
@@ -220,7 +216,7 @@ def test_a_storage_that_cannot_be_used_is_named():
 @pytest.mark.slow
 def test_what_else_a_worker_draws_changes_no_training(cohort, tmp_path):
     """Dask estimates sizes in another thread of the worker, by Python's `random`, which Keras takes its seeds from."""
-    training = leakage.plan(cohort, leakage.Settings(image_size=32, filters=2, epochs=1, slices_per_epoch=8))[0]
+    (training,) = plan_of(cohort, (0,), epochs=1)
     root = str(tmp_path / "kaggle_3m")
     done = threading.Event()
 
@@ -245,7 +241,7 @@ def test_what_else_a_worker_draws_changes_no_training(cohort, tmp_path):
 
 @pytest.mark.slow
 def test_the_error_of_a_training_comes_back_as_itself(cohort, tmp_path):
-    training = leakage.plan(cohort, leakage.Settings(image_size=32, filters=2))[0]
+    (training,) = plan_of(cohort, (0,))
     nobody = replace(training, split=training.split.replace("train", "out"))
     with pytest.raises(ValueError, match="no training slices"):
         train_on_worker(nobody, str(tmp_path / "kaggle_3m"), str(tmp_path))

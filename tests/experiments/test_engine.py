@@ -121,7 +121,7 @@ def test_an_unknown_experiment_is_refused(demo, tiny_cohort_once):
 
 
 @pytest.mark.slow
-def test_an_interrupted_experiment_goes_on_with_what_is_missing(tmp_path, monkeypatch):
+def test_an_interrupted_experiment_goes_on_with_what_is_missing(shallow, tmp_path, monkeypatch):
     pytest.importorskip("keras")
     from brainseg.networks import runs
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import write_cohort
+from helpers import SMALL, plan_of, write_cohort
 
 from brainseg.cohort import index_cohort
 from brainseg.data import phantom_table
@@ -20,21 +20,12 @@ from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import Recipe
 from brainseg.networks.record import RunRecord
 from brainseg.paths import BusyError, locked
-from brainseg.splits import make_split
-
-RECIPE = Recipe(options={"filters": 2, "depth": 2}, epochs=2, slices_per_epoch=8, batch_size=4)
 
 
 @pytest.fixture
 def cohort(tmp_path, monkeypatch):
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
     return index_cohort(write_cohort(tmp_path / "kaggle_3m", slices=4))
-
-
-def plan_of(cohort, seeds=(0, 1)):
-    split = make_split(cohort, by="patient", n_folds=3)
-    recipes = [Recipe(**{**vars(RECIPE), "seed": seed}) for seed in seeds]
-    return [Training(recipe, Preprocessing(image_size=32), split, {"seed": recipe.seed}) for recipe in recipes]
 
 
 def record_of(training, folder, seconds):
@@ -78,7 +69,7 @@ def test_the_median_run_tells_and_another_network_does_not(cohort, tmp_path):
     (first, _) = plan_of(cohort)
     records = [record_of(first, tmp_path, seconds) for seconds in (8, 24, 400)]
     assert list(seconds_per_step_and_pixel(records).values()) == [pytest.approx(24 / 4 / 32**2)]
-    wider = Training(Recipe(options={"filters": 4, "depth": 2}), first.preprocessing, first.split, {})
+    wider = Training(Recipe(options={"filters": 4, "depth": 1}), first.preprocessing, first.split, {})
     assert np.isnan(workload([wider], cohort).seconds)
 
 
@@ -104,8 +95,8 @@ def test_calls_at_once_share_the_work_and_end_with_the_same_weights(cohort, tmp_
     """Three processes are given the same plan; each network is trained once, and all of them load it."""
     script = tmp_path / "train.py"
     script.write_text(
-        "import sys; sys.path[:0] = [sys.argv[1], sys.argv[1] + '/..']\n"
-        "from test_plan import plan_of\n"
+        "import sys; sys.path[:0] = [sys.argv[1]]\n"
+        "from helpers import plan_of\n"
         "from brainseg.cohort import index_cohort\n"
         "from brainseg.experiments.engine import load_plan, train_plan\n"
         "cohort = index_cohort(sys.argv[2])\n"
@@ -114,7 +105,7 @@ def test_calls_at_once_share_the_work_and_end_with_the_same_weights(cohort, tmp_
         "    print('RUN', training.labels['seed'], run.record.digest(), len(run.history))\n"
     )
 
-    call = [sys.executable, str(script), str(Path(__file__).parent), cohort.attrs["root"]]
+    call = [sys.executable, str(script), str(Path(__file__).parents[1]), cohort.attrs["root"]]
     processes = [subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     answers = [process.communicate(timeout=300) for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], answers
@@ -145,7 +136,7 @@ def test_what_a_training_starts_from_is_part_of_its_identity_and_comes_first(coh
 def test_a_phantom_is_planned_without_being_drawn(cohort, tmp_path):
     table = phantom_table(3, 0)
     split = pd.Series("train", index=table.index)
-    on_phantom = Training(RECIPE, Preprocessing(image_size=32), split, {}, phantom=(3, 0))
+    on_phantom = Training(SMALL, Preprocessing(image_size=32), split, {}, phantom=(3, 0))
     assert table["patient"].nunique() == 3
     assert on_phantom.folder(cohort) != replace(on_phantom, phantom=(3, 1)).folder(cohort)
     assert not list((tmp_path / "build").glob("prepared/*"))
@@ -154,7 +145,7 @@ def test_a_phantom_is_planned_without_being_drawn(cohort, tmp_path):
 @pytest.mark.slow
 def test_a_start_on_the_phantom_is_trained_before_what_starts_from_it(cohort):
     everyone = pd.Series("train", index=phantom_table(1, 0).index, name="split")
-    start = Training(RECIPE, Preprocessing(image_size=32), everyone, {}, phantom=(1, 0))
+    start = Training(SMALL, Preprocessing(image_size=32), everyone, {}, phantom=(1, 0))
     (after, _) = plan_of(cohort)
     after = after.starting_from(start, cohort)
     engine.train_plan([after], cohort)

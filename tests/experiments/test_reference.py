@@ -1,7 +1,6 @@
 """The reference edition from its plan to its tables, trained on a tiny cohort."""
 
 import json
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -24,14 +23,20 @@ PREPROCESSING = Preprocessing(image_size=32)
 
 
 def small_recipe(model="unet", **departures):
-    return Recipe(model=model, options={"filters": 2, "depth": 2}, epochs=1, slices_per_epoch=8, **departures)
+    return Recipe(model=model, options={"filters": 2, "depth": 1}, epochs=1, slices_per_epoch=8, **departures)
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    """A build folder of all tests here: what one has trained, the next one finds."""
+    return tmp_path_factory.mktemp("build")
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch, tiny_cohort):
+def project(build, tmp_path, monkeypatch, tiny_cohort):
     """A checkout of its own, three folds, and the protocol at a size that trains in seconds, without a phantom."""
     monkeypatch.setattr(results, "project_root", lambda: tmp_path)
-    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
+    monkeypatch.setenv("BRAINSEG_BUILD", str(build))
     monkeypatch.setattr(reference, "study_recipe", small_recipe)
     monkeypatch.setattr(reference, "Preprocessing", lambda **departures: replace(PREPROCESSING, **departures))
     monkeypatch.setattr(reference, "after_the_phantom", lambda training, cohort: training)
@@ -87,7 +92,7 @@ def test_a_seed_more_joins_the_one_whose_weights_are_kept(project, tiny_cohort, 
     make(data, models=["unet"], folds=[0], seeds=[0])
     first = results.read_table("reference", "patients")
     assert set(first["networks"]) == {1}
-    shutil.rmtree(project / "build" / "runs")
+    monkeypatch.setenv("BRAINSEG_BUILD", str(project / "of-another-day"))  # the runs are gone
     cohort = index_cohort(tiny_cohort)
     (training,) = reference.plan(cohort, reference.Settings(models=("unet",), folds=(0,), seeds=(0, 1)))
     assert training.recipe.seed == 1

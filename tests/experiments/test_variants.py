@@ -19,7 +19,7 @@ from brainseg.networks.recipe import Recipe
 from brainseg.splits import make_split
 from brainseg.statistics import Reason
 
-RECIPE = Recipe(options={"filters": 2, "depth": 2}, epochs=1, slices_per_epoch=8)
+RECIPE = Recipe(options={"filters": 2, "depth": 1}, epochs=1, slices_per_epoch=8)
 
 
 @pytest.fixture
@@ -27,10 +27,16 @@ def cohort(tiny_cohort):
     return index_cohort(tiny_cohort)
 
 
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    """A build folder of all tests here: what one has trained, the next one finds."""
+    return tmp_path_factory.mktemp("build")
+
+
 @pytest.fixture
-def reference_run(cohort, tmp_path, monkeypatch):
+def reference_run(cohort, build, tmp_path, monkeypatch):
     monkeypatch.setattr(results, "project_root", lambda: tmp_path)
-    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
+    monkeypatch.setenv("BRAINSEG_BUILD", str(build))
     prepared = prepare(cohort.attrs["root"], Preprocessing(image_size=32))
     run = runs.train_or_load(RECIPE, prepared, make_split(prepared.table, n_folds=3, fold=1))
     runs.keep(run, "patient", 1)

@@ -203,3 +203,137 @@ def test_a_crop_is_a_copy():
 def test_wrong_shapes_and_types_are_named(call):
     with pytest.raises(ValueError, match=r"\("):
         call()
+
+
+# ---------------------------------------------------------------- to the pixel
+
+
+def test_a_box_knows_its_sides():
+    box = Box(2, 12, 5, 9)
+    assert (box.height, box.width, box.area_px) == (10, 4, 40)
+    assert Box.whole((7, 9)) == (0, 7, 0, 9)
+    assert box.widened(1, (20, 30)) == (1, 13, 4, 10)
+    assert box.widened(3, (13, 30)) == (0, 13, 2, 12)
+    assert box.widened(6, (40, 14)) == (0, 18, 0, 14)
+
+
+def test_a_head_must_cover_a_twentieth_of_the_frame():
+    def found(side):
+        return head_silhouette(drawn_slice(rows=(100, 100 + side), columns=(100, 100 + side))[None]).any()
+
+    assert not found(52) and found(62)  # 4.1 and 5.9 % of the frame
+
+
+def test_a_silhouette_fills_holes_and_keeps_the_largest_region():
+    image = drawn_slice(rows=(40, 200), columns=(60, 190))
+    image[90:150, 90:150] = 0
+    image[5:35, 200:250] = 120
+    head = head_silhouette(image[None])
+    assert head.dtype == bool and head[100:140, 100:140].all() and not head[:36].any()
+
+
+def test_the_brightest_slice_and_channel_count():
+    images = np.zeros((3, 256, 256, 3), np.uint8)
+    images[0, 40:120, 60:190, 0] = 120
+    images[2, 120:200, 60:190, 2] = 120
+    rows = np.flatnonzero(head_silhouette(images).any(axis=1))
+    assert abs(rows[0] - 40) <= 2 and abs(rows[-1] - 199) <= 2 and len(rows) == rows[-1] - rows[0] + 1
+
+
+def test_speckle_is_averaged_away_over_five_pixels():
+    image = drawn_slice()
+    image[::3, 200:250:3] = 255  # a ninth of the pixels, and never more than four of 25 in a window
+    head = head_silhouette(image[None])
+    assert not head[:, 200:].any() and head[50:190, 70:180].all()
+
+
+@pytest.mark.parametrize("rows, columns", [((3, 100), (50, 190)), ((150, 251), (2, 100)), ((10, 246), (60, 190))])
+def test_a_square_box_is_square_and_holds_the_head(rows, columns):
+    head = np.zeros((256, 256), bool)
+    head[rows[0] : rows[1], columns[0] : columns[1]] = True
+    box = square_box(head, margin_px=3)
+    side = max(rows[1] - rows[0], columns[1] - columns[0]) + 6
+    assert box.height == box.width == min(side, 256) and inside(Box(*rows, *columns), box)
+    assert Box.whole((256, 256)).widened(0, (256, 256)) == (0, 256, 0, 256)
+
+
+def test_shrinking_averages_and_growing_interpolates():
+    ramp = np.arange(16, dtype=np.float32).reshape(4, 4)
+    assert crop.resize(ramp, 2, 2).tolist() == [[2.5, 4.5], [10.5, 12.5]]
+    assert crop.resize(ramp, 4, 2).tolist() == (ramp.reshape(4, 2, 2).mean(2)).tolist()
+    assert crop.resize(ramp, 2, 4).tolist() == (ramp.reshape(2, 2, 4).mean(1)).tolist()
+    assert crop.resize(ramp[:1], 1, 8)[0].tolist() == [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]
+    assert crop.resize(ramp[:, :1], 8, 1)[:, 0].tolist() == [0, 1, 3, 5, 7, 9, 11, 12]
+    # One side grows and the other shrinks: what grows must be smooth.
+    assert crop.resize(ramp, 8, 2).shape == (8, 2) and len(set(crop.resize(ramp, 8, 2)[:, 0].tolist())) > 4
+    assert crop.resize(ramp, 4, 4) is not ramp and crop.resize(ramp, 4, 4).tolist() == ramp.tolist()
+    assert crop.resize(np.zeros((4, 6, 3), np.uint8), 2, 3).shape == (2, 3, 3)
+
+
+def test_a_mask_without_tumour_becomes_an_empty_one():
+    empty = crop_and_resize(np.zeros((20, 20), bool), Box(0, 10, 0, 10), 5)
+    assert empty.dtype == np.uint8 and empty.shape == (5, 5) and not empty.any()
+    stack = crop_and_resize(np.zeros((20, 20, 2), bool), Box(0, 10, 0, 10), 5)
+    assert stack.dtype == np.uint8 and stack.shape == (5, 5, 2) and not stack.any()
+    full = crop_and_resize(np.ones((20, 20), bool), Box(3, 10, 2, 9), 7)
+    assert full.dtype == np.uint8 and (full == 255).all()
+
+
+def test_the_way_back_needs_no_frame_of_its_own_for_the_study():
+    whole = restore(np.ones((4, 4)), Box(0, 256, 0, 256))
+    assert whole.shape == (256, 256) and (whole == 1).all()
+    small = restore(np.ones((4, 4)), Box(1, 5, 2, 6), (8, 9))
+    assert small.shape == (8, 9) and small.sum() == 16 and small[1:5, 2:6].all()
+
+
+def test_stages_of_a_single_channel_and_of_five():
+    image = drawn_slice()
+    for channels in (1, 5):
+        stages = crop_stages(np.repeat(image[..., :1], channels, axis=2))
+        assert stages.found and stages.box == slice_box(image) and stages.contour.shape[1] == 2
+    colour = image.copy()
+    colour[..., 1:] = 0  # the mean of the channels is a third of the first
+    assert crop_stages(colour).found
+    bare = crop_stages(image * 0)
+    assert bare.contour.shape == (0, 2) and np.array_equal(bare.cropped, image * 0)
+
+
+def test_thresholds_of_canny_decide_what_an_edge_is():
+    faint = drawn_slice(grey=20)
+    assert crop_stages(faint, canny=(1, 2)).edges.any()
+    assert not crop_stages(faint, canny=(5000, 9000)).found
+    assert slice_box(faint, canny=(5000, 9000)) == (0, 256, 0, 256)
+
+
+def test_dilation_adds_one_pixel_on_each_side():
+    stages = crop_stages(drawn_slice())
+    rows, columns = np.nonzero(stages.edges)
+    assert stages.box == (rows.min() - 1, rows.max() + 2, columns.min() - 1, columns.max() + 2)
+    assert set(np.unique(stages.dilated)) == {0, 255}
+    x, y = stages.contour.T
+    assert stages.extremes == {
+        "top": (x[y.argmin()], y.min()),
+        "bottom": (x[y.argmax()], y.max()),
+        "left": (x.min(), y[x.argmin()]),
+        "right": (x.max(), y[x.argmax()]),
+    }
+
+
+NO_IMAGE = r"an image must be uint8 with shape \(H, W, C\), not "
+NO_VOLUME = r"a volume must be uint8 with shape \(slices, H, W, C\) and hold a slice, not "
+NO_PREDICTION = r"a prediction must have shape \(S, S\), not "
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: crop_stages(np.zeros((9, 9, 3))), rf"{NO_IMAGE}float64 \(9, 9, 3\)"),
+        (lambda: crop_stages(np.zeros((9, 9), np.uint8)), rf"{NO_IMAGE}uint8 \(9, 9\)"),
+        (lambda: head_silhouette(np.zeros((0, 9, 9, 3), np.uint8)), rf"{NO_VOLUME}uint8 \(0, 9, 9, 3\)"),
+        (lambda: head_silhouette(np.zeros((2, 9, 9, 3))), rf"{NO_VOLUME}float64 \(2, 9, 9, 3\)"),
+        (lambda: restore(np.zeros((4, 9, 9)), Box(0, 9, 0, 9)), rf"{NO_PREDICTION}\(4, 9, 9\)"),
+    ],
+)
+def test_what_is_wrong_with_an_array_is_said(call, said):
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        call()

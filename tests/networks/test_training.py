@@ -21,20 +21,26 @@ from brainseg.networks.record import RunRecord, run_folder
 from brainseg.networks.runs import train_or_load
 from brainseg.networks.weights import load_weights, save_weights
 
-TINY = Recipe(model="unet", options={"filters": 2, "depth": 2}, epochs=2, slices_per_epoch=8, batch_size=4)
+TINY = Recipe(model="unet", options={"filters": 2, "depth": 1}, epochs=2, slices_per_epoch=8, batch_size=4)
 
 
-@pytest.fixture
-def prepared(tiny_cohort):
-    return prepare(tiny_cohort, Preprocessing(image_size=32, crop="none"))
+@pytest.fixture(scope="module")
+def prepared(tiny_cohort_once):
+    return prepare(tiny_cohort_once, Preprocessing(image_size=32, crop="none"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def split(prepared):
     """The last patient is the test set, the one before validates."""
     patients = prepared.table["patient"]
     names = list(dict.fromkeys(patients))
     return patients.map({**dict.fromkeys(names, "train"), names[-2]: "validation", names[-1]: "test"})
+
+
+@pytest.fixture(scope="module")
+def trained(prepared, split, tmp_path_factory):
+    """`TINY`, trained without interruption, for tests that change nothing in its folder."""
+    return train_or_load(TINY, prepared, split, tmp_path_factory.mktemp("runs"))
 
 
 @pytest.mark.parametrize(
@@ -115,8 +121,8 @@ def test_a_dropped_sequence_becomes_a_copy_of_flair():
 
 
 @pytest.mark.slow
-def test_a_run_is_trained_once_and_loaded_ever_after(prepared, split, tmp_path, monkeypatch):
-    run = train_or_load(TINY, prepared, split, tmp_path)
+def test_a_run_is_trained_once_and_loaded_ever_after(trained, prepared, split, monkeypatch):
+    run = trained
     assert list(run.history["epoch"]) == [1, 2]
     assert run.record.validation_dice == pytest.approx(run.history["validation_dice"].max())
     seen = run.record.has_met()
@@ -124,15 +130,13 @@ def test_a_run_is_trained_once_and_loaded_ever_after(prepared, split, tmp_path, 
     assert tested and not tested & seen
 
     monkeypatch.setattr(runs, "train", lambda *_: pytest.fail("trained again"))
-    again = train_or_load(TINY, prepared, split, tmp_path)
+    again = train_or_load(TINY, prepared, split, run.folder.parent)
     for left, right in zip(run.model.get_weights(), again.model.get_weights(), strict=True):
         np.testing.assert_array_equal(left, right)
 
 
 @pytest.mark.slow
-def test_an_interrupted_training_goes_on_after_its_last_epoch(prepared, split, tmp_path, monkeypatch):
-    whole = train_or_load(TINY, prepared, split, tmp_path / "whole")
-
+def test_an_interrupted_training_goes_on_after_its_last_epoch(trained, prepared, split, tmp_path, monkeypatch):
     def interrupt(prepared, rows, recipe, epoch):
         for index, batch in enumerate(epoch_batches(prepared, rows, recipe, epoch)):
             if (epoch, index) == (1, 1):  # in the middle of the second epoch
@@ -149,7 +153,7 @@ def test_an_interrupted_training_goes_on_after_its_last_epoch(prepared, split, t
     resumed = train_or_load(TINY, prepared, split, tmp_path / "cut")
     assert list(resumed.history["epoch"]) == [1, 2]
     # Same slices, same optimiser state: the loss of the second epoch is that of the whole training.
-    assert resumed.history["loss"].tolist() == pytest.approx(whole.history["loss"].tolist(), rel=1e-3)
+    assert resumed.history["loss"].tolist() == pytest.approx(trained.history["loss"].tolist(), rel=1e-3)
     assert not list(folder.glob("*.weights.h5"))
 
 
@@ -185,17 +189,16 @@ def test_where_nobody_validates_the_last_epoch_is_kept(prepared, split, tmp_path
 
 
 @pytest.mark.slow
-def test_a_run_starts_from_the_weights_of_another(prepared, split, tmp_path, monkeypatch):
-    first = train_or_load(TINY, prepared, split, tmp_path)
-    began = []
+def test_a_run_starts_from_the_weights_of_another(trained, prepared, split, monkeypatch):
+    place, began = trained.folder.parent, []
     go_on = training.train
     monkeypatch.setattr(runs, "train", lambda model, *rest: began.append(model.get_weights()) or go_on(model, *rest))
-    second = replace(TINY, start=first.folder.name)
-    assert train_or_load(second, prepared, split, tmp_path).folder != first.folder
-    for start, end in zip(began[0], first.model.get_weights(), strict=True):
+    second = replace(TINY, start=trained.folder.name)
+    assert train_or_load(second, prepared, split, place).folder != trained.folder
+    for start, end in zip(began[0], trained.model.get_weights(), strict=True):
         np.testing.assert_array_equal(start, end)
     with pytest.raises(ValueError, match="missing or damaged"):
-        train_or_load(replace(TINY, start="unet-nobody"), prepared, split, tmp_path)
+        train_or_load(replace(TINY, start="unet-nobody"), prepared, split, place)
 
 
 def test_a_split_that_trains_nobody_is_refused(prepared, split, tmp_path):

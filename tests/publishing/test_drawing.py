@@ -12,15 +12,14 @@ from brainseg import metrics
 from brainseg.cohort import index_cohort, read_patient
 from brainseg.figures.viewer import nifti, viewer_patient, volume
 from brainseg.paths import project_root
-from brainseg.phantom import make_phantom
 from brainseg.publishing import landing
 from brainseg.publishing.drawing import MARK, drawing_page, largest_tumour, write_drawing
 
 
 @pytest.fixture(scope="module")
-def patient(tmp_path_factory) -> tuple[dict, np.ndarray]:
-    """A phantom patient for the viewer, with a network that misses the tumour's right half; and the true masks."""
-    table = index_cohort(make_phantom(tmp_path_factory.mktemp("phantom") / "kaggle_3m", patients=1, seed=0))
+def patient(tiny_cohort_once) -> tuple[dict, np.ndarray]:
+    """A patient for the viewer, with a network that misses the tumour's right half; and the true masks."""
+    table = index_cohort(tiny_cohort_once)
     images, truth = read_patient(table, table["patient"].iloc[0])
     half = truth.copy()
     half[:, :, int(np.argwhere(truth)[:, 2].mean()) :] = False

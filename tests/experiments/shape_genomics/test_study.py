@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import untrained_run
 
 from brainseg import results
 from brainseg.cohort import index_cohort
@@ -79,21 +80,19 @@ def kept_in(tmp_path, monkeypatch):
 def test_the_sources_of_the_study_differ_in_the_split_alone(tiny_cohort, kept_in):
     """Reference runs of two folds: their test patients are predicted by networks that have and have not met them."""
     pytest.importorskip("keras")
-    from brainseg.networks.recipe import Recipe
-    from brainseg.networks.runs import keep, train_or_load
+    from brainseg.networks.runs import keep
     from brainseg.splits import make_split
 
     cohort = index_cohort(tiny_cohort)
-    prepared = prepare(tiny_cohort, Preprocessing(image_size=32))
-    recipe = Recipe(model="unet", options={"filters": 2, "depth": 2}, epochs=1, slices_per_epoch=8)
-    splits = {fold: make_split(cohort, fold=fold) for fold in (0, 1)}
-    for fold, split in splits.items():
-        keep(train_or_load(recipe, prepared, split), "patient", fold)
+    runs = [untrained_run(tiny_cohort, kept_in / "untrained", fold) for fold in (0, 1)]
+    for fold, run in enumerate(runs):
+        keep(run, "patient", fold)
+    splits = [run.split for run in runs]
 
     plan = study.plan(cohort, study.Settings())
     assert [training.labels for training in plan] == [{"source": study.LEAKY, "fold": fold} for fold in (0, 1)]
     for training in plan:
-        assert training.recipe == recipe and training.preprocessing == prepared.preprocessing
+        assert training.recipe == runs[0].recipe and training.preprocessing == runs[0].prepared.preprocessing
         by_slice = make_split(cohort, by="slice", fold=training.labels["fold"])
         assert training.split.tolist() == by_slice.tolist() != splits[training.labels["fold"]].tolist()
 
