@@ -45,11 +45,7 @@
     hint.className = "wider";
     hint.textContent = "The table goes on to the right \u2192";
     box.before(hint);
-    const look = () => {
-      hint.hidden = box.scrollWidth <= box.clientWidth + 1;
-      if (hint.hidden) box.removeAttribute("tabindex");
-      else box.tabIndex = 0; // the arrow keys move it
-    };
+    const look = () => (hint.hidden = box.scrollWidth <= box.clientWidth + 1);
     new ResizeObserver(look).observe(box);
     look();
   }
