@@ -88,7 +88,7 @@ class _Shown:
     def show(self, *values, **_):
         for value in values:
             if hasattr(value, "savefig"):
-                value.savefig(io.BytesIO(), dpi=20)  # every part is drawn, at less than a tenth of the work
+                value.savefig(io.BytesIO())
             for name in ("_repr_markdown_", "_repr_html_", "_repr_mimebundle_"):
                 if callable(getattr(value, name, None)) and not hasattr(value, "savefig"):
                     self.text.append(str(getattr(value, name)()))
