@@ -222,6 +222,7 @@ def test_a_head_must_cover_a_twentieth_of_the_frame():
         return head_silhouette(drawn_slice(rows=(100, 100 + side), columns=(100, 100 + side))[None]).any()
 
     assert not found(52) and found(62)  # 4.1 and 5.9 % of the frame
+    assert head_silhouette(drawn_slice(grey=0)[None]).dtype == bool
 
 
 def test_a_silhouette_fills_holes_and_keeps_the_largest_region():
