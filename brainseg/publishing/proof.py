@@ -77,7 +77,9 @@ def _again(tables: dict[str, pd.DataFrame], _: Path) -> str:
     same = "the same, byte by byte" if again["same"].all() else "**not the same**"
     rows = [[row.threads, row.figure, _small(row.largest), f"{row.limit:g}"] for row in table.itertuples()]
     beyond = int((others["largest"] > others["limit"]).sum())
-    kept = "Each figure stayed within what is allowed." if not beyond else f"**{beyond} figures lay beyond that.**"
+    kept = (
+        "Each stayed within what is allowed." if not beyond else f"**{beyond} of {len(others)} figures lay beyond it.**"
+    )
     return (
         f"Trained again with {again['threads'].iloc[0]} threads, weights and tables were {same}. With other numbers of "
         f"threads the figures differ. {kept}\n\n"

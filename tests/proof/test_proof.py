@@ -73,11 +73,10 @@ print(begin)
 
 
 @pytest.mark.slow
-def test_one_seed_gives_one_network_and_other_threads_nearly_the_same(tiny_cohort_once, tmp_path, monkeypatch):
-    monkeypatch.setattr(again, "THREADS", (2, 2, 1))
+def test_one_seed_gives_one_network(tiny_cohort_once, tmp_path, monkeypatch):
+    monkeypatch.setattr(again, "THREADS", (2, 2))
     found = again.repeat(tiny_cohort_once, tmp_path)
-    assert found.loc[found["threads"] == 2, "same"].all() and found["threads"].tolist() == [2] * 4 + [1] * 4
-    assert (found["largest"] <= found["limit"]).all()
+    assert found["same"].all() and (found["largest"] == 0).all() and len(found) == len(again.LIMITS)
 
 
 @pytest.mark.slow

@@ -100,7 +100,7 @@ def test_the_page_shows_the_tables(page):
         "Of 4 calls, 3 came to their end, and 2 made",
         "| the book | 2 | 1 | 0 |",
         "again with 2 threads, weights and tables were the same, byte by byte.",
-        "Each figure stayed within what is allowed.",
+        "Each stayed within what is allowed.",
         "| 1 | loss | 2e-02 | 0.05 |",
         "2,000 faults were put into 2 modules. The tests noticed 94.5% of them: 1,880 by a failure, 10 because",
         "| `images/crop` | 500 | 400 | 100 | 0 | 80.0% |",
@@ -125,4 +125,4 @@ def test_what_fell_short_is_said(page):
     keep({"again": again})
     fill_proof(page.parent)
     text = page.read_text(encoding="utf-8")
-    assert "weights and tables were **not the same**" in text and "**1 figures lay beyond that.**" in text
+    assert "weights and tables were **not the same**" in text and "**1 of 1 figures lay beyond it.**" in text
