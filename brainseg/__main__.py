@@ -252,8 +252,8 @@ def test(arguments: argparse.Namespace) -> None:
 
     from brainseg.publishing import study_root
 
-    # A file's tests share what is dear to make, such as the book or a training, so a file stays with one worker. The
-    # order is that of tests/conftest.py: the longest file first.
+    # A file's tests share what is dear to make, such as a training, so a file stays with one worker. The order is that
+    # of tests/conftest.py: the file that makes the book first, for both workers.
     workers = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
     sys.exit(pytest.main(["--rootdir", str(study_root()), str(study_root() / "tests"), *workers, *arguments.options]))
 

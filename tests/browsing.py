@@ -1,4 +1,4 @@
-"""A browser for the tests of the pages: Debian's Chromium, a server, and a window that notes what goes wrong in it."""
+"""A browser for the tests of the pages: Debian's Chromium, a server, and a tab that notes what goes wrong in it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ DRAWING = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enabl
 
 @contextlib.contextmanager
 def chromium() -> Iterator:
-    """A Chromium without a window. Without one on the machine the test is skipped, or fails where one is required."""
+    """A Chromium that shows nothing. Without one on the machine the test is skipped, or fails where one is required.
+
+    Its tabs keep what they loaded, as a reader's do: to start the scripts of a page anew takes longer than to test it.
+    """
     place = find_browser()
     if place is None:
         if os.environ.get("BRAINSEG_BROWSER") == "required":
@@ -30,7 +33,7 @@ def chromium() -> Iterator:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=place, args=DRAWING)
-        yield browser
+        yield browser.new_context()
         browser.close()
 
 
@@ -61,13 +64,14 @@ def serving(folder: Path) -> Iterator[str]:
 
 
 class Visit:
-    """A page in a window of its own, and everything that went wrong in it."""
+    """A page in a tab of its own, and everything that went wrong in it."""
 
     def __init__(self, browser, base: str, size: str = "desktop"):
         self.base, self.faults = base, []
         width, height = SIZES[size]
-        self.context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
-        self.page = self.context.new_page()
+        self.page = browser.new_page()
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.emulate_media(reduced_motion="reduce")
         self.page.set_default_timeout(180_000)  # ms; a network takes its time on a busy machine
         self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
         self.page.on("console", lambda said: said.type == "error" and self.faults.append(f"console: {said.text}"))
@@ -95,7 +99,7 @@ class Visit:
         return self
 
     def __exit__(self, *_) -> None:
-        self.context.close()
+        self.page.close()
 
 
 def theme(page, colours: str) -> None:
@@ -122,7 +126,9 @@ def cut_off(page) -> list[str]:
     return page.evaluate("""() => {
         const found = [], width = document.documentElement.clientWidth;
         const scrolls = (one) => ["auto", "scroll", "hidden"].includes(getComputedStyle(one).overflowX);
-        for (const one of document.querySelectorAll("main *:not(svg *, mjx-container *)")) {
+        // Not the contents, which wait beside the page for a tap.
+        const parts = document.querySelectorAll(":is(.bd-article, .prev-next-area) *:not(svg *, mjx-container *)");
+        for (const one of parts) {
             const box = one.getBoundingClientRect();
             if (!box.width || box.right <= width + 1 || !one.checkVisibility({visibilityProperty: true})) continue;
             let above = one.parentElement;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import io
 import re
 import shutil
 import warnings
@@ -88,7 +87,7 @@ class _Shown:
     def show(self, *values, **_):
         for value in values:
             if hasattr(value, "savefig"):
-                value.savefig(io.BytesIO(), dpi=20)  # every part is drawn, at less than a tenth of the work
+                value.canvas.draw()  # once, where a file would be drawn twice: to be measured, and to be written
             for name in ("_repr_markdown_", "_repr_html_", "_repr_mimebundle_"):
                 if callable(getattr(value, name, None)) and not hasattr(value, "savefig"):
                     self.text.append(str(getattr(value, name)()))

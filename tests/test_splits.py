@@ -255,6 +255,14 @@ def test_splits_of_four_institutions_are_those_that_kept_networks_have_seen():
     assert split_by_patient(table).name == "split"
 
 
+def test_the_first_fold_and_the_first_seed_are_the_default():
+    table = cohort()
+    for split in (split_by_patient, split_by_slice, make_split):
+        pd.testing.assert_series_equal(split(table), split(table, fold=0, seed=0))
+    pd.testing.assert_series_equal(split_by_institution(table, "HT"), split_by_institution(table, "HT", seed=0))
+    assert draw_patients(table, 20) == draw_patients(table, 20, seed=0)
+
+
 def test_a_tumour_of_one_pixel_is_a_tumour():
     """Of twenty slices ten have one pixel: as many on each of two test sides."""
     table = few(1).iloc[:20].assign(tumour_px=[0, 1] * 10)

@@ -307,6 +307,7 @@ def test_arguments_stay_as_they_are(pair):
         # Sorted: 0.005 x 4, 0.01 x 3, 0.03 x 2, 0.04 x 1, the last lifted to the one before it.
         ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
         ([0.5, 0.6], [1.0, 1.0]),
+        ([0.9, 0.8, 0.7], [1.0, 1.0, 1.0]),
         ([0.02], [0.02]),
         ([], []),
     ],
@@ -546,6 +547,9 @@ def test_questions_that_are_asked_together_share_margin_and_trainings():
     few = shown_together({"a": UNCLEAR, "b": BETTER}, trainings=2)
     assert {verdict.reason for _, verdict in few.values()} == {Reason.TOO_FEW_TRAININGS}
     assert together["b"][0] == 0.008
+    # Alone 0.03 is below 0.05, and of two questions it is not.
+    weak = shown_together({"a": UNCLEAR, "b": replace(BETTER, p_value=0.03)})
+    assert weak["b"] == (0.06, shown(BETTER, p_corrected=0.06)) and weak["b"][1].reason is Reason.P_TOO_LARGE
 
 
 def test_ranks_of_codes_that_a_sample_lacks():

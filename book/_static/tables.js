@@ -5,15 +5,15 @@
 
   const LONG = 24; // letters; a cell of numbers has fewer
 
-  const said = (cell) => cell.textContent.trim();
+  const said = (cell) => cell?.textContent.trim() ?? "";
 
   function stack(table) {
     const lines = table.querySelectorAll("thead tr");
     const rows = [...table.querySelectorAll("tbody tr")];
-    const words = rows.flatMap((row) => [...row.cells].slice(1)).filter((cell) => said(cell).length > LONG);
-    if (lines.length !== 1 || lines[0].cells.length < 3 || !words.length) return;
+    const wordy = [...(lines[0]?.cells ?? [])].map((_, place) => place > 0 && rows.some((row) => said(row.cells[place]).length > LONG));
+    if (lines.length !== 1 || wordy.length < 3 || !wordy.includes(true)) return;
     const heads = [...lines[0].cells].map(said);
-    words.forEach((cell) => cell.classList.add("words"));
+    for (const row of [...lines, ...rows]) [...row.cells].forEach((cell, place) => cell.classList.toggle("words", wordy[place]));
     table.classList.add("stacks");
     // What is drawn as a list stays a table for those who listen.
     const roles = { table: [table], rowgroup: [...table.tHead.parentNode.querySelectorAll("thead, tbody")], row: [...lines, ...rows] };
@@ -45,11 +45,7 @@
     hint.className = "wider";
     hint.textContent = "The table goes on to the right \u2192";
     box.before(hint);
-    const look = () => {
-      hint.hidden = box.scrollWidth <= box.clientWidth + 1;
-      if (hint.hidden) box.removeAttribute("tabindex");
-      else box.tabIndex = 0; // the arrow keys move it
-    };
+    const look = () => (hint.hidden = box.scrollWidth <= box.clientWidth + 1);
     new ResizeObserver(look).observe(box);
     look();
   }
@@ -57,7 +53,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     for (const table of document.querySelectorAll(".bd-article table")) {
       stack(table);
-      if (!table.matches(".stacks")) give(table);
+      give(table);
     }
     document
       .querySelectorAll(".bd-article :is(.pst-scrollable-table-container, div.cell_output .text_html:has(table))")

@@ -243,7 +243,8 @@ def get_cluster(scheduler: str | None = None, workers: int = 0, storage: str | N
         raise ValueError("Dask is missing: python -m pip install 'brainseg[cluster]'") from None
     if scheduler is None:
         with (
-            LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as local,
+            # Any free port: the usual one may be taken by another cluster of this machine.
+            LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0") as local,
             Client(local) as client,
         ):
             yield Cluster(client)

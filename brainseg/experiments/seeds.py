@@ -5,7 +5,6 @@ The seed decides the starting weights, the order of the slices and their augment
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
 import pandas as pd
@@ -58,9 +57,9 @@ class SeedFindings:
     luck : tuple of Luck
         Each network beside itself.
     ahead : mapping
-        Seed -> the network with the higher mean.
+        Seed -> the network with the highest mean, of those that have all seeds.
     ranking : Ranking
-        The networks in the mean over the seeds.
+        These networks in the mean over the seeds.
     """
 
     luck: tuple[Luck, ...]
@@ -91,19 +90,22 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> SeedFindings:
         Of the bootstrap.
     """
     dice = patients.pivot(index="patient", columns=["model", "seed"], values="dice")
-    models = [model for model in MODEL_NAMES if model in dice]
-    first, *others = sorted({int(number) for _, number in dice.columns})
+    seeds = {model: sorted(map(int, dice[model])) for model in MODEL_NAMES if model in dice}
     luck = []
-    for model, other in itertools.product(models, others):
-        both = dice[model][[first, other]].dropna()
-        gap = both[other] - both[first]
-        luck.append(
-            Luck(
-                MODEL_NAMES[model], first, other, float(both[first].mean()), float(both[other].mean()),
-                paired_difference(both[other], both[first], seed=seed), float(gap[gap.abs().idxmax()]),
-            )
-        )  # fmt: skip
-    by_seed = {number: dice.xs(number, axis=1, level="seed").dropna() for number in (first, *others)}
+    for model, (first, *others) in seeds.items():
+        for other in others:
+            both = dice[model][[first, other]].dropna()
+            gap = both[other] - both[first]
+            luck.append(
+                Luck(
+                    MODEL_NAMES[model], first, other, float(both[first].mean()), float(both[other].mean()),
+                    paired_difference(both[other], both[first], seed=seed), float(gap[gap.abs().idxmax()]),
+                )
+            )  # fmt: skip
+    # Networks are compared where they were trained equally often: a mean of two is no match for one.
+    everything = max(seeds.values(), key=len)
+    whole = dice[[model for model, own in seeds.items() if own == everything]]
+    by_seed = {number: whole.xs(number, axis=1, level="seed").dropna() for number in everything}
     ahead = {number: MODEL_NAMES[table.mean().idxmax()] for number, table in by_seed.items()}
-    mean = dice.T.groupby(level="model").mean().T
+    mean = whole.T.groupby(level="model").mean().T
     return SeedFindings(tuple(luck), ahead, rank_networks(mean, trainings=len(by_seed), seed=seed))

@@ -91,7 +91,7 @@ class Goal:
         form = ".1%" if self.percent else ".2f"
         return {
             "what": self.what,
-            "goal": f"{'≤' if self.at_most else '≥'} {self.bound:{'.0%' if self.percent else 'g'}}",
+            "goal": f"{'≤' if self.at_most else '≥'}\N{NO-BREAK SPACE}{self.bound:{'.0%' if self.percent else 'g'}}",
             "measured": self.measured.text(form),
             "reached": "yes" if self.reached else "no",
         }

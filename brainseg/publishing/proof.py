@@ -77,6 +77,85 @@ def _kills(tables: dict[str, pd.DataFrame], _: Path) -> str:
     )
 
 
+def _again(tables: dict[str, pd.DataFrame], _: Path) -> str:
+    table = tables["again"]
+    again, others = table[table["limit"] == 0], table[table["limit"] > 0]
+    same = "the same, byte by byte" if again["same"].all() else "**not the same**"
+    rows = [[row.threads, row.figure, _small(row.largest), f"{row.limit:g}"] for row in table.itertuples()]
+    beyond = int((others["largest"] > others["limit"]).sum())
+    kept = (
+        "Each stayed within what is allowed." if not beyond else f"**{beyond} of {len(others)} figures lay beyond it.**"
+    )
+    return (
+        f"Trained again with {again['threads'].iloc[0]} threads, weights and tables were {same}. With other numbers of "
+        f"threads the figures differ. {kept}\n\n"
+        + as_table(["threads", "figure", "largest difference", "allowed"], rows)
+    )
+
+
+def _together(tables: dict[str, pd.DataFrame], _: Path) -> str:
+    table = tables["together"]
+    rows = [[row.kind, row.calls, row.finished, row.same] for row in table.itertuples()]
+    calls, finished, same = table["calls"].sum(), table["finished"].sum(), table["same"].sum()
+    return (
+        f"Of {calls} calls, {finished} came to their end, and {same} made what a call makes that has the folder for "
+        "itself.\n\n" + as_table(["what was started twice", "calls", "came to their end", "with the same result"], rows)
+    )
+
+
+def _mutants(tables: dict[str, pd.DataFrame], _: Path) -> str:
+    table = tables["mutants"]
+    whole = table.drop(columns="module").sum()
+    rows = [
+        [f"`{row.module}`", f"{row.mutants:,}", f"{row.mutants - row.survived:,}", row.survived, row.equivalent]
+        + [f"{1 - row.survived / row.mutants:.1%}"]
+        for row in table.itertuples()
+    ]
+    return (
+        f"{whole['mutants']:,} faults were put into {len(table)} modules. The tests noticed "
+        f"{1 - whole['survived'] / whole['mutants']:.1%} of them: {whole['killed']:,} by a failure, "
+        f"{whole['timeouts']:,} because the work did not end.\n\n"
+        + as_table(["module", "faults", "noticed", "not noticed", "of these harmless", "share noticed"], rows)
+    )
+
+
+def _survivors(tables: dict[str, pd.DataFrame], _: Path) -> str:
+    table = tables["survivors"].fillna("")
+    rows = [
+        [f"`{row.module}`: `{row.function}`", _code(row.before), _code(row.after), row.reason or "a test is missing"]
+        for row in table.itertuples()
+    ]
+    return (
+        f":::{{admonition}} The {len(table)} faults that no test noticed\n:class: dropdown\n"
+        + as_table(["where", "the code", "the fault", "why"], rows)
+        + "\n:::"
+    )
+
+
+def _coverage(tables: dict[str, pd.DataFrame], _: Path) -> str:
+    table = tables["coverage"]
+    rows = [
+        [row.room, f"{row.lines:,}", _share(row.lines_reached, row.lines), f"{row.branches:,}"]
+        + [_share(row.branches_reached, row.branches)]
+        for row in table.itertuples()
+    ]
+    whole = table.iloc[-1]
+    return (
+        f"The tests reach {_share(whole['branches_reached'], whole['branches'])} of {whole['branches']:,} branches and "
+        f"{_share(whole['lines_reached'], whole['lines'])} of {whole['lines']:,} statements.\n\n"
+        + as_table(["part of the package", "statements", "reached", "branches", "reached"], rows)
+    )
+
+
+def _share(reached: int, there: int) -> str:
+    return f"{reached / there:.1%}" if there else ""
+
+
+def _code(line: str) -> str:
+    """A line of code in a cell of a table."""
+    return f"`` {line} ``".replace("|", "\\|") if line else ""
+
+
 def _small(value: float) -> str:
     return "0" if value == 0 else f"{value:.0e}"
 
@@ -92,5 +171,10 @@ PARTS: dict[str, Part] = {
     "empties": ({"empties"}, _empties),
     "fuzz": ({"fuzz"}, _fuzz),
     "kills": ({"kills"}, _kills),
+    "together": ({"together"}, _together),
+    "again": ({"again"}, _again),
+    "mutants": ({"mutants"}, _mutants),
+    "survivors": ({"survivors"}, _survivors),
+    "coverage": ({"coverage"}, _coverage),
 }
 """A part of the page -> the tables that it needs, and what writes it."""

@@ -13,6 +13,7 @@ from brainseg.networks.recipe import MODEL_NAMES
 from brainseg.publishing.marks import as_figure, as_table, fill_marks
 from brainseg.results import read_record
 
+ABOUT = "≈\N{NO-BREAK SPACE}"  # before hours that are extrapolated
 UNMEASURED = "This part has not been measured yet: `make bench` does it."
 
 
@@ -231,20 +232,28 @@ def _scaling(tables: dict[str, pd.DataFrame], target: Path) -> str:
     trained = speed.training_seconds(tables["trainings"], networks)
     costs = speed.study_costs(trained)
     rows = [
-        [row.experiment, row.trainings, f"{row.slices:,}", f"{'≈ ' if row.extrapolated else ''}{row.hours:.2f}"]
+        [
+            row.experiment,
+            row.trainings,
+            f"{row.slices:,}",
+            f"{ABOUT if row.extrapolated else ''}{row.hours:.2f}",
+        ]
         for row in costs.itertuples()
     ]
     hours = trained["seconds"].sum() / 3600
     rows.append(["**all**", costs["trainings"].sum(), f"{costs['slices'].sum():,}", f"{hours:.2f}"])
     cluster = [
-        [f"{workers} machines like this", f"≈ {speed.makespan(trained['seconds'], workers) / 3600:.1f}"]
+        [
+            f"{workers} machines like this",
+            f"{ABOUT}{speed.makespan(trained['seconds'], workers) / 3600:.1f}",
+        ]
         for workers in speed.WORKERS
     ]
     bound = speed.batch_bound(tables["trainings"], pipeline)
     places = [
         ["this machine: a laptop's worth of cores", f"{hours:.1f}"],
         *cluster,
-        ["one GPU, with one thread that makes its batches", f"≥ {bound:.1f}"],
+        ["one GPU, with one thread that makes its batches", f"≥\N{NO-BREAK SPACE}{bound:.1f}"],
     ]
     work = float((tables["trainings"]["slices"] * tables["trainings"]["forward_gflop"]).sum()) * speed.BACKWARD / 1e6
     return (

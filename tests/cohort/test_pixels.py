@@ -604,6 +604,7 @@ def test_a_mask_of_labels_is_told_what_to_say():
     )
     for levels, shown in (
         (range(6), "6 levels, 0, 1, 2, 3, 4, 5. A"),
+        (range(7), "7 levels, 0, 1, 2, 3, 4, 5, .... A"),
         (range(8), "8 levels, 0, 1, 2, 3, 4, 5, .... A"),
     ):
         said, _ = said_of(tumour_of, plane([*levels]), None, None)

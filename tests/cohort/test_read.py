@@ -48,6 +48,7 @@ def test_levels_that_no_mask_holds_are_shown_with_the_way_out(path):
     for shown, levels in {
         "0, 128, 255.": 3,
         "0, 51, 102, 153, 204, 255.": 6,
+        "0, 42, 85, 128, 170, 212, ....": 7,
         "0, 36, 73, 109, 146, 182, ....": 8,
     }.items():
         steps = np.linspace(0, 255, levels).round().astype(np.uint8)
@@ -68,7 +69,13 @@ def test_levels_that_no_mask_holds_are_shown_with_the_way_out(path):
             {"photometric": "minisblack", "truncate": True},
             "is 2 x 256 x 256 of uint8, expected",
         ),
-        (read_mask, 255 - MASK, {"photometric": "miniswhite"}, "is a TIFF in which 0 is white, so it shows the"),
+        (
+            read_mask,
+            255 - MASK,
+            {"photometric": "miniswhite"},
+            "is a TIFF in which 0 is white, so it shows the opposite of its numbers. Save it with 0 as black, as in "
+            'tifffile.imwrite(..., photometric="minisblack").',
+        ),
         (read_mask, MASK, {"extratags": [(274, 3, 1, 6, True)]}, "is turned by a tag, which programs heed or not."),
         (read_mask, MASK, {"photometric": "palette", "colormap": np.zeros((3, 256), np.uint16)}, "numbers the colours"),
     ],
@@ -121,6 +128,8 @@ def test_a_patient_comes_in_the_order_of_the_slices(tiny_cohort_once):
         np.testing.assert_array_equal(masks[number - 1], read_mask(mask_of(tiny_cohort_once, number, PATIENTS[1])))
     with pytest.raises(CohortError, match=f"^no patient 'nobody' in this table; the first is {PATIENTS[0]!r}$"):
         read_patient(table, "nobody")
+    with pytest.raises(CohortError, match=f"the first is {PATIENTS[0]!r}$"):
+        read_patient(table[4:], "nobody")  # one slice of the first patient is left
 
 
 # ---------------------------------------------------------------- data.csv

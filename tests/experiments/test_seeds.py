@@ -42,3 +42,10 @@ def test_seeds_that_agree_are_held_against_chance():
 def test_one_seed_tells_nothing_of_luck():
     found = seeds.findings(table_of({("unet", 0): 0, ("resunet", 0): 0.01}))
     assert found.luck == () and "one seed" in found.sentences() and "higher mean" not in found.sentences()
+
+
+def test_a_network_that_lacks_a_seed_is_not_ranked():
+    shifts = {("fcn32", 0): 0.3, ("unet", 0): 0, ("unet", 1): 0.03, ("resunet", 0): 0.01, ("resunet", 1): 0.0}
+    found = seeds.findings(table_of(shifts))
+    assert [each.name for each in found.luck] == ["U-Net", "ResUNet"]
+    assert found.ahead == {0: "ResUNet", 1: "U-Net"} and len(found.ranking.pairs) == 1

@@ -103,7 +103,7 @@ def test_goals_are_reached_or_not_and_say_so():
     found = {goal.what: goal for goal in speed.goals(tables())}
     training = found["Training U-Net, beside a plain PyTorch loop of the same network"]
     assert training.reached and training.measured == speed.Measured(2.0, 1.8, 2.2)
-    assert training.row()["goal"] == "at least 1.5" and training.row()["reached"] == "yes"
+    assert training.row()["goal"] == "≥\N{NO-BREAK SPACE}1.5" and training.row()["reached"] == "yes"
     preparing = found["Preparing a cohort, beside reading its files in one process"]
     assert preparing.measured.median == 2.0 and preparing.reached
     waiting = found["Share of a training that waits for the next batch"]

@@ -222,6 +222,7 @@ def test_a_head_must_cover_a_twentieth_of_the_frame():
         return head_silhouette(drawn_slice(rows=(100, 100 + side), columns=(100, 100 + side))[None]).any()
 
     assert not found(52) and found(62)  # 4.1 and 5.9 % of the frame
+    assert head_silhouette(drawn_slice(grey=0)[None]).dtype == bool
 
 
 def test_a_silhouette_fills_holes_and_keeps_the_largest_region():
@@ -268,6 +269,26 @@ def test_shrinking_averages_and_growing_interpolates():
     assert crop.resize(ramp, 8, 2).shape == (8, 2) and len(set(crop.resize(ramp, 8, 2)[:, 0].tolist())) > 4
     assert crop.resize(ramp, 4, 4) is not ramp and crop.resize(ramp, 4, 4).tolist() == ramp.tolist()
     assert crop.resize(np.zeros((4, 6, 3), np.uint8), 2, 3).shape == (2, 3, 3)
+
+
+def test_every_source_pixel_counts_when_an_array_shrinks():
+    squares = np.arange(64, dtype=np.float32).reshape(8, 8) ** 2
+    assert np.allclose(crop.resize(squares, 2, 2), squares.reshape(2, 4, 2, 4).mean((1, 3)))
+    assert np.allclose(crop.resize(squares, 8, 2), squares.reshape(8, 2, 4).mean(2))
+    assert np.allclose(crop.resize(squares, 2, 8), squares.reshape(2, 4, 8).mean(1))
+    # Rows grow though there are fewer of them than columns: they must be smooth.
+    assert len(set(crop.resize(squares[:2], 6, 4)[:, 0].tolist())) > 2
+
+
+def test_an_odd_head_is_centred_to_the_half_pixel_above():
+    head = np.zeros((256, 256), bool)
+    head[41:200, 40:210] = True  # 159 rows; the side is 170, and half of 71 rows lies above
+    box = square_box(head, margin_px=0)
+    assert box == (35, 205, 40, 210) and all(isinstance(side, int) for side in box)
+
+
+def test_thresholds_reach_the_box_of_a_slice():
+    assert slice_box(drawn_slice(), canny=(5000, 9000)) == (0, 256, 0, 256)
 
 
 def test_a_mask_without_tumour_becomes_an_empty_one():

@@ -102,7 +102,7 @@ def test_a_page_says_how_to_cite_it(browser, address):
 @pytest.mark.parametrize("size", SIZES)
 def test_the_keyboard_copies_and_a_screen_reader_hears_it(browser, address, size):
     with Visit(browser, address, size) as visit:
-        visit.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = visit.open("good_mask.html")
         page.keyboard.press("Tab")  # the link of the heading
         page.keyboard.press("Tab")

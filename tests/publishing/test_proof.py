@@ -21,6 +21,38 @@ TABLES = {
         {"original": ["a.png", "a.png", "b.tif"], "outcome": ["read", "refused", "refused"], "files": [1500, 500, 7]}
     ),
     "kills": pd.DataFrame({"kind": ["training", "the book"], "kills": [9, 3], "finished": [3, 1], "same": [3, 0]}),
+    "together": pd.DataFrame({"kind": ["training", "the book"], "calls": [2, 2], "finished": [2, 1], "same": [2, 0]}),
+    "again": pd.DataFrame(
+        {"threads": [2, 1], "figure": ["loss"] * 2, "largest": [0, 0.02], "limit": [0, 0.05], "same": [True, False]}
+    ),
+    "mutants": pd.DataFrame(
+        {
+            "module": ["metrics", "images/crop"],
+            "mutants": [1500, 500],
+            "killed": [1480, 400],
+            "timeouts": [10, 0],
+            "survived": [10, 100],
+            "equivalent": [9, 0],
+        }
+    ),
+    "survivors": pd.DataFrame(
+        {
+            "module": ["metrics"] * 2,
+            "function": ["dice", "iou"],
+            "before": ["a | b", "x"],
+            "after": ["a & b", "y"],
+            "reason": ["it is the same", None],
+        }
+    ),
+    "coverage": pd.DataFrame(
+        {
+            "room": ["metrics", "the package"],
+            "lines": [10, 2000],
+            "lines_reached": [10, 1990],
+            "branches": [0, 1000],
+            "branches_reached": [0, 951],
+        }
+    ),
 }
 
 
@@ -65,6 +97,18 @@ def test_the_page_shows_the_tables(page):
         "| `b.tif` | 0 | 7 |",
         "Work was killed 12 times. Of the 4 calls that were left alone afterwards, 3 gave",
         "| the book | 3 | 1 | 0 |",
+        "Of 4 calls, 3 came to their end, and 2 made",
+        "| the book | 2 | 1 | 0 |",
+        "again with 2 threads, weights and tables were the same, byte by byte.",
+        "Each stayed within what is allowed.",
+        "| 1 | loss | 2e-02 | 0.05 |",
+        "2,000 faults were put into 2 modules. The tests noticed 94.5% of them: 1,880 by a failure, 10 because",
+        "| `images/crop` | 500 | 400 | 100 | 0 | 80.0% |",
+        "The 2 faults that no test noticed",
+        "| `metrics`: `dice` | `` a \\| b `` | `` a & b `` | it is the same |",
+        "| `metrics`: `iou` | `` x `` | `` y `` | a test is missing |",
+        "The tests reach 95.1% of 1,000 branches and 99.5% of 2,000 statements.",
+        "| metrics | 10 | 100.0% | 0 |  |",
     ):
         assert said in text
 
@@ -74,3 +118,11 @@ def test_without_a_table_the_page_says_so(page):
     fill_proof(page.parent)
     text = page.read_text(encoding="utf-8")
     assert "<!--" not in text and text.count(UNMEASURED) == len(PARTS) - 2
+
+
+def test_what_fell_short_is_said(page):
+    again = TABLES["again"].assign(largest=[1e-9, 0.06], same=False)
+    keep({"again": again})
+    fill_proof(page.parent)
+    text = page.read_text(encoding="utf-8")
+    assert "weights and tables were **not the same**" in text and "**1 of 1 figures lay beyond it.**" in text

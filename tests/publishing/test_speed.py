@@ -82,14 +82,14 @@ def test_the_page_shows_the_tables(book):
     text = (book / "speed.md").read_text()
     assert "<!--" not in text and UNMEASURED not in text
     assert "on 88 patients with 3232 slices" in text and "| `files` | 2026\u201101\u201102 | `abc` | 3 |" in text
-    assert "| Preparing a cohort, beside reading its files in one process | ≤ 2 | 3.00 (3.00 to 3.00) | no |" in text
+    assert "beside reading its files in one process | ≤\N{NO-BREAK SPACE}2 | 3.00 (3.00 to 3.00) | no |" in text
     assert "| U-Net | 80 (80 to 80) | 160 (160 to 160) |" in text
     assert "| U-Net | 0.60 (0.60 to 0.60) | 0.40 (0.40 to 0.40) |" in text and "is 0.80 to 1.20 times as much" in text
     assert text.count(f"| {speed.LOOP} | 80 (80 to 80) | 160 (160 to 160) |") == 1  # its arithmetic is not counted
     assert "waits for them during 2.5% (2.5% to 2.5%) of its time" in text
     assert "| seeds | 2 | 576,000 | 2.00 |" in text
-    assert "| 2 machines like this | ≈ 1.0 |" in text
-    assert "| ≥ 1.6 |" in text and "No GPU has been measured here" in text
+    assert "| 2 machines like this | ≈\N{NO-BREAK SPACE}1.0 |" in text
+    assert "| ≥\N{NO-BREAK SPACE}1.6 |" in text and "No GPU has been measured here" in text
     heads = re.findall(r"(?m)^\| ([^\n]*) \|\n\| ---", text)
     assert len(heads) >= 9 and all(len(head.split(" | ")) <= 4 for head in heads)  # they fit a phone
     assert "of 34 slices in the smallest cohort, of 70 in the largest" in text
