@@ -210,9 +210,18 @@ def read_findings(seed: int = 0) -> Outcome:
 
 
 def headline_table(lines: Sequence[Line]) -> pd.DataFrame:
-    """The headline as a table, a row a line: ``network, folds, patients, mean, from, to, median, worst``."""
+    """The headline as a table, a row a line: ``network, folds, seeds, patients, mean, from, to, median, worst``.
+
+    A network of several ``seeds`` predicts the mean of their probabilities.
+    """
     rows = [
-        {"network": MODEL_NAMES[line.model], "folds": line.patients["fold"].nunique(), **line.summary} for line in lines
+        {
+            "network": MODEL_NAMES[line.model],
+            "folds": line.patients["fold"].nunique(),
+            "seeds": int(line.patients["networks"].min()),
+            **line.summary,
+        }
+        for line in lines
     ]
     return pd.DataFrame(rows).rename(columns={"low": "from", "high": "to"})
 

@@ -108,17 +108,19 @@ def _reference_section() -> str:
     how = (
         f"**Real slices** ({record['cohort']['patients']} patients, {record['cohort']['slices']} slices of TCGA-LGG). "
         "Each patient counts once per network: scored as one volume in the original frame, by a network that has never "
-        "met the patient. Only rows with the same number of patients are of the same patients, and can be compared. "
+        "met the patient; a network of several seeds predicts the mean of their probabilities. Only rows with the same "
+        "number of patients are of the same patients, and can be compared. "
         "How the networks were trained, and where they fail, is in the book's page of results.\n\n"
         "![Dice of every test patient, a row of dots per network, with the mean and its interval, "
         "a dashed line for the published mean and a grey band for two human readers.](book/images/headline.png)"
     )
-    columns = {"model": COLUMNS["model"], "folds": "folds", **COLUMNS}
+    columns = {"model": COLUMNS["model"], "folds": "folds", "seeds": "seeds", **COLUMNS}
     rows = [list(columns.values()), ["---"] * len(columns)]
     for name, patients, summary in lines:
         row = {
             "model": MODEL_NAMES[name],
             "folds": patients["fold"].nunique(),
+            "seeds": int(patients["networks"].min()),
             **summary,
             "interval": _interval(summary),
         }

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brainseg.evaluation.headline import Line
 from brainseg.experiments import outcome
 from brainseg.results import AIMS, CROSS_VALIDATED, TWO_READERS
 
@@ -141,3 +142,11 @@ def test_the_log_is_told_in_short():
         ["2026\u201101\u201103", "the reference edition", 1, 5, "0.600"],
     ]
     assert outcome.looks(log.iloc[:0]).empty
+
+
+def test_the_table_of_the_headline_says_of_how_many_seeds_a_result_is_the_mean():
+    patients = pd.DataFrame({"fold": [0, 1], "networks": [3, 2]}, index=["a", "b"])
+    summary = {"patients": 2, "mean": 0.8, "low": 0.7, "high": 0.9, "median": 0.8, "worst": 0.7}
+    (row,) = outcome.headline_table([Line("unet", patients, summary)]).to_dict("records")
+    assert (row["network"], row["folds"], row["seeds"]) == ("U-Net", 2, 2)  # the fewest that any patient was scored by
+    assert (row["from"], row["to"]) == (0.7, 0.9)

@@ -50,6 +50,7 @@ def test_the_reference_edition_leads_the_readme(tmp_path, monkeypatch):
             "protocol": "honest",
             "model": "unet",
             "fold": [0, 1],
+            "networks": 3,
             "patient": ["a", "b"],
             "dice": [0.5, 0.75],
         }
@@ -69,7 +70,7 @@ def test_the_reference_edition_leads_the_readme(tmp_path, monkeypatch):
     fill_readme(tmp_path)
     text = (tmp_path / "README.md").read_text()
     assert "(88 patients, 3232 slices of TCGA-LGG)" in text
-    assert "| U-Net | 2 | 2 | 0.625 | 0.50 to 0.75 | 0.625 | 0.500 |\n\nAll 2 patients had a part" in text
+    assert "| U-Net | 2 | 3 | 2 | 0.625 | 0.50 to 0.75 | 0.625 | 0.500 |\n\nAll 2 patients had a part" in text
     assert (tmp_path / "book" / "images" / "headline.png").stat().st_size > 10_000
 
 
