@@ -92,7 +92,9 @@ def after_the_phantom(training: Training, cohort: pd.DataFrame) -> Training:
         As in :meth:`Training.folder`.
     """
     everyone = pd.Series("train", index=phantom_table(*PHANTOM).index, name="split")
-    first = Training(training.recipe, training.preprocessing, everyone, {"phantom": PHANTOM[0]}, phantom=PHANTOM)
+    # The recipe of a kept run names whose weights that run started from; the phantom's own training starts from none.
+    recipe = replace(training.recipe, start="")
+    first = Training(recipe, training.preprocessing, everyone, {"phantom": PHANTOM[0]}, phantom=PHANTOM)
     return training.starting_from(first, cohort)
 
 

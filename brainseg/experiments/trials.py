@@ -45,8 +45,8 @@ class Trial:
 
 
 TRIALS = {
-    "head": Trial(),
-    "head, after the phantom": Trial(phantom=True),
+    "head": Trial(preprocessing={"normalise": "volume"}),
+    "head, after the phantom": Trial(preprocessing={"normalise": "volume"}, phantom=True),
     "brain": Trial(preprocessing={"normalise": "brain"}),
     "brain, after the phantom": Trial(preprocessing={"normalise": "brain"}, phantom=True),
 }

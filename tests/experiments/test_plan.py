@@ -15,7 +15,14 @@ from helpers import SMALL, plan_of, write_cohort
 from brainseg.cohort import index_cohort
 from brainseg.data import phantom_table
 from brainseg.experiments import engine
-from brainseg.experiments.plan import Training, Workload, seconds_per_step_and_pixel, to_do, workload
+from brainseg.experiments.plan import (
+    Training,
+    Workload,
+    after_the_phantom,
+    seconds_per_step_and_pixel,
+    to_do,
+    workload,
+)
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import Recipe
 from brainseg.networks.record import RunRecord
@@ -140,6 +147,14 @@ def test_a_phantom_is_planned_without_being_drawn(cohort, tmp_path):
     assert table["patient"].nunique() == 3
     assert on_phantom.folder(cohort) != replace(on_phantom, phantom=(3, 1)).folder(cohort)
     assert not list((tmp_path / "build").glob("prepared/*"))
+
+
+def test_the_recipe_of_a_run_that_had_a_start_starts_from_the_same_one(cohort):
+    (fresh, _) = plan_of(cohort)
+    first = after_the_phantom(fresh, cohort)
+    again = after_the_phantom(replace(fresh, recipe=first.recipe), cohort)
+    assert first.recipe.start and first.start.recipe.start == ""
+    assert again.folder(cohort) == first.folder(cohort) and again.start.folder(cohort) == first.start.folder(cohort)
 
 
 @pytest.mark.slow

@@ -52,6 +52,11 @@ def test_a_trial_after_the_phantom_starts_from_one_network_of_its_kind(cohort):
     assert len(to_do(plan, cohort)) == 12 + 2
 
 
+def test_no_two_trials_are_the_same_trainings(cohort):
+    plan = trials.plan(cohort, trials.Settings())
+    assert len({training.folder(cohort) for training in plan}) == len(plan) == 3 * len(trials.TRIALS)
+
+
 def test_a_trial_that_is_not_known_is_named(cohort):
     with pytest.raises(ValueError, match="no trial 'magic': choose from head"):
         trials.plan(cohort, trials.Settings(trials=("magic",)))
