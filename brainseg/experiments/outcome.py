@@ -227,7 +227,10 @@ def headline_table(lines: Sequence[Line]) -> pd.DataFrame:
 
 
 def training_table() -> pd.DataFrame:
-    """The reference runs by patient, a row each: who trained them for how long, and whether their weights are kept."""
+    """The reference runs by patient, a row each: who trained them for how long and on what, and whether they are kept.
+
+    The minutes of runs that shared a GPU are not what one of them alone would take.
+    """
     rows = []
     for record in reference_runs(split_by="patient"):
         sides = record.sides()["part"].value_counts()
@@ -241,6 +244,7 @@ def training_table() -> pd.DataFrame:
                 "epochs": record.recipe.epochs,
                 "steps": record.recipe.all_steps(record.training_slices),
                 "minutes": round(record.seconds / 60),
+                "on": record.processor,
                 "weights": "kept" if record.has_weights else "not kept",
             }
         )

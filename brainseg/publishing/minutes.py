@@ -46,7 +46,9 @@ def _worst() -> tuple[str, Figure]:
 def _leak() -> tuple[str, Figure]:
     patients = read_table("leakage", "patients")
     found = leakage.findings(patients, read_table("leakage", "slices"))
-    drawn = leak_figures.doses(leakage.paired(patients), found, "mean Dice of a patient's tumour slices")
+    drawn = leak_figures.doses(
+        leakage.paired(leakage.with_every_dose(patients)), found, "mean Dice of a patient's tumour slices"
+    )
     return found.conclusion(), drawn
 
 

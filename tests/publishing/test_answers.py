@@ -93,7 +93,7 @@ def leak(gain=0.1, trainings=3, best="copied from the nearest slice"):
     honest = np.linspace(0.5, 0.7, 20)
     difference = paired_difference(honest + gain + np.tile([0.001, -0.001], 10), honest)
     verdict = shown(difference, margin=leakage.MARGIN, trainings=trainings)
-    largest = leakage.DoseFinding(80, honest.mean() + gain, honest.mean(), difference)
+    largest = leakage.DoseFinding(80, honest.mean() + gain, honest.mean(), difference, trainings)
     found = leakage.LeakFindings((largest,), verdict, None, largest, {}, (gain,), None)
     return {"leakage": leakage, "image_free": image_free, "found": found}
 
