@@ -9,7 +9,7 @@ network that is reported.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,17 +22,27 @@ from tqdm import tqdm
 from brainseg.chapters import study_recipe
 from brainseg.cohort import FLAIR, read_patient
 from brainseg.data import prepare_phantom
-from brainseg.evaluation.scores import VOLUME_COLUMNS, drop_small_pieces, score_patients, score_slices
+from brainseg.evaluation.scores import VOLUME_COLUMNS, drop_small_pieces, score_patients, score_slices, summarise
 from brainseg.experiments.plan import PHANTOM, Training, on_the_phantom
 from brainseg.images.crop import head_silhouette
 from brainseg.images.prepared import Prepared, prepare
-from brainseg.images.preprocess import Preprocessing
+from brainseg.images.preprocess import BRAIN_LEVEL, Preprocessing
 from brainseg.images.visibility import ring_of_brain, separability
 from brainseg.metrics import confusion, dice
-from brainseg.networks.recipe import MODELS
+from brainseg.networks.recipe import MODEL_NAMES, MODELS
 from brainseg.paths import write_atomically
-from brainseg.results import results_folder
+from brainseg.results import REFERENCE, read_table, results_folder
 from brainseg.splits import draw_patients
+from brainseg.statistics import (
+    Difference,
+    Interval,
+    Verdict,
+    holm,
+    interval_text,
+    paired_difference,
+    rank_correlation,
+    shown,
+)
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
@@ -276,3 +286,238 @@ def _separability(cohort: pd.DataFrame, patient: str) -> float:
         if mask.any()
     ]
     return float(np.nanmean(found)) if np.isfinite(found).any() else np.nan
+
+
+# ---------------------------------------------------------------- what the tables say
+
+
+@dataclass(frozen=True)
+class MethodFinding:
+    """Networks that trained on the phantom alone, or the flat threshold, on real patients.
+
+    Attributes
+    ----------
+    model : str
+        Or `FLAT`.
+    summary : mapping
+        From :func:`brainseg.evaluation.scores.summarise`, of each patient's mean Dice over the seeds.
+    failures : int
+        Patients with a Dice below `FAILURE`.
+    by_seed : tuple of float
+        Mean Dice of each training.
+    """
+
+    model: str
+    summary: Mapping[str, float]
+    failures: int
+    by_seed: tuple[float, ...]
+
+    @property
+    def name(self) -> str:
+        """As in a sentence."""
+        return MODEL_NAMES.get(self.model, self.model)
+
+    def row(self) -> dict:
+        """As a row of a table to read."""
+        values = self.summary
+        seeds = "-" if self.model == FLAT else ", ".join(f"{mean:.3f}" for mean in self.by_seed)
+        return {
+            "method": self.name, "patients": values["patients"], "mean Dice": values["mean"],
+            "95 % interval from": values["low"], "to": values["high"], "median": values["median"],
+            "worst": values["worst"], "failures": self.failures, "by seed": seeds,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Networks without a real image beside the same kind of network that went on with real patients.
+
+    Attributes
+    ----------
+    model : str
+    alone, real : float
+        Mean Dice of the two on the patients that both were scored on.
+    difference : Difference
+        Without a real image minus with them.
+    verdict : Verdict
+    """
+
+    model: str
+    alone: float
+    real: float
+    difference: Difference
+    verdict: Verdict
+
+    def sentence(self) -> str:
+        """As an item of a list, in Markdown."""
+        found = self.difference
+        return (
+            f"- **{MODEL_NAMES[self.model]}**: {self.alone:.3f} without a real image, {self.real:.3f} with them, on "
+            f"{found.patients} patients: {interval_text(found)}. On {found.better_on} of them the network without a "
+            f"real image does better. {self.verdict.sentence}"
+        )
+
+
+@dataclass(frozen=True)
+class SyntheticFindings:
+    """What networks are worth that have met no real image.
+
+    Attributes
+    ----------
+    methods : tuple of MethodFinding
+        The flat threshold first.
+    threshold : Threshold
+    primary : Difference
+        Of `MODEL` minus the flat threshold.
+    verdict : Verdict
+    gaps : tuple of Gap
+        Of the networks that the reference edition has as well.
+    links : mapping
+        What a tumour is like -> the rank correlation with the Dice of `MODEL`.
+    """
+
+    methods: tuple[MethodFinding, ...]
+    threshold: Threshold
+    primary: Difference
+    verdict: Verdict
+    gaps: tuple[Gap, ...]
+    links: Mapping[str, Interval]
+
+    def _of(self, model: str) -> MethodFinding:
+        return next(method for method in self.methods if method.model == model)
+
+    def table(self) -> pd.DataFrame:
+        """A row a method, to read."""
+        return pd.DataFrame([method.row() for method in self.methods])
+
+    def chosen(self) -> str:
+        """Which threshold the phantom chose, as a sentence."""
+        return (
+            f"The phantom patients chose a threshold of {self.threshold.level:.2f} (the median of the brain lies at "
+            f"{BRAIN_LEVEL:g}) and a rim of {self.threshold.rim_px} pixels."
+        )
+
+    def primary_sentence(self) -> str:
+        """The answer to the primary question, in Markdown."""
+        return (
+            f"**{MODEL_NAMES[MODEL]} without a real image minus the flat threshold:** {interval_text(self.primary)} on "
+            f"{self.primary.patients} real patients. {self.verdict.sentence}"
+        )
+
+    def gap_sentences(self) -> str:
+        """What real patients add, a line a network, in Markdown."""
+        return "\n".join(gap.sentence() for gap in self.gaps) or "No network of the reference edition has been scored."
+
+    def link_sentences(self) -> str:
+        """Where it goes better, a line a number, in Markdown."""
+        lines = []
+        for what, found in self.links.items():
+            told = "the interval includes 0" if found.low <= 0 <= found.high else "the interval excludes 0"
+            lines.append(f"- Dice and {what}: rank correlation {interval_text(found, 2)}; {told}.")
+        return "\n".join(lines)
+
+    def conclusion(self) -> str:
+        """The finding in a sentence."""
+        network, flat = self._of(MODEL), self._of(FLAT)
+        said = (
+            f"{network.name} whose weights have met no real image reaches a mean Dice of "
+            f"{network.summary['mean']:.2f} on {network.summary['patients']} real patients, where a flat threshold "
+            f"that is chosen on the same phantom has {flat.summary['mean']:.2f} ({self.verdict.text})"
+        )
+        for gap in self.gaps:
+            if gap.model == MODEL:
+                apart = -gap.difference.estimate
+                said += (
+                    f", and training on real patients as well {'adds' if apart >= 0 else 'takes away'} {abs(apart):.2f}"
+                )
+        return f"{said}."
+
+
+def findings(patients: pd.DataFrame, threshold: pd.DataFrame, real: pd.DataFrame, seed: int = 0) -> SyntheticFindings:
+    """Networks without a real image, beside the threshold and beside networks that went on with real patients.
+
+    The primary question is that of `MODEL` and the threshold. The gaps are three more, whose p values are corrected
+    together. A verdict about a gap asks for three trainings of both sides.
+
+    Parameters
+    ----------
+    patients, threshold : DataFrame
+        From :func:`score`.
+    real : DataFrame
+        ``model, seed, patient, dice`` of networks trained on real patients, each patient scored by one that has not
+        met him or her: the honest part of the reference edition's table ``seeds``.
+    seed : int
+        Of the bootstrap.
+    """
+    alone, trained = mean_dice(patients), mean_dice(real)
+    methods = []
+    for model in _in_order(alone):
+        rows = patients[patients["model"] == model]
+        by_seed = tuple(rows.groupby("seed")["dice"].mean())
+        dice_of = alone[model].rename("dice").to_frame()
+        failures = int((alone[model] < FAILURE).sum())
+        methods.append(MethodFinding(model, summarise(dice_of, seed), failures, by_seed))
+    both = alone[[MODEL, FLAT]].dropna()
+    primary = paired_difference(both[MODEL], both[FLAT], seed=seed)
+    trainings = patients.groupby("model")["seed"].nunique()
+    return SyntheticFindings(
+        tuple(methods), best_threshold(threshold), primary,
+        shown(primary, margin=MARGIN, trainings=int(trainings[MODEL])),
+        _gaps(alone, trained, trainings.combine(real.groupby("model")["seed"].nunique(), min, fill_value=0), seed),
+        _links(patients, alone[MODEL], seed),
+    )  # fmt: skip
+
+
+def mean_dice(patients: pd.DataFrame) -> pd.DataFrame:
+    """Each patient's Dice of the volume, the mean over the seeds: a row a patient, a column a method."""
+    return patients.groupby(["patient", "model"])["dice"].mean().unstack("model")
+
+
+def _in_order(models: Iterable[str]) -> list[str]:
+    return [model for model in (FLAT, *MODEL_NAMES) if model in models]
+
+
+def _gaps(alone: pd.DataFrame, trained: pd.DataFrame, trainings: pd.Series, seed: int) -> tuple[Gap, ...]:
+    pairs = {
+        model: alone[[model]].join(trained[model], rsuffix=" real").dropna()
+        for model in _in_order(alone)
+        if model in trained
+    }
+    apart = {model: paired_difference(*pair.to_numpy().T, seed=seed) for model, pair in pairs.items()}
+    corrected = holm(difference.p_value for difference in apart.values())
+    return tuple(
+        Gap(
+            model, *map(float, pairs[model].mean()), difference,
+            shown(difference, margin=MARGIN, trainings=int(trainings[model]), p_corrected=float(p)),
+        )
+        for (model, difference), p in zip(apart.items(), corrected, strict=True)
+    )  # fmt: skip
+
+
+def _links(patients: pd.DataFrame, reached: pd.Series, seed: int) -> dict[str, Interval]:
+    tumours = patients.drop_duplicates("patient").set_index("patient").join(reached.rename("reached"))
+    found = {}
+    for what, column in (("the size of the tumour", "tumour_px"), ("how far it stands out on FLAIR", "separability")):
+        known = tumours[[column, "reached"]].dropna()
+        found[what] = rank_correlation(known[column], known["reached"], seed=seed)
+    return found
+
+
+def by_institution(patients: pd.DataFrame, real: pd.DataFrame, model: str = MODEL) -> pd.DataFrame:
+    """Mean Dice of a network by institution, without a real image and with them; tables as :func:`findings`."""
+    both = pd.DataFrame({"without": mean_dice(patients)[model], "with": mean_dice(real)[model]}).dropna()
+    institution = patients.drop_duplicates("patient").set_index("patient")["institution"]
+    groups = both.groupby(institution.reindex(both.index))
+    table = groups.mean().assign(patients=groups.size())[["patients", "without", "with"]]
+    return table.rename(columns={"without": "without a real image", "with": "with real patients"})
+
+
+def trained_on_real() -> pd.DataFrame:
+    """The honest part of the reference edition's table of single networks: ``model, seed, patient, dice`` and more."""
+    seeds = read_table(REFERENCE, "seeds")
+    return seeds[seeds["protocol"] == "honest"]
+
+
+def read_findings(seed: int = 0) -> SyntheticFindings:
+    """The findings of the kept tables."""
+    return findings(read_table(SYNTHETIC, "patients"), read_table(SYNTHETIC, "threshold"), trained_on_real(), seed)
