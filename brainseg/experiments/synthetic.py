@@ -479,7 +479,7 @@ def _in_order(models: Iterable[str]) -> list[str]:
 
 def _gaps(alone: pd.DataFrame, trained: pd.DataFrame, trainings: pd.Series, seed: int) -> tuple[Gap, ...]:
     pairs = {
-        model: alone[[model]].join(trained[model], rsuffix=" real").dropna()
+        model: pd.DataFrame({"alone": alone[model], "real": trained[model]}).dropna()
         for model in _in_order(alone)
         if model in trained
     }
