@@ -521,3 +521,18 @@ def trained_on_real() -> pd.DataFrame:
 def read_findings(seed: int = 0) -> SyntheticFindings:
     """The findings of the kept tables."""
     return findings(read_table(SYNTHETIC, "patients"), read_table(SYNTHETIC, "threshold"), trained_on_real(), seed)
+
+
+def described(patients: pd.DataFrame, record: Mapping) -> str:
+    """Who trained on what and who is scored, in Markdown; the tables as :func:`findings`, their record."""
+    settings = record["settings"]
+    networks = [MODEL_NAMES[model] for model in settings["models"]]
+    return (
+        f"- **Networks.** {', '.join(networks)}, each trained {len(settings['seeds'])} times with another seed, on "
+        f"{PHANTOM[0]} simulated patients and nobody else, by the study's recipe. Nobody validates: the weights are "
+        "those of the last epoch.\n"
+        f"- **Threshold.** Chosen on {settings['threshold_patients']} of the same simulated patients.\n"
+        f"- **Scored.** {patients['patient'].nunique()} real patients. The {len(development_patients())} of the "
+        "phantom's development set are left out. A patient is one volume in the original frame, and each slice is "
+        "predicted as it is and mirrored, as everywhere in this study."
+    )
