@@ -422,15 +422,20 @@ class SyntheticFindings:
         said = (
             f"{network.name} whose weights have met no real image reaches a mean Dice of "
             f"{network.summary['mean']:.2f} on {network.summary['patients']} real patients, where a flat threshold "
-            f"that is chosen on the same phantom has {flat.summary['mean']:.2f} ({self.verdict.text})"
+            f"that is chosen on the same phantom has {flat.summary['mean']:.2f} ({_in_short(self.verdict)})"
         )
         for gap in self.gaps:
             if gap.model == MODEL:
                 apart = -gap.difference.estimate
                 said += (
-                    f", and training on real patients as well {'adds' if apart >= 0 else 'takes away'} {abs(apart):.2f}"
+                    f", and training on real patients as well {'adds' if apart >= 0 else 'takes away'} {abs(apart):.2f} "
+                    f"({_in_short(gap.verdict)})"
                 )
         return f"{said}."
+
+
+def _in_short(verdict: Verdict) -> str:
+    return verdict.text if verdict.reason is None else f"cannot tell: {verdict.reason.value}"
 
 
 def findings(patients: pd.DataFrame, threshold: pd.DataFrame, real: pd.DataFrame, seed: int = 0) -> SyntheticFindings:
