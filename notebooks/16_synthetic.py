@@ -161,6 +161,7 @@ by_institution.style.format("{:.2f}", subset=by_institution.columns[1:])
 # - **Its places and ages.** Where its tumours lie, and how old its patients are, was read off the data set's table of all patients.
 # - **Its steering.** Changes of the phantom are judged on a development set, which is left out of all scores above. The changes tried so far scored lower there, and were not taken.
 # - **The recipe.** Length of training, augmentation and the way of making a mask were chosen by scores of real patients.
+# - **Earlier looks.** Shorter trainings of this kind had been scored on real patients before the question was written down.
 #
 # So the numbers are those of a phantom that knows something of its judges. {doc}`The data card <../data>` says how the phantom is made. The same comparison with a phantom that is drawn from the literature alone, and the number of real patients that a phantom replaces, have not been measured yet.
 #

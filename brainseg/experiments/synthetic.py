@@ -426,11 +426,9 @@ class SyntheticFindings:
         )
         for gap in self.gaps:
             if gap.model == MODEL:
-                apart = -gap.difference.estimate
-                said += (
-                    f", and training on real patients as well {'adds' if apart >= 0 else 'takes away'} {abs(apart):.2f} "
-                    f"({_in_short(gap.verdict)})"
-                )
+                gain = -gap.difference.estimate
+                moved = f"{'adds' if gain >= 0 else 'takes away'} {abs(gain):.2f}"
+                said += f", and training on real patients as well {moved} ({_in_short(gap.verdict)})"
         return f"{said}."
 
 
