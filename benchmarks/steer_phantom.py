@@ -72,10 +72,10 @@ def main() -> None:
             "calibration_distance": apart,
             "phantom_validation_dice": run.record.validation_dice,
         }
-        add_row("phantom_steps.csv", about, score_real(run.folder, root, development))
+        add_row("phantom_steps.csv", about, score_real(run, root, development))
         if arguments.rest:
             rest = sorted(set(real["patient"]) - development)
-            scores = score_real(run.folder, root, rest)
+            scores = score_real(run, root, rest)
             add_row("phantom_rest.csv", about, scores)
             log_test(
                 run=f"phantom-only {model}",

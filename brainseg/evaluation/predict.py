@@ -73,9 +73,9 @@ def predict_masks(run: Run, rows: np.ndarray, threshold: float = THRESHOLD) -> n
     return masks
 
 
-def evaluate(run: Run, part: str = "test") -> pd.DataFrame:
-    """Predict and score all slices of one part of the run's split: `brainseg.evaluation.scores.score_slices`."""
-    return _score(run, run.rows(part), lambda rows: predict_masks(run, rows))
+def evaluate(run: Run, part: str = "test", *, borders: bool = True) -> pd.DataFrame:
+    """Predict and score all slices of one part of the run's split; :func:`brainseg.evaluation.scores.score_slices`."""
+    return _score(run, run.rows(part), lambda rows: predict_masks(run, rows), borders=borders)
 
 
 def evaluate_with_masks(run: Run) -> tuple[pd.DataFrame, np.ndarray]:

@@ -44,6 +44,7 @@ EXPERIMENTS = {
     "leakage": "brainseg.experiments.leakage",
     "quality": "brainseg.experiments.quality",
     "shape": "brainseg.experiments.shape_genomics.study",
+    "synthetic": "brainseg.experiments.synthetic",
     "trials": "brainseg.experiments.trials",
     "variants": "brainseg.experiments.variants",
 }
@@ -138,7 +139,8 @@ def _carry_out(
 
     def noted() -> Iterator[tuple[Training, Run]]:
         for training, run in load_plan(plan, cohort):
-            patients = cohort["patient"].groupby(training.split.to_numpy()).nunique()
+            # Of the training's own cohort, which may be a phantom.
+            patients = run.prepared.table["patient"].groupby(training.split.to_numpy()).nunique()
             sides = {part: int(patients.get(part, 0)) for part in ("train", "validation", "test")}
             runs.append({**training.labels, "weights": run.record.digest(), "patients": sides, **run.record.summary()})
             yield training, run

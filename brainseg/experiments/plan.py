@@ -82,8 +82,15 @@ class Training:
         return (self.folder(cohort) / RECORD).is_file()
 
 
+def on_the_phantom(recipe: Recipe, preprocessing: Preprocessing, labels: Mapping[str, str | int]) -> Training:
+    """A training on all patients of `PHANTOM` and on nobody else: nobody validates, and it starts from no other."""
+    everyone = pd.Series("train", index=phantom_table(*PHANTOM).index, name="split")
+    # The recipe of a kept run names whose weights that run started from.
+    return Training(replace(recipe, start=""), preprocessing, everyone, labels, phantom=PHANTOM)
+
+
 def after_the_phantom(training: Training, cohort: pd.DataFrame) -> Training:
-    """A training that starts from the same network, trained by the same recipe on all patients of `PHANTOM`.
+    """A training that starts from the same network, trained by the same recipe :func:`on_the_phantom`.
 
     Parameters
     ----------
@@ -91,10 +98,7 @@ def after_the_phantom(training: Training, cohort: pd.DataFrame) -> Training:
     cohort : DataFrame
         As in :meth:`Training.folder`.
     """
-    everyone = pd.Series("train", index=phantom_table(*PHANTOM).index, name="split")
-    # The recipe of a kept run names whose weights that run started from; the phantom's own training starts from none.
-    recipe = replace(training.recipe, start="")
-    first = Training(recipe, training.preprocessing, everyone, {"phantom": PHANTOM[0]}, phantom=PHANTOM)
+    first = on_the_phantom(training.recipe, training.preprocessing, {"phantom": PHANTOM[0]})
     return training.starting_from(first, cohort)
 
 

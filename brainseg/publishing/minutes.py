@@ -1,4 +1,4 @@
-"""The page "The study in five minutes": five findings of the kept tables, each a sentence, a figure and a link."""
+"""The page "The study in five minutes": six findings of the kept tables, each a sentence, a figure and a link."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 
 from brainseg.evaluation.headline import headline
 from brainseg.evaluation.scores import summarise
-from brainseg.experiments import claims, gallery, leakage, outcome
+from brainseg.experiments import claims, gallery, leakage, outcome, synthetic
 from brainseg.experiments.ranking import rank_networks
 from brainseg.figures import claims as claim_figures
 from brainseg.figures import leakage as leak_figures
 from brainseg.figures import results as figures
 from brainseg.figures import style
+from brainseg.figures import synthetic as synthetic_figures
 from brainseg.publishing.marks import as_figure
 from brainseg.results import has_tables, read_table
 
@@ -60,6 +61,12 @@ def _contrast() -> tuple[str, Figure]:
     return found.sentences().rpartition("\n")[2], drawn
 
 
+def _synthetic() -> tuple[str, Figure]:
+    alone = synthetic.mean_dice(read_table("synthetic", "patients"))
+    drawn = synthetic_figures.methods(alone, synthetic.mean_dice(synthetic.trained_on_real()))
+    return synthetic.read_findings().conclusion(), drawn
+
+
 class Finding(NamedTuple):
     """A question, whose tables answer it, the chapter that tells more, the answer, and what its figure shows."""
 
@@ -92,6 +99,11 @@ FINDINGS = {
     "contrast": Finding(
         "Does more contrast help?", "claims", "11_claims", _contrast,
         "What each way of preparing slices gains in Dice: a dot is a patient, the diamond the mean with its interval.",
+    ),
+    "synthetic": Finding(
+        "What is a synthetic tumour worth?", "synthetic", "16_synthetic", _synthetic,
+        "Dice of real patients, a dot a patient: filled dots are of networks that trained on simulated patients alone, "
+        "or of a threshold chosen on them; open dots are of networks that went on with real patients.",
     ),
 }  # fmt: skip
 """By the name of their pictures."""

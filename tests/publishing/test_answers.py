@@ -8,7 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brainseg.experiments import apart, averaging, claims, comparison, contrast, cropping, exploration, leakage, outcome
+from brainseg.experiments import (
+    apart,
+    averaging,
+    claims,
+    comparison,
+    contrast,
+    cropping,
+    exploration,
+    leakage,
+    outcome,
+    synthetic,
+)
 from brainseg.experiments.coarse_grid import GridFinding
 from brainseg.experiments.gallery import Failure
 from brainseg.experiments.inside import BridgeFinding, UnitFinding
@@ -144,6 +155,21 @@ def results(mean=0.84, small=True):
     return {"found": outcome.Outcome(tuple(found), 70, 18), "lowest": lowest}
 
 
+def simulated(flat=-0.2, real=0.1, seeds=3):
+    """U-Net that met the phantom alone, a threshold, and U-Net after real patients; each shifted by what is named."""
+    base = np.random.default_rng(0).uniform(0.4, 0.7, 20)
+    shifts = {synthetic.FLAT: flat, "unet": 0.0}
+    patients = pd.concat(
+        pd.DataFrame({"model": model, "seed": seed, "patient": range(20), "tumour_px": range(20),
+                      "separability": np.linspace(0.5, 0.9, 20), "dice": base + shift + 0.001 * seed})
+        for model, shift in shifts.items() for seed in range(seeds)
+    )  # fmt: skip
+    tried = pd.DataFrame({"patient": ["a"], "rim_px": [10], "level": [0.5], "dice": [0.4]})
+    unet = patients[patients["model"] == "unet"]
+    later = unet.assign(dice=unet["dice"] + (real or 0)) if real is not None else unet.iloc[:0]
+    return {"found": synthetic.findings(patients, tried, later)}
+
+
 WORLDS = {
     "01_explore": [cohort(), cohort(brightest=80.0), cohort(1), cohort(brightest=np.nan)],
     "02_contrast": [contrasts(clahe=1), contrasts(he=1), contrasts(), contrasts(patients=0)],
@@ -169,6 +195,9 @@ WORLDS = {
         replaced(), replaced(-1), replaced(patients=4), replaced(sources=(GRID,)), replaced(sources=()),
     ],
     "15_results": [results(), results(0.7), results(small=False)],
+    "16_synthetic": [
+        simulated(), simulated(flat=0.0), simulated(real=-0.1), simulated(real=None), simulated(seeds=1),
+    ],
 }  # fmt: skip
 
 

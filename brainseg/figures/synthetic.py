@@ -1,0 +1,133 @@
+"""Figures of networks that have met no real image: beside a threshold, and beside networks that have met some."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+
+from brainseg.cohort import FLAIR
+from brainseg.evaluation.scores import summarise
+from brainseg.experiments.synthetic import FLAT
+from brainseg.figures.style import (
+    COLOURS,
+    new_figure,
+    outline,
+    outline_legend,
+    show_slice,
+    slice_grid,
+    white,
+    zoom_to_head,
+)
+from brainseg.networks.recipe import MODEL_NAMES
+
+METHOD_COLOURS = {FLAT: COLOURS["no tumour"], **{model: COLOURS[model] for model in MODEL_NAMES}}
+MARKERS = dict(zip(MODEL_NAMES, "sod", strict=True))
+
+
+def simulated(
+    images: Sequence[np.ndarray], truths: Sequence[np.ndarray], masks: Sequence[np.ndarray], titles: Sequence[str]
+) -> Figure:
+    """Slices of simulated patients on FLAIR, a column each: as they are, and with the truth and a threshold's mask.
+
+    Parameters
+    ----------
+    images : sequence of uint8 arrays (H, W, 3)
+    truths, masks : sequences of bool arrays (H, W)
+    titles : sequence of str
+    """
+    figure, axes = slice_grid(2, len(images))
+    for column, image, truth, mask, title in zip(axes.T, images, truths, masks, titles, strict=True):
+        for ax, text in zip(column, ("", title), strict=True):
+            show_slice(ax, image, text, vmax=white(image[..., FLAIR]))
+        outline(column[1], truth, COLOURS["truth"])
+        outline(column[1], mask, COLOURS["prediction"])
+        zoom_to_head(column, image)
+    outline_legend(figure, {"truth": COLOURS["truth"], "flat threshold": COLOURS["prediction"]})
+    return figure
+
+
+def thresholds(tried: pd.DataFrame) -> Figure:
+    """Mean Dice of phantom patients against the threshold, a line for each width of the rim; the best is marked.
+
+    Parameters
+    ----------
+    tried : DataFrame
+        From `brainseg.experiments.synthetic.try_thresholds`.
+    """
+    figure, ax = new_figure(height=3.8)
+    mean = tried.groupby(["rim_px", "level"])["dice"].mean()
+    dashes = ("-", "--", "-.", ":")
+    for dash, (rim_px, line) in zip(dashes, mean.groupby(level="rim_px"), strict=False):
+        levels = line.index.get_level_values("level")
+        ax.plot(levels, line, dash, color="black", linewidth=1.6, label=f"{rim_px} px")
+    (_, level), best = mean.idxmax(), mean.max()
+    ax.plot(level, best, "D", color=COLOURS["tumour"], markersize=8, zorder=3)
+    ax.annotate(f"{best:.2f}", (level, best), xytext=(8, 6), textcoords="offset points", fontsize=11)
+    ax.set(xlabel="threshold (the brain's median lies at 0.4)", ylabel="mean Dice of phantom patients", ylim=(0, 1))
+    ax.legend(title="rim left out", loc="upper right")
+    return figure
+
+
+def methods(alone: pd.DataFrame, trained: pd.DataFrame) -> Figure:
+    """A row a method: every patient as a dot, the mean with its interval. Rows with real patients have open dots.
+
+    Parameters
+    ----------
+    alone, trained : DataFrame
+        From `brainseg.experiments.synthetic.mean_dice`: networks without a real image and the threshold, and networks
+        with real patients.
+    """
+    rows = [
+        (model, source, trained_too, table[model].reindex(alone.index).dropna())
+        for model in (FLAT, *MODEL_NAMES)
+        for source, trained_too, table in (("phantom alone", False, alone), ("then real patients", True, trained))
+        if model in table
+    ]
+    figure, ax = new_figure(height=1.2 + 0.62 * len(rows))
+    rng = np.random.default_rng(0)
+    for row, (model, _, open_dots, dice) in enumerate(rows):
+        colour, summary = METHOD_COLOURS[model], summarise(dice.rename("dice").to_frame())
+        face = {"facecolors": "none", "edgecolors": colour} if open_dots else {"color": colour, "linewidths": 0}
+        ax.scatter(dice, row + rng.uniform(-0.2, 0.2, len(dice)), s=18, alpha=0.45, **face)
+        ends = [summary["low"], summary["high"]]
+        ax.plot(ends, [row, row], color=colour, linewidth=7, alpha=0.45, solid_capstyle="round")
+        ax.plot(
+            summary["mean"], row, "o", color="white" if open_dots else colour, markersize=12, markeredgewidth=2,
+            markeredgecolor=colour if open_dots else "white",
+        )  # fmt: skip
+        ax.text(
+            summary["mean"], row + 0.24, f"{summary['mean']:.2f}", ha="center", va="top", fontsize=12, weight="bold",
+            path_effects=[withStroke(linewidth=4, foreground="white")],
+        )  # fmt: skip
+    labels = [f"{MODEL_NAMES.get(model, model)}\n{source}" for model, source, *_ in rows]
+    ax.set_yticks(range(len(rows)), labels, fontsize=11)
+    ax.set(xlim=(-0.02, 1), ylim=(len(rows) - 0.35, -0.6), xlabel="Dice per patient, mean and 95 % interval")
+    ax.grid(axis="y", visible=False)
+    ax.spines["left"].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    return figure
+
+
+def patient_by_patient(alone: pd.DataFrame, trained: pd.DataFrame) -> Figure:
+    """Dice without a real image against Dice with real patients, a mark a patient and network; tables as `methods`."""
+    figure, ax = new_figure(height=5.2)
+    ax.plot([0, 1], [0, 1], "--", color="black", linewidth=1)
+    handles = []
+    for model in MODEL_NAMES:
+        if model not in alone or model not in trained:
+            continue
+        both = pd.DataFrame({"alone": alone[model], "real": trained[model]}).dropna()
+        look = {"marker": MARKERS[model], "color": COLOURS[model]}
+        ax.scatter(both["real"], both["alone"], s=30, alpha=0.6, linewidths=0, **look)
+        handles.append(Line2D([], [], linestyle="", label=MODEL_NAMES[model], **look))
+    ax.set(
+        xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", xlabel="Dice after real patients",
+        ylabel="Dice after the phantom alone",
+    )  # fmt: skip
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    return figure

@@ -1,0 +1,239 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown] tags=["kept-results"]
+# # What is a synthetic tumour worth?
+#
+# **Question.** How well does a network outline real tumours if it has never been trained on a real image?
+#
+# :::{admonition} In this chapter
+# :class: tip
+# - **You will** set networks that trained on simulated patients alone beside a plain threshold, and beside networks that went on with real patients.
+# - **You will learn** how to ask what a simulation teaches, and what "no real image" does not say.
+# - **You need** [the comparison](08_compare) and [the results](15_results), and a copy of the project: the page reads the tables in its `results/`.
+# - **It takes** about 15 minutes to read and a minute to run: nothing is trained here.
+# :::
+#
+# A mask takes an expert's time, and a scan is private. A simulated patient has neither problem: the computer that draws the tumour knows its outline. The {term}`phantom` of this book was made so that every chapter runs without a download.
+# But a simulation may teach the wrong thing. So we ask real patients.
+#
+# The pictures here are simulated, and the results are those of real patients, from the tables in `results/`. Not for clinical use.
+
+# %% tags=["install", "remove-cell"]
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("brainseg") is None:  # as in Colab
+    repository = ""  # the project's address: whoever writes the .ipynb fills it in, where git knows it
+    if not repository:
+        raise ModuleNotFoundError(
+            "The package brainseg is missing. In a copy of the project run: python -m pip install -e ., then restart the kernel."
+        )
+    # An installed package has no results/, so this page takes a copy of the project. No deep-learning library is needed.
+    subprocess.run(["git", "clone", "--quiet", "--depth", "1", repository, "brainseg-project"], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "-e", "brainseg-project"], check=True)
+    sys.path.insert(0, "brainseg-project")  # this kernel was there before the copy
+    print("Installed. If a later cell fails, restart the kernel once: other versions may have been loaded already.")
+
+# %% tags=["parameters"]
+data = "phantom"  # whose slices are shown; of real patients none are, and a phantom takes their place
+seed = 0  # of the bootstrap
+
+# %%
+import cv2
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown, display
+
+from brainseg.cohort import read_patient
+from brainseg.data import get_cohort
+from brainseg.evaluation.scores import drop_small_pieces
+from brainseg.experiments import synthetic
+from brainseg.figures import style
+from brainseg.figures import synthetic as figures
+from brainseg.images.prepared import prepare
+from brainseg.images.preprocess import Preprocessing
+from brainseg.metrics import confusion, dice
+from brainseg.results import read_record, read_table
+
+style.use_theme()
+patients, tried = (read_table("synthetic", name) for name in ("patients", "threshold"))
+found = synthetic.read_findings(seed)
+
+# %% [markdown]
+# ## A rule without a network
+#
+# A score of networks that trained on simulated patients says little by itself, because these tumours are bright on FLAIR. Perhaps no network is needed. So the first thing to beat is a rule that fits in two lines: **call tumour what is brighter than a threshold, and drop small pieces apart.**
+#
+# The rule gets what the networks get: FLAIR, with the grey levels of each patient scaled so that the median of the brain is the same. The scalp is the brightest part of a head, so a rim along its edge is left out. The threshold and the width of the rim are chosen on simulated patients, as the networks were trained on them.
+
+# %% mystnb={"figure": {"name": "fig-synthetic-thresholds", "caption": "Mean Dice of simulated patients by the threshold, for each width of the rim that is left out. The diamond marks the best, which is applied to the real patients."}, "image": {"alt": "Four lines over the threshold, one for each width of the rim; a diamond marks the highest point."}}
+figures.thresholds(tried)
+
+# %%
+Markdown(found.chosen())
+
+# %% [markdown]
+# Here is the rule at work on simulated patients. {numref}`fig-synthetic-simulated` shows for each the slice with the largest tumour.
+
+# %%
+root = get_cohort(data if str(data).startswith("phantom") else "phantom:4")
+prepared = prepare(root, Preprocessing())
+pictures = []
+for name in prepared.table["patient"].unique()[:4]:
+    rows = np.flatnonzero(prepared.table["patient"] == name)
+    flair = synthetic.brain_flair(prepared, rows, found.threshold.rim_px)
+    mask = drop_small_pieces(flair >= found.threshold.level)
+    images, truth = read_patient(prepared.table, name)
+    largest = truth.sum(axis=(1, 2)).argmax()
+    score = float(dice(confusion(truth, mask), empty=np.nan))
+    pictures.append((images[largest], truth[largest], mask[largest], f"Dice {score:.2f}"))
+
+# %% mystnb={"figure": {"name": "fig-synthetic-simulated", "caption": "Simulated patients on FLAIR, in the slice with the largest tumour: as it is (top), and with the true outline and that of the threshold (bottom). The Dice is that of the whole volume."}, "image": {"alt": "Simulated slices of heads with a tumour. Below, the same slices with two outlines."}}
+figures.simulated(*zip(*pictures, strict=True))
+
+# %% [markdown]
+# ## Who trains, and who is scored
+
+# %%
+Markdown(synthetic.described(patients, read_record("synthetic")))
+
+# %% [markdown]
+# The primary question was named before these networks were scored: does U-Net do better than the threshold? Differences of less than 0.03 of Dice do not matter to it. The {term}`one rule` answers.
+#
+# ## Without one real image
+
+# %% mystnb={"figure": {"name": "fig-synthetic-methods", "caption": "Dice of real patients: a small dot is a patient, the large one the mean, the bar its 95 % bootstrap interval. Filled dots: trained on the phantom alone, or chosen on it. Open dots: trained on real patients after the phantom, each patient scored by networks that have not met him or her. All rows are of the same patients, each with the mean Dice over the seeds."}, "image": {"alt": "Rows of dots between 0 and 1, with a large dot and a bar for the mean. The flat threshold stands first. Below it each network has two rows, after the phantom alone and after real patients."}}
+alone, trained = synthetic.mean_dice(patients), synthetic.mean_dice(synthetic.trained_on_real())
+figures.methods(alone, trained)
+
+# %% tags=["hide-input"]
+numbers = ["mean Dice", "95 % interval from", "to", "median", "worst"]
+display(found.table().style.format("{:.3f}", subset=numbers).hide(axis="index"))
+
+# %%
+Markdown(found.primary_sentence())
+
+# %% [markdown]
+# A *failure* in the table is a patient with a Dice below 0.1, which is to say that the tumour was not found.
+#
+# ## What real patients add
+#
+# The reference networks of [the page of results](15_results) started from networks trained in this very way, and went on with the real patients of four folds. So the difference is what real patients add to simulated ones. On both sides each network is scored by itself, and a patient's Dice is the mean over the seeds.
+
+# %% mystnb={"figure": {"name": "fig-synthetic-patients", "caption": "The same real patients after the phantom alone (upwards) and after real patients as well (to the right), a mark a patient and network. On the dashed line both are equal; below it, real patients helped."}, "image": {"alt": "A square with a dashed diagonal, and marks of three shapes, one for each network."}}
+figures.patient_by_patient(alone, trained)
+
+# %%
+Markdown(found.gap_sentences())
+
+# %% [markdown]
+# ## Where it goes better
+#
+# Two properties of a tumour that could matter are its size, and how far it stands out: the chance that a pixel of the tumour is brighter on FLAIR than one of the brain around it. These are links of U-Net's Dice with each, and no causes.
+
+# %%
+Markdown(found.link_sentences())
+
+# %%
+by_institution = synthetic.by_institution(patients, synthetic.trained_on_real())
+by_institution.style.format("{:.2f}", subset=by_institution.columns[1:])
+
+# %% [markdown]
+# These are means of U-Net, and some institutions have few patients.
+#
+# ## What "no real image" does not say
+#
+# The weights of these networks have met no real image. That is less than "no real data", because people who had seen real data made the phantom and chose the recipe:
+#
+# - **Its numbers.** Sizes, contrasts and the habits of its readers were set until the phantom's statistics came near to those of the project's real patients, images and masks. Those who are scored here were among them.
+# - **Its places and ages.** Where its tumours lie, and how old its patients are, was read off the data set's table of all patients.
+# - **Its steering.** Changes of the phantom are judged on a development set, which is left out of all scores above. The changes tried so far scored lower there, and were not taken.
+# - **The recipe.** Length of training, augmentation and the way of making a mask were chosen by scores of real patients.
+# - **Earlier looks.** Shorter trainings of this kind had been scored on real patients before the question was written down.
+#
+# So the numbers are those of a phantom that knows something of its judges. {doc}`The data card <../data>` says how the phantom is made. The same comparison with a phantom that is drawn from the literature alone, and the number of real patients that a phantom replaces, have not been measured yet.
+#
+# ## What others have done
+#
+# Lindner et al. trained a U-Net on synthetic glioblastomas alone and tested it on real images {cite:p}`lindner2019using`, and SynthTumour begins with hand-crafted tumours and goes on with what its first network outlines in unlabelled real images {cite:p}`zhang2025unsupervised`.
+# SynthSeg goes the opposite way of a realistic simulation: it draws the contrast of a whole brain at random, so that no scanner is special {cite:p}`billot2023synthseg`.
+
+# %% tags=["answer"]
+Markdown(f"**Answer.** {found.conclusion()}")
+
+# %% [markdown]
+# ## Take-away
+#
+# - Before a network is praised for what a simulation taught it, set a rule without a network beside it, chosen on the same simulation.
+# - "Trained on synthetic data alone" is about weights. Ask also who set the simulation, and on whom the recipe was chosen.
+# - A mean hides failures. Count them.
+#
+# ## Exercises
+#
+# **1. Recall.** Why are the development patients left out of every score on this page, although no network was trained on them?
+#
+# **2. Compute.** The threshold is one end, training on real patients the other. How much of the way does the phantom alone go? Complete the function, and use it on U-Net.
+
+
+# %% tags=["solution", "hide-cell"]
+def share_of_the_way(start, reached, end):
+    """How much of the way from one mean to another a third one goes.
+
+    Parameters
+    ----------
+    start, reached, end : float arrays (patients,)
+        Dice of the same patients by the threshold, after the phantom alone, and after real patients.
+
+    Returns
+    -------
+    float
+        0 at the start, 1 at the end.
+    """
+    return (np.mean(reached) - np.mean(start)) / (np.mean(end) - np.mean(start))
+
+
+ends = pd.DataFrame({"flat": alone[synthetic.FLAT], "phantom": alone["unet"], "real": trained["unet"]}).dropna()
+print(f"{share_of_the_way(ends['flat'], ends['phantom'], ends['real']):.0%} of the way")
+
+# %% tags=["check", "hide-cell"]
+answer = share_of_the_way([0.2, 0.4], [0.6, 0.5], [0.8, 0.6])
+assert answer is not None, "The function returns nothing yet. How far is it from start to end, in the mean?"
+assert not np.isclose(answer, np.mean([2 / 3, 1 / 2])), (
+    "Take the means first. A mean of shares lets a patient with a short way count as much as one with a long way."
+)
+assert np.isclose(answer, 5 / 8), f"The means are 0.30, 0.55 and 0.70: five eighths of the way, and not {answer:.3f}."
+print("Right.")
+
+# %% [markdown]
+# **3. Predict.** Suppose that a phantom's masks all reach two pixels too far. A network that learns this perfectly draws every outline two pixels too wide. What would that cost, in a large tumour and in a small one? Guess before you look.
+
+# %% tags=["solution", "hide-cell"]
+disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+slices = sorted((truth for _, truth, *_ in pictures), key=np.count_nonzero)
+for truth in (slices[0], slices[-1]):
+    wide = cv2.dilate(truth.astype(np.uint8), disc) > 0
+    print(f"{truth.sum()} px: Dice {float(dice(confusion(truth, wide), empty=np.nan)):.2f}")
+# A border of two pixels is a larger share of a small tumour, so a habit of the phantom's readers alone costs it more.
+
+# %% [markdown]
+# **4. Open.** How would you make a phantom that knows nothing of the patients who will judge it, and how would you show that it does not?
+
+# %% [markdown] tags=["solution"]
+# :::{dropdown} Answers in words
+# **1.** They judged whether a change of the phantom was a step forward. A phantom that is kept because it suits these patients would be flattered by them.
+#
+# **4.** Take every range from the literature or from anatomy, and vary more than any scanner does. Write the ranges down, with their sources, and fix them by a commit before a real image is opened.
+# Choose recipe and threshold on phantom patients alone. Then score real patients once, and keep the log.
+# :::
