@@ -24,10 +24,10 @@ from brainseg.networks.record import RunRecord
 from brainseg.networks.runs import train_or_load
 
 
-@pytest.fixture
-def cohort(tmp_path):
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
     patients = [f"TEST_{'AB'[n % 2]}A_{n:04d}_20000101" for n in range(12)]
-    return index_cohort(write_cohort(tmp_path / "kaggle_3m", patients=patients, slices=6))
+    return index_cohort(write_cohort(tmp_path_factory.mktemp("cohort") / "kaggle_3m", patients=patients, slices=6))
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def test_a_storage_that_cannot_be_used_is_named():
 def test_what_else_a_worker_draws_changes_no_training(cohort, tmp_path):
     """Dask estimates sizes in another thread of the worker, by Python's `random`, which Keras takes its seeds from."""
     (training,) = plan_of(cohort, (0,), epochs=1)
-    root = str(tmp_path / "kaggle_3m")
+    root = cohort.attrs["root"]
     alone = train_or_load(training.recipe, prepare(root, training.preprocessing), training.split, tmp_path / "alone")
     done = threading.Event()
 
