@@ -10,7 +10,7 @@ import warnings
 import numpy as np
 import pytest
 import tifffile
-from helpers import PATIENTS, image_of, mask_of, write_cohort
+from helpers import PATIENTS, image_of, mask_of
 
 from brainseg.cohort import index_cohort
 from brainseg.experiments.exploration import counted
@@ -116,13 +116,12 @@ def execute(chapter, monkeypatch, **parameters):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COHORTS)
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_a_chapter_says_what_it_cannot_show_and_goes_on(chapter, name, tmp_path, monkeypatch, capsys):
-    root = write_cohort(tmp_path / "kaggle_3m")
+def test_a_chapter_says_what_it_cannot_show_and_goes_on(chapter, name, tiny_cohort, monkeypatch, capsys):
     for change in COHORTS[name]:
-        change(root)
+        change(tiny_cohort)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        text = execute(chapter, monkeypatch, data=str(root)) + capsys.readouterr().out
+        text = execute(chapter, monkeypatch, data=str(tiny_cohort)) + capsys.readouterr().out
     text = text.replace("CNR nan, tumour brighter nan", "")  # of an exercise that measures the first slice
     assert re.findall(r".{0,30}\b(?:nan|NaN|inf)\b.{0,30}", text) == []
     limited = name not in ("one tumour", "black slices")

@@ -190,10 +190,10 @@ def _in_a_process(
 def _train_alone() -> None:
     """What that process does: read the training, train, and write the run's name or the error."""
     training, root, arrays = pickle.loads(Path(sys.argv[1]).read_bytes())
-    from brainseg.networks.runs import train_or_load
-
     try:
         prepared = training.prepare(root) if arrays is None else load_arrays(arrays, training.preprocessing)
+        from brainseg.networks.runs import train_or_load  # takes seconds to load, and what is refused above needs none
+
         result: str | Exception = train_or_load(training.recipe, prepared, training.split).folder.name
     except Exception as error:
         result = error

@@ -41,7 +41,7 @@ def counted(model):
 
 training.training_step = counted
 # Eleven slices in batches of four: the last batch is of three, which two devices cannot share evenly.
-recipe = Recipe("unet", {"filters": 4, "depth": 2}, epochs=2, slices_per_epoch=11, batch_size=4)
+recipe = Recipe("unet", {"filters": 2, "depth": 1}, epochs=2, slices_per_epoch=11, batch_size=4)
 prepared = prepare(root, Preprocessing(image_size=32))
 split = make_split(prepared.table, n_folds=3, fold=1)
 one = train_or_load(recipe, prepared, split, f"{out}/one").history

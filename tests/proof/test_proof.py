@@ -74,6 +74,10 @@ print(begin)
 
 @pytest.mark.slow
 def test_one_seed_gives_one_network(tiny_cohort_once, tmp_path, monkeypatch):
+    small = again._TRAINING.replace('"filters": 4, "depth": 2', '"filters": 2, "depth": 1')
+    short = small.replace("epochs=8, slices_per_epoch=160", "epochs=2, slices_per_epoch=64")
+    assert len({again._TRAINING, small, short}) == 3
+    monkeypatch.setattr(again, "_TRAINING", short)
     monkeypatch.setattr(again, "THREADS", (2, 2))
     found = again.repeat(tiny_cohort_once, tmp_path)
     assert found["same"].all() and (found["largest"] == 0).all() and len(found) == len(again.LIMITS)

@@ -32,16 +32,11 @@ def test_without_networks_the_page_says_so(page, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_page_shows_what_the_commands_gave(run, page, tmp_path, monkeypatch):
-    monkeypatch.setattr(example, "reference_runs", lambda *_, **__: [run.record])
-    # A build folder of its own: in the session's, a staged book may have left its example.
-    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
-    text = page.read_text().replace(
-        "predict my_scans masks --truth", f"predict my_scans masks --truth --run {run.folder}"
-    )
-    page.write_text(text)
-    fill_example(tmp_path)
-    shown = page.read_text()
+def test_the_page_shows_what_the_commands_gave(smoke_book, page, tmp_path, monkeypatch):
+    """The book has run them, with the project's own networks."""
+    staged = smoke_book.parents[1] / "src"
+    monkeypatch.setenv("BRAINSEG_BUILD", str(staged.parent))
+    text, shown = page.read_text(), (staged / "teach" / "own_data.md").read_text()
     assert "<!--" not in shown and NOT_RUN not in shown
     (done,) = (build_folder() / "examples").glob("[!.]*/")
     row = pd.read_csv(done / "masks" / "patients.csv").iloc[0]
@@ -52,13 +47,12 @@ def test_the_page_shows_what_the_commands_gave(run, page, tmp_path, monkeypatch)
     assert f"voxels (256, 256, {row['slices']}) of" in shown.replace("np.int64", "")
     for name in ("anna/anna_flair_predicted.nii.gz", f"anna/anna_slice_{row['slices']}_overlay.png", "patients.csv"):
         assert f"\n{name}\n" in shown and (done / "masks" / name).is_file()
-    assert (tmp_path / "images" / "own-data-contact.png").is_file()
+    assert (staged / "images" / "own-data-contact.png").is_file()
     assert nibabel.load(done / "masks/anna/anna_flair_predicted.nii.gz").get_fdata().sum() == row["predicted_px"]
     # Each output stands right below its own block, and the rest of the page is as it was.
-    assert re.search(r"--run \S+\n```\n\n```text\n\d+ slices", shown)
+    assert re.search(r"predict my_scans masks --truth\n```\n\n```text\n\d+ slices", shown)
     assert shown.endswith(text[text.index("\n## A cohort of pairs") :])
     before = (done / "output-1.txt").stat().st_mtime_ns
-    page.write_text(text)
     fill_example(tmp_path)
     assert page.read_text() == shown and (done / "output-1.txt").stat().st_mtime_ns == before
 

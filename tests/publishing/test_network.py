@@ -44,9 +44,14 @@ RECORD = reference_runs("unet", "patient", 0, with_weights=True)[0]
 
 @pytest.fixture(scope="module")
 def patients(phantom) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Slices and masks of three phantom patients, by name."""
-    table = index_cohort(phantom)
-    return {name: read_patient(table, name) for name in table["patient"].unique()[:3]}
+    """Slices and masks of three phantom patients, by name: sixteen slices, of which the ninth has the most tumour."""
+    table, found = index_cohort(phantom), {}
+    for name in table["patient"].unique()[:3]:
+        images, truth = read_patient(table, name)
+        first = int(truth.sum(axis=(1, 2)).argmax()) - 8
+        found[name] = images[first : first + 16], truth[first : first + 16]
+        assert first >= 0 and len(found[name][0]) == 16
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -207,15 +212,16 @@ def test_a_step_that_the_page_lacks_is_named(browser, address):
 def test_the_masks_of_the_book_s_patients_are_the_package_s(browser, address, site, patients, network, where):
     with Visit(browser, address if where == "server" else site.as_uri()) as visit:
         page = loaded(visit)
-        # From a folder one patient: the volumes and the network come otherwise from there, and the steps are the same.
-        for number, (images, truth) in enumerate(list(patients.values())[: 2 if where == "server" else 1]):
-            page.evaluate("delete document.getElementById('try').dataset.shown")
-            page.select_option("#try-patient", str(number))
-            page.wait_for_selector("#try[data-shown]")
-            wanted, found = package_mask(images, network), segmented(page)
-            assert wanted.sum() > 500 and agreement(wanted, found) >= 0.995
-            said = page.inner_text("#try-sentence")
-            assert f"Dice of the volume {agreement(truth, found):.3f}" in said and f"{found.sum()} pixels" in said
+        # One patient each: volumes and network come otherwise from a folder, and the steps are the same.
+        number = 1 if where == "server" else 0
+        images, truth = list(patients.values())[number]
+        page.evaluate("delete document.getElementById('try').dataset.shown")
+        page.select_option("#try-patient", str(number))
+        page.wait_for_selector("#try[data-shown]")
+        wanted, found = package_mask(images, network), segmented(page)
+        assert wanted.sum() > 500 and agreement(wanted, found) >= 0.995
+        said = page.inner_text("#try-sentence")
+        assert f"Dice of the volume {agreement(truth, found):.3f}" in said and f"{found.sum()} pixels" in said
         assert visit.faults == []
 
 

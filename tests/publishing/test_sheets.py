@@ -36,12 +36,14 @@ The words.
 
 
 @pytest.fixture(scope="module")
-def book(tmp_path_factory):
-    """The staged sheets and keys, on the simulated patient."""
+def book(tmp_path_factory, build_of_all):
+    """The staged sheets and keys, on the simulated patient, who is drawn once for the project's book and for this."""
     target = tmp_path_factory.mktemp("book")
     shutil.copytree(TEACH, target / "teach")
-    write_sheets(target)
-    return target
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BRAINSEG_BUILD", str(build_of_all))
+        write_sheets(target)
+        yield target
 
 
 def parsed(text: str) -> BeautifulSoup:
