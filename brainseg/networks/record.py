@@ -202,7 +202,7 @@ def run_folder(recipe: Recipe, prepared: str, split: pd.Series, folder: str | Pa
     folder : path, optional
         Where runs are kept; ``runs`` in the build folder by default.
     """
-    parts = [json.dumps(asdict(recipe), sort_keys=True), prepared, ",".join(split), code_digest(*CODE)]
+    parts = [json.dumps(asdict(recipe), sort_keys=True), prepared, ",".join(split.tolist()), code_digest(*CODE)]
     identity = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
     return Path(folder or build_folder() / "runs") / f"{recipe.model}-{identity}"
 
