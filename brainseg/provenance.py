@@ -10,6 +10,7 @@ import pkgutil
 import platform
 import re
 import subprocess
+from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -125,10 +126,12 @@ def peak_memory_mib() -> float | None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and Keras, and the backend that Keras runs on."""
+    """Versions of Python and Keras, the name of the backend that Keras runs on, and under that name its version."""
     import keras  # slow to import, and only those who compute need it
 
-    return {"python": platform.python_version(), "keras": version("keras"), "backend": keras.backend.backend()}
+    backend = keras.backend.backend()
+    own = str(import_module(backend).__version__)
+    return {"python": platform.python_version(), "keras": version("keras"), "backend": backend, backend: own}
 
 
 def origin(table: pd.DataFrame) -> dict:

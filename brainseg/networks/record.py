@@ -69,8 +69,9 @@ class RunRecord:
     parameters : int
         How many numbers the network learns or keeps.
     versions : mapping
-        Of Python and Keras, and the backend.
+        From :func:`brainseg.provenance.versions`; older records lack that of the backend.
     processor : str
+        From :func:`brainseg.networks.backend.machine`; older records lack the GPU.
     commit : str, optional
     peak_memory_mib : float, optional
     split_by : {"patient", "slice"}, optional
