@@ -297,8 +297,8 @@ def _scaling(tables: dict[str, pd.DataFrame], target: Path) -> str:
         f"({trained['seconds'].max() / 3600:.2f} hours).\n\n"
         + as_table(["where", "hours"], places)
         + "\n\nThe hours of a GPU are a bound: threads on the processor make the batches, and no GPU trains faster "
-        "than they come. Half of the cores do this, so a GPU beside many cores has a lower bound than the one in the table. "
-        "{doc}`reproduce` has the commands."
+        "than they come. Half of the cores do this, so a GPU beside many cores has a lower bound than the one in the "
+        "table. {doc}`reproduce` has the commands."
     )
 
 

@@ -61,12 +61,12 @@ def elsewhere(cohort, tmp_path_factory) -> Elsewhere:
     first, second = (there / "runs" / training.folder(cohort).name for training in plan)
     with subprocess.Popen([sys.executable, "train.py"], cwd=there, env=environment, stderr=subprocess.PIPE) as process:
         with locked(first):
-            deadline = time.monotonic() + 300
+            deadline = time.monotonic() + 900
             while (
                 not (passed := (second / RECORD).is_file()) and process.poll() is None and time.monotonic() < deadline
             ):
                 time.sleep(0.1)
-        said = process.communicate(timeout=300)[1]
+        said = process.communicate(timeout=900)[1]
     assert process.returncode == 0, said.decode()
     return Elsewhere(plan, place / "here", there, began_with, passed)
 
