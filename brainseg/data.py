@@ -118,6 +118,11 @@ def phantom_table(patients: int, seed: int) -> pd.DataFrame:
         A row a slice, as in the table of :func:`prepare_phantom`, without what only a drawing tells; ``attrs`` has the
         ``fingerprint``.
     """
+    return _phantom_table(patients, seed).copy()
+
+
+@functools.cache  # a plan asks for it at every training
+def _phantom_table(patients: int, seed: int) -> pd.DataFrame:
     from brainseg.phantom.cohort import drawing_key
 
     table = pd.concat([_slices(plan) for plan in _plans(patients, seed)], ignore_index=True)

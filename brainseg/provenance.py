@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import os
 import pkgutil
 import platform
 import re
 import subprocess
+from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,10 +22,12 @@ if TYPE_CHECKING:
     import pandas as pd  # slow to load, and for one signature alone
 
 
+@functools.cache
 def code_digest(*modules: str) -> str:
     """Sixteen hexadecimal digits that change with the code of the modules, and with their order.
 
-    Comments, docstrings and layout do not count, so that a better explanation makes no result stale.
+    Comments, docstrings and layout do not count, so that a better explanation makes no result stale. Nor does the
+    version of Python, from 3.11 to 3.13. The files are read once a process: what is edited later does not run in it.
 
     Parameters
     ----------
@@ -32,7 +36,7 @@ def code_digest(*modules: str) -> str:
     """
     digest = hashlib.sha256()
     for module in modules:
-        tree = _WithoutText().visit(ast.parse(Path(find_spec(module).origin).read_text(encoding="utf-8")))
+        tree = _Plain().visit(ast.parse(Path(find_spec(module).origin).read_text(encoding="utf-8")))
         digest.update(ast.unparse(tree).encode() + b"\0")
     return digest.hexdigest()[:16]
 
@@ -43,12 +47,47 @@ def modules_of(package: str) -> list[str]:
     return [package, *sorted(f"{package}.{module.name}" for module in inside)]
 
 
-class _WithoutText(ast.NodeTransformer):
-    """Takes out every text that stands alone: docstrings, and those below a constant."""
+class _Plain(ast.NodeTransformer):
+    """Code as :func:`code_digest` sees it: without texts that stand alone, and with f-strings written one way.
+
+    A text that stands alone is a docstring, or explains a constant. As for f-strings, ``ast.unparse`` quotes them
+    differently from one version of Python to the next. Here they are quoted as in Python 3.11, by whose digests the
+    first runs are known.
+    """
 
     def visit_Expr(self, node: ast.Expr) -> ast.stmt:
         alone = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        return ast.Pass() if alone else node
+        return ast.Pass() if alone else self.generic_visit(node)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
+        quotes, text = ["'", '"', '"""', "'''"], ""
+        for value in node.values:
+            part = self._part(value)
+            if isinstance(value, ast.Constant):  # and no expression, which holds nothing to escape
+                part = "".join(map(_escaped, part))
+            quotes = [quote for quote in quotes if quote not in part]
+            quotes.sort(key=lambda quote: part.endswith(quote[0]))
+            text += part
+        quote = quotes[0] if quotes else "'''"
+        # A name stands for the whole, because nothing puts brackets around one.
+        return ast.Name(f"f{quote}{text}{quote}")
+
+    def _part(self, node: ast.expr) -> str:
+        """A part of an f-string: text, an expression in braces, or the parts of a format."""
+        if isinstance(node, ast.Constant):
+            return node.value.replace("{", "{{").replace("}", "}}")
+        if isinstance(node, ast.JoinedStr):
+            return "".join(map(self._part, node.values))
+        value = ast.unparse(self.visit(node.value))
+        if isinstance(node.value, (ast.IfExp, ast.Lambda)):
+            value = f"({value})"
+        conversion = "" if node.conversion == -1 else f"!{chr(node.conversion)}"
+        form = "" if node.format_spec is None else f":{self._part(node.format_spec)}"
+        return f"{{{' ' * value.startswith('{')}{value}{conversion}{form}}}"
+
+
+def _escaped(sign: str) -> str:
+    return sign if sign.isprintable() and sign != "\\" else sign.encode("unicode_escape").decode()
 
 
 def processor() -> str:
@@ -87,10 +126,12 @@ def peak_memory_mib() -> float | None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and Keras, and the backend that Keras runs on."""
+    """Versions of Python and Keras, the name of the backend that Keras runs on, and under that name its version."""
     import keras  # slow to import, and only those who compute need it
 
-    return {"python": platform.python_version(), "keras": version("keras"), "backend": keras.backend.backend()}
+    backend = keras.backend.backend()
+    own = str(import_module(backend).__version__)
+    return {"python": platform.python_version(), "keras": version("keras"), "backend": backend, backend: own}
 
 
 def origin(table: pd.DataFrame) -> dict:

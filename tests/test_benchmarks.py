@@ -66,6 +66,21 @@ def test_every_part_of_the_benchmark_runs(benchmarks, kept, monkeypatch, capsys)
     assert "convolution" in said and "scoring with all metrics" in said
 
 
+@pytest.mark.slow
+def test_the_benchmark_of_a_gpu_runs_on_any_machine():
+    """Every row is measured, the last two by two processes at once; nothing is kept."""
+    pytest.importorskip("keras")
+    before = {path: path.read_bytes() for path in (ROOT / "results").glob("speed/*")}
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu", "--quick"], cwd=ROOT, capture_output=True, text=True, env=os.environ
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    rows = [line.split() for line in done.stdout.splitlines() if " unet " in line or " fcn32 " in line]
+    assert len(rows) == 3 and all(float(row[-2]) == pytest.approx(16 * float(row[-3])) > 0 for row in rows)
+    assert [row[-6] for row in rows] == ["1", "2", "2"]
+    assert {path: path.read_bytes() for path in (ROOT / "results").glob("speed/*")} == before
+
+
 def test_an_unknown_part_is_refused():
     call = [sys.executable, "-m", "benchmarks", "--parts", "moon"]
     done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, env=os.environ)

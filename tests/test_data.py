@@ -4,7 +4,7 @@ import pytest
 from helpers import write_cohort
 
 from brainseg.cohort import CohortError
-from brainseg.data import get_cohort
+from brainseg.data import get_cohort, phantom_table
 
 
 @pytest.fixture
@@ -55,3 +55,12 @@ def test_phantom_of_no_size(phantom, draw):
     with pytest.raises(CohortError, match="is neither phantom:PATIENTS nor"):
         get_cohort(f"phantom:{draw}")
     assert not phantom
+
+
+def test_a_phantoms_table_is_made_once_and_each_caller_has_its_own(monkeypatch):
+    first = phantom_table(3, 5)
+    first["patient"] = "nobody"
+    first.attrs["fingerprint"] = "none"
+    monkeypatch.setattr("brainseg.phantom.cohort.plan_cohort", None)  # drawn no second time
+    again = phantom_table(3, 5)
+    assert again["patient"].nunique() == 3 and again.attrs["fingerprint"].startswith("phantom-3-5-")

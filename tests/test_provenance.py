@@ -26,7 +26,8 @@ def digest(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
 
     def digest_of(text):
-        (tmp_path / "module_of_a_test.py").write_text(text)
+        (tmp_path / "module_of_a_test.py").write_text(text, encoding="utf-8")
+        code_digest.cache_clear()
         return code_digest("module_of_a_test")
 
     return digest_of
@@ -53,6 +54,39 @@ def test_code_counts(digest, old, new):
     assert digest(CODE) != digest(CODE.replace(old, new))
 
 
+F_STRINGS = """
+def card(names, kind, width):
+    extra = f\'\'\'
+`{kind}.tif` is one of {", ".join(names)}: "the first" isn't {names[0]!r}.
+\'\'\'
+    extra += f\'\'\'
+{", ".join(names)}
+\'\'\'
+    line = f"{kind}-{len(names)}-{kind.replace('a', 'b')[:8]}{{}} \\\\ \u2264\u00a0{1 if kind else 2:>{width}.1f}\\n"
+    return extra + line + f"{'a'}" + f'{"b"} "'
+"""
+
+
+def test_every_python_gives_the_same_digest(digest):
+    """They are those of Python 3.11; `ast.unparse` of Python 3.12.3 and 3.13.0 quotes these texts otherwise."""
+    assert digest(F_STRINGS) == "f6683967fccf85c3"
+
+
+@pytest.mark.parametrize("old, new", [("is one of", "is none of"), ("!r", "!s"), (".1f", ".2f"), ("[:8]", "[:9]")])
+def test_what_an_f_string_says_and_does_counts(digest, old, new):
+    assert old in F_STRINGS and digest(F_STRINGS) != digest(F_STRINGS.replace(old, new))
+
+
+def test_code_is_read_once_a_process(tmp_path, monkeypatch):
+    """What is edited meanwhile does not run here, so a run that is trained now is not known by it."""
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / "module_of_another_test.py"
+    module.write_text("SIZE = 3")
+    first = code_digest("module_of_another_test")
+    module.write_text("SIZE = 4")
+    assert code_digest("module_of_another_test") == first
+
+
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
@@ -60,6 +94,7 @@ def package(tmp_path, monkeypatch):
     folder.mkdir()
     for name in ("__init__", "two", "one"):
         (folder / f"{name}.py").write_text(f"{name} = 1")
+    code_digest.cache_clear()
     return folder
 
 

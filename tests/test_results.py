@@ -53,7 +53,9 @@ def test_the_origin_names_cohort_commit_and_processor():
     table.attrs["fingerprint"] = "abc"
     record = provenance.origin(table)
     assert record["cohort"] == {"fingerprint": "abc", "patients": 1, "slices": 2, "tumour_slices": 1, "synthetic": True}
-    assert record["processor"] and set(record["versions"]) == {"python", "keras", "backend"}
+    backend = record["versions"]["backend"]
+    assert record["processor"] and set(record["versions"]) == {"python", "keras", "backend", backend}
+    assert record["versions"][backend][0].isdigit()
     json.dumps(record)
 
 

@@ -2,12 +2,13 @@
 
 `pack` writes what the trainings need: the prepared arrays, the plan and this package, as numbered parts that are small
 enough for most ways of copying. On the other machine, with the parts unpacked, `python train.py` trains what is not
-trained yet, and goes on where it was stopped. `unpack` takes the runs back into the build folder, where an experiment
-finds them by their names as if they had been trained here.
+trained yet, and goes on where it was stopped; several of them share the work. `unpack` takes the runs back into the
+build folder, where an experiment finds them by their names as if they had been trained here.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import shutil
@@ -20,12 +21,13 @@ import pandas as pd
 from tqdm import tqdm
 
 import brainseg
+from brainseg.experiments.engine import Unit, share
 from brainseg.experiments.plan import Training, to_do
 from brainseg.experiments.storage import ARRAYS, COLUMNS, TABLE, load_arrays
 from brainseg.images.prepared import Prepared
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import Recipe
-from brainseg.networks.record import RECORD, WEIGHTS, RunRecord
+from brainseg.networks.record import RECORD, WEIGHTS, RunRecord, run_folder
 from brainseg.paths import build_folder, folder_atomically
 
 PART_BYTES = 60 * 2**20
@@ -33,6 +35,8 @@ PART_BYTES = 60 * 2**20
 _SCRIPT = """\
 # Trains what this bundle plans; run it again to go on. Needs: numpy pandas scipy opencv-python-headless tifffile tqdm
 # filelock keras, and a backend (tensorflow, jax or torch). The results are the folders below runs/.
+# One network does not fill a large GPU. Start this several times at once, with about a core of the processor for each:
+# the processes share the work. With NVIDIA's MPS (nvidia-cuda-mps-control -d) they share the GPU better.
 import os
 import sys
 from pathlib import Path
@@ -113,26 +117,25 @@ def _described(training: Training, arrays: dict[tuple, Prepared]) -> dict:
 def train_bundle(folder: str | Path) -> None:
     """Train what an unpacked bundle plans; the build folder must be the bundle's, so that the runs lie in it.
 
+    Several processes that do so at once share the work, as :func:`brainseg.experiments.engine.share` says.
+
     Parameters
     ----------
     folder : path
         With ``plan.json`` and ``prepared``.
     """
-    from brainseg.networks.runs import train_or_load
-
     folder = Path(folder)
     plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
-    recipes = [Recipe(**training["recipe"]) for training in plan]
-    steps = [recipe.all_steps(each["split"].count("train")) for recipe, each in zip(recipes, plan, strict=True)]
-    with tqdm(total=sum(steps), desc="training", unit="step", mininterval=1) as bar:
-        done = 0
-        for recipe, training, count in zip(recipes, plan, steps, strict=True):
-            prepared = load_arrays(
-                folder / "prepared" / training["prepared"], Preprocessing(**training["preprocessing"])
-            )
-            train_or_load(recipe, prepared, pd.Series(training["split"]), bar=bar)
-            done += count
-            bar.update(done - bar.n)
+    units = [_unit(folder, **training) for training in plan]
+    with tqdm(total=sum(unit.steps for unit in units), desc="training", unit="step", mininterval=1) as bar:
+        share(units, bar)
+
+
+def _unit(folder: Path, recipe: dict, preprocessing: dict, prepared: str, split: list[str]) -> Unit:
+    """What :func:`_described` wrote of a training, here."""
+    own, sides = Recipe(**recipe), pd.Series(split)
+    prepare = functools.partial(load_arrays, folder / "prepared" / prepared, Preprocessing(**preprocessing))
+    return Unit(own, sides, run_folder(own, prepared, sides), prepare)
 
 
 def unpack(place: str | Path) -> list[str]:

@@ -16,7 +16,8 @@ repeated, so an interrupted experiment goes on where it was stopped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -30,7 +31,9 @@ from brainseg.chapters import of_type
 from brainseg.cohort import index_cohort
 from brainseg.data import get_cohort
 from brainseg.experiments.plan import Training, to_do, workload
-from brainseg.networks.record import reference_digests, shares_reference_patients
+from brainseg.images.prepared import Prepared
+from brainseg.networks.recipe import Recipe
+from brainseg.networks.record import RECORD, reference_digests, shares_reference_patients
 from brainseg.paths import BusyError
 from brainseg.provenance import origin
 from brainseg.results import REFERENCE, has_tables, log_test, read_record, read_tables, write_tables
@@ -63,10 +66,33 @@ class Tables(NamedTuple):
     read: bool
 
 
-def train_plan(plan: Iterable[Training], cohort: pd.DataFrame, cluster: Cluster | None = None) -> None:
-    """Train what a plan lacks, with one bar over all steps.
+class Unit(NamedTuple):
+    """One training, as the processes that share the work see it.
 
-    Two calls at once share the work: a training that another process holds is left for later and waited for at last.
+    Attributes
+    ----------
+    recipe : Recipe
+    split : Series
+        As in :class:`brainseg.experiments.plan.Training`.
+    folder : Path
+        Where its run lies, beside the one that it starts from.
+    prepare : callable
+        Gives the arrays.
+    """
+
+    recipe: Recipe
+    split: pd.Series
+    folder: Path
+    prepare: Callable[[], Prepared]
+
+    @property
+    def steps(self) -> int:
+        """From its first epoch to its last."""
+        return self.recipe.all_steps(int((self.split == "train").sum()))
+
+
+def train_plan(plan: Iterable[Training], cohort: pd.DataFrame, cluster: Cluster | None = None) -> None:
+    """Train what a plan lacks, with one bar over all steps; calls at once share the work, as :func:`share` says.
 
     Parameters
     ----------
@@ -83,24 +109,46 @@ def train_plan(plan: Iterable[Training], cohort: pd.DataFrame, cluster: Cluster 
         if cluster is not None:
             cluster.train(missing, cohort, bar)
             return
-        held = [training for training in missing if not _train(training, cohort, bar, wait=False)]
-        for training in held:
-            _train(training, cohort, bar, wait=True)
+        root = cohort.attrs["root"]
+        units = [Unit(t.recipe, t.split, t.folder(cohort), functools.partial(t.prepare, root)) for t in missing]
+        share(units, bar)
 
 
-def _train(training: Training, cohort: pd.DataFrame, bar: tqdm, wait: bool) -> bool:
+def share(units: Sequence[Unit], bar: tqdm) -> None:
+    """Train networks, each once, whatever other processes that call this do meanwhile.
+
+    A process takes what nobody holds and whose start is there. Where that is nothing, it waits for the first training
+    that is left, and looks again: what starts from that one can be taken now.
+
+    Parameters
+    ----------
+    units : sequence of Unit
+        One that starts from the weights of another comes after it.
+    bar : tqdm
+        It counts the steps of all, whoever takes them.
+    """
+    left = list(units)
+    while left:
+        held = [unit for unit in left if not _take(unit, bar, wait=False)]
+        if len(held) == len(left):
+            _take(held.pop(0), bar, wait=True)
+        left = held
+
+
+def _take(unit: Unit, bar: tqdm, wait: bool) -> bool:
     """Train one network; False where another process is at it, or at the one that it starts from, and nobody waits."""
-    from brainseg.networks.runs import train_or_load
-
-    if training.start is not None and not training.start.is_done(cohort):
-        return False
-    prepared = training.prepare(cohort.attrs["root"])
     before = bar.n
-    try:
-        train_or_load(training.recipe, prepared, training.split, wait=wait, bar=bar)
-    except BusyError:
-        return False
-    bar.update(before + training.steps - bar.n)  # where another process trained it meanwhile
+    if not (unit.folder / RECORD).is_file():
+        from brainseg.networks.runs import train_or_load
+
+        start = unit.recipe.start
+        if start and not wait and not (unit.folder.parent / start / RECORD).is_file():
+            return False
+        try:
+            train_or_load(unit.recipe, unit.prepare(), unit.split, wait=wait, bar=bar)
+        except BusyError:
+            return False
+    bar.update(before + unit.steps - bar.n)  # where another process trained it
     return True
 
 

@@ -27,6 +27,9 @@ FACTORS = (1, 2, 5, 10)
 FLAT = 0.1
 """Memory counts as flat where the largest cohort needs at most this share more than the smallest."""
 
+FIXED, AUGMENTED = "the same batch again and again", "augmented batches"
+"""What ``python -m benchmarks.gpu`` trains on: the first measures the network alone, the second as a training does."""
+
 WORKERS = (2, 5, 10, 20)
 """Sizes of the clusters that the page reckons with."""
 
@@ -300,4 +303,21 @@ def batch_bound(trainings: pd.DataFrame, pipeline: pd.DataFrame) -> float:
     """Hours in which one thread makes all batches of the trainings: no GPU that one thread feeds trains them faster."""
     alone = pipeline[pipeline["step"] == "making batches alone"]
     rate = Measured.over(alone["slices"] / alone["seconds"]).median
+    return float(trainings["slices"].sum() / rate / 3600)
+
+
+def gpu_hours(trainings: pd.DataFrame, gpu: pd.DataFrame) -> float:
+    """Hours of some trainings at the best rate that processes together reached on augmented batches.
+
+    It is an extrapolation: all networks are taken to be as fast as the one that was measured.
+
+    Parameters
+    ----------
+    trainings : DataFrame
+        As in :func:`training_seconds`.
+    gpu : DataFrame
+        Of ``python -m benchmarks.gpu``: ``work, network, processes, mps, seconds, steps_a_second, slices_a_second``
+        and ``extrapolated``: whether a row is the rate of one process times their number.
+    """
+    rate = gpu.loc[gpu["work"] == AUGMENTED, "slices_a_second"].max()
     return float(trainings["slices"].sum() / rate / 3600)

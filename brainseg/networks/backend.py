@@ -1,4 +1,4 @@
-"""The backend's threads and precision, set in one place and never by an import or by loading a network."""
+"""The backend's threads and precision, set in one place and never by an import or by loading a network; its machine."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 
 import keras
+
+from brainseg.provenance import processor
 
 
 def configure_backend() -> None:
@@ -39,6 +41,31 @@ def configure_backend() -> None:
             keras.config.set_dtype_policy("mixed_bfloat16")
     elif {"avx512_bf16", "amx_bf16"} & _processor_flags():
         tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
+
+
+def machine() -> str:
+    """What Keras computes on: the processor and its cores, and the GPU where it uses one."""
+    return ", ".join(name for name in (processor(), _accelerator()) if name)
+
+
+def _accelerator() -> str | None:
+    """The first GPU or TPU of the backend by its maker's name, as in "NVIDIA H200"; None on the processor alone."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "a GPU") if gpus else None
+    if backend == "jax":
+        import jax
+
+        device = jax.devices()[0]
+        return None if device.platform == "cpu" else device.device_kind
+    if backend == "torch":
+        import torch
+
+        return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return None
 
 
 def _processor_flags() -> set[str]:

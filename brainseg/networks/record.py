@@ -69,8 +69,9 @@ class RunRecord:
     parameters : int
         How many numbers the network learns or keeps.
     versions : mapping
-        Of Python and Keras, and the backend.
+        From :func:`brainseg.provenance.versions`; older records lack that of the backend.
     processor : str
+        From :func:`brainseg.networks.backend.machine`; older records lack the GPU.
     commit : str, optional
     peak_memory_mib : float, optional
     split_by : {"patient", "slice"}, optional
@@ -202,7 +203,7 @@ def run_folder(recipe: Recipe, prepared: str, split: pd.Series, folder: str | Pa
     folder : path, optional
         Where runs are kept; ``runs`` in the build folder by default.
     """
-    parts = [json.dumps(asdict(recipe), sort_keys=True), prepared, ",".join(split), code_digest(*CODE)]
+    parts = [json.dumps(asdict(recipe), sort_keys=True), prepared, ",".join(split.tolist()), code_digest(*CODE)]
     identity = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
     return Path(folder or build_folder() / "runs") / f"{recipe.model}-{identity}"
 

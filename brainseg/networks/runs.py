@@ -18,14 +18,14 @@ from tqdm import tqdm
 from brainseg.images.prepared import Prepared, prepare
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks import devices, losses
-from brainseg.networks.backend import configure_backend
+from brainseg.networks.backend import configure_backend, machine
 from brainseg.networks.models import build_model
 from brainseg.networks.recipe import Recipe
 from brainseg.networks.record import HISTORY, NEW, RECORD, SPLIT, WEIGHTS, RunRecord, run_folder
 from brainseg.networks.training import clear_states, train
 from brainseg.networks.weights import load_weights, save_weights
 from brainseg.paths import folder_atomically, locked
-from brainseg.provenance import commit, peak_memory_mib, processor, versions
+from brainseg.provenance import commit, peak_memory_mib, versions
 from brainseg.results import REFERENCE, results_folder
 
 
@@ -220,7 +220,7 @@ def _record(
         seconds=float(history["seconds"].sum()),
         parameters=model.count_params(),
         versions=versions(),
-        processor=processor(),
+        processor=machine(),
         commit=commit(),
         peak_memory_mib=peak_memory_mib(),
     )

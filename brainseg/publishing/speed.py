@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from brainseg.chapters import study_recipe
 from brainseg.experiments import speed
 from brainseg.figures import speed as figures
 from brainseg.networks.recipe import MODEL_NAMES
@@ -23,7 +24,7 @@ def fill_speed(target: Path) -> None:
 
 
 def _machine(tables: dict[str, pd.DataFrame], target: Path) -> str:
-    parts = read_record("speed")["parts"]
+    parts = {name: record for name, record in read_record("speed")["parts"].items() if name != "gpu"}
     rows = [
         [f"`{name}`", record["date"].replace("-", "\u2011"), f"`{record['commit'][:7]}`", record["turns"]]
         for name, record in parts.items()
@@ -227,6 +228,34 @@ def _book(tables: dict[str, pd.DataFrame], target: Path) -> str:
     )
 
 
+def _gpu(tables: dict[str, pd.DataFrame], target: Path) -> str:
+    gpu, record = tables["gpu"], read_record("speed")["parts"]["gpu"]
+    rows = [
+        [f"{MODEL_NAMES[row.network]}, {row.work}", f"{row.processes}{', with MPS' if row.mps else ''}",
+         f"{ABOUT if row.extrapolated else ''}{row.steps_a_second:.1f}",
+         f"{ABOUT if row.extrapolated else ''}{row.slices_a_second:,.0f}"]
+        for row in gpu.itertuples()
+    ]  # fmt: skip
+    unet = gpu[(gpu["network"] == "unet") & (gpu["work"] == speed.FIXED)]
+    (alone,) = unet.loc[unet["processes"] == 1, "steps_a_second"]
+    best = unet.loc[unet["steps_a_second"].idxmax()]
+    reference = tables["trainings"][tables["trainings"]["experiment"] == "reference"]
+    steps = reference["slices"].sum() / len(reference) / study_recipe().batch_size
+    libraries = ", ".join(f"{name} {number}" for name, number in record["versions"].items() if name != "backend")
+    return (
+        f"Measured once, on {record['date']}, on {record['processor']}, with {libraries}: these are single "
+        "measurements, and no medians of turns. ≈ marks the rate of one process times "
+        f"their number.\n\n{as_table(['what is trained', 'processes', 'steps a second', 'slices a second'], rows)}\n\n"
+        f"{record['how']}\n\n"
+        f"One process does not fill this GPU: {best['processes']} of them{' with MPS' if best['mps'] else ''} do "
+        f"{best['steps_a_second'] / alone:.1f} times the steps of one. The processor's cores make the augmented "
+        "batches, so beside so fast a GPU they are the limit. At the rate with augmentation, the "
+        f"{len(reference)} trainings of one seed of the reference edition, {steps:,.0f} steps each, would take "
+        f"{ABOUT}{60 * speed.gpu_hours(reference, gpu):.1f} minutes. This is extrapolated from U-Net to all three "
+        "networks. Compiling, preparing and scoring come on top, and so do the trainings that they start from."
+    )
+
+
 def _scaling(tables: dict[str, pd.DataFrame], target: Path) -> str:
     networks, pipeline = tables["networks"], tables["pipeline"]
     trained = speed.training_seconds(tables["trainings"], networks)
@@ -267,9 +296,9 @@ def _scaling(tables: dict[str, pd.DataFrame], target: Path) -> str:
         "shares them out, the longest first; no cluster finishes before its longest training does "
         f"({trained['seconds'].max() / 3600:.2f} hours).\n\n"
         + as_table(["where", "hours"], places)
-        + "\n\n**No GPU has been measured here.** What can be said is a bound: threads on the processor make the "
-        "batches, and no GPU trains faster than they come. Half of the cores do this, so a GPU beside many cores has a "
-        "lower bound than the one in the table. {doc}`reproduce` has the commands."
+        + "\n\nThe hours of a GPU are a bound: threads on the processor make the batches, and no GPU trains faster "
+        "than they come. Half of the cores do this, so a GPU beside many cores has a lower bound than the one in the "
+        "table. {doc}`reproduce` has the commands."
     )
 
 
@@ -282,6 +311,7 @@ PARTS: dict[str, tuple[set[str], Callable[[dict[str, pd.DataFrame], Path], str]]
     "pipeline": ({"files", "pipeline"}, _pipeline),
     "growth": ({"growth"}, _growth),
     "book": ({"notebooks"}, _book),
+    "gpu": ({"gpu", "trainings"}, _gpu),
     "scaling": ({"networks", "pipeline", "trainings"}, _scaling),
 }
 """A part of the page -> the tables that it needs, and what writes it."""

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,8 @@ from helpers import plan_of, write_cohort
 from brainseg.cohort import index_cohort
 from brainseg.experiments import bundle, engine
 from brainseg.experiments.plan import Training, to_do
-from brainseg.networks.record import RunRecord
+from brainseg.networks.record import RECORD, RunRecord
+from brainseg.paths import locked
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +35,15 @@ class Elsewhere(NamedTuple):
         The build folder from which it was packed, and the folder in which it was trained.
     began_with : list of str
         The runs that came along.
+    passed_over : bool
+        Whether it trained the second while another process held the first.
     """
 
     plan: list[Training]
     here: Path
     there: Path
     began_with: list[str]
+    passed_over: bool
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +58,17 @@ def elsewhere(cohort, tmp_path_factory) -> Elsewhere:
         there = joined(bundle.pack(plan, cohort, place / "out"), place / "there")
     began_with = [path.name for path in (there / "runs").iterdir()]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("BRAINSEG", "PYTHONPATH"))}
-    subprocess.run([sys.executable, "train.py"], cwd=there, env=environment, check=True, capture_output=True)
-    return Elsewhere(plan, place / "here", there, began_with)
+    first, second = (there / "runs" / training.folder(cohort).name for training in plan)
+    with subprocess.Popen([sys.executable, "train.py"], cwd=there, env=environment, stderr=subprocess.PIPE) as process:
+        with locked(first):
+            deadline = time.monotonic() + 900
+            while (
+                not (passed := (second / RECORD).is_file()) and process.poll() is None and time.monotonic() < deadline
+            ):
+                time.sleep(0.1)
+        said = process.communicate(timeout=900)[1]
+    assert process.returncode == 0, said.decode()
+    return Elsewhere(plan, place / "here", there, began_with, passed)
 
 
 @pytest.fixture
@@ -105,6 +119,12 @@ def test_what_is_trained_elsewhere_is_found_here(cohort, elsewhere, here, tmp_pa
     assert bundle.unpack(there) == []
     with pytest.raises(ValueError, match="trained already"):
         bundle.pack(plan, cohort, tmp_path / "again")
+
+
+@pytest.mark.slow
+def test_what_another_process_holds_is_passed_over_and_waited_for_at_last(cohort, elsewhere):
+    assert elsewhere.passed_over
+    assert all((elsewhere.there / "runs" / each.folder(cohort).name / RECORD).is_file() for each in elsewhere.plan)
 
 
 @pytest.mark.slow

@@ -187,6 +187,31 @@ def test_what_starts_from_a_training_in_other_hands_waits_for_it(cohort):
     assert start.is_done(cohort) and all(training.is_done(cohort) for training in plan)
 
 
+def test_who_waited_for_a_start_looks_again_for_what_nobody_holds(cohort, monkeypatch):
+    """Another process trains the start, and then takes the first that starts from it: the second is free."""
+    runs = pytest.importorskip("brainseg.networks.runs")
+    start, plan = chain_of(cohort)
+    names = {training.folder(cohort).name: training.labels["seed"] for training in (start, *plan)}
+    held, told = {2}, []
+
+    def train(recipe, prepared, split, wait, bar):
+        seed = recipe.seed
+        if seed in held and not wait:
+            raise BusyError
+        told.append(("waited for" if seed in held else "trained", seed))
+        if seed == 2:  # the other process is done with it
+            held.symmetric_difference_update({2, 0})
+        for name in [name for name, known in names.items() if known == seed]:
+            record_of(start, cohort_runs / name, seconds=1).write(cohort_runs / name)
+
+    cohort_runs = start.folder(cohort).parent
+    for name in names:
+        (cohort_runs / name).mkdir(parents=True)
+    monkeypatch.setattr(runs, "train_or_load", train)
+    engine.train_plan(plan, cohort)
+    assert told == [("waited for", 2), ("trained", 1), ("waited for", 0)]
+
+
 @pytest.mark.slow
 def test_what_is_trained_is_loaded_in_the_order_of_the_plan(cohort):
     plan = plan_of(cohort, seeds=(1, 0))

@@ -151,3 +151,15 @@ def test_another_size_is_reckoned_by_its_arithmetic_and_marked():
 
 def test_no_gpu_is_faster_than_its_batches():
     assert speed.batch_bound(trainings(), tables()["pipeline"]) == pytest.approx(144_000 / 200 / 3600)
+
+
+def test_a_gpu_is_reckoned_at_its_best_rate_on_augmented_batches():
+    """What it does on one batch again and again is no training."""
+    rows = [
+        (speed.FIXED, 9000.0),
+        (speed.AUGMENTED, 2000.0),
+        (speed.AUGMENTED, 4000.0),
+        ("without augmentation", 8000.0),
+    ]
+    gpu = pd.DataFrame(rows, columns=["work", "slices_a_second"])
+    assert speed.gpu_hours(pd.DataFrame({"slices": [4000 * 3600, 2000 * 3600]}), gpu) == pytest.approx(1.5)

@@ -40,7 +40,11 @@ def tables() -> dict[str, pd.DataFrame]:
         for step in ("check", "prepare", "train", "evaluate")
         for patients in (4, 40)
     ]
-    training = {"experiment": "seeds", "model": "unet", "image_size": 128, "filters": 16, "slices": 288_000}
+    gpu = {"network": "unet", "processes": 1, "mps": False, "seconds": 8.0, "extrapolated": False, "work": speed.FIXED}
+    gpu |= {"steps_a_second": 100.0, "slices_a_second": 1600.0}
+    several = {**gpu, "processes": 8, "mps": True, "steps_a_second": 450.0, "slices_a_second": 7200.0}
+    batches = {**several, "work": speed.AUGMENTED, "steps_a_second": 250.0, "slices_a_second": 4000.0}
+    training = {"experiment": "reference", "model": "unet", "image_size": 128, "filters": 16, "slices": 288_000}
     return {
         "networks": turns(networks),
         "settings": turns([{"setting": n, "training": 8.0, "prediction": 16.0} for n in (speed.STUDY, "batches of 8")]),
@@ -54,6 +58,7 @@ def tables() -> dict[str, pd.DataFrame]:
         "chapters": pd.DataFrame(
             [{"chapter": "01_explore", "seconds": 3.5, "cells": 1.5, "memory_mib": 250, "processor": "a machine"}]
         ),
+        "gpu": pd.DataFrame([gpu, several, {**batches, "extrapolated": True}]),
         "trainings": pd.DataFrame([{**training, "forward_gflop": 1.5}, {**training, "forward_gflop": 1.5}]),
     }
 
@@ -69,7 +74,8 @@ def book(tmp_path, monkeypatch):
 
 def kept(name: str) -> dict:
     record = {"date": "2026-01-02", "commit": "abc", "processor": "a machine", "turns": 3, "versions": {"keras": "3"}}
-    return {"parts": {name: {**record, "cohort": {"patients": 88, "slices": 3232}}}}
+    gpu = {**record, "processor": "a machine with a GPU", "how": "By the benchmark."}
+    return {"parts": {name: {**record, "cohort": {"patients": 88, "slices": 3232}}, "gpu": gpu}}
 
 
 def test_every_mark_of_the_page_has_its_part():
@@ -87,9 +93,17 @@ def test_the_page_shows_the_tables(book):
     assert "| U-Net | 0.60 (0.60 to 0.60) | 0.40 (0.40 to 0.40) |" in text and "is 0.80 to 1.20 times as much" in text
     assert text.count(f"| {speed.LOOP} | 80 (80 to 80) | 160 (160 to 160) |") == 1  # its arithmetic is not counted
     assert "waits for them during 2.5% (2.5% to 2.5%) of its time" in text
-    assert "| seeds | 2 | 576,000 | 2.00 |" in text
+    assert "| reference | 2 | 576,000 | 2.00 |" in text
     assert "| 2 machines like this | ≈\N{NO-BREAK SPACE}1.0 |" in text
-    assert "| ≥\N{NO-BREAK SPACE}1.6 |" in text and "No GPU has been measured here" in text
+    assert "| ≥\N{NO-BREAK SPACE}1.6 |" in text
+    assert "on a machine with a GPU, with keras 3" in text and "\n\nBy the benchmark.\n\n" in text
+    assert f"| U-Net, {speed.FIXED} | 8, with MPS | 450.0 | 7,200 |" in text
+    assert f"| U-Net, {speed.AUGMENTED} | 8, with MPS | ≈\N{NO-BREAK SPACE}250.0 | ≈\N{NO-BREAK SPACE}4,000 |" in text
+    assert "8 of them with MPS do 4.5 times the steps of one" in text
+    assert (
+        "2 trainings of one seed of the reference edition, 18,000 steps each, would take ≈\N{NO-BREAK SPACE}2.4 min"
+        in text
+    )
     heads = re.findall(r"(?m)^\| ([^\n]*) \|\n\| ---", text)
     assert len(heads) >= 9 and all(len(head.split(" | ")) <= 4 for head in heads)  # they fit a phone
     assert "of 34 slices in the smallest cohort, of 70 in the largest" in text
