@@ -18,6 +18,7 @@ from brainseg.images.prepared import Prepared, prepare, prepared_fingerprint
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import Recipe
 from brainseg.networks.record import RECORD, RunRecord, finished_runs, reference_runs, run_folder
+from brainseg.provenance import processor
 
 PHANTOM = (160, 7)
 """Patients and seed of the phantom on which a network is trained first, where an experiment says so."""
@@ -142,7 +143,9 @@ def workload(plan: Iterable[Training], cohort: pd.DataFrame) -> Workload:
     missing = to_do(plan, cohort)
     everything = len({training.folder(cohort) for training in _with_starts(plan)})
     # What was measured on this machine goes before what the reference runs say of theirs.
-    measured = seconds_per_step_and_pixel(reference_runs()) | seconds_per_step_and_pixel(finished_runs())
+    # A bundle brings runs of another machine into the build folder. A run here names this processor first.
+    here = [record for record in finished_runs() if record.processor.startswith(processor())]
+    measured = seconds_per_step_and_pixel(reference_runs()) | seconds_per_step_and_pixel(here)
     seconds = sum(
         training.steps * training.preprocessing.image_size**2 * measured.get(_kind(training.recipe), math.nan)
         for training in missing

@@ -27,6 +27,9 @@ from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import Recipe
 from brainseg.networks.record import RunRecord
 from brainseg.paths import BusyError, locked
+from brainseg.provenance import processor
+
+HERE = f"{processor()}, some GPU"
 
 
 @pytest.fixture
@@ -35,11 +38,11 @@ def cohort(tmp_path, monkeypatch):
     return index_cohort(write_cohort(tmp_path / "kaggle_3m", slices=4))
 
 
-def record_of(training, folder, seconds):
+def record_of(training, folder, seconds, trained_on=HERE):
     return RunRecord(
         folder=folder, recipe=training.recipe, preprocessing=training.preprocessing, prepared="x",
         patients={"train": [], "validation": []}, training_slices=8, best_epoch=1, validation_dice=0.5, seconds=seconds,
-        parameters=1, versions={}, processor="any",
+        parameters=1, versions={}, processor=trained_on,
     )  # fmt: skip
 
 
@@ -61,6 +64,15 @@ def test_a_finished_run_is_done_and_tells_the_time_of_the_rest(cohort):
     assert (load.trainings, load.done, load.steps) == (2, 1, 4)
     assert load.seconds == pytest.approx(240)
     assert load.sentence() == "2 trainings, 1 of them done; the other 1 (4 steps) take about 4 minutes."
+
+
+def test_a_run_of_another_machine_tells_no_time(cohort):
+    plan = plan_of(cohort)
+    folder = plan[0].folder(cohort)
+    folder.mkdir(parents=True)
+    record_of(plan[0], folder, seconds=240, trained_on="another processor, 64 cores").write(folder)
+    load = workload(plan, cohort)
+    assert load.done == 1 and np.isnan(load.seconds)
 
 
 def test_a_larger_slice_takes_longer_in_proportion(cohort):
