@@ -119,14 +119,14 @@ alone, trained = synthetic.mean_dice(patients), synthetic.mean_dice(synthetic.tr
 figures.methods(alone, trained)
 
 # %% tags=["hide-input"]
-numbers = ["mean Dice", "95 % interval from", "to", "median", "worst"]
+numbers = ["mean", "from", "to", "median", "worst"]
 display(found.table().style.format("{:.3f}", subset=numbers).hide(axis="index"))
 
 # %%
 Markdown(found.primary_sentence())
 
 # %% [markdown]
-# A *failure* in the table is a patient with a Dice below 0.1, which is to say that the tumour was not found.
+# In the table, the mean has its 95 % interval, a *failure* is a patient with a Dice below 0.1, which is to say that the tumour was not found, and the last column has the lowest and the highest mean of the seeds.
 #
 # ## What real patients add
 #

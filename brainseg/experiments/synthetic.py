@@ -319,13 +319,18 @@ class MethodFinding:
 
     def row(self) -> dict:
         """As a row of a table to read."""
-        values = self.summary
-        seeds = "-" if self.model == FLAT else ", ".join(f"{mean:.3f}" for mean in self.by_seed)
+        means = (f"{mean:.3f}" for mean in (min(self.by_seed), max(self.by_seed)))
+        numbers = {
+            name: self.summary[key]
+            for name, key in {"mean": "mean", "from": "low", "to": "high", "median": "median", "worst": "worst"}.items()
+        }
         return {
-            "method": self.name, "patients": values["patients"], "mean Dice": values["mean"],
-            "95 % interval from": values["low"], "to": values["high"], "median": values["median"],
-            "worst": values["worst"], "failures": self.failures, "by seed": seeds,
-        }  # fmt: skip
+            "method": self.name,
+            "patients": self.summary["patients"],
+            **numbers,
+            "failures": self.failures,
+            "by seed": "-" if self.model == FLAT else " to ".join(means),
+        }
 
 
 @dataclass(frozen=True)

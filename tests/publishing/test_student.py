@@ -43,6 +43,8 @@ MISTAKES = {
     "chance_of_any": "return tests * level",
     "limits_of_agreement": "d = np.subtract(second, first); e = 1.96 * d.std(ddof=1) / np.sqrt(len(d)); "
     "return d.mean(), d.mean() - e, d.mean() + e",  # the interval of the mean
+    "share_of_the_way": "a, b, c = map(np.asarray, (start, reached, end)); "
+    "return np.mean((b - a) / (c - a))",  # of each patient
 }
 
 # Bodies that an earlier check took for right, and one that it refused although it is right.
