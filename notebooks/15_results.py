@@ -170,7 +170,7 @@ display(
 # %% [markdown]
 # ## The article's protocol
 #
-# The same architectures were trained on slices prepared as in the article (CLAHE, a box per slice), with slices split at random. What the article leaves open is our reading. Their predictions are scored twice: as `model.evaluate` does it, softly, smoothed and averaged over batches, and as masks in the original frame. The last column is the honest protocol's network on new patients; it was trained longer, so it cannot be held against the others.
+# The same architectures were trained on slices prepared as in the article (CLAHE, a box per slice), with slices split at random. What the article leaves open is our reading. Their predictions are scored twice: as `model.evaluate` does it, softly, smoothed and averaged over batches, and as masks in the original frame. The last column is the honest protocol's result on new patients. It is the mean of several networks, which trained on simulated patients before, so it cannot be held against the others.
 
 # %%
 leaky = outcome.read_scores("article")
