@@ -242,9 +242,8 @@ def training_table() -> pd.DataFrame:
                 "training": sides["train"],
                 "test": sides["test"],
                 "epochs": record.recipe.epochs,
-                "steps": record.recipe.all_steps(record.training_slices),
                 "minutes": round(record.seconds / 60),
-                "on": record.processor,
+                "on": "a GPU" if " cores, " in record.processor else "a CPU",  # its name follows the cores
                 "weights": "kept" if record.has_weights else "not kept",
             }
         )

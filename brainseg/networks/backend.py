@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from importlib import import_module
 from pathlib import Path
 
 import keras
@@ -51,20 +52,15 @@ def machine() -> str:
 def _accelerator() -> str | None:
     """The first GPU or TPU of the backend by its maker's name, as in "NVIDIA H200"; None on the processor alone."""
     backend = keras.backend.backend()
+    library = import_module(backend)  # which Keras has loaded, whichever it is
     if backend == "tensorflow":
-        import tensorflow as tf
-
-        gpus = tf.config.list_physical_devices("GPU")
-        return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "a GPU") if gpus else None
+        gpus = library.config.list_physical_devices("GPU")
+        return library.config.experimental.get_device_details(gpus[0]).get("device_name", "a GPU") if gpus else None
     if backend == "jax":
-        import jax
-
-        device = jax.devices()[0]
+        device = library.devices()[0]
         return None if device.platform == "cpu" else device.device_kind
     if backend == "torch":
-        import torch
-
-        return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+        return library.cuda.get_device_name() if library.cuda.is_available() else None
     return None
 
 

@@ -110,6 +110,7 @@ def test_changed_code_of_a_step_changes_the_digest(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "find_spec", find_copy)
 
     def digest():
+        provenance.code_digest.cache_clear()
         preprocess._steps.cache_clear()
         return Preprocessing().digest
 
@@ -120,6 +121,7 @@ def test_changed_code_of_a_step_changes_the_digest(tmp_path, monkeypatch):
     crop.write_text(crop.read_text() + "\nMARGIN_PX = 77\n")
     assert digest() != first
     monkeypatch.undo()
+    provenance.code_digest.cache_clear()
     preprocess._steps.cache_clear()
 
 
