@@ -188,7 +188,7 @@ figures.doses(leakage.paired(leakage.with_every_dose(patients)), found, "mean Di
 
 # %% tags=["hide-input"]
 display(
-    found.table().style.format("{:.3f}", subset=["no leak", "with it"], na_rep="-")
+    found.table().drop(columns="patients").style.format("{:.3f}", subset=["no leak", "with it"], na_rep="-")
     .format("{:+.3f}", subset=["gain", "from", "to"], na_rep="-").format(p_text, subset="p")
 )  # fmt: skip
 

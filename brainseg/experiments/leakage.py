@@ -773,10 +773,10 @@ class LeakFindings:
 
     def table(self) -> pd.DataFrame:
         """A row a comparison with no leak: patients, both means, the difference with its interval and p."""
-        rows = {f"{finding.dose} % leaked": finding for finding in self.doses}
-        rows[f"{self.volume.dose} %, as one volume"] = self.volume
+        rows = {f"{finding.dose} %": finding for finding in self.doses}
+        rows[f"{self.volume.dose} %, volume"] = self.volume
         if self.control is not None:
-            rows["tested slices too"] = self.control
+            rows["100 %"] = self.control
         return pd.DataFrame.from_dict(
             {
                 name: {

@@ -279,7 +279,7 @@ def test_seeds_are_averaged_before_patients_are_compared():
     assert (found.primary.honest, found.primary.mean) == pytest.approx((0.605, 0.7046), abs=1e-3)
     assert found.control.difference.estimate == pytest.approx(0.3) and found.image_free["copy"] == pytest.approx(0.5)
     assert len(found.gains) == 4 and found.gains == pytest.approx([0.1] * 4, abs=2e-3)
-    assert found.table().loc["80 % leaked", "gain"] == found.primary.difference.estimate
+    assert found.table().loc["80 %", "gain"] == found.primary.difference.estimate
 
 
 def test_a_dose_with_fewer_seeds_is_compared_on_the_slices_of_its_own():
