@@ -58,7 +58,6 @@ from IPython.display import Markdown, display
 
 from brainseg.cohort import read_patient
 from brainseg.data import get_cohort
-from brainseg.evaluation.scores import drop_small_pieces
 from brainseg.experiments import synthetic
 from brainseg.figures import style
 from brainseg.figures import synthetic as figures
@@ -94,7 +93,7 @@ pictures = []
 for name in prepared.table["patient"].unique()[:4]:
     rows = np.flatnonzero(prepared.table["patient"] == name)
     flair = synthetic.brain_flair(prepared, rows, found.threshold.rim_px)
-    mask = drop_small_pieces(flair >= found.threshold.level)
+    mask = synthetic.flat_mask(flair, found.threshold.level)
     images, truth = read_patient(prepared.table, name)
     largest = truth.sum(axis=(1, 2)).argmax()
     score = float(dice(confusion(truth, mask), empty=np.nan))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
 from pathlib import Path
@@ -35,13 +36,16 @@ def save_masks(path: Path, slices: pd.DataFrame, masks: np.ndarray) -> None:
         raise ValueError(
             f"{len(slices)} slices need bool masks of shape {(len(slices), *FRAME)}, not {masks.dtype} {masks.shape}"
         )
-    with write_atomically(path) as part:
-        np.savez_compressed(
-            part,
-            patient=slices["patient"].to_numpy(str),
-            slice=slices["slice"].to_numpy(np.int32),
-            bits=np.packbits(masks.reshape(len(masks), -1), axis=1),
-        )
+    arrays = {
+        "patient": slices["patient"].to_numpy(str),
+        "slice": slices["slice"].to_numpy(np.int32),
+        "bits": np.packbits(masks.reshape(len(masks), -1), axis=1),
+    }
+    # What NumPy writes itself is compressed by deflate, which leaves masks half as large again; it reads either.
+    with write_atomically(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_LZMA) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
 
 
 def read_masks(path: Path, slices: pd.DataFrame) -> np.ndarray:
@@ -66,7 +70,7 @@ def read_masks(path: Path, slices: pd.DataFrame) -> np.ndarray:
         with open(path, "rb") as file, np.load(file) as arrays:
             there = pd.MultiIndex.from_arrays([arrays["patient"], arrays["slice"]])
             bits = arrays["bits"]
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, FileNotFoundError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, KeyError, FileNotFoundError) as error:
         raise ValueError(f"The masks {path} are missing or damaged ({error}). Score that run again.") from error
     places = there.get_indexer(pd.MultiIndex.from_frame(slices[["patient", "slice"]]))
     if (places < 0).any():

@@ -23,6 +23,7 @@ from brainseg.figures.style import (
     white,
     zoom_to_head,
 )
+from brainseg.images.preprocess import BRAIN_LEVEL
 from brainseg.networks.recipe import MODEL_NAMES
 
 METHOD_COLOURS = {FLAT: COLOURS["no tumour"], **{model: COLOURS[model] for model in MODEL_NAMES}}
@@ -68,7 +69,11 @@ def thresholds(tried: pd.DataFrame) -> Figure:
     (_, level), best = mean.idxmax(), mean.max()
     ax.plot(level, best, "D", color=COLOURS["tumour"], markersize=8, zorder=3)
     ax.annotate(f"{best:.2f}", (level, best), xytext=(8, 6), textcoords="offset points", fontsize=11)
-    ax.set(xlabel="threshold (the brain's median lies at 0.4)", ylabel="mean Dice of phantom patients", ylim=(0, 1))
+    ax.set(
+        xlabel=f"threshold (the brain's median lies at {BRAIN_LEVEL:g})",
+        ylabel="mean Dice of phantom patients",
+        ylim=(0, 1),
+    )
     ax.legend(title="rim left out", loc="upper right")
     return figure
 
