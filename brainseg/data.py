@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
@@ -17,7 +18,26 @@ from brainseg.provenance import code_digest, modules_of
 
 if TYPE_CHECKING:
     from brainseg.phantom.anatomy import Head
+    from brainseg.phantom.cohort import Drawing
     from brainseg.phantom.plan import PatientPlan
+
+
+class PhantomChange(NamedTuple):
+    """How another phantom differs from the study's.
+
+    Attributes
+    ----------
+    key : str
+        What it is known by; it changes with its code.
+    planned : callable, optional
+        Takes the plan of a patient and gives another of the same name.
+    drawn : callable, optional
+        Takes the plan and the drawing, tissues included, and gives another of the same shape.
+    """
+
+    key: str
+    planned: Callable[[PatientPlan], PatientPlan] | None
+    drawn: Callable[[PatientPlan, Drawing], Drawing] | None
 
 
 def get_cohort(data: str | Path) -> Path:
@@ -66,7 +86,11 @@ def _get_phantom(numbers: list[str]) -> Path:
 
 
 def prepare_phantom(
-    patients: int, seed: int, preprocessing: Preprocessing, workers: int | None = None
+    patients: int,
+    seed: int,
+    preprocessing: Preprocessing,
+    change: PhantomChange | None = None,
+    workers: int | None = None,
 ) -> arrays.Prepared:
     """Draw a phantom straight into the arrays that a network is trained on, without a file for each slice.
 
@@ -78,6 +102,8 @@ def prepare_phantom(
     patients, seed, workers
         As :func:`brainseg.phantom.make_phantom`.
     preprocessing : Preprocessing
+    change : PhantomChange, optional
+        Draws another phantom than the study's.
 
     Returns
     -------
@@ -91,26 +117,30 @@ def prepare_phantom(
     """
     from brainseg.phantom.cohort import for_each_plan
 
-    plans, table = _plans(patients, seed), phantom_table(patients, seed)
+    plans, table = _plans(patients, seed, change), phantom_table(patients, seed, change)
     folder = build_folder() / "prepared" / arrays.prepared_fingerprint(table, preprocessing)
     with locked(folder):
         if not (folder / "manifest.json").is_file():
             arrays.start_folder(folder, len(table), preprocessing.image_size, with_truth=True)
             missing = [plan for plan in plans if not arrays.is_prepared(folder, plan.name)]
             starts = table.reset_index().groupby("patient")["index"].first().to_dict()
-            work = functools.partial(_prepare_plan, folder=folder, starts=starts, preprocessing=preprocessing)
+            work = functools.partial(
+                _prepare_plan, folder=folder, starts=starts, preprocessing=preprocessing, change=change
+            )
             for_each_plan(work, missing, patients, workers)
             arrays.finish_folder(folder, [plan.name for plan in plans], table.attrs["fingerprint"], preprocessing)
     return arrays.open_folder(folder, table, preprocessing)
 
 
-def phantom_table(patients: int, seed: int) -> pd.DataFrame:
+def phantom_table(patients: int, seed: int, change: PhantomChange | None = None) -> pd.DataFrame:
     """The slices of a phantom that need not have been drawn: what a plan of trainings has to know of it.
 
     Parameters
     ----------
     patients, seed
         As :func:`brainseg.phantom.make_phantom`, errors too.
+    change
+        As :func:`prepare_phantom`.
 
     Returns
     -------
@@ -118,22 +148,24 @@ def phantom_table(patients: int, seed: int) -> pd.DataFrame:
         A row a slice, as in the table of :func:`prepare_phantom`, without what only a drawing tells; ``attrs`` has the
         ``fingerprint``.
     """
-    return _phantom_table(patients, seed).copy()
+    return _phantom_table(patients, seed, change).copy()
 
 
 @functools.cache  # a plan asks for it at every training
-def _phantom_table(patients: int, seed: int) -> pd.DataFrame:
+def _phantom_table(patients: int, seed: int, change: PhantomChange | None) -> pd.DataFrame:
     from brainseg.phantom.cohort import drawing_key
 
-    table = pd.concat([_slices(plan) for plan in _plans(patients, seed)], ignore_index=True)
-    table.attrs["fingerprint"] = f"phantom-{drawing_key(patients, seed)}"
+    table = pd.concat([_slices(plan) for plan in _plans(patients, seed, change)], ignore_index=True)
+    table.attrs["fingerprint"] = "-".join(["phantom", drawing_key(patients, seed), *([change.key] if change else [])])
     return table
 
 
-def _plans(patients: int, seed: int) -> list[PatientPlan]:
+def _plans(patients: int, seed: int, change: PhantomChange | None) -> list[PatientPlan]:
     from brainseg.phantom.cohort import checked_plans
 
     plans, _ = checked_plans(patients, seed)
+    if change is not None and change.planned is not None:
+        plans = [change.planned(plan) for plan in plans]
     return sorted(plans, key=lambda plan: plan.name)
 
 
@@ -153,14 +185,22 @@ def _slices(plan: PatientPlan) -> pd.DataFrame:
 
 
 def _prepare_plan(
-    plan: PatientPlan, head: Head, folder: Path, starts: dict[str, int], preprocessing: Preprocessing
+    plan: PatientPlan,
+    head: Head,
+    folder: Path,
+    starts: dict[str, int],
+    preprocessing: Preprocessing,
+    change: PhantomChange | None,
 ) -> None:
     import cv2
 
     from brainseg.phantom.cohort import draw_patient
 
     cv2.setNumThreads(1)
-    drawing = draw_patient(plan, head)
+    changed = change is not None and change.drawn is not None
+    drawing = draw_patient(plan, head, truth=changed)
+    if changed:
+        drawing = change.drawn(plan, drawing)
     rows = _slices(plan)
     rows.index += starts[plan.name]
     arrays.add_patient(folder, rows, drawing.images, drawing.masks, preprocessing)

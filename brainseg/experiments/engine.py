@@ -44,7 +44,9 @@ if TYPE_CHECKING:
 
 EXPERIMENTS = {
     "claims": "brainseg.experiments.claims",
+    "exchange": "brainseg.experiments.exchange",
     "leakage": "brainseg.experiments.leakage",
+    "phantoms": "brainseg.experiments.phantoms",
     "quality": "brainseg.experiments.quality",
     "shape": "brainseg.experiments.shape_genomics.study",
     "synthetic": "brainseg.experiments.synthetic",

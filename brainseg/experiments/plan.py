@@ -9,19 +9,46 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from brainseg.data import phantom_table, prepare_phantom
+from brainseg.experiments.ingredients import change
 from brainseg.images.prepared import Prepared, prepare, prepared_fingerprint
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import Recipe
 from brainseg.networks.record import RECORD, RunRecord, finished_runs, reference_runs, run_folder
 from brainseg.provenance import processor
 
-PHANTOM = (160, 7)
-"""Patients and seed of the phantom on which a network is trained first, where an experiment says so."""
+
+class Phantom(NamedTuple):
+    """A phantom that takes the place of a cohort.
+
+    Attributes
+    ----------
+    patients, seed : int
+        As :func:`brainseg.phantom.make_phantom` takes them.
+    change : str
+        A name of :data:`brainseg.experiments.ingredients.CHANGES`, or empty for the study's own.
+    """
+
+    patients: int
+    seed: int
+    change: str = ""
+
+    def table(self) -> pd.DataFrame:
+        """Its slices, as :func:`brainseg.data.phantom_table` gives them."""
+        return phantom_table(self.patients, self.seed, change(self.change))
+
+    def prepare(self, preprocessing: Preprocessing) -> Prepared:
+        """Its arrays, drawn where they are absent."""
+        return prepare_phantom(self.patients, self.seed, preprocessing, change(self.change))
+
+
+PHANTOM = Phantom(160, 7)
+"""On which a network is trained first, where an experiment says so."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +63,8 @@ class Training:
         "train", "validation" or "test" for each row of the cohort's table; other values keep a row out.
     labels : mapping
         What tells this training from the others in the experiment's tables, such as its arm and its seed.
-    phantom : tuple of int, optional
-        Patients and seed of a phantom that takes the place of the cohort; the split is then one of
-        :func:`brainseg.data.phantom_table`.
+    phantom : Phantom, optional
+        Takes the place of the cohort; the split is then one of its table.
     start : Training, optional
         Whose weights this one starts from: see :meth:`starting_from`.
     """
@@ -47,7 +73,7 @@ class Training:
     preprocessing: Preprocessing
     split: pd.Series = field(repr=False)
     labels: Mapping[str, str | int]
-    phantom: tuple[int, int] | None = None
+    phantom: Phantom | None = None
     start: Training | None = field(default=None, repr=False)
 
     def starting_from(self, first: Training, cohort: pd.DataFrame) -> Training:
@@ -56,11 +82,7 @@ class Training:
 
     def prepare(self, root: str | Path) -> Prepared:
         """The arrays that it is trained on, made where they are absent; `root` is the cohort's folder."""
-        return (
-            prepare(root, self.preprocessing)
-            if self.phantom is None
-            else prepare_phantom(*self.phantom, self.preprocessing)
-        )
+        return prepare(root, self.preprocessing) if self.phantom is None else self.phantom.prepare(self.preprocessing)
 
     def folder(self, cohort: pd.DataFrame) -> Path:
         """Where its run lies, trained or not; two trainings with one folder are the same network.
@@ -70,7 +92,7 @@ class Training:
         cohort : DataFrame
             From :func:`brainseg.cohort.index_cohort`.
         """
-        slices = cohort if self.phantom is None else phantom_table(*self.phantom)
+        slices = cohort if self.phantom is None else self.phantom.table()
         return run_folder(self.recipe, prepared_fingerprint(slices, self.preprocessing), self.split)
 
     @property
@@ -83,11 +105,13 @@ class Training:
         return (self.folder(cohort) / RECORD).is_file()
 
 
-def on_the_phantom(recipe: Recipe, preprocessing: Preprocessing, labels: Mapping[str, str | int]) -> Training:
-    """A training on all patients of `PHANTOM` and on nobody else: nobody validates, and it starts from no other."""
-    everyone = pd.Series("train", index=phantom_table(*PHANTOM).index, name="split")
+def on_the_phantom(
+    recipe: Recipe, preprocessing: Preprocessing, labels: Mapping[str, str | int], phantom: Phantom = PHANTOM
+) -> Training:
+    """A training on all patients of a phantom and on nobody else: nobody validates, and it starts from no other."""
+    everyone = pd.Series("train", index=phantom.table().index, name="split")
     # The recipe of a kept run names whose weights that run started from.
-    return Training(replace(recipe, start=""), preprocessing, everyone, labels, phantom=PHANTOM)
+    return Training(replace(recipe, start=""), preprocessing, everyone, labels, phantom=phantom)
 
 
 def after_the_phantom(training: Training, cohort: pd.DataFrame) -> Training:
@@ -99,7 +123,7 @@ def after_the_phantom(training: Training, cohort: pd.DataFrame) -> Training:
     cohort : DataFrame
         As in :meth:`Training.folder`.
     """
-    first = on_the_phantom(training.recipe, training.preprocessing, {"phantom": PHANTOM[0]})
+    first = on_the_phantom(training.recipe, training.preprocessing, {"phantom": PHANTOM.patients})
     return training.starting_from(first, cohort)
 
 

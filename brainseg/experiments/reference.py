@@ -100,7 +100,7 @@ def protocol() -> dict:
     return {
         "networks": {model: asdict(study_recipe(model)) for model in MODELS},
         "preprocessing": asdict(Preprocessing()),
-        "trained first on a phantom": dict(zip(("patients", "seed"), PHANTOM, strict=True)),
+        "trained first on a phantom": {"patients": PHANTOM.patients, "seed": PHANTOM.seed},
         "validation": "nobody: the weights of the last epoch",
         "seeds": SEEDS,
         "result": "the mean of the probabilities of the seeds, and of each slice as it is and mirrored",

@@ -21,7 +21,6 @@ from tqdm import tqdm
 
 from brainseg.chapters import study_recipe
 from brainseg.cohort import FLAIR, read_patient
-from brainseg.data import prepare_phantom
 from brainseg.evaluation.scores import VOLUME_COLUMNS, drop_small_pieces, score_patients, score_slices, summarise
 from brainseg.experiments.plan import PHANTOM, Training, on_the_phantom
 from brainseg.images.crop import head_silhouette
@@ -236,6 +235,12 @@ class Settings:
             raise ValueError(f"unknown {', '.join(sorted(strangers))}: choose from {', '.join(MODELS)}")
 
 
+def require_real(cohort: pd.DataFrame) -> None:
+    """Refuse, with a ValueError, a synthetic cohort: it cannot say what a synthetic tumour is worth."""
+    if cohort["synthetic"].any():
+        raise ValueError("Real patients say what a synthetic tumour is worth. Name their folder with --data.")
+
+
 def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
     """Each network with each seed on the phantom alone: the networks that the reference edition starts from.
 
@@ -244,8 +249,7 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
     ValueError
         On a synthetic cohort, which cannot say what a synthetic tumour is worth.
     """
-    if cohort["synthetic"].any():
-        raise ValueError("Real patients say what a synthetic tumour is worth. Name their folder with --data.")
+    require_real(cohort)
     return [
         on_the_phantom(study_recipe(model, seed=seed), Preprocessing(), {"model": model, "seed": seed})
         for model in settings.models
@@ -266,7 +270,7 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
     """
     root = cohort.attrs["root"]
     names = sorted(set(cohort["patient"]) - set(development_patients()["patient"]))
-    phantom = prepare_phantom(*PHANTOM, Preprocessing())
+    phantom = PHANTOM.prepare(Preprocessing())
     tried = try_thresholds(phantom, draw_patients(phantom.table, settings.threshold_patients))
     real = prepare(root, Preprocessing())
     scored = [score_threshold(real, names, best_threshold(tried)).reset_index().assign(model=FLAT, seed=0)]
@@ -537,8 +541,8 @@ def described(patients: pd.DataFrame, record: Mapping) -> str:
     networks = [MODEL_NAMES[model] for model in settings["models"]]
     return (
         f"- **Networks.** {', '.join(networks)}, each trained {len(settings['seeds'])} times with another seed, on "
-        f"{PHANTOM[0]} simulated patients and nobody else, by the study's recipe. Nobody validates: the weights are "
-        "those of the last epoch.\n"
+        f"{PHANTOM.patients} simulated patients and nobody else, by the study's recipe. Nobody validates: the weights "
+        "are those of the last epoch.\n"
         f"- **Threshold.** Chosen on {settings['threshold_patients']} of the same simulated patients.\n"
         f"- **Scored.** {patients['patient'].nunique()} real patients. The {len(development_patients())} of the "
         "phantom's development set are left out. A patient is one volume in the original frame, and each slice is "

@@ -16,6 +16,7 @@ from brainseg.cohort import index_cohort
 from brainseg.data import phantom_table
 from brainseg.experiments import engine
 from brainseg.experiments.plan import (
+    Phantom,
     Training,
     Workload,
     after_the_phantom,
@@ -155,9 +156,9 @@ def test_what_a_training_starts_from_is_part_of_its_identity_and_comes_first(coh
 def test_a_phantom_is_planned_without_being_drawn(cohort, tmp_path):
     table = phantom_table(3, 0)
     split = pd.Series("train", index=table.index)
-    on_phantom = Training(SMALL, Preprocessing(image_size=32), split, {}, phantom=(3, 0))
+    on_phantom = Training(SMALL, Preprocessing(image_size=32), split, {}, phantom=Phantom(3, 0))
     assert table["patient"].nunique() == 3
-    assert on_phantom.folder(cohort) != replace(on_phantom, phantom=(3, 1)).folder(cohort)
+    assert on_phantom.folder(cohort) != replace(on_phantom, phantom=Phantom(3, 1)).folder(cohort)
     assert not list((tmp_path / "build").glob("prepared/*"))
 
 
@@ -172,7 +173,7 @@ def test_the_recipe_of_a_run_that_had_a_start_starts_from_the_same_one(cohort):
 @pytest.mark.slow
 def test_a_start_on_the_phantom_is_trained_before_what_starts_from_it(cohort):
     everyone = pd.Series("train", index=phantom_table(1, 0).index, name="split")
-    start = Training(SMALL, Preprocessing(image_size=32), everyone, {}, phantom=(1, 0))
+    start = Training(SMALL, Preprocessing(image_size=32), everyone, {}, phantom=Phantom(1, 0))
     (after, _) = plan_of(cohort)
     after = after.starting_from(start, cohort)
     engine.train_plan([after], cohort)

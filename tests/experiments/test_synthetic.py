@@ -8,7 +8,6 @@ import pytest
 from helpers import write_cohort
 
 from brainseg.cohort import index_cohort
-from brainseg.data import prepare_phantom
 from brainseg.experiments import plan as plans
 from brainseg.experiments import reference, synthetic
 from brainseg.images.prepared import prepare
@@ -81,7 +80,7 @@ def test_a_synthetic_cohort_cannot_answer(tmp_path):
 @pytest.fixture
 def small_phantom(monkeypatch):
     """A phantom of three patients in the place of the large one, two widths of the rim, and four thresholds."""
-    monkeypatch.setattr(synthetic, "PHANTOM", (3, 0))
+    monkeypatch.setattr(synthetic, "PHANTOM", plans.Phantom(3, 0))
     monkeypatch.setattr(synthetic, "RIMS_PX", (10, 18))
     monkeypatch.setattr(synthetic, "LEVELS", np.array([0.48, 0.56, 0.64, 0.72]))
     return synthetic.Settings(threshold_patients=2)
@@ -126,7 +125,7 @@ def test_the_threshold_is_chosen_without_a_real_mask(developed, small_phantom, m
 
 
 def test_the_best_threshold_is_applied_as_it_was_tried(small_phantom):
-    phantom = prepare_phantom(*synthetic.PHANTOM, Preprocessing())
+    phantom = synthetic.PHANTOM.prepare(Preprocessing())
     names = sorted(set(phantom.table["patient"]))[:2]
     tried = synthetic.try_thresholds(phantom, names)
     best = synthetic.best_threshold(tried)
