@@ -68,6 +68,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
+from brainseg.chapters import SHORT_LEARNING_RATE
 from brainseg.cohort import index_cohort
 from brainseg.data import get_cohort
 from brainseg.evaluation import conventions
@@ -85,7 +86,7 @@ style.use_theme()
 # %% [markdown]
 # ## Claim 1: "Enhancing the contrast will greatly improve the models"
 #
-# Six **arms** are compared. An arm is a way to prepare the slices: {numref}`fig-claims-arms`.
+# Six **arms** are compared: with CLAHE and without, by three crops. An arm is a way to prepare the slices: {numref}`fig-claims-arms`.
 # All else is the same in each: U-Net, the slices and their order, the number of steps, the learning rate, the loss, the seeds.
 #
 # The article normalises no volume and names no augmentation, so no arm has either.
@@ -98,15 +99,15 @@ style.use_theme()
 # %%
 cohort = index_cohort(get_cohort(data))
 
-# %% mystnb={"figure": {"name": "fig-claims-arms", "caption": "What the network sees in each arm: FLAIR of one training slice, with the tumour's outline. It is the largest tumour slice of the darkest training patient."}, "image": {"alt": "Six squares with the same slice: as it is, after histogram equalisation, after CLAHE, cropped to the slice's box, cropped to the patient's box, and after CLAHE cropped to the slice's box."}}
+# %% mystnb={"figure": {"name": "fig-claims-arms", "caption": "What the network sees in each arm: FLAIR of one training slice, with the tumour's outline. It is the largest tumour slice of the darkest training patient."}, "image": {"alt": "Six squares with the same slice: in the whole frame, cropped to the slice's box, and cropped to the patient's box; each as it is, and after CLAHE."}}
 draw.arms_of_a_slice(*claims.arms_of_darkest(cohort, fold, seed))
 
 # %% [markdown]
 # ### What was laid down before anything was trained
 #
-# - **One primary contrast**: CLAHE and slice crop, the article's pipeline, against neither. It changes two things at once, so its
-#   verdict is one on the pipeline. What contrast does alone is asked of CLAHE against neither, one of the others.
-# - **The effect** is the difference in Dice of a patient's {term}`volume`, in the original {term}`frame`, averaged over test patients.
+# - **One primary effect**: CLAHE against none. Each crop gives a difference, and a patient's value is the mean of the three.
+#   What CLAHE does with one crop, what a crop does, and the article's whole pipeline against neither are secondary.
+# - **It is measured** as a difference in Dice of a patient's {term}`volume`, in the original {term}`frame`, averaged over test patients.
 #   Several trainings with different seeds count as one: a patient's score is their mean.
 # - **"Great"** is five points of Dice or more. That is about what one wrong pixel all round costs ([chapter 4](04_metrics)).
 # - **The answer** follows the {term}`one rule`. There is a difference where the 95 % interval excludes zero *and* the p value is below 0.05. Arms are {term}`equivalent` where
@@ -114,8 +115,8 @@ draw.arms_of_a_slice(*claims.arms_of_darkest(cohort, fold, seed))
 
 # %%
 settings = {
-    "fold": fold, "seed": seed, "seeds": arms_seeds, "image_size": arms_image_size,
-    "filters": arms_filters, "epochs": arms_epochs, "slices_per_epoch": arms_slices_per_epoch,
+    "folds": (fold,), "seed": seed, "seeds": arms_seeds, "image_size": arms_image_size, "filters": arms_filters,
+    "epochs": arms_epochs, "slices_per_epoch": arms_slices_per_epoch, "learning_rate": SHORT_LEARNING_RATE,
 }  # fmt: skip
 kept = get_tables("claims", cohort, settings, recompute)
 patients, scored = kept.tables["patients"], kept.tables["conventions"]
@@ -129,15 +130,15 @@ where = (
 )
 display(Markdown(f"{where} {claims.described(kept.record)}{of_which_cohort(kept.record, cohort)}"))
 
-# %% mystnb={"figure": {"name": "fig-claims-effects", "caption": "Each arm against neither contrast nor crop, on the same test patients. The coloured row is the primary contrast. To the right of zero is better than doing nothing."}, "image": {"alt": "Five rows, one per arm. In each, a dot per patient, and below a diamond with an interval, around a line at zero. A dashed line marks where a great improvement begins."}}
+# %% mystnb={"figure": {"name": "fig-claims-effects", "caption": "What CLAHE and the crops change, on the same test patients. The coloured row is the primary effect. To the right of zero is better."}, "image": {"alt": "Seven rows, one per effect. In each, a dot per patient, and below a diamond with an interval, around a line at zero. A dashed line marks where a great improvement begins."}}
 dice = claims.mean_over_seeds(patients)
-differences = dice.sub(dice[claims.NEITHER], axis=0)
-draw.effects(found.table(), differences, claims.PRIMARY, claims.GREAT)
+changes = claims.effects(dice)
+draw.effects(found.table(), changes, claims.PRIMARY, claims.GREAT)
 
 # %% [markdown]
 # ### Several comparisons, one chance each
 #
-# {numref}`fig-claims-effects` holds five comparisons. Try enough of them, and one will look significant by luck.
+# {numref}`fig-claims-effects` holds seven comparisons. Try enough of them, and one will look significant by luck.
 # There are two remedies, and both are needed.
 #
 # The first is to name one comparison beforehand. It has one chance, so its p value stands as it is.
@@ -161,21 +162,25 @@ assert np.allclose(corrected, np.sort(others["p_corrected"]))  # the package's, 
 print("corrected p values, sorted:", ", ".join(p_text(p) for p in corrected))
 
 # %% tags=["hide-input"]
-shown = claims.arm_table(patients, found)
+shown = found.table()[["mean", "low", "high", "p", "p_corrected", "better_on"]]
+shown.columns = ["mean difference", "95 % interval from", "to", "p", "p corrected", "better on"]
 display(
-    shown.style.format("{:+.3f}", subset=["mean difference", "95 % interval from", "to"], na_rep="-")
-    .format(p_text, subset=["p", "p corrected"])
-    .format("{:.1%}", subset=["tumour cut off"], na_rep="-")
+    shown.style.format("{:+.3f}", subset=["mean difference", "95 % interval from", "to"], na_rep="-").format(
+        p_text, subset=["p", "p corrected"]
+    )
 )
 
 # %%
 Markdown(found.sentences())
 
 # %% [markdown]
-# Trainings of one arm differ by their seed alone. The intervals above draw patients and do not hold that spread, so here it is.
+# Trainings of one arm and fold differ by their seed alone. The intervals above draw patients and do not hold that spread. So here is each arm by itself, with the
+# mean of each seed's networks and the share of the tumour that its boxes cut off.
 
 # %%
-claims.seed_means(patients).round(3)
+claims.arm_means(patients).style.format("{:.3f}", subset=["mean", "smallest", "largest"]).format(
+    "{:.1%}", subset="lost"
+)
 
 # %% [markdown]
 # The verdict is about U-Net with this budget. A longer training may need the help less, or use it better.
@@ -186,9 +191,9 @@ claims.seed_means(patients).round(3)
 # The article shows a slice that is nearly black, and argues from it. If the argument is right,
 # dark patients gain most: in {numref}`fig-claims-dark` the dots would fall from left to right.
 
-# %% mystnb={"figure": {"name": "fig-claims-dark", "caption": "What CLAHE alone gained or lost on each test patient, against neither contrast nor crop, and how bright the patient's FLAIR slices are as they come."}, "image": {"alt": "A dot per test patient: the mean grey level of its FLAIR slices to the right, the gain in Dice upwards, with a line at zero."}}
+# %% mystnb={"figure": {"name": "fig-claims-dark", "caption": "What CLAHE gained or lost on each test patient, over the crops, and how bright the patient's FLAIR slices are as they come."}, "image": {"alt": "A dot per test patient: the mean grey level of its FLAIR slices to the right, the gain in Dice upwards, with a line at zero."}}
 brightness = patients.groupby("patient")["mean_flair"].first().reindex(dice.index)
-draw.by_brightness(brightness.to_numpy(), differences["CLAHE"].to_numpy())
+draw.by_brightness(brightness.to_numpy(), changes[claims.PRIMARY].to_numpy())
 
 # %%
 Markdown(found.dark.sentence())
@@ -265,7 +270,7 @@ Markdown(f"**Answer.** {claims.answer(found, by_convention, ranking)}")
 #
 # ## Exercises
 #
-# **1. Recall.** Why is the p value of the primary contrast not corrected, and when would that be cheating?
+# **1. Recall.** Why is the p value of the primary effect not corrected, and when would that be cheating?
 #
 # **2. Compute.** Let the score of *nothing* be the zero of the scale: where nothing scores 0.8, a network at 0.9 has gone half of the way to 1. Complete the function, and use it on
 # U-Net by every convention: `claims.by_predictor(scored)` has a row for each. Which convention leaves the network least?
@@ -304,7 +309,7 @@ print("Right.")
 # %% [markdown]
 # **3. Try.** Run this notebook on the phantom with `arms_seeds = 3`. How far apart are the seeds of one arm, next to the differences between the arms?
 #
-# **4. Open.** Design the comparison that would change your mind about contrast. What is its one primary contrast?
+# **4. Open.** Design the comparison that would change your mind about contrast. What is its one primary effect?
 
 # %% [markdown] tags=["solution"]
 # :::{dropdown} Answers in words
@@ -312,5 +317,5 @@ print("Right.")
 #
 # **3.** Take the spread of the seeds within an arm as the unit. A difference between arms that is smaller than this spread says nothing about contrast or crop.
 #
-# **4.** For example: the same network and crop, with CLAHE and without, on as many patients as the spread of the differences demands, with several seeds each, and with the dark patients named beforehand. One primary contrast: CLAHE minus none, Dice per volume, over patients.
+# **4.** For example: the same network and crop, with CLAHE and without, on as many patients as the spread of the differences demands, with several seeds each, and with the dark patients named beforehand. One primary effect: CLAHE minus none, Dice per volume, over patients.
 # :::

@@ -1,6 +1,7 @@
-"""The article's claim about contrast put to the test: six arms, one primary contrast, the same patients in all.
+"""The article's claim about contrast put to the test: CLAHE or none, by three crops, on the same patients.
 
-The arms differ in preprocessing alone: same network, same budget, same slices in the same order. The article
+The six arms differ in preprocessing alone: same network, same budget, same slices in the same order. Each contrast
+meets each crop, so that what CLAHE does is measured three times, and what a crop does twice. The article
 has no volume normalisation, no augmentation, predicts a slice once and drops no pieces of a
 prediction, and so it is in every arm. Normalisation and changes of brightness in training are other remedies for a
 dark slice. With them, the question would no longer be what enhancing the contrast does in the article's pipeline.
@@ -8,6 +9,7 @@ dark slice. With them, the question would no longer be what enhancing the contra
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -15,15 +17,15 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pandas as pd
 
-from brainseg.chapters import SHORT_LEARNING_RATE, epochs_text, study_recipe
+from brainseg.chapters import epochs_text, study_recipe
 from brainseg.cohort import read_patient
 from brainseg.evaluation.scores import score_patients
 from brainseg.experiments.plan import Training
 from brainseg.experiments.ranking import Ranking
+from brainseg.experiments.reference import sides
 from brainseg.images.crop import crop_and_resize
 from brainseg.images.prepared import HALF
 from brainseg.images.preprocess import Preprocessing, boxes_and_images
-from brainseg.splits import make_split
 from brainseg.statistics import (
     FEWEST_PATIENTS,
     FEWEST_TRAININGS,
@@ -43,18 +45,24 @@ if TYPE_CHECKING:
     from brainseg.networks.runs import Run
 
 NEITHER = "neither"
-PRIMARY = "CLAHE and slice crop"
-"""The arm whose difference to `NEITHER` is the one primary contrast, named before anything was trained: it is
-the article's pipeline against none of it. All other differences count as secondary and are corrected by Holm."""
+PIPELINE = "CLAHE and slice crop"
+"""The arm that is the article's own."""
 
 ARMS = {
     NEITHER: {"contrast": "none", "crop": "none"},
-    "HE": {"contrast": "he", "crop": "none"},
     "CLAHE": {"contrast": "clahe", "crop": "none"},
     "slice crop": {"contrast": "none", "crop": "slice"},
+    PIPELINE: {"contrast": "clahe", "crop": "slice"},
     "patient crop": {"contrast": "none", "crop": "patient"},
-    PRIMARY: {"contrast": "clahe", "crop": "slice"},
+    "CLAHE and patient crop": {"contrast": "clahe", "crop": "patient"},
 }
+
+_ENHANCED = {"no crop": (NEITHER, "CLAHE"), "slice crop": ("slice crop", PIPELINE),
+             "patient crop": ("patient crop", "CLAHE and patient crop")}  # fmt: skip
+"""Crop -> the arm without CLAHE, and with it."""
+
+PRIMARY = "CLAHE, over the crops"
+"""The effect that was named before anything was trained; all others count as secondary and are corrected by Holm."""
 
 GREAT = 0.05
 """What counts as a great improvement, in Dice. Named beforehand: about what chapter 4 finds that one wrong pixel all
@@ -82,7 +90,7 @@ def arms_of_darkest(
     images : dict of uint8 arrays (size, size, 3), by arm
     masks : dict of bool arrays (size, size), by arm
     """
-    training = cohort[(make_split(cohort, by="patient", fold=fold, seed=seed) == "train") & (cohort["tumour_px"] > 0)]
+    training = cohort[(sides(cohort, fold, seed) == "train") & (cohort["tumour_px"] > 0)]
     darkest = training.groupby("patient")["mean_flair"].mean().idxmin()
     position = int(cohort.loc[cohort["patient"] == darkest, "tumour_px"].to_numpy().argmax())
     images, masks = read_patient(cohort, darkest)
@@ -100,21 +108,23 @@ class Settings:
 
     Attributes
     ----------
-    image_size, filters, epochs, slices_per_epoch : int
+    image_size, filters, epochs, slices_per_epoch, learning_rate
+        As in :class:`brainseg.networks.recipe.Recipe`.
     seeds : int
-        Trainings per arm. A patient's score in an arm is the mean over them.
-    fold : int
-        The fold whose patients are the test side.
+        Trainings of each arm and fold: seeds 0, 1, ... A patient's score in an arm is the mean over them.
+    folds : tuple of int
+        Whose patients are tested.
     seed : int
-        Of the split. The trainings have the seeds from this one on.
+        Of the split, where no reference run has divided the patients.
     """
 
-    image_size: int = 96
+    image_size: int = 128
     filters: int = 16
-    epochs: int = 8
-    slices_per_epoch: int = 480
+    epochs: int = 24
+    slices_per_epoch: int = 1024
+    learning_rate: float = 1e-3
     seeds: int = 3
-    fold: int = 0
+    folds: tuple[int, ...] = (0, 1, 2, 3, 4)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -123,17 +133,16 @@ class Settings:
 
 
 def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
-    """U-Net in each arm, with each seed; tumour slices are half of what it sees, as in the rest of the study."""
-    split = make_split(cohort, by="patient", fold=settings.fold, seed=settings.seed)
+    """U-Net in each arm, with each seed in each fold; tumour slices are half of what it sees, as in the whole study."""
     trainings = []
-    for arm in ARMS:
-        for seed in range(settings.seed, settings.seed + settings.seeds):
-            recipe = study_recipe(
-                filters=settings.filters, epochs=settings.epochs, slices_per_epoch=settings.slices_per_epoch,
-                learning_rate=SHORT_LEARNING_RATE, augmentation=False, drop_sequence=0.0, seed=seed,
-            )  # fmt: skip
-            preprocessing = arm_preprocessing(arm, settings.image_size)
-            trainings.append(Training(recipe, preprocessing, split, {"arm": arm, "seed": seed}))
+    for seed, fold, arm in itertools.product(range(settings.seeds), settings.folds, ARMS):
+        recipe = study_recipe(
+            filters=settings.filters, epochs=settings.epochs, slices_per_epoch=settings.slices_per_epoch,
+            learning_rate=settings.learning_rate, augmentation=False, drop_sequence=0.0, seed=seed,
+        )  # fmt: skip
+        preprocessing = arm_preprocessing(arm, settings.image_size)
+        labels = {"arm": arm, "fold": fold, "seed": seed}
+        trainings.append(Training(recipe, preprocessing, sides(cohort, fold, settings.seed), labels))
     return trainings
 
 
@@ -143,8 +152,8 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
     Returns
     -------
     dict of DataFrame
-        ``"patients"``: ``arm, seed`` and what :func:`score_test_patients` gives. ``"conventions"``: what
-        :func:`brainseg.evaluation.conventions.score_conventions` gives for the first training of `PRIMARY`.
+        ``"patients"``: ``arm, fold, seed`` and what :func:`score_test_patients` gives. ``"conventions"``: what
+        :func:`brainseg.evaluation.conventions.score_conventions` gives for the first training of `PIPELINE`.
     """
     from brainseg.evaluation.conventions import score_conventions
 
@@ -154,7 +163,7 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
         for place, (name, value) in enumerate(training.labels.items()):
             scored.insert(place, name, value)
         patients.append(scored)
-        if training.labels == {"arm": PRIMARY, "seed": settings.seed}:
+        if conventions.empty and training.labels["arm"] == PIPELINE:
             conventions = score_conventions(run, settings.seed)
     return {"patients": pd.concat(patients, ignore_index=True), "conventions": conventions}
 
@@ -186,61 +195,78 @@ def mean_over_seeds(patients: pd.DataFrame) -> pd.DataFrame:
     return wide.reindex(columns=[arm for arm in ARMS if arm in wide]).dropna().rename_axis(columns=None)
 
 
-def seed_means(patients: pd.DataFrame) -> pd.DataFrame:
-    """How far the trainings of one arm lie apart: each training's mean Dice over patients, summed up by arm.
+def effects(dice: pd.DataFrame) -> pd.DataFrame:
+    """What CLAHE and crops change, patient by patient: one row a patient, one column an effect, the primary one first.
+
+    Parameters
+    ----------
+    dice : DataFrame
+        From :func:`mean_over_seeds`.
+    """
+    by_clahe = pd.DataFrame({crop: dice[after] - dice[before] for crop, (before, after) in _ENHANCED.items()})
+    by_crop = {crop: dice[list(arms)].mean(axis=1) for crop, arms in _ENHANCED.items()}
+    return pd.DataFrame(
+        {
+            PRIMARY: by_clahe.mean(axis=1),
+            **{f"CLAHE, {crop}": by_clahe[crop] for crop in by_clahe},
+            "slice crop, over both contrasts": by_crop["slice crop"] - by_crop["no crop"],
+            "patient crop, over both contrasts": by_crop["patient crop"] - by_crop["no crop"],
+            "the article's pipeline against neither": dice[PIPELINE] - dice[NEITHER],
+        }
+    )
+
+
+def arm_means(patients: pd.DataFrame) -> pd.DataFrame:
+    """Each arm by itself: how far its trainings lie apart, and what its boxes cut off.
 
     Returns
     -------
     DataFrame
-        On the arm: ``trainings, mean, smallest, largest``. Only patients with a Dice in every arm count, as in
+        On the arm: ``trainings`` (seeds), ``mean, smallest, largest`` of their mean Dice over patients, and ``lost``,
+        the share of the tumour outside the boxes. Only patients with a Dice in every arm count, as in
         :func:`mean_over_seeds`.
     """
     scores = mean_over_seeds(patients)
-    means = patients[patients["patient"].isin(scores.index)].groupby(["arm", "seed"])["dice"].mean().groupby("arm")
+    counted = patients[patients["patient"].isin(scores.index)]
+    means = counted.groupby(["arm", "seed"])["dice"].mean().groupby("arm")
     table = means.agg(trainings="size", mean="mean", smallest="min", largest="max")
+    lost = counted.groupby("arm")[["lost_px", "tumour_px"]].sum()
+    table["lost"] = lost["lost_px"] / lost["tumour_px"]
     return table.reindex(list(scores)).rename_axis(None)
 
 
 def described(record: dict) -> str:
     """How the arms were trained, in a sentence; the record is that of the tables."""
-    settings, cohort, sides = record["settings"], record["cohort"], record["runs"][0]["patients"]
-    trainings, length = settings["seeds"], epochs_text(settings["epochs"], settings["slices_per_epoch"])
+    settings, cohort = record["settings"], record["cohort"]
+    trainings, folds = settings["seeds"], len(settings["folds"])
+    tested = {run["fold"]: run["patients"]["test"] for run in record["runs"]}
     return (
-        f"Cohort: {cohort['patients']} patients, {cohort['slices']} slices; {sides['train']} patients for training, "
-        f"{sides['validation']} for validation, {sides['test']} for the test (fold {settings['fold']}). Each "
-        f"training: {settings['filters']} filters, {settings['image_size']} pixels, {length}. Each arm has "
-        f"{trainings} training{'s' * (trainings > 1)}; all arms together took "
+        f"Cohort: {cohort['patients']} patients, {cohort['slices']} slices; {sum(tested.values())} patients are "
+        f"tested, in {folds} fold{'s' * (folds > 1)}. Each training: {settings['filters']} filters, "
+        f"{settings['image_size']} pixels, {epochs_text(settings['epochs'], settings['slices_per_epoch'])}. "
+        f"Each arm has {trainings} training{'s' * (trainings > 1)} in a fold; all arms together took "
         f"{record['seconds'] / 60:.1f} minutes on {record['processor']}."
     )
-
-
-def arm_table(patients: pd.DataFrame, found: ClaimFindings) -> pd.DataFrame:
-    """The contrasts as a table to read, with the share of the tumour that each arm's box cut off."""
-    lost = patients.groupby("arm")[["lost_px", "tumour_px"]].sum()
-    table = found.table()[["mean", "low", "high", "p", "p_corrected", "better_on"]]
-    table = table.assign(lost=(lost["lost_px"] / lost["tumour_px"]).reindex(table.index))
-    table.columns = ["mean difference", "95 % interval from", "to", "p", "p corrected", "better on", "tumour cut off"]
-    return table
 
 
 # ---------------------------------------------------------------- what the arms show
 
 
 @dataclass(frozen=True)
-class ArmFinding:
-    """One arm beside another on the same patients: `arm` minus `against`.
+class EffectFinding:
+    """What an effect of :func:`effects` comes to.
 
     Attributes
     ----------
-    arm : str
+    name : str
     difference : Difference
     p_corrected : float
-        By Holm over the secondary contrasts; of the primary one its own p, because it was named beforehand and is one.
+        By Holm over the secondary effects; of the primary one its own p, because it was named beforehand and is one.
     verdict : Verdict
         By the one rule, with `GREAT` as the margin.
     """
 
-    arm: str
+    name: str
     difference: Difference
     p_corrected: float
     verdict: Verdict
@@ -270,7 +296,7 @@ class ArmFinding:
 
 @dataclass(frozen=True)
 class DarkFinding:
-    """Whether dark patients gain most from CLAHE alone; not among the planned contrasts.
+    """Whether dark patients gain most from CLAHE, over the crops; not among the planned effects.
 
     Attributes
     ----------
@@ -317,59 +343,49 @@ class ClaimFindings:
 
     Attributes
     ----------
-    primary : ArmFinding
-        The article's pipeline against none of it.
-    others : tuple of ArmFinding
-        Every other arm against `NEITHER`.
-    within : ArmFinding
-        CLAHE where both arms are cropped; not planned, and not corrected.
+    primary : EffectFinding
+        CLAHE against none, the mean over the crops.
+    others : tuple of EffectFinding
     dark : DarkFinding
     """
 
-    primary: ArmFinding
-    others: tuple[ArmFinding, ...]
-    within: ArmFinding
+    primary: EffectFinding
+    others: tuple[EffectFinding, ...]
     dark: DarkFinding
-
-    @property
-    def alone(self) -> ArmFinding:
-        """CLAHE against neither: what contrast does by itself."""
-        return next(finding for finding in self.others if finding.arm == "CLAHE")
 
     def claim(self) -> str:
         """Whether contrast greatly improves the models: "yes", "no" or "cannot tell"."""
-        verdict, found = self.alone.verdict, self.alone.difference
+        verdict, found = self.primary.verdict, self.primary.difference
         if verdict.answer is Answer.DIFFERENCE and found.low >= GREAT:
             return "yes"
         maybe_great = verdict.direction > 0 and found.high >= GREAT
         return "cannot tell" if verdict.answer is Answer.CANNOT_TELL or maybe_great else "no"
 
-    def sentences(self) -> str:
-        """All of it, in Markdown."""
-        claim = {
+    def verdict(self) -> str:
+        """The claim and what becomes of it, in a sentence of Markdown."""
+        return {
             "yes": "So the article's claim about contrast **holds here**.",
-            "no": "So a *great* improvement by contrast alone **is not what these data show**.",
+            "no": "So a *great* improvement by contrast **is not what these data show**.",
             "cannot tell": "So whether contrast improves the models greatly, these data **cannot tell**.",
         }[self.claim()]
+
+    def sentences(self) -> str:
+        """All of it, in Markdown."""
         lines = [
-            f"**The primary contrast**, {PRIMARY} against neither, changes Dice by {self.primary.sentence()}. This "
-            "speaks of the article's pipeline, contrast and crop together.",
+            f"**The primary effect**, {self.primary.name}, changes Dice by {self.primary.sentence()}.",
             "",
-            *(f"- {finding.arm}: {finding.sentence()}." for finding in self.others),
+            *(f"- {finding.name}: {finding.sentence()}." for finding in self.others),
             "",
-            f"Where both arms are cropped, CLAHE changes Dice by {self.within.sentence()}. This comparison was not "
-            "planned.",
-            "",
-            claim,
+            self.verdict(),
         ]
         return "\n".join(lines)
 
     def table(self) -> pd.DataFrame:
-        """A row an arm, the primary first: ``mean, low, high, p, p_corrected, patients, better_on``."""
+        """A row an effect, the primary first: ``mean, low, high, p, p_corrected, patients, better_on``."""
         rows = {}
         for finding in (self.primary, *self.others):
             found = finding.difference
-            rows[finding.arm] = {
+            rows[finding.name] = {
                 "mean": found.estimate, "low": found.low, "high": found.high, "p": found.p_value,
                 "p_corrected": finding.p_corrected, "patients": found.patients, "better_on": found.better_on,
             }  # fmt: skip
@@ -387,23 +403,17 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> ClaimFindings:
         Of the bootstrap.
     """
     dice = mean_over_seeds(patients)
-    trainings = int(patients.groupby("arm")["seed"].nunique().min())
-
-    def beside(arm: str, against: str) -> Difference:
-        return paired_difference(dice[arm], dice[against], seed=seed)
-
-    def uncorrected(arm: str, difference: Difference) -> ArmFinding:
-        return ArmFinding(arm, difference, difference.p_value, shown(difference, margin=GREAT, trainings=trainings))
-
-    found = {arm: beside(arm, NEITHER) for arm in dice if arm not in (NEITHER, PRIMARY)}
+    trainings = int(patients.groupby(["arm", "fold"])["seed"].nunique().min())
+    changes = effects(dice)
+    found = {name: paired_difference(changes[name], np.zeros(len(changes)), seed=seed) for name in changes}
+    first = found.pop(PRIMARY)
     judged = shown_together(found, margin=GREAT, trainings=trainings)
     brightness = patients.groupby("patient")["mean_flair"].first().reindex(dice.index)
-    gain = dice["CLAHE"] - dice[NEITHER]
+    gain = changes[PRIMARY]
     dark = brightness <= brightness.median()
     return ClaimFindings(
-        primary=uncorrected(PRIMARY, beside(PRIMARY, NEITHER)),
-        others=tuple(ArmFinding(arm, difference, *judged[arm]) for arm, difference in found.items()),
-        within=uncorrected(PRIMARY, beside(PRIMARY, "slice crop")),
+        primary=EffectFinding(PRIMARY, first, first.p_value, shown(first, margin=GREAT, trainings=trainings)),
+        others=tuple(EffectFinding(name, difference, *judged[name]) for name, difference in found.items()),
         dark=DarkFinding(
             rank_correlation(brightness, gain, seed=seed),
             float(gain[dark].mean()),
@@ -483,11 +493,11 @@ class ConventionFindings:
 
 def answer(found: ClaimFindings, by_convention: ConventionFindings, ranking: Ranking) -> str:
     """Which of the article's three claims hold, in a sentence: what the chapter finds."""
-    alone = found.alone.difference.estimate
+    change = found.primary.difference.estimate
     empty = "no" if by_convention.lift > NOTICEABLE else "yes"
     best = {True: "yes", False: "no"}.get(ranking.article(), "cannot tell")
     return (
-        f"A great gain by contrast: **{found.claim()}** (CLAHE changes Dice by {alone:+z.3f}); a score that owes "
+        f"A great gain by contrast: **{found.claim()}** (CLAHE changes Dice by {change:+z.3f}); a score that owes "
         f"nothing to empty slices: **{empty}** (they change the mean Dice of slices by {by_convention.lift:+z.2f}); "
         f"ResUNet as the best: **{best}** ({ranking.best} has the highest mean)."
     )

@@ -32,25 +32,25 @@ def arms_of_a_slice(images: Mapping[str, np.ndarray], masks: Mapping[str, np.nda
 
 
 def effects(comparisons: pd.DataFrame, differences: pd.DataFrame, primary: str, great: float) -> Figure:
-    """Every arm against none of them: a dot per patient, the mean with its interval below the dots.
+    """What each effect changes: a dot per patient, the mean with its interval below the dots.
 
     Parameters
     ----------
     comparisons : DataFrame
-        On the arm; with ``mean, low, high``. Drawn from top to bottom.
+        On the effect; with ``mean, low, high``. Drawn from top to bottom.
     differences : DataFrame
-        One row per patient, one column per arm.
+        One row per patient, one column per effect.
     primary : str
-        The arm whose row is drawn in colour.
+        The effect whose row is drawn in colour.
     great : float
         Where a great improvement begins.
     """
     figure, ax = new_figure(height=1.6 + 0.8 * len(comparisons))
     rng = np.random.default_rng(0)
-    for row, (arm, effect) in enumerate(comparisons.iterrows()):
-        colour = COLOURS["tumour"] if arm == primary else "#595959"
+    for row, (name, effect) in enumerate(comparisons.iterrows()):
+        colour = COLOURS["tumour"] if name == primary else "#595959"
         spread = row - 0.22 + rng.uniform(-0.09, 0.09, len(differences))
-        ax.scatter(differences[arm], spread, s=22, alpha=0.55, linewidths=0, color=colour)
+        ax.scatter(differences[name], spread, s=22, alpha=0.55, linewidths=0, color=colour)
         error = [[effect["mean"] - effect["low"]], [effect["high"] - effect["mean"]]]
         ax.errorbar(effect["mean"], row + 0.1, xerr=error, fmt="D", color=colour, capsize=5, markersize=7, linewidth=2)
         plate = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # keeps the upright lines off the number
@@ -67,7 +67,7 @@ def effects(comparisons: pd.DataFrame, differences: pd.DataFrame, primary: str, 
     ax.axvline(0, color="black", linewidth=1)
     ax.axvline(great, color=OKABE_ITO["bluish green"], linestyle="--", linewidth=1.5)
     ax.set_yticks(range(len(comparisons)), list(comparisons.index))
-    ax.set(ylim=(len(comparisons) - 0.4, -0.6), xlabel="difference in Dice, to neither contrast nor crop")
+    ax.set(ylim=(len(comparisons) - 0.4, -0.6), xlabel="difference in Dice")
     ax.grid(axis="y", visible=False)
     handles = [
         Line2D([], [], marker="o", linestyle="", color="#595959", alpha=0.55, label="one patient"),
@@ -79,7 +79,7 @@ def effects(comparisons: pd.DataFrame, differences: pd.DataFrame, primary: str, 
 
 
 def by_brightness(mean_flair: np.ndarray, difference: np.ndarray) -> Figure:
-    """What the primary arm gained on each patient, against how bright the patient's FLAIR slices are (0..255)."""
+    """What the primary effect gained on each patient, against how bright the patient's FLAIR slices are (0..255)."""
     figure, ax = new_figure(height=3.6)
     ax.axhline(0, color="black", linewidth=1)
     ax.scatter(mean_flair, difference, s=40, alpha=0.7, linewidths=0, color=COLOURS["tumour"])

@@ -56,9 +56,9 @@ def _leak() -> tuple[str, Figure]:
 def _contrast() -> tuple[str, Figure]:
     patients = read_table("claims", "patients")
     found = claims.findings(patients)
-    dice = claims.mean_over_seeds(patients)
-    drawn = claim_figures.effects(found.table(), dice.sub(dice[claims.NEITHER], axis=0), claims.PRIMARY, claims.GREAT)
-    return found.sentences().rpartition("\n")[2], drawn
+    changes = claims.effects(claims.mean_over_seeds(patients))
+    drawn = claim_figures.effects(found.table(), changes, claims.PRIMARY, claims.GREAT)
+    return found.verdict(), drawn
 
 
 def _synthetic() -> tuple[str, Figure]:
@@ -98,7 +98,7 @@ FINDINGS = {
     ),
     "contrast": Finding(
         "Does more contrast help?", "claims", "11_claims", _contrast,
-        "What each way of preparing slices gains in Dice: a dot is a patient, the diamond the mean with its interval.",
+        "What CLAHE and crops change in Dice: a dot is a patient, the diamond the mean with its interval.",
     ),
     "synthetic": Finding(
         "What is a synthetic tumour worth?", "synthetic", "16_synthetic", _synthetic,

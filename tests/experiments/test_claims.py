@@ -1,18 +1,18 @@
 """The experiment on contrast and crop: its arms, its comparisons, and one run of it on a tiny cohort."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from brainseg import results, statistics
+from brainseg import statistics
 from brainseg.cohort import FLAIR, index_cohort, read_patient
 from brainseg.evaluation import conventions
 from brainseg.evaluation.conventions import CONVENTIONS
 from brainseg.experiments import claims
-from brainseg.experiments.claims import ARMS, NEITHER, PRIMARY, mean_over_seeds
+from brainseg.experiments.claims import ARMS, NEITHER, PIPELINE, PRIMARY, mean_over_seeds
 from brainseg.images.prepared import prepare
 from brainseg.networks.runs import Run
 
@@ -21,7 +21,8 @@ def test_the_arms_differ_in_contrast_and_crop_alone():
     settings = {arm: claims.arm_preprocessing(arm, 64) for arm in ARMS}
     assert {p.normalise for p in settings.values()} == {"none"} and {p.image_size for p in settings.values()} == {64}
     assert len({(p.contrast, p.crop) for p in settings.values()}) == 6
-    assert (settings[PRIMARY].contrast, settings[PRIMARY].crop, settings[PRIMARY].margin_px) == ("clahe", "slice", 0)
+    assert {p.contrast for p in settings.values()} == {"none", "clahe"}
+    assert (settings[PIPELINE].contrast, settings[PIPELINE].crop, settings[PIPELINE].margin_px) == ("clahe", "slice", 0)
     assert (settings[NEITHER].contrast, settings[NEITHER].crop) == ("none", "none")
 
 
@@ -29,49 +30,61 @@ def patients(scores: dict[str, list[float]], seed: int = 0) -> pd.DataFrame:
     """A table of patients: arm -> one Dice per patient. The later a patient, the brighter."""
     rows = [(arm, seed, f"p{i:02}", dice, 10 + i) for arm, values in scores.items() for i, dice in enumerate(values)]
     table = pd.DataFrame(rows, columns=["arm", "seed", "patient", "dice", "mean_flair"])
-    return table.assign(lost_px=1, tumour_px=10)
+    return table.assign(lost_px=1, tumour_px=10, fold=0)
 
 
 def test_a_patient_counts_once_with_the_mean_of_its_seeds():
     table = pd.concat(
-        [patients({NEITHER: [0.2, 0.5], "HE": [0.4, np.nan]}), patients({NEITHER: [0.4, 0.7], "HE": [0.6, np.nan]}, 1)]
+        [
+            patients({NEITHER: [0.2, 0.5], "CLAHE": [0.4, np.nan]}),
+            patients({NEITHER: [0.4, 0.7], "CLAHE": [0.6, np.nan]}, 1),
+        ]
     )
-    expected = pd.DataFrame({NEITHER: [0.3], "HE": [0.5]}, index=pd.Index(["p00"], name="patient"))
+    expected = pd.DataFrame({NEITHER: [0.3], "CLAHE": [0.5]}, index=pd.Index(["p00"], name="patient"))
     pd.testing.assert_frame_equal(mean_over_seeds(table), expected)
 
 
-def test_the_spread_of_the_seeds_is_that_of_their_means():
-    first = patients({"HE": [0.4, 0.8, np.nan], NEITHER: [0.2, 0.5, 0.9]})
-    second = patients({"HE": [0.5, 0.9, np.nan], NEITHER: [0.2, 0.5, 0.9]}, 1)
-    table = claims.seed_means(pd.concat([first, second]))
-    assert table.index.tolist() == [NEITHER, "HE"] and table["trainings"].tolist() == [2, 2]
-    assert table.loc["HE", ["mean", "smallest", "largest"]].tolist() == pytest.approx([0.65, 0.6, 0.7])
-    assert table.loc[NEITHER, ["smallest", "largest"]].tolist() == pytest.approx(
-        [0.35, 0.35]
-    )  # the third has no Dice in HE
+def test_an_arm_by_itself_shows_the_spread_of_its_seeds_and_what_was_cut_off():
+    first = patients({"CLAHE": [0.4, 0.8, np.nan], NEITHER: [0.2, 0.5, 0.9]})
+    second = patients({"CLAHE": [0.5, 0.9, np.nan], NEITHER: [0.2, 0.5, 0.9]}, 1)
+    table = claims.arm_means(pd.concat([first, second]))
+    assert table.index.tolist() == [NEITHER, "CLAHE"] and table["trainings"].tolist() == [2, 2]
+    assert table.loc["CLAHE", ["mean", "smallest", "largest", "lost"]].tolist() == pytest.approx([0.65, 0.6, 0.7, 0.1])
+    # The third patient has no Dice with CLAHE.
+    assert table.loc[NEITHER, ["smallest", "largest"]].tolist() == pytest.approx([0.35, 0.35])
 
 
-def arms(shift=0.0, clahe=0.0, number=18, seeds=3, noise=0.003, slope=0.0):
-    """All arms: that of the pipeline differs from neither by `shift`, CLAHE alone by `clahe`, the others hardly."""
+def test_effects_are_differences_of_arms_averaged_over_the_other_factor():
+    dice = pd.DataFrame(dict(zip(ARMS, [0.1, 0.2, 0.3, 0.6, 0.5, 0.5], strict=True)), index=["a"])
+    found = claims.effects(dice).loc["a"]
+    assert found[PRIMARY] == pytest.approx((0.1 + 0.3 + 0.0) / 3)
+    assert found["CLAHE, slice crop"] == pytest.approx(0.3) and found["CLAHE, no crop"] == pytest.approx(0.1)
+    assert found["slice crop, over both contrasts"] == pytest.approx(0.45 - 0.15)
+    assert found["patient crop, over both contrasts"] == pytest.approx(0.5 - 0.15)
+    assert found["the article's pipeline against neither"] == pytest.approx(0.5)
+
+
+def arms(shift=0.0, number=18, seeds=3, noise=0.003, slope=0.0):
+    """All arms: those with CLAHE lie `shift` higher, by `slope` more from patient to patient."""
     rng = np.random.default_rng(0)
     base = rng.uniform(0.5, 0.8, number)
-    shifts = {PRIMARY: shift, "CLAHE": clahe + slope * np.arange(number)}
     tables = []
     for seed in range(seeds):
-        scores = {arm: (base + shifts.get(arm, 0.0) + rng.normal(0, noise, number)).tolist() for arm in reversed(ARMS)}
+        scores = {
+            arm: (base + ("CLAHE" in arm) * (shift + slope * np.arange(number)) + rng.normal(0, noise, number)).tolist()
+            for arm in reversed(ARMS)
+        }
         tables.append(patients(scores, seed))
     return pd.concat(tables)
 
 
-def test_the_primary_contrast_stands_first_and_is_not_corrected():
+def test_the_primary_effect_stands_first_and_is_not_corrected():
     found = claims.findings(arms(noise=0.1))
     table = found.table()
-    assert table.index.tolist() == [PRIMARY, "HE", "CLAHE", "slice crop", "patient crop"]
+    assert table.index[0] == PRIMARY and len(table) == 7
     assert table["p_corrected"].iloc[0] == table["p"].iloc[0]
     np.testing.assert_allclose(table["p_corrected"].iloc[1:], statistics.holm(table["p"].iloc[1:]))
     assert (table["p_corrected"].iloc[1:] > table["p"].iloc[1:]).any()
-    assert found.within.arm == PRIMARY
-    assert claims.arm_table(arms(), found)["tumour cut off"].tolist() == [0.1] * 5
 
 
 def test_differences_are_taken_patient_by_patient_in_the_mean_over_seeds():
@@ -101,17 +114,19 @@ def test_an_answer_takes_interval_margin_patients_and_trainings(settings, answer
 @pytest.mark.parametrize(
     ("settings", "claim", "said"),
     [
-        ({"clahe": 0.1}, "yes", "**holds here**"),
-        ({"clahe": 0.05}, "cannot tell", "these data **cannot tell**"),
-        ({"clahe": 0.02}, "no", "is not what these data show"),
-        ({"clahe": -0.1}, "no", "is not what these data show"),
-        ({"clahe": 0.0}, "no", "is not what these data show"),
-        ({"clahe": 0.1, "seeds": 1}, "cannot tell", "these data **cannot tell**"),
+        ({"shift": 0.1}, "yes", "**holds here**"),
+        ({"shift": 0.05}, "cannot tell", "these data **cannot tell**"),
+        ({"shift": 0.02}, "no", "is not what these data show"),
+        ({"shift": -0.1}, "no", "is not what these data show"),
+        ({"shift": 0.0}, "no", "is not what these data show"),
+        ({"shift": 0.1, "seeds": 1}, "cannot tell", "these data **cannot tell**"),
     ],
 )
 def test_the_claim_is_about_contrast_alone(settings, claim, said):
-    found = claims.findings(arms(shift=0.3, **settings))
-    assert found.claim() == claim and said in found.sentences()
+    table = arms(**settings)
+    table.loc[table["arm"].str.contains("crop"), "dice"] += 0.2  # what a crop gains is no contrast's merit
+    found = claims.findings(table)
+    assert found.claim() == claim and said in found.verdict() and found.sentences().endswith(found.verdict())
 
 
 @pytest.mark.parametrize(
@@ -172,7 +187,7 @@ class FlairAsProbability:
         return {"loss": 0.5, "iou": 0.25, "dice_coefficient": 0.4}
 
 
-SETTINGS = claims.Settings(image_size=256, filters=2, epochs=1, slices_per_epoch=4, seeds=2, seed=5)
+SETTINGS = claims.Settings(image_size=256, filters=2, epochs=1, slices_per_epoch=4, seeds=2, folds=(0,))
 
 
 def standing_in(cohort, settings):
@@ -184,8 +199,9 @@ def standing_in(cohort, settings):
 
 def test_the_plan_differs_in_the_arm_and_the_seed_alone(tiny_cohort_once):
     plan = claims.plan(index_cohort(tiny_cohort_once), SETTINGS)
-    assert [training.preprocessing.contrast for training in plan[::2]] == [arm["contrast"] for arm in ARMS.values()]
-    assert [training.recipe.seed for training in plan] == [5, 6] * 6
+    assert [training.labels["arm"] for training in plan] == [*ARMS] * 2
+    assert [training.preprocessing.contrast for training in plan[:6]] == [arm["contrast"] for arm in ARMS.values()]
+    assert [training.recipe.seed for training in plan] == [0] * 6 + [1] * 6
     assert len({str(replace(training.recipe, seed=0)) for training in plan}) == 1
     assert all(training.split.equals(plan[0].split) for training in plan)
     assert not plan[0].recipe.augmentation and plan[0].recipe.drop_sequence == 0
@@ -208,7 +224,7 @@ def test_the_tables(tiny_cohort_once):
         assert row.lost_px == 0 and row.mean_flair == pytest.approx(images[..., FLAIR].mean())
 
     unet = scores[scores["predictor"] == "U-Net"].set_index("convention")["score"]
-    first = table[(table["arm"] == PRIMARY) & (table["seed"] == 5)]
+    first = table[(table["arm"] == PIPELINE) & (table["seed"] == 0)]
     assert unet["Dice per volume"] == pytest.approx(first["dice"].mean())
     assert unet[conventions.CROPPED_BATCH] == 0.4
     assert list(unet.index) == [*CONVENTIONS, conventions.CROPPED_VOLUME, conventions.CROPPED_BATCH]
@@ -225,7 +241,7 @@ def test_the_tables(tiny_cohort_once):
 
 def test_the_usual_spot_is_as_large_as_a_middling_tumour_and_looks_at_no_test_slice(tiny_cohort_once):
     cohort = index_cohort(tiny_cohort_once)
-    _, run = next(standing_in(cohort, claims.Settings(image_size=32)))
+    _, run = next(standing_in(cohort, replace(SETTINGS, image_size=32)))
     spot = conventions.trivial_predictions(run)["the usual spot"]
     training = run.prepared.table.iloc[run.rows("train")]
     assert spot[0].sum() == int(training.loc[training["tumour_px"] > 0, "tumour_px"].median())
@@ -246,6 +262,10 @@ def test_no_seed_is_no_experiment():
 
 
 def test_how_it_was_trained_is_told():
-    said = claims.described(results.read_record("claims"))
-    assert "60 patients for training, 10 for validation, 18 for the test" in said
-    assert "8 epochs of 480 slices. Each arm has 3 trainings;" in said
+    record = {
+        "settings": asdict(SETTINGS), "seconds": 60, "processor": "a fast one", "cohort": {"patients": 7, "slices": 35},
+        "runs": [{"fold": fold, "patients": {"test": 2 + fold}} for fold in (0, 1, 0, 1)],
+    }  # fmt: skip
+    said = claims.described(record)
+    assert "7 patients, 35 slices; 5 patients are tested, in 1 fold." in said
+    assert "1 epoch of 4 slices. Each arm has 2 trainings in a fold; all arms together took 1.0 minutes" in said
