@@ -7,7 +7,8 @@ with real slices, from the phantom the first half with simulated ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,20 @@ from brainseg.chapters import study_recipe
 from brainseg.evaluation.scores import VOLUME_COLUMNS
 from brainseg.experiments.plan import Training, after_the_phantom, on_the_phantom
 from brainseg.experiments.reference import fold_sides
-from brainseg.experiments.synthetic import MODEL, development_patients, require_real, score_real
+from brainseg.experiments.synthetic import MARGIN, MODEL, development_patients, require_real, score_real
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.record import NEW
+from brainseg.results import read_table
+from brainseg.statistics import (
+    DRAWS,
+    Difference,
+    Interval,
+    Verdict,
+    bootstrap_interval,
+    interval_text,
+    paired_difference,
+    shown_together,
+)
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
@@ -120,12 +132,17 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
     -------
     dict of DataFrame
         ``"patients"``: ``start`` (`SCRATCH` or `SIMULATED`), ``given`` (how many real patients, or `ALL`, `NONE`),
-        ``fold, draw``, ``patient, institution, tumour_px, tp, fp, fn, dice`` of the volume.
+        ``real_patients`` (the number itself), ``fold, draw``, ``patient, institution, tumour_px, tp, fp, fn, dice`` of
+        the volume.
     """
     scored = []
     for training, run in runs:
-        patients = score_real(run, cohort.attrs["root"], tested(cohort, training.labels["fold"])).reset_index()
-        scored.append(patients.assign(**training.labels)[[*training.labels, *VOLUME_COLUMNS]])
+        labels = training.labels
+        real = 0 if labels["given"] == NONE else cohort.loc[training.split == "train", "patient"].nunique()
+        patients = score_real(run, cohort.attrs["root"], tested(cohort, labels["fold"])).reset_index()
+        columns = {"start": labels["start"], "given": labels["given"], "real_patients": real}
+        columns |= {"fold": labels["fold"], "draw": labels["draw"]}
+        scored.append(patients.assign(**columns)[[*columns, *VOLUME_COLUMNS]])
     return {"patients": pd.concat(scored, ignore_index=True)}
 
 
@@ -133,3 +150,179 @@ def tested(cohort: pd.DataFrame, fold: int) -> list[str]:
     """The patients of a fold's test side who did not steer the phantom."""
     patients = set(cohort.loc[fold_sides(cohort, fold) == "test", "patient"])
     return sorted(patients - set(development_patients()["patient"]))
+
+
+# ---------------------------------------------------------------- what the table says
+
+
+@dataclass(frozen=True)
+class SizeFinding:
+    """What so many real patients make of a network, from drawn weights and after the phantom.
+
+    Attributes
+    ----------
+    given : str
+        A number, or `ALL`.
+    scratch, simulated : Interval
+        Mean Dice.
+    difference : Difference
+        After the phantom minus from drawn weights.
+    p_corrected : float
+    verdict : Verdict
+    """
+
+    given: str
+    scratch: Interval
+    simulated: Interval
+    difference: Difference
+    p_corrected: float
+    verdict: Verdict
+
+    def row(self) -> dict:
+        """As a row of a table to read."""
+        return {
+            "real patients": self.given,
+            "drawn weights": self.scratch.estimate,
+            "after the phantom": self.simulated.estimate,
+            "difference": self.difference.estimate,
+            "from": self.difference.low,
+            "to": self.difference.high,
+            "p": self.p_corrected,
+        }
+
+
+@dataclass(frozen=True)
+class ExchangeFindings:
+    """How far real patients take a network, and how many of them the phantom stands for.
+
+    Attributes
+    ----------
+    alone : Interval
+        Mean Dice after the phantom, without a real patient.
+    sizes : tuple of SizeFinding
+        From few real patients to all.
+    worth : Interval
+        So many real patients take a network from drawn weights as far as the phantom alone; 0 where fewer than the
+        smallest number do, infinite where all do not.
+    most : float
+        How many all are, the mean over the folds.
+    patients, draws : int
+        Scored, and draws of the given ones.
+    """
+
+    alone: Interval
+    sizes: tuple[SizeFinding, ...]
+    worth: Interval
+    most: float
+    patients: int
+    draws: int
+
+    def table(self) -> pd.DataFrame:
+        """A row for each number of real patients, to read."""
+        return pd.DataFrame([size.row() for size in self.sizes])
+
+    def _count(self, number: float) -> str:
+        if number == 0:
+            return f"fewer than {self.sizes[0].given}"
+        return f"{number:.0f}" if math.isfinite(number) else f"more than all {self.most:.0f}"
+
+    def sentence(self) -> str:
+        """The exchange rate, in Markdown."""
+        low, high = self._count(self.worth.low), self._count(self.worth.high)
+        return (
+            f"U-Net that was trained on the phantom alone reaches {self.alone.estimate:.3f} on these {self.patients} "
+            f"patients. From drawn weights, as many steps with real slices take it as far with "
+            f"**{self._count(self.worth.estimate)}** real patients (95 % interval {low} to {high})."
+        )
+
+    def ends(self) -> str:
+        """What the phantom adds to the fewest and to all real patients, in Markdown."""
+        lines = []
+        for size in (self.sizes[0], self.sizes[-1]):
+            few = f"{size.given} real patient{'s' * (size.given != '1')}"
+            whom = f"all {self.most:.0f} real patients" if size.given == ALL else few
+            lines.append(
+                f"- With **{whom}**: {size.simulated.estimate:.3f} after the phantom, {size.scratch.estimate:.3f} from "
+                f"drawn weights, {interval_text(size.difference)}. {size.verdict.sentence}"
+            )
+        return "\n".join(lines)
+
+
+def findings(patients: pd.DataFrame, seed: int = 0) -> ExchangeFindings:
+    """What the table of :func:`score` shows. The p values of all numbers of patients are corrected together.
+
+    Parameters
+    ----------
+    patients : DataFrame
+        With one draw or more; of each the same patients, starts and numbers.
+    seed : int
+        Of the bootstrap.
+    """
+    dice, most = curves(patients), mean_given(patients)
+    given = list(dice[SCRATCH])
+    differences = {name: paired_difference(dice[SIMULATED, name], dice[SCRATCH, name], seed=seed) for name in given}
+    draws = int(patients["draw"].nunique())
+    judged = shown_together(differences, margin=MARGIN, trainings=draws)
+    return ExchangeFindings(
+        alone=bootstrap_interval(dice[SIMULATED, NONE], seed=seed),
+        sizes=tuple(
+            SizeFinding(
+                name,
+                *(bootstrap_interval(dice[start, name], seed=seed) for start in (SCRATCH, SIMULATED)),
+                differences[name],
+                *judged[name],
+            )
+            for name in given
+        ),
+        worth=_worth(dice, [most[name] for name in given], seed),
+        most=most[ALL],
+        patients=len(dice),
+        draws=draws,
+    )
+
+
+def curves(patients: pd.DataFrame) -> pd.DataFrame:
+    """Each patient's Dice, the mean over the draws: a row a patient, columns (start, given) from few to all.
+
+    Patients without a score in one of the columns are left out.
+    """
+    counts = mean_given(patients)
+    wide = patients.groupby(["patient", "start", "given"])["dice"].mean().unstack(["start", "given"])
+    return wide[sorted(wide, key=lambda name: (name[0], counts[name[1]]))].dropna()
+
+
+def mean_given(patients: pd.DataFrame) -> Mapping[str, float]:
+    """How many real patients a network was given, by the name of the number; of all, the mean over the folds."""
+    given = patients.drop_duplicates(["given", "fold"])
+    return given.groupby("given")["real_patients"].mean().to_dict()
+
+
+def _worth(dice: pd.DataFrame, counts: list[float], seed: int) -> Interval:
+    """Where the curve from drawn weights reaches the phantom alone, with its interval over patients."""
+    scratch, alone = dice[SCRATCH].to_numpy(), dice[SIMULATED, NONE].to_numpy()
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(len(dice), size=(DRAWS // 5, len(dice)))
+    reached = np.array([_crossing(counts, scratch[rows].mean(axis=0), alone[rows].mean()) for rows in drawn])
+    low, high = np.quantile(reached, [0.025, 0.975], method="nearest")
+    return Interval(_crossing(counts, scratch.mean(axis=0), alone.mean()), float(low), float(high))
+
+
+def _crossing(counts: list[float], means: np.ndarray, level: float) -> float:
+    """How many patients a curve needs for a level, between two of its points by the logarithm of their number.
+
+    A curve that falls again by chance counts from its first crossing on. 0 where it begins above the level, infinite
+    where it stays below.
+    """
+    above = np.flatnonzero(means >= level)
+    if not len(above):
+        return math.inf
+    if (first := int(above[0])) == 0:
+        return 0.0
+    share = (level - means[first - 1]) / (means[first] - means[first - 1])
+    low, high = np.log(counts[first - 1 : first + 1])
+    return float(np.exp(low + share * (high - low)))
+
+
+def read_findings(seed: int = 0) -> ExchangeFindings:
+    """The findings of the kept table."""
+    return findings(read_table(EXCHANGE, "patients"), seed)

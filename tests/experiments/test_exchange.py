@@ -1,0 +1,161 @@
+"""The exchange rate: who is given, who is scored, and what a table of scores says."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import write_cohort
+
+from brainseg.cohort import index_cohort
+from brainseg.experiments import exchange, synthetic
+from brainseg.experiments.exchange import ALL, NONE, SCRATCH, SIMULATED, Settings
+from brainseg.statistics import Answer, Reason
+
+
+@pytest.fixture
+def cohort(tmp_path, monkeypatch):
+    """Twelve patients, three a fold; P12 has no tumour, and P01 steered the phantom."""
+    names = [f"TCGA_AA_{number:04d}_20000101" for number in range(1, 13)]
+    table = index_cohort(write_cohort(tmp_path / "real", names, slices=2))
+    table.loc[table["patient"] == names[-1], "tumour_px"] = 0
+    folds = table["patient"].map(dict(zip(names, np.arange(12) % 4, strict=True)))
+    monkeypatch.setattr(
+        exchange, "fold_sides", lambda table, fold: (folds == fold).map({True: "test", False: "train"}).rename("split")
+    )
+    monkeypatch.setattr(exchange, "development_patients", lambda: pd.DataFrame({"patient": names[:1]}))
+    return table
+
+
+def trained(cohort, sides):
+    return set(cohort.loc[sides == "train", "patient"])
+
+
+def test_a_smaller_number_is_part_of_a_larger_one(cohort):
+    few, more = (trained(cohort, exchange.training_sides(cohort, 0, count, 0)) for count in (2, 5))
+    assert len(few) == 2 and len(more) == 5 and few < more
+    assert trained(cohort, exchange.training_sides(cohort, 0, 2, 1)) != few
+
+
+def test_who_is_given_has_a_tumour_and_is_not_tested(cohort):
+    sides = exchange.training_sides(cohort, 0, 8, 0)
+    tested = set(cohort.loc[sides == "test", "patient"])
+    assert len(tested) == 3 and not tested & trained(cohort, sides)
+    assert (cohort.groupby("patient")["tumour_px"].sum()[list(trained(cohort, sides))] > 0).all()
+    with pytest.raises(ValueError, match="fold 0 has 8 patients with a tumour to train on: fewer than 9"):
+        exchange.training_sides(cohort, 0, 9, 0)
+
+
+def test_both_starts_take_the_same_number_of_steps(cohort):
+    plan = exchange.plan(cohort, Settings(sizes=(2,), folds=(0,), draws=(0,)))
+    steps = {}
+    for training in plan:
+        before = training.start.steps if training.start else 0
+        steps.setdefault(training.labels["given"], []).append(training.steps + before)
+    assert set(steps) == {NONE, "2", ALL}
+    assert len(steps["2"]) == 2 and len(set(steps["2"])) == 1
+    assert len(steps[ALL]) == 2 and len(set(steps[ALL])) == 1
+    # What trained on the phantom alone is what the others start from.
+    alone, later = plan[0], plan[1]
+    assert later.start.folder(cohort) == alone.folder(cohort) and set(alone.split) == {"train"}
+
+
+def test_who_steered_the_phantom_is_not_scored(cohort):
+    assert exchange.tested(cohort, 0) == [f"TCGA_AA_{number:04d}_20000101" for number in (5, 9)]
+
+
+@pytest.mark.parametrize("sizes", [(2, 1), (1, 1), (0, 1)])
+def test_sizes_are_checked(sizes):
+    with pytest.raises(ValueError, match="sizes is"):
+        Settings(sizes=sizes)
+
+
+def test_a_synthetic_cohort_is_refused(tmp_path):
+    phantom = index_cohort(write_cohort(tmp_path / "phantom", ["PHANTOM_AA_0001_20000101"], slices=2))
+    with pytest.raises(ValueError, match="Real patients say"):
+        exchange.plan(phantom, Settings())
+
+
+def test_every_network_is_scored_with_the_number_that_it_was_given(cohort, monkeypatch):
+    plan = exchange.plan(cohort, Settings(sizes=(2,), folds=(1,), draws=(0,)))
+    asked = []
+
+    def score_real(run, root, patients):
+        asked.append(patients)
+        columns = {name: 1.0 for name in synthetic.VOLUME_COLUMNS if name != "patient"}
+        return pd.DataFrame({"patient": patients, **columns}).set_index("patient")
+
+    monkeypatch.setattr(exchange, "score_real", score_real)
+    table = exchange.score(cohort, Settings(), ((training, None) for training in plan))["patients"]
+    assert asked == [exchange.tested(cohort, 1)] * len(plan)
+    numbers = table.groupby(["start", "given"])["real_patients"].unique().explode().to_dict()
+    assert numbers == {
+        (SIMULATED, NONE): 0,
+        (SIMULATED, "2"): 2,
+        (SCRATCH, "2"): 2,
+        (SIMULATED, ALL): 9,
+        (SCRATCH, ALL): 9,
+    }
+
+
+# ---------------------------------------------------------------- what a table says
+
+
+def table_of(scratch, simulated, draws=(0, 1, 2), patients=30):
+    """Scores by number of real patients; everyone scores alike, but for a spread that all columns share."""
+    rng = np.random.default_rng(1)
+    spread, noise = rng.normal(0, 0.02, patients), 0.004
+    rows = []
+    for start, means in ((SCRATCH, scratch), (SIMULATED, simulated)):
+        for given, mean in means.items():
+            for draw in draws:
+                reached = mean + spread + rng.normal(0, noise, patients)
+                real = {NONE: 0, ALL: 70}.get(given) if given in (NONE, ALL) else int(given)
+                rows += [
+                    {"start": start, "given": given, "real_patients": real, "fold": number % 3, "draw": draw,
+                     "patient": f"P{number:02d}", "dice": value}
+                    for number, value in enumerate(reached)
+                ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+SCRATCH_MEANS = {"1": 0.2, "10": 0.6, ALL: 0.8}
+
+
+def test_the_worth_lies_between_two_points_of_the_curve():
+    found = exchange.findings(table_of(SCRATCH_MEANS, {NONE: 0.4, "1": 0.5, "10": 0.7, ALL: 0.8}))
+    # Half of the way from 1 to 10 by the logarithm.
+    assert found.worth.estimate == pytest.approx(10**0.5, rel=0.05)
+    assert found.worth.low < found.worth.estimate < found.worth.high
+    assert "take it as far with **3** real patients (95 % interval 3 to 3)" in found.sentence()
+    assert [size.given for size in found.sizes] == ["1", "10", ALL]
+    assert found.sizes[0].verdict.answer is Answer.DIFFERENCE and found.sizes[0].verdict.direction == 1
+    assert found.sizes[-1].verdict.answer is Answer.EQUIVALENT
+    assert "**1 real patient**: 0.499" in found.ends() and "all 70 real patients" in found.ends()
+
+
+@pytest.mark.parametrize(
+    ("alone", "said"), [(0.1, "**fewer than 1** real patients"), (0.9, "**more than all 70** real")]
+)
+def test_a_phantom_outside_the_curve_has_no_number(alone, said):
+    found = exchange.findings(table_of(SCRATCH_MEANS, {NONE: alone, "1": 0.5, "10": 0.7, ALL: 0.8}))
+    assert said in found.sentence()
+
+
+def test_the_phantom_may_be_a_burden():
+    found = exchange.findings(table_of(SCRATCH_MEANS, {NONE: 0.4, "1": 0.1, "10": 0.5, ALL: 0.7}))
+    assert all(size.verdict.direction == -1 for size in found.sizes)
+
+
+def test_one_draw_cannot_tell():
+    found = exchange.findings(table_of(SCRATCH_MEANS, {NONE: 0.4, "1": 0.5, "10": 0.7, ALL: 0.8}, draws=(0,)))
+    assert {size.verdict.reason for size in found.sizes} == {Reason.TOO_FEW_TRAININGS}
+
+
+def test_a_curve_that_falls_again_counts_from_its_first_crossing():
+    after = {NONE: 0.4, "1": 0.5, "10": 0.7, "20": 0.7, ALL: 0.8}
+    found = exchange.findings(table_of({"1": 0.2, "10": 0.6, "20": 0.3, ALL: 0.8}, after))
+    assert found.worth.estimate == pytest.approx(10**0.5, rel=0.05)
+
+
+def test_the_columns_run_from_few_to_all():
+    dice = exchange.curves(table_of({"2": 0.2, "10": 0.6, ALL: 0.8}, {NONE: 0.4, "2": 0.5, "10": 0.7, ALL: 0.8}))
+    assert list(dice[SIMULATED]) == [NONE, "2", "10", ALL] and list(dice[SCRATCH]) == ["2", "10", ALL]

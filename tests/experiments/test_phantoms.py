@@ -1,0 +1,154 @@
+"""Phantoms drawn otherwise: what changes, what stays, and who judges which network."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import write_cohort
+
+from brainseg.cohort import FLAIR, index_cohort
+from brainseg.data import phantom_table, prepare_phantom
+from brainseg.experiments import phantoms, synthetic
+from brainseg.experiments.ingredients import BORDER_PX, CHANGES, INGREDIENTS, NARROWER, WIDE, WIDER, change
+from brainseg.experiments.plan import PHANTOM, Phantom
+from brainseg.images.preprocess import Preprocessing
+from brainseg.phantom.anatomy import load_head
+from brainseg.phantom.cohort import draw_patient
+from brainseg.phantom.plan import plan_cohort
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """A planned patient with a cyst, and the drawing with its tissues."""
+    plans, _ = plan_cohort(12, 0)
+    plan = replace(next(plan for plan in plans if plan.cyst), slices=8)
+    return plan, draw_patient(plan, load_head(), truth=True)
+
+
+def test_a_changed_phantom_is_another_cohort_and_the_study_s_own_is_not():
+    own = phantom_table(3, 5)
+    assert phantom_table(3, 5, change("")).attrs["fingerprint"] == own.attrs["fingerprint"]
+    prints = {phantom_table(3, 5, change(name)).attrs["fingerprint"] for name in CHANGES}
+    assert len(prints) == len(CHANGES) and own.attrs["fingerprint"] not in prints
+
+
+def test_an_unknown_change_is_named_with_those_that_there_are():
+    with pytest.raises(ValueError, match='no phantom is called "no hair": choose from wide ranges'):
+        change("no hair")
+
+
+@pytest.mark.parametrize("name", [name for name in INGREDIENTS if INGREDIENTS[name].planned])
+def test_one_ingredient_is_taken_out_of_the_plan_and_nothing_else(name):
+    plans, _ = plan_cohort(24, 0)
+    changed = [CHANGES[name].planned(plan) for plan in plans]
+    assert changed != plans
+    same = {
+        "no shading": "institution", "no noise": "institution", "no cysts or rims": "cyst enhancement",
+        "one brightness": "conspicuity", "one size": "volume_ml", "round tumours": "growth",
+        "one scanner": "institution missing",
+    }[name].split()  # fmt: skip
+    for plan, other in zip(plans, changed, strict=True):
+        assert replace(other, **{field: getattr(plan, field) for field in same}) == plan
+        # A second time nothing is left to take out.
+        assert CHANGES[name].planned(other) == other
+
+
+def test_wide_ranges_keep_names_and_draw_the_same_again():
+    plans, _ = plan_cohort(24, 0)
+    wide = [CHANGES[WIDE].planned(plan) for plan in plans]
+    assert [plan.name for plan in wide] == [plan.name for plan in plans]
+    assert wide == [CHANGES[WIDE].planned(plan) for plan in plans]
+    for field in ("conspicuity", "volume_ml", "slices", "age"):
+        assert np.ptp([getattr(plan, field) for plan in wide]) > np.ptp([getattr(plan, field) for plan in plans])
+
+
+def test_a_border_moves_by_two_pixels(drawn):
+    plan, drawing = drawn
+    wider, narrower = (CHANGES[name].drawn(plan, drawing) for name in (WIDER, NARROWER))
+    for other in (wider, narrower):
+        assert np.array_equal(other.images, drawing.images)
+    largest = drawing.masks.sum(axis=(1, 2)).argmax()
+    outside = cv2.distanceTransform((~drawing.masks[largest]).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    added = wider.masks[largest] & ~drawing.masks[largest]
+    assert added.any() and outside[added].max() < BORDER_PX + 1 and wider.masks[largest][drawing.masks[largest]].all()
+    inside = cv2.distanceTransform(drawing.masks[largest].astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    lost = drawing.masks[largest] & ~narrower.masks[largest]
+    assert lost.any() and inside[lost].max() < BORDER_PX + 1 and not (narrower.masks & ~drawing.masks).any()
+
+
+def test_without_a_skull_the_brain_stays_and_the_scalp_goes(drawn):
+    plan, drawing = drawn
+    bare = CHANGES["no skull"].drawn(plan, drawing)
+    assert np.array_equal(bare.masks, drawing.masks)
+    kept = bare.images.any(axis=-1)
+    assert np.array_equal(bare.images[kept], drawing.images[kept])
+    brightest = np.percentile(drawing.images[..., FLAIR][drawing.images[..., FLAIR] > 0], 99)
+    scalp = (drawing.images[..., FLAIR] >= brightest) & ~drawing.masks
+    assert not kept[scalp].mean() > 0.1
+    assert kept[drawing.masks].all()
+
+
+def test_other_levels_leave_the_outline_and_change_the_tissues(drawn):
+    plan, drawing = drawn
+    other = CHANGES[WIDE].drawn(plan, drawing)
+    assert np.array_equal(other.masks, drawing.masks) and other.images.dtype == np.uint8
+    means = []
+    for images in (drawing.images, other.images):
+        means.append(
+            [images[..., 0][(drawing.tissue == label) & ~drawing.masks].mean() for label in np.unique(drawing.tissue)]
+        )
+    ratio = np.divide(*map(np.array, means[::-1]))
+    assert np.ptp(ratio[np.isfinite(ratio)]) > 0.2
+
+
+def test_a_changed_phantom_is_prepared_like_the_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path))
+    settings = Preprocessing(image_size=32)
+    own, wider = (prepare_phantom(1, 3, settings, change(name), workers=1) for name in ("", WIDER))
+    assert np.array_equal(own.images, wider.images)
+    assert wider.table["tumour_px"].sum() > own.table["tumour_px"].sum()
+    assert len(Phantom(1, 3, WIDER).table()) == len(wider.table)
+
+
+# ---------------------------------------------------------------- the experiment
+
+
+@pytest.fixture
+def cohort(tmp_path):
+    names = [f"TCGA_AA_{number:04d}_20000101" for number in range(1, 5)]
+    return index_cohort(write_cohort(tmp_path / "real", names, slices=2))
+
+
+def test_the_study_s_phantom_is_trained_as_for_the_reference_edition(cohort):
+    plan = phantoms.plan(cohort, phantoms.Settings())
+    assert len(plan) == 9 + 9 + 2 * len(INGREDIENTS) == len({training.folder(cohort) for training in plan})
+    own = {training.folder(cohort) for training in synthetic.plan(cohort, synthetic.Settings(models=("unet",)))}
+    assert own < {training.folder(cohort) for training in plan}
+    assert {training.phantom.patients for training in plan} == {PHANTOM.patients}
+
+
+def test_ingredients_are_asked_of_the_development_patients_alone(cohort, monkeypatch):
+    names = sorted(cohort["patient"].unique())
+    monkeypatch.setattr(phantoms, "development_patients", lambda: pd.DataFrame({"patient": names[:1]}))
+
+    def score_real(run, root, patients):
+        columns = {name: 1.0 for name in synthetic.VOLUME_COLUMNS if name != "patient"}
+        return pd.DataFrame({"patient": sorted(patients), **columns}).set_index("patient")
+
+    monkeypatch.setattr(phantoms, "score_real", score_real)
+    settings = phantoms.Settings(cohorts=(7, 8), seeds=(0, 1), ingredient_seeds=(0,))
+    tables = phantoms.score(cohort, settings, ((training, None) for training in phantoms.plan(cohort, settings)))
+    judged, steered = tables["patients"], tables["ingredients"]
+    assert set(judged["patient"]) == set(names[1:]) and set(steered["patient"]) == set(names[:1])
+    assert set(judged["phantom"]) == {phantoms.OWN, WIDE, NARROWER, WIDER}
+    assert set(steered["phantom"]) == {phantoms.OWN, *INGREDIENTS}
+    assert set(zip(steered["cohort"], steered["seed"], strict=True)) == {(PHANTOM.seed, 0)}
+
+
+def test_settings_without_what_others_stand_beside_are_refused():
+    with pytest.raises(ValueError, match="cohorts has no 7"):
+        phantoms.Settings(cohorts=(8,))
+    with pytest.raises(ValueError, match="seed 5 has no training with all ingredients"):
+        phantoms.Settings(ingredient_seeds=(5,))
