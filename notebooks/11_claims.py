@@ -99,7 +99,7 @@ style.use_theme()
 # %%
 cohort = index_cohort(get_cohort(data))
 
-# %% mystnb={"figure": {"name": "fig-claims-arms", "caption": "What the network sees in each arm: FLAIR of one training slice, with the tumour's outline. It is the largest tumour slice of the darkest training patient."}, "image": {"alt": "Six squares with the same slice: in the whole frame, cropped to the slice's box, and cropped to the patient's box; each as it is, and after CLAHE."}}
+# %% mystnb={"figure": {"name": "fig-claims-arms", "caption": "What the network sees in each arm: FLAIR of one training slice, with the tumour's outline. It is the largest tumour slice of the darkest training patient."}, "image": {"alt": "Six squares with the same slice, above as it is and below after CLAHE: in the whole frame, cropped to the slice's box, and cropped to the patient's box."}}
 draw.arms_of_a_slice(*claims.arms_of_darkest(cohort, fold, seed))
 
 # %% [markdown]
@@ -168,7 +168,7 @@ print("corrected p values of the main effects, sorted:", ", ".join(p_text(p) for
 shown = found.table()[["mean", "low", "high", "p", "p_corrected", "better_on"]]
 shown.columns = ["mean difference", "95 % interval from", "to", "p", "p corrected", "better on"]
 display(
-    shown.style.format("{:+.3f}", subset=["mean difference", "95 % interval from", "to"], na_rep="-").format(
+    shown.style.format("{:+z.3f}", subset=["mean difference", "95 % interval from", "to"], na_rep="-").format(
         p_text, subset=["p", "p corrected"]
     )
 )
@@ -183,7 +183,7 @@ Markdown(found.sentences())
 Markdown(found.luck())
 
 # %% [markdown]
-# Here is each arm by itself: the mean over its patients, that of its seeds with the smallest and the largest one, and the share of the tumour that its boxes cut off.
+# Here is each arm by itself: its mean over patients, the smallest and the largest mean of its seeds, and the share of the tumour that its boxes cut off.
 
 # %%
 claims.arm_means(patients).style.format("{:.3f}", subset=["mean", "smallest", "largest"]).format(

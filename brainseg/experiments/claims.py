@@ -50,10 +50,10 @@ PIPELINE = "CLAHE and slice crop"
 
 ARMS = {
     NEITHER: {"contrast": "none", "crop": "none"},
-    "CLAHE": {"contrast": "clahe", "crop": "none"},
     "slice crop": {"contrast": "none", "crop": "slice"},
-    PIPELINE: {"contrast": "clahe", "crop": "slice"},
     "patient crop": {"contrast": "none", "crop": "patient"},
+    "CLAHE": {"contrast": "clahe", "crop": "none"},
+    PIPELINE: {"contrast": "clahe", "crop": "slice"},
     "CLAHE and patient crop": {"contrast": "clahe", "crop": "patient"},
 }
 
@@ -347,8 +347,8 @@ class DarkFinding:
             else "the interval includes 0, so this page cannot tell whether dark patients gain more"
         )
         return (
-            f"The darker half of the test patients changes by {self.darker:+.3f} on average, the brighter half by "
-            f"{self.brighter:+.3f}. The rank correlation of brightness and gain is "
+            f"The darker half of the test patients changes by {self.darker:+z.3f} on average, the brighter half by "
+            f"{self.brighter:+z.3f}. The rank correlation of brightness and gain is "
             f"{interval_text(self.correlation, 2)}: {said}. The protocol does not name this question, so take the "
             "answer as a hint."
         )
@@ -442,7 +442,7 @@ class ClaimFindings:
             )
         return (
             f"By the networks of one fold and seed alone ({len(self.gains)} sets of {len(ARMS)}), the main effect of "
-            f"CLAHE lies between {min(self.gains):+.3f} and {max(self.gains):+.3f}. Other patients and the luck of "
+            f"CLAHE lies between {min(self.gains):+z.3f} and {max(self.gains):+z.3f}. Other patients and the luck of "
             "a training make these differ, and the intervals over patients know the first alone."
         )
 

@@ -58,7 +58,7 @@ def effects(comparisons: pd.DataFrame, differences: pd.DataFrame, main: Collecti
         ax.text(
             effect["mean"],
             row + 0.2,
-            f"{effect['mean']:+.3f}",
+            f"{effect['mean']:+z.3f}",
             ha="center",
             va="top",
             fontsize=11,
