@@ -145,6 +145,11 @@ def test_an_answer_takes_interval_margin_patients_and_trainings(settings, answer
         ({"shift": -0.02}, "no", "does not raise Dice here but lowers it"),
         ({"shift": -0.1}, "no", "does not raise Dice here but lowers it"),
         ({"shift": 0.0}, "no", "of 0.05 or more, for better or worse, is ruled out"),
+        (
+            {"shift": 0.0, "spread": 0.118},
+            "no",
+            "of 0.05 or more, for better or worse, is ruled out",
+        ),  # by 90 %, not 95 %
         ({"shift": -0.1, "spread": 0.3}, "no", "cannot tell, but a great improvement is ruled out"),
         ({"shift": 0.03, "spread": 0.3}, "cannot tell", "these data **cannot tell**"),
         ({"shift": 0.1, "seeds": 1}, "cannot tell", "these data **cannot tell**"),
@@ -159,6 +164,12 @@ def test_the_claim_is_about_contrast_alone(settings, claim, said):
     assert found.claim() == claim and said in found.verdict()
     assert ("**does not hold**" in found.verdict()) == (claim == "no")
     assert found.sentences().endswith(found.verdict()) and found.conclusion().endswith(found.verdict())
+
+
+def test_the_arm_with_the_fewest_trainings_counts():
+    table = arms(shift=0.1)
+    said = claims.findings(table[(table["arm"] != PIPELINE) | (table["seed"] < 2)]).contrast.answer()
+    assert said == "cannot tell: too few trainings (2, and 3 are needed)"
 
 
 def test_the_crops_have_answers_of_their_own():
@@ -325,12 +336,12 @@ def test_how_it_was_trained_is_told():
         "settings": asdict(SETTINGS), "seconds": 60, "processor": "the one that scored",
         "cohort": {"patients": 7, "slices": 35},
         "runs": [
-            {"arm": arm, "fold": fold, "seed": 1, "patients": {"test": 2 + fold}, "processor": f"GPU {fold}"}
+            {"arm": arm, "fold": fold, "seed": len(arm), "patients": {"test": 2 + fold}, "processor": f"GPU {fold}"}
             for fold in (0, 1) for arm in ("CLAHE", PIPELINE)
         ],
     }  # fmt: skip
     assert claims.described_conventions(record).endswith(
-        "one training of the arm *CLAHE and slice crop*, with seed 1. It is scored on the 2 test patients of fold 0."
+        "one training of the arm *CLAHE and slice crop*, with seed 20. It is scored on the 2 test patients of fold 0."
     )
     said = claims.described(record)
     assert "7 patients, 35 slices; 5 patients are tested, in 1 fold." in said
