@@ -244,10 +244,10 @@ def described(record: dict) -> str:
     """How the arms were trained, in a sentence; the record is that of the tables."""
     settings, cohort = record["settings"], record["cohort"]
     trainings, folds = settings["seeds"], len(settings["folds"])
-    tested = {run["fold"]: run["patients"]["test"] for run in record["runs"]}
+    tested = sum({run["fold"]: run["patients"]["test"] for run in record["runs"]}.values())
     return (
-        f"Cohort: {cohort['patients']} patients, {cohort['slices']} slices; {sum(tested.values())} patients are "
-        f"tested, in {folds} fold{'s' * (folds > 1)}. Each training: {settings['filters']} filters, "
+        f"Cohort: {cohort['patients']} patients, {cohort['slices']} slices; {tested} of them "
+        f"{'are' if tested > 1 else 'is'} tested, in {folds} fold{'s' * (folds > 1)}. Each training: {settings['filters']} filters, "
         f"{settings['image_size']} pixels, {epochs_text(settings['epochs'], settings['slices_per_epoch'])}. "
         f"Each arm has {trainings} training{'s' * (trainings > 1)} in a fold: {trainings_text(record)}."
     )
