@@ -247,8 +247,9 @@ def described(record: dict) -> str:
     tested = sum({run["fold"]: run["patients"]["test"] for run in record["runs"]}.values())
     return (
         f"Cohort: {cohort['patients']} patients, {cohort['slices']} slices; {tested} of them "
-        f"{'are' if tested > 1 else 'is'} tested, in {folds} fold{'s' * (folds > 1)}. Each training: {settings['filters']} filters, "
-        f"{settings['image_size']} pixels, {epochs_text(settings['epochs'], settings['slices_per_epoch'])}. "
+        f"{'are' if tested > 1 else 'is'} tested, in {folds} fold{'s' * (folds > 1)}. Each training: "
+        f"{settings['filters']} filters, {settings['image_size']} pixels, "
+        f"{epochs_text(settings['epochs'], settings['slices_per_epoch'])}. "
         f"Each arm has {trainings} training{'s' * (trainings > 1)} in a fold: {trainings_text(record)}."
     )
 
