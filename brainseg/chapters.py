@@ -234,6 +234,13 @@ def epochs_text(epochs: int, slices_per_epoch: int) -> str:
     return f"{epochs} epoch{'s' * (epochs > 1)} of {slices_per_epoch or 'all'} slices"
 
 
+def trainings_text(record: dict) -> str:
+    """As in "90 trainings, 61.2 minutes on a GPU": what trained the networks of an experiment; its tables' record."""
+    trained = record["runs"]
+    processors = " and ".join(sorted({run["processor"] for run in trained}))
+    return f"{len(trained)} training{'s' * (len(trained) != 1)}, {record['seconds'] / 60:.1f} minutes on {processors}"
+
+
 def network_summary(model: keras.Model) -> str:
     """How large a network is, what a slice costs it, and how much of the slice it sees, in Markdown."""
     from brainseg.networks.models import multiply_adds, receptive_field

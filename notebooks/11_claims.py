@@ -89,27 +89,29 @@ style.use_theme()
 # Six **arms** are compared: with CLAHE and without, by three crops. An arm is a way to prepare the slices: {numref}`fig-claims-arms`.
 # All else is the same in each: U-Net, the slices and their order, the number of steps, the learning rate, the loss, the seeds.
 #
-# The article normalises no volume and names no augmentation, so no arm has either.
-# Both are other remedies for dark slices. With them, we would no longer test what contrast does in the article's pipeline.
+# The article normalises no volume, names no augmentation and knows no simulated patients, so no arm has any of these.
+# The first two are other remedies for dark slices. With them, we would no longer test what contrast does in the article's pipeline.
 # Nor does an arm take the two steps that chapter 8 adds after the network: no slice is predicted mirrored as well, and no small piece of a prediction is dropped.
 #
 # The slice crop finds its box with CLAHE, as in the article, also where the slices are not enhanced.
-# The patient crop is ours, from [chapter 3](03_crop).
+# The patient crop is ours, from [chapter 3](03_crop). A crop shows the tumour larger on the same grid of pixels, and it may cut some of it off. What a crop changes holds both.
 
 # %%
 cohort = index_cohort(get_cohort(data))
 
-# %% mystnb={"figure": {"name": "fig-claims-arms", "caption": "What the network sees in each arm: FLAIR of one training slice, with the tumour's outline. It is the largest tumour slice of the darkest training patient."}, "image": {"alt": "Six squares with the same slice: in the whole frame, cropped to the slice's box, and cropped to the patient's box; each as it is, and after CLAHE."}}
+# %% mystnb={"figure": {"name": "fig-claims-arms", "caption": "What the network sees in each arm: FLAIR of one training slice, with the tumour's outline. It is the largest tumour slice of the darkest training patient."}, "image": {"alt": "Six squares with the same slice, above as it is and below after CLAHE: in the whole frame, cropped to the slice's box, and cropped to the patient's box."}}
 draw.arms_of_a_slice(*claims.arms_of_darkest(cohort, fold, seed))
 
 # %% [markdown]
-# ### What was laid down before anything was trained
+# ### What was laid down before anything was scored
 #
-# - **One primary effect**: CLAHE against none. Each crop gives a difference, and a patient's value is the mean of the three.
-#   What CLAHE does with one crop, what a crop does, and the article's whole pipeline against neither are secondary.
-# - **It is measured** as a difference in Dice of a patient's {term}`volume`, in the original {term}`frame`, averaged over test patients.
+# - **Three main effects**: what CLAHE changes, and what each of the two crops changes. CLAHE has a difference with each crop, and a patient's value
+#   is the mean of the three. A crop has one with each contrast, and the mean of the two counts. The article's claim is judged by CLAHE.
+#   What CLAHE does with one crop, and the whole pipeline against neither, are secondary.
+# - **They are measured** as a difference in Dice of a patient's {term}`volume`, in the original {term}`frame`, averaged over test patients.
 #   Several trainings with different seeds count as one: a patient's score is their mean.
 # - **"Great"** is five points of Dice or more. That is about what one wrong pixel all round costs ([chapter 4](04_metrics)).
+#   A gain is great where the whole 95 % interval lies there. A great gain is ruled out where the 90 % interval ends below.
 # - **The answer** follows the {term}`one rule`. There is a difference where the 95 % interval excludes zero *and* the p value is below 0.05. Arms are {term}`equivalent` where
 #   the 90 % interval lies within five points of Dice. Otherwise the data cannot tell. With fewer than ten patients, or fewer than three trainings of each arm, there is no other answer.
 
@@ -130,20 +132,21 @@ where = (
 )
 display(Markdown(f"{where} {claims.described(kept.record)}{of_which_cohort(kept.record, cohort)}"))
 
-# %% mystnb={"figure": {"name": "fig-claims-effects", "caption": "What CLAHE and the crops change, on the same test patients. The coloured row is the primary effect. To the right of zero is better."}, "image": {"alt": "Seven rows, one per effect. In each, a dot per patient, and below a diamond with an interval, around a line at zero. A dashed line marks where a great improvement begins."}}
+# %% mystnb={"figure": {"name": "fig-claims-effects", "caption": "What CLAHE and the crops change, on the same test patients. The coloured rows are the main effects. To the right of zero is better."}, "image": {"alt": "Seven rows, one per effect, the three main effects on top. In each, a dot per patient, and below a diamond with an interval, around a line at zero. Dashed lines on both sides mark where a change is great."}}
 dice = claims.mean_over_seeds(patients)
 changes = claims.effects(dice)
-draw.effects(found.table(), changes, claims.PRIMARY, claims.GREAT)
+draw.effects(found.table(), changes, claims.MAIN, claims.GREAT)
 
 # %% [markdown]
-# ### Several comparisons, one chance each
+# ### Several comparisons, several chances
 #
 # {numref}`fig-claims-effects` holds seven comparisons. Try enough of them, and one will look significant by luck.
 # There are two remedies, and both are needed.
 #
-# The first is to name one comparison beforehand. It has one chance, so its p value stands as it is.
+# The first is to name few comparisons beforehand. Here they are the main effects. They make a **family** of their own, so that
+# looking at the other four costs them nothing.
 #
-# The second is for the rest: correct their p values. Holm's way {cite:p}`holm1979` sorts them. The smallest is multiplied by
+# The second is to correct the p values of a family. Holm's way {cite:p}`holm1979` sorts them. The smallest is multiplied by
 # their number $m$, the next by $m - 1$, and so on. None may fall below the one before it:
 #
 # $$\tilde p_{(i)} = \min\Bigl(1,\; \max_{j \le i}\, (m - j + 1)\, p_{(j)}\Bigr)$$
@@ -156,16 +159,16 @@ def holm_sorted(p_values):
     return np.minimum(np.maximum.accumulate(factors * p), 1)
 
 
-others = found.table().drop(claims.PRIMARY)
-corrected = holm_sorted(others["p"])
-assert np.allclose(corrected, np.sort(others["p_corrected"]))  # the package's, in its own order
-print("corrected p values, sorted:", ", ".join(p_text(p) for p in corrected))
+main = found.table().loc[list(claims.MAIN)]
+corrected = holm_sorted(main["p"])
+assert np.allclose(corrected, np.sort(main["p_corrected"]))  # the package's, in its own order
+print("corrected p values of the main effects, sorted:", ", ".join(p_text(p) for p in corrected))
 
 # %% tags=["hide-input"]
 shown = found.table()[["mean", "low", "high", "p", "p_corrected", "better_on"]]
 shown.columns = ["mean difference", "95 % interval from", "to", "p", "p corrected", "better on"]
 display(
-    shown.style.format("{:+.3f}", subset=["mean difference", "95 % interval from", "to"], na_rep="-").format(
+    shown.style.format("{:+z.3f}", subset=["mean difference", "95 % interval from", "to"], na_rep="-").format(
         p_text, subset=["p", "p corrected"]
     )
 )
@@ -174,8 +177,13 @@ display(
 Markdown(found.sentences())
 
 # %% [markdown]
-# Trainings of one arm and fold differ by their seed alone. The intervals above draw patients and do not hold that spread. So here is each arm by itself, with the
-# mean of each seed's networks and the share of the tumour that its boxes cut off.
+# Trainings of one arm and fold differ by their seed alone, and the intervals above do not hold that spread.
+
+# %%
+Markdown(found.luck())
+
+# %% [markdown]
+# Here is each arm by itself: its mean over patients, the smallest and the largest mean of its seeds, and the share of the tumour that its boxes cut off.
 
 # %%
 claims.arm_means(patients).style.format("{:.3f}", subset=["mean", "smallest", "largest"]).format(
@@ -193,7 +201,7 @@ claims.arm_means(patients).style.format("{:.3f}", subset=["mean", "smallest", "l
 
 # %% mystnb={"figure": {"name": "fig-claims-dark", "caption": "What CLAHE gained or lost on each test patient, over the crops, and how bright the patient's FLAIR slices are as they come."}, "image": {"alt": "A dot per test patient: the mean grey level of its FLAIR slices to the right, the gain in Dice upwards, with a line at zero."}}
 brightness = patients.groupby("patient")["mean_flair"].first().reindex(dice.index)
-draw.by_brightness(brightness.to_numpy(), changes[claims.PRIMARY].to_numpy())
+draw.by_brightness(brightness.to_numpy(), changes[claims.CONTRAST].to_numpy())
 
 # %%
 Markdown(found.dark.sentence())
@@ -211,6 +219,9 @@ Markdown(found.dark.sentence())
 # - **Otsu on FLAIR**: the bright part of the head {cite:p}`otsu1979`.
 #
 # Beside them stands the U-Net of the article's pipeline. A score that "nothing" can have is no praise.
+
+# %% tags=["hide-input"]
+Markdown(claims.described_conventions(kept.record))
 
 # %% mystnb={"figure": {"name": "fig-claims-baselines", "caption": "One network and four predictions that know nothing, by convention, on the same test slices. Below the line are the conventions that this book reports."}, "image": {"alt": "A table of shaded cells: twelve conventions down, five predictions across, a score in each cell."}}
 draw.conventions(claims.by_predictor(scored), conventions.HONEST)
@@ -264,13 +275,13 @@ Markdown(f"**Answer.** {claims.answer(found, by_convention, ranking)}")
 # ## Take-away
 #
 # - A claim about an improvement needs a comparison in which all else is the same, on the same patients.
-# - Name the one comparison that counts beforehand, and correct the rest.
+# - Name the few comparisons that count beforehand, and correct each family for being several.
 # - Give every score to a prediction that finds nothing. What that one scores is the true zero of the scale.
 # - The way of scoring belongs to the number, as a unit does.
 #
 # ## Exercises
 #
-# **1. Recall.** Why is the p value of the primary effect not corrected, and when would that be cheating?
+# **1. Recall.** The main effects are corrected for being three, and not for being seven. Why, and when would that be cheating?
 #
 # **2. Compute.** Let the score of *nothing* be the zero of the scale: where nothing scores 0.8, a network at 0.9 has gone half of the way to 1. Complete the function, and use it on
 # U-Net by every convention: `claims.by_predictor(scored)` has a row for each. Which convention leaves the network least?
@@ -309,13 +320,13 @@ print("Right.")
 # %% [markdown]
 # **3. Try.** Run this notebook on the phantom with `arms_seeds = 3`. How far apart are the seeds of one arm, next to the differences between the arms?
 #
-# **4. Open.** Design the comparison that would change your mind about contrast. What is its one primary effect?
+# **4. Open.** Design the comparison that would change your mind about contrast. What is its one main effect?
 
 # %% [markdown] tags=["solution"]
 # :::{dropdown} Answers in words
-# **1.** It was named before the results were seen, so it had one chance to be wrong. It is cheating when the "primary" comparison is chosen afterwards, because it came out best.
+# **1.** They were named before the results were seen, so the study had three chances to be wrong about them. The other four answer other questions, and have a correction of their own. It is cheating when the "main" comparisons are chosen afterwards, because they came out best.
 #
 # **3.** Take the spread of the seeds within an arm as the unit. A difference between arms that is smaller than this spread says nothing about contrast or crop.
 #
-# **4.** For example: the same network and crop, with CLAHE and without, on as many patients as the spread of the differences demands, with several seeds each, and with the dark patients named beforehand. One primary effect: CLAHE minus none, Dice per volume, over patients.
+# **4.** For example: the same network and crop, with CLAHE and without, on as many patients as the spread of the differences demands, with several seeds each, and with the dark patients named beforehand. One main effect: CLAHE minus none, Dice per volume, over patients.
 # :::

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pandas as pd
 
-from brainseg.chapters import epochs_text, study_recipe
+from brainseg.chapters import epochs_text, study_recipe, trainings_text
 from brainseg.cohort import read_patient
 from brainseg.evaluation.scores import score_patients
 from brainseg.experiments.plan import Training
@@ -32,12 +32,12 @@ from brainseg.statistics import (
     Answer,
     Difference,
     Interval,
+    Reason,
     Verdict,
     interval_text,
     p_text,
     paired_difference,
     rank_correlation,
-    shown,
     shown_together,
 )
 
@@ -50,10 +50,10 @@ PIPELINE = "CLAHE and slice crop"
 
 ARMS = {
     NEITHER: {"contrast": "none", "crop": "none"},
-    "CLAHE": {"contrast": "clahe", "crop": "none"},
     "slice crop": {"contrast": "none", "crop": "slice"},
-    PIPELINE: {"contrast": "clahe", "crop": "slice"},
     "patient crop": {"contrast": "none", "crop": "patient"},
+    "CLAHE": {"contrast": "clahe", "crop": "none"},
+    PIPELINE: {"contrast": "clahe", "crop": "slice"},
     "CLAHE and patient crop": {"contrast": "clahe", "crop": "patient"},
 }
 
@@ -61,12 +61,17 @@ _ENHANCED = {"no crop": (NEITHER, "CLAHE"), "slice crop": ("slice crop", PIPELIN
              "patient crop": ("patient crop", "CLAHE and patient crop")}  # fmt: skip
 """Crop -> the arm without CLAHE, and with it."""
 
-PRIMARY = "CLAHE, over the crops"
-"""The effect that was named before anything was trained; all others count as secondary and are corrected by Holm."""
+CONTRAST = "CLAHE (over the crops)"
+"""The effect by which the article's claim about contrast is judged."""
+
+SLICE_CROP, PATIENT_CROP = "slice crop (over both contrasts)", "patient crop (over both contrasts)"
+MAIN = (CONTRAST, SLICE_CROP, PATIENT_CROP)
+"""The main effects: question Q3 of ``results/protocol.md``. They are one family for Holm. All other effects are
+secondary, and a family of their own."""
 
 GREAT = 0.05
-"""What counts as a great improvement, in Dice. Named beforehand: about what chapter 4 finds that one wrong pixel all
-round costs."""
+"""What counts as great, in Dice, and the margin of equivalence. Named in the protocol: about what chapter 4 finds that
+one wrong pixel all round costs."""
 
 NOTICEABLE = 0.005
 """Of Dice: a lift below it is rounded away in two digits."""
@@ -196,22 +201,22 @@ def mean_over_seeds(patients: pd.DataFrame) -> pd.DataFrame:
 
 
 def effects(dice: pd.DataFrame) -> pd.DataFrame:
-    """What CLAHE and crops change, patient by patient: one row a patient, one column an effect, the primary one first.
+    """What CLAHE and crops change: a row as the given ones, one column an effect, those of `MAIN` first.
 
     Parameters
     ----------
     dice : DataFrame
-        From :func:`mean_over_seeds`.
+        A column an arm, as :func:`mean_over_seeds` gives it with a row a patient.
     """
     by_clahe = pd.DataFrame({crop: dice[after] - dice[before] for crop, (before, after) in _ENHANCED.items()})
     by_crop = {crop: dice[list(arms)].mean(axis=1) for crop, arms in _ENHANCED.items()}
     return pd.DataFrame(
         {
-            PRIMARY: by_clahe.mean(axis=1),
-            **{f"CLAHE, {crop}": by_clahe[crop] for crop in by_clahe},
-            "slice crop, over both contrasts": by_crop["slice crop"] - by_crop["no crop"],
-            "patient crop, over both contrasts": by_crop["patient crop"] - by_crop["no crop"],
-            "the article's pipeline against neither": dice[PIPELINE] - dice[NEITHER],
+            CONTRAST: by_clahe.mean(axis=1),
+            SLICE_CROP: by_crop["slice crop"] - by_crop["no crop"],
+            PATIENT_CROP: by_crop["patient crop"] - by_crop["no crop"],
+            **{f"CLAHE ({crop})": by_clahe[crop] for crop in by_clahe},
+            "the article's pipeline (against neither)": dice[PIPELINE] - dice[NEITHER],
         }
     )
 
@@ -239,13 +244,23 @@ def described(record: dict) -> str:
     """How the arms were trained, in a sentence; the record is that of the tables."""
     settings, cohort = record["settings"], record["cohort"]
     trainings, folds = settings["seeds"], len(settings["folds"])
-    tested = {run["fold"]: run["patients"]["test"] for run in record["runs"]}
+    tested = sum({run["fold"]: run["patients"]["test"] for run in record["runs"]}.values())
     return (
-        f"Cohort: {cohort['patients']} patients, {cohort['slices']} slices; {sum(tested.values())} patients are "
-        f"tested, in {folds} fold{'s' * (folds > 1)}. Each training: {settings['filters']} filters, "
-        f"{settings['image_size']} pixels, {epochs_text(settings['epochs'], settings['slices_per_epoch'])}. "
-        f"Each arm has {trainings} training{'s' * (trainings > 1)} in a fold; all arms together took "
-        f"{record['seconds'] / 60:.1f} minutes on {record['processor']}."
+        f"Cohort: {cohort['patients']} patients, {cohort['slices']} slices; {tested} of them "
+        f"{'are' if tested > 1 else 'is'} tested, in {folds} fold{'s' * (folds > 1)}. Each training: "
+        f"{settings['filters']} filters, {settings['image_size']} pixels, "
+        f"{epochs_text(settings['epochs'], settings['slices_per_epoch'])}. "
+        f"Each arm has {trainings} training{'s' * (trainings > 1)} in a fold: {trainings_text(record)}."
+    )
+
+
+def described_conventions(record: dict) -> str:
+    """Which network the table of conventions scores, in a sentence; the record is that of the tables."""
+    scored = next(run for run in record["runs"] if run["arm"] == PIPELINE)
+    tested = scored["patients"]["test"]
+    return (
+        f"The U-Net is one training of the arm *{PIPELINE}*, with seed {scored['seed']}. It is scored on the {tested} "
+        f"test patient{'s' * (tested > 1)} of fold {scored['fold']}."
     )
 
 
@@ -261,7 +276,7 @@ class EffectFinding:
     name : str
     difference : Difference
     p_corrected : float
-        By Holm over the secondary effects; of the primary one its own p, because it was named beforehand and is one.
+        By Holm over its family: the main effects, or the secondary ones.
     verdict : Verdict
         By the one rule, with `GREAT` as the margin.
     """
@@ -272,16 +287,19 @@ class EffectFinding:
     verdict: Verdict
 
     def answer(self) -> str:
-        """What it says about "greatly improves": a phrase."""
+        """What it says about "greatly improves": a phrase.
+
+        A change is great where its 95 % interval lies beyond `GREAT`, and not great where its 90 % interval lies
+        within.
+        """
         if self.verdict.answer is not Answer.DIFFERENCE:
             return self.verdict.text
-        if self.verdict.direction < 0:
-            return "a loss"
-        if self.difference.low >= GREAT:
-            return "a great improvement"
-        if self.difference.high < GREAT:
-            return "an improvement, but no great one"
-        return "an improvement; whether it is a great one, the data cannot tell"
+        article, change = ("an", "improvement") if self.verdict.direction > 0 else ("a", "loss")
+        if min(abs(self.difference.low), abs(self.difference.high)) >= GREAT:
+            return f"a great {change}"
+        if self.verdict.within_margin:
+            return f"{article} {change}, but no great one"
+        return f"{article} {change}; whether it is a great one, the data cannot tell"
 
     def sentence(self) -> str:
         """The difference with its interval and the answer, without a name and a full stop, in Markdown."""
@@ -296,7 +314,7 @@ class EffectFinding:
 
 @dataclass(frozen=True)
 class DarkFinding:
-    """Whether dark patients gain most from CLAHE, over the crops; not among the planned effects.
+    """Whether dark patients gain most from CLAHE, over the crops; a secondary look, without a test.
 
     Attributes
     ----------
@@ -323,17 +341,17 @@ class DarkFinding:
         said = (
             f"each arm has too few trainings for a verdict ({self.trainings}, and {FEWEST_TRAININGS} are needed)"
             if self.trainings < FEWEST_TRAININGS
-            else "dark patients gain more, as the article argues"
+            else f"dark patients {'gain more' if self.darker > 0 else 'lose less'}, as the article argues"
             if high < 0
-            else "bright patients gain more, against the article's argument"
+            else f"bright patients {'gain more' if self.brighter > 0 else 'lose less'}, against the article's argument"
             if low > 0
             else "the interval includes 0, so this page cannot tell whether dark patients gain more"
         )
         return (
-            f"The darker half of the test patients changes by {self.darker:+.3f} on average, the brighter half by "
-            f"{self.brighter:+.3f}. The rank correlation of brightness and gain is "
-            f"{interval_text(self.correlation, 2)}: {said}. This was not among the planned comparisons, so take "
-            "it as a hint."
+            f"The darker half of the test patients changes by {self.darker:+z.3f} on average, the brighter half by "
+            f"{self.brighter:+z.3f}. The rank correlation of brightness and gain is "
+            f"{interval_text(self.correlation, 2)}: {said}. The protocol does not name this question, so take the "
+            "answer as a hint."
         )
 
 
@@ -343,47 +361,96 @@ class ClaimFindings:
 
     Attributes
     ----------
-    primary : EffectFinding
-        CLAHE against none, the mean over the crops.
-    others : tuple of EffectFinding
+    main : tuple of EffectFinding
+        Of `MAIN`, in that order.
+    secondary : tuple of EffectFinding
+    gains : tuple of float
+        `CONTRAST` by the networks of each fold and seed alone.
     dark : DarkFinding
     """
 
-    primary: EffectFinding
-    others: tuple[EffectFinding, ...]
+    main: tuple[EffectFinding, ...]
+    secondary: tuple[EffectFinding, ...]
+    gains: tuple[float, ...]
     dark: DarkFinding
 
+    @property
+    def contrast(self) -> EffectFinding:
+        """What CLAHE changes, over the crops."""
+        return self.main[0]
+
     def claim(self) -> str:
-        """Whether contrast greatly improves the models: "yes", "no" or "cannot tell"."""
-        verdict, found = self.primary.verdict, self.primary.difference
+        """Whether contrast greatly improves the models: "yes", "no" or "cannot tell".
+
+        No where the 90 % interval ends below `GREAT`, as in the rule for equivalence, also where a difference from 0
+        can be neither shown nor ruled out.
+        """
+        verdict, found = self.contrast.verdict, self.contrast.difference
         if verdict.answer is Answer.DIFFERENCE and found.low >= GREAT:
             return "yes"
-        maybe_great = verdict.direction > 0 and found.high >= GREAT
-        return "cannot tell" if verdict.answer is Answer.CANNOT_TELL or maybe_great else "no"
+        too_few = verdict.reason in (Reason.TOO_FEW_PATIENTS, Reason.TOO_FEW_TRAININGS)
+        return "no" if found.high_90 < GREAT and not too_few else "cannot tell"
 
     def verdict(self) -> str:
         """The claim and what becomes of it, in a sentence of Markdown."""
-        return {
-            "yes": "So the article's claim about contrast **holds here**.",
-            "no": "So a *great* improvement by contrast **is not what these data show**.",
-            "cannot tell": "So whether contrast improves the models greatly, these data **cannot tell**.",
-        }[self.claim()]
+        verdict = self.contrast.verdict
+        if self.claim() == "yes":
+            return "So contrast improves the models greatly here, and the article's claim **holds**."
+        if self.claim() == "cannot tell":
+            return "So whether contrast improves the models greatly, these data **cannot tell**."
+        said = (
+            f"a change by contrast of {GREAT:g} or more, for better or worse, is ruled out"
+            if verdict.answer is Answer.EQUIVALENT
+            else "whether contrast helps at all, these data cannot tell, but a great improvement is ruled out"
+            if verdict.answer is Answer.CANNOT_TELL
+            else "contrast helps here, but not greatly"
+            if verdict.direction > 0
+            else "contrast does not raise Dice here but lowers it"
+        )
+        return f"So {said}, and the article's claim **does not hold**."
+
+    def conclusion(self) -> str:
+        """What the main effects are, and what becomes of the claim, in two sentences of Markdown."""
+        clahe, slice_crop, patient_crop = (
+            f"{interval_text(finding.difference)}: **{finding.answer()}**" for finding in self.main
+        )
+        return (
+            f"CLAHE changes Dice by {clahe}; the slice crop by {slice_crop}; the patient crop by {patient_crop}. "
+            f"{self.verdict()}"
+        )
 
     def sentences(self) -> str:
         """All of it, in Markdown."""
         lines = [
-            f"**The primary effect**, {self.primary.name}, changes Dice by {self.primary.sentence()}.",
+            "**Main effects** on Dice:",
             "",
-            *(f"- {finding.name}: {finding.sentence()}." for finding in self.others),
+            *(f"- {finding.name}: {finding.sentence()}." for finding in self.main),
+            "",
+            "**Secondary effects:**",
+            "",
+            *(f"- {finding.name}: {finding.sentence()}." for finding in self.secondary),
             "",
             self.verdict(),
         ]
         return "\n".join(lines)
 
+    def luck(self) -> str:
+        """How far the trainings lie apart, in a sentence."""
+        if len(self.gains) < 2:
+            return (
+                "Each arm has one network. How much of a difference is the luck of a training, nothing here can tell, "
+                "because an interval over patients does not know it."
+            )
+        return (
+            f"By the networks of one fold and seed alone ({len(self.gains)} sets of {len(ARMS)}), the main effect of "
+            f"CLAHE lies between {min(self.gains):+z.3f} and {max(self.gains):+z.3f}. Other patients and the luck of "
+            "a training make these differ, and the intervals over patients know the first alone."
+        )
+
     def table(self) -> pd.DataFrame:
-        """A row an effect, the primary first: ``mean, low, high, p, p_corrected, patients, better_on``."""
+        """A row an effect, those of `MAIN` first: ``mean, low, high, p, p_corrected, patients, better_on``."""
         rows = {}
-        for finding in (self.primary, *self.others):
+        for finding in (*self.main, *self.secondary):
             found = finding.difference
             rows[finding.name] = {
                 "mean": found.estimate, "low": found.low, "high": found.high, "p": found.p_value,
@@ -401,19 +468,35 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> ClaimFindings:
         The table ``patients`` of :func:`score`.
     seed : int
         Of the bootstrap.
+
+    Raises
+    ------
+    ValueError
+        Where the table is of other arms, or does not say in which fold a patient was tested.
     """
+    if "fold" not in patients or set(patients["arm"]) != set(ARMS):
+        raise ValueError(
+            f"results/claims is of an earlier design, with the arms {', '.join(patients['arm'].unique())}. Compute it "
+            "anew with `python -m brainseg experiment claims --data DATA`, or restore it from the repository."
+        )
     dice = mean_over_seeds(patients)
     trainings = int(patients.groupby(["arm", "fold"])["seed"].nunique().min())
     changes = effects(dice)
-    found = {name: paired_difference(changes[name], np.zeros(len(changes)), seed=seed) for name in changes}
-    first = found.pop(PRIMARY)
-    judged = shown_together(found, margin=GREAT, trainings=trainings)
+
+    def family(names: Iterable[str]) -> tuple[EffectFinding, ...]:
+        found = {name: paired_difference(changes[name], np.zeros(len(changes)), seed=seed) for name in names}
+        judged = shown_together(found, margin=GREAT, trainings=trainings)
+        return tuple(EffectFinding(name, difference, *judged[name]) for name, difference in found.items())
+
+    counted = patients[patients["patient"].isin(dice.index)]
+    each = counted.groupby(["fold", "seed", "arm"])["dice"].mean().unstack("arm")
     brightness = patients.groupby("patient")["mean_flair"].first().reindex(dice.index)
-    gain = changes[PRIMARY]
+    gain = changes[CONTRAST]
     dark = brightness <= brightness.median()
     return ClaimFindings(
-        primary=EffectFinding(PRIMARY, first, first.p_value, shown(first, margin=GREAT, trainings=trainings)),
-        others=tuple(EffectFinding(name, difference, *judged[name]) for name, difference in found.items()),
+        main=family(MAIN),
+        secondary=family(name for name in changes if name not in MAIN),
+        gains=tuple(effects(each)[CONTRAST].dropna()),
         dark=DarkFinding(
             rank_correlation(brightness, gain, seed=seed),
             float(gain[dark].mean()),
@@ -493,7 +576,7 @@ class ConventionFindings:
 
 def answer(found: ClaimFindings, by_convention: ConventionFindings, ranking: Ranking) -> str:
     """Which of the article's three claims hold, in a sentence: what the chapter finds."""
-    change = found.primary.difference.estimate
+    change = found.contrast.difference.estimate
     empty = "no" if by_convention.lift > NOTICEABLE else "yes"
     best = {True: "yes", False: "no"}.get(ranking.article(), "cannot tell")
     return (

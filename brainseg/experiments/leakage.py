@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from brainseg.chapters import epochs_text, study_recipe
+from brainseg.chapters import epochs_text, study_recipe, trainings_text
 from brainseg.cohort import FRAME, read_mask
 from brainseg.evaluation.scores import score_patients, score_slices
 from brainseg.experiments.plan import Training, after_the_phantom
@@ -567,14 +567,13 @@ def described(record: dict) -> str:
     first = ", after as long on simulated patients" if settings["after_phantom"] else ""
     folds = len(settings["folds"])
     fewer = f" of 0 and {MOST} %, {settings['curve_seeds']} of the other doses"
-    processors = " and ".join(sorted({run["processor"] for run in record["runs"]}))
     return (
         f"These tables come from {cohort['patients']} {kind} patients with {cohort['slices']} slices: U-Net with "
         f"{settings['filters']} filters at {settings['image_size']} pixels, "
         f"{epochs_text(settings['epochs'], settings['slices_per_epoch'])}{first}; {len(settings['doses'])} doses, "
         f"{folds} fold{'s' * (folds > 1)}, {settings['seeds']} seed{'s' * (settings['seeds'] > 1)}"
         f"{fewer if settings['curve_seeds'] < settings['seeds'] else ''}: "
-        f"{len(record['runs'])} trainings, {record['seconds'] / 60:.1f} minutes on {processors}."
+        f"{trainings_text(record)}."
     )
 
 

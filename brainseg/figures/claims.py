@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -31,24 +31,25 @@ def arms_of_a_slice(images: Mapping[str, np.ndarray], masks: Mapping[str, np.nda
     return figure
 
 
-def effects(comparisons: pd.DataFrame, differences: pd.DataFrame, primary: str, great: float) -> Figure:
+def effects(comparisons: pd.DataFrame, differences: pd.DataFrame, main: Collection[str], great: float) -> Figure:
     """What each effect changes: a dot per patient, the mean with its interval below the dots.
 
     Parameters
     ----------
     comparisons : DataFrame
-        On the effect; with ``mean, low, high``. Drawn from top to bottom.
+        On the effect; with ``mean, low, high``. Drawn from top to bottom. What a name says in brackets stands on a
+        line of its own.
     differences : DataFrame
         One row per patient, one column per effect.
-    primary : str
-        The effect whose row is drawn in colour.
+    main : collection of str
+        The effects whose rows are drawn in colour.
     great : float
-        Where a great improvement begins.
+        Where a great change begins, to both sides.
     """
     figure, ax = new_figure(height=1.6 + 0.8 * len(comparisons))
     rng = np.random.default_rng(0)
     for row, (name, effect) in enumerate(comparisons.iterrows()):
-        colour = COLOURS["tumour"] if name == primary else "#595959"
+        colour = COLOURS["tumour"] if name in main else "#595959"
         spread = row - 0.22 + rng.uniform(-0.09, 0.09, len(differences))
         ax.scatter(differences[name], spread, s=22, alpha=0.55, linewidths=0, color=colour)
         error = [[effect["mean"] - effect["low"]], [effect["high"] - effect["mean"]]]
@@ -57,7 +58,7 @@ def effects(comparisons: pd.DataFrame, differences: pd.DataFrame, primary: str, 
         ax.text(
             effect["mean"],
             row + 0.2,
-            f"{effect['mean']:+.3f}",
+            f"{effect['mean']:+z.3f}",
             ha="center",
             va="top",
             fontsize=11,
@@ -65,21 +66,23 @@ def effects(comparisons: pd.DataFrame, differences: pd.DataFrame, primary: str, 
             bbox=plate,
         )
     ax.axvline(0, color="black", linewidth=1)
-    ax.axvline(great, color=OKABE_ITO["bluish green"], linestyle="--", linewidth=1.5)
-    ax.set_yticks(range(len(comparisons)), list(comparisons.index))
+    for side in (-great, great):
+        ax.axvline(side, color=OKABE_ITO["bluish green"], linestyle="--", linewidth=1.5)
+    ax.set_yticks(range(len(comparisons)), [name.replace(" (", "\n(") for name in comparisons.index])
     ax.set(ylim=(len(comparisons) - 0.4, -0.6), xlabel="difference in Dice")
+    ax.locator_params(axis="x", nbins=6)
     ax.grid(axis="y", visible=False)
     handles = [
         Line2D([], [], marker="o", linestyle="", color="#595959", alpha=0.55, label="one patient"),
         Line2D([], [], marker="D", color="#595959", label="mean and 95 % interval"),
-        Line2D([], [], linestyle="--", color=OKABE_ITO["bluish green"], label="great from here"),
+        Line2D([], [], linestyle="--", color=OKABE_ITO["bluish green"], label="great beyond these"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 
 
 def by_brightness(mean_flair: np.ndarray, difference: np.ndarray) -> Figure:
-    """What the primary effect gained on each patient, against how bright the patient's FLAIR slices are (0..255)."""
+    """What CLAHE gained on each patient, against how bright the patient's FLAIR slices are (0..255)."""
     figure, ax = new_figure(height=3.6)
     ax.axhline(0, color="black", linewidth=1)
     ax.scatter(mean_flair, difference, s=40, alpha=0.7, linewidths=0, color=COLOURS["tumour"])

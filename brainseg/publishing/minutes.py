@@ -57,8 +57,8 @@ def _contrast() -> tuple[str, Figure]:
     patients = read_table("claims", "patients")
     found = claims.findings(patients)
     changes = claims.effects(claims.mean_over_seeds(patients))
-    drawn = claim_figures.effects(found.table(), changes, claims.PRIMARY, claims.GREAT)
-    return found.verdict(), drawn
+    drawn = claim_figures.effects(found.table(), changes, claims.MAIN, claims.GREAT)
+    return found.conclusion(), drawn
 
 
 def _synthetic() -> tuple[str, Figure]:
@@ -97,8 +97,9 @@ FINDINGS = {
         "are made of those slices' masks alone (left), and what each share gains (right).",
     ),
     "contrast": Finding(
-        "Does more contrast help?", "claims", "11_claims", _contrast,
-        "What CLAHE and crops change in Dice: a dot is a patient, the diamond the mean with its interval.",
+        "Do more contrast and a crop help?", "claims", "11_claims", _contrast,
+        "What CLAHE and crops change in Dice: a dot is a patient, the diamond the mean with its 95 % interval. The "
+        "main effects are coloured.",
     ),
     "synthetic": Finding(
         "What is a synthetic tumour worth?", "synthetic", "16_synthetic", _synthetic,

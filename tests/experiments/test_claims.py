@@ -12,7 +12,7 @@ from brainseg.cohort import FLAIR, index_cohort, read_patient
 from brainseg.evaluation import conventions
 from brainseg.evaluation.conventions import CONVENTIONS
 from brainseg.experiments import claims
-from brainseg.experiments.claims import ARMS, NEITHER, PIPELINE, PRIMARY, mean_over_seeds
+from brainseg.experiments.claims import ARMS, CONTRAST, MAIN, NEITHER, PIPELINE, mean_over_seeds
 from brainseg.images.prepared import prepare
 from brainseg.networks.runs import Run
 
@@ -55,40 +55,63 @@ def test_an_arm_by_itself_shows_the_spread_of_its_seeds_and_what_was_cut_off():
 
 
 def test_effects_are_differences_of_arms_averaged_over_the_other_factor():
-    dice = pd.DataFrame(dict(zip(ARMS, [0.1, 0.2, 0.3, 0.6, 0.5, 0.5], strict=True)), index=["a"])
+    dice = pd.DataFrame(dict(zip(ARMS, [0.1, 0.3, 0.5, 0.2, 0.6, 0.5], strict=True)), index=["a"])
     found = claims.effects(dice).loc["a"]
-    assert found[PRIMARY] == pytest.approx((0.1 + 0.3 + 0.0) / 3)
-    assert found["CLAHE, slice crop"] == pytest.approx(0.3) and found["CLAHE, no crop"] == pytest.approx(0.1)
-    assert found["slice crop, over both contrasts"] == pytest.approx(0.45 - 0.15)
-    assert found["patient crop, over both contrasts"] == pytest.approx(0.5 - 0.15)
-    assert found["the article's pipeline against neither"] == pytest.approx(0.5)
+    assert found[CONTRAST] == pytest.approx((0.1 + 0.3 + 0.0) / 3)
+    assert found["CLAHE (slice crop)"] == pytest.approx(0.3) and found["CLAHE (no crop)"] == pytest.approx(0.1)
+    assert found["slice crop (over both contrasts)"] == pytest.approx(0.45 - 0.15)
+    assert found["patient crop (over both contrasts)"] == pytest.approx(0.5 - 0.15)
+    assert found["the article's pipeline (against neither)"] == pytest.approx(0.5)
 
 
-def arms(shift=0.0, number=18, seeds=3, noise=0.003, slope=0.0):
-    """All arms: those with CLAHE lie `shift` higher, by `slope` more from patient to patient."""
-    rng = np.random.default_rng(0)
-    base = rng.uniform(0.5, 0.8, number)
-    tables = []
-    for seed in range(seeds):
-        scores = {
-            arm: (base + ("CLAHE" in arm) * (shift + slope * np.arange(number)) + rng.normal(0, noise, number)).tolist()
-            for arm in reversed(ARMS)
-        }
-        tables.append(patients(scores, seed))
-    return pd.concat(tables)
+def arms(shift=0.0, number=18, seeds=3, spread=0.003, slope=0.0):
+    """All arms: those with CLAHE lie `shift` higher, by `slope` more from patient to patient.
+
+    What CLAHE and a crop change lies by `spread` above or below that, on as many patients above as below.
+    """
+    index = np.arange(number)
+    base, up_and_down = np.linspace(0.5, 0.8, number), spread * np.resize([1, -1, -1, 1], number)
+    scores = {
+        arm: base + ("CLAHE" in arm) * (shift + slope * index + up_and_down) + ("crop" in arm) * np.roll(up_and_down, 1)
+        for arm in reversed(ARMS)
+    }
+    return pd.concat([patients({arm: dice.tolist() for arm, dice in scores.items()}, seed) for seed in range(seeds)])
 
 
-def test_the_primary_effect_stands_first_and_is_not_corrected():
-    found = claims.findings(arms(noise=0.1))
-    table = found.table()
-    assert table.index[0] == PRIMARY and len(table) == 7
-    assert table["p_corrected"].iloc[0] == table["p"].iloc[0]
-    np.testing.assert_allclose(table["p_corrected"].iloc[1:], statistics.holm(table["p"].iloc[1:]))
-    assert (table["p_corrected"].iloc[1:] > table["p"].iloc[1:]).any()
+def test_main_effects_stand_first_and_each_family_is_corrected_by_itself():
+    table = claims.findings(arms(shift=0.05, spread=0.1)).table()
+    assert tuple(table.index[:3]) == MAIN and len(table) == 7
+    for rows in (slice(0, 3), slice(3, 7)):
+        family = table.iloc[rows]
+        np.testing.assert_allclose(family["p_corrected"], statistics.holm(family["p"]))
+        assert (family["p_corrected"] > family["p"]).any()
+
+
+def test_a_main_effect_is_judged_by_its_corrected_p_value(monkeypatch):
+    table = arms(shift=0.1)
+    monkeypatch.setattr(statistics, "holm", lambda p_values: np.full(len(list(p_values)), 0.06))
+    assert "corrected for several questions, p = 0.060" in claims.findings(table).contrast.answer()
+
+
+@pytest.mark.parametrize(
+    ("old", "said"),
+    [
+        (lambda table: table.drop(columns="fold"), "earlier design"),
+        (
+            lambda table: table[table["arm"] != PIPELINE],
+            "arms CLAHE and patient crop, CLAHE, patient crop, slice crop, neither.",
+        ),
+        (lambda table: table.replace({"arm": {"CLAHE": "HE"}}), "brainseg experiment claims"),
+    ],
+)
+def test_tables_of_an_earlier_design_are_refused(old, said):
+    with pytest.raises(ValueError, match="results/claims") as refused:
+        claims.findings(old(arms()))
+    assert said in str(refused.value)
 
 
 def test_differences_are_taken_patient_by_patient_in_the_mean_over_seeds():
-    found = claims.findings(arms(shift=0.1, seeds=2, noise=0.0)).primary.difference
+    found = claims.findings(arms(shift=0.1, seeds=2, spread=0.0)).contrast.difference
     assert (found.patients, found.better_on) == (18, 18) and found.estimate == pytest.approx(0.1)
 
 
@@ -98,41 +121,80 @@ def test_differences_are_taken_patient_by_patient_in_the_mean_over_seeds():
         ({"shift": 0.10}, "a great improvement"),
         ({"shift": 0.03}, "an improvement, but no great one"),
         ({"shift": 0.05}, "an improvement; whether it is a great one, the data cannot tell"),
-        ({"shift": -0.10}, "a loss"),
+        ({"shift": -0.10}, "a great loss"),
+        ({"shift": -0.03}, "a loss, but no great one"),
+        ({"shift": -0.05}, "a loss; whether it is a great one, the data cannot tell"),
         ({"shift": 0.0}, "the two are equivalent within 0.05"),
-        ({"shift": 0.0, "noise": 0.3}, "cannot tell: the 95 % interval includes 0"),
+        ({"shift": 0.0, "spread": 0.3}, "cannot tell: the 95 % interval includes 0"),
         ({"shift": 0.1, "number": 9}, "cannot tell: too few patients (9"),
         ({"shift": 0.1, "seeds": 2}, "cannot tell: too few trainings (2"),
     ],
 )
 def test_an_answer_takes_interval_margin_patients_and_trainings(settings, answer):
     found = claims.findings(arms(**settings))
-    assert found.primary.answer().startswith(answer)
-    assert found.primary.answer() in found.sentences()
+    assert found.contrast.answer().startswith(answer)
+    assert found.contrast.answer() in found.sentences() and found.contrast.answer() in found.conclusion()
 
 
 @pytest.mark.parametrize(
     ("settings", "claim", "said"),
     [
-        ({"shift": 0.1}, "yes", "**holds here**"),
+        ({"shift": 0.1}, "yes", "greatly here, and the article's claim **holds**"),
         ({"shift": 0.05}, "cannot tell", "these data **cannot tell**"),
-        ({"shift": 0.02}, "no", "is not what these data show"),
-        ({"shift": -0.1}, "no", "is not what these data show"),
-        ({"shift": 0.0}, "no", "is not what these data show"),
+        ({"shift": 0.02}, "no", "contrast helps here, but not greatly"),
+        ({"shift": -0.02}, "no", "does not raise Dice here but lowers it"),
+        ({"shift": -0.1}, "no", "does not raise Dice here but lowers it"),
+        ({"shift": 0.0}, "no", "of 0.05 or more, for better or worse, is ruled out"),
+        # The 95 % interval reaches beyond, the 90 % interval does not.
+        ({"spread": 0.175, "number": 40}, "no", "of 0.05 or more, for better or worse, is ruled out"),
+        ({"shift": -0.1, "spread": 0.3}, "no", "cannot tell, but a great improvement is ruled out"),
+        ({"shift": 0.03, "spread": 0.3}, "cannot tell", "these data **cannot tell**"),
         ({"shift": 0.1, "seeds": 1}, "cannot tell", "these data **cannot tell**"),
+        ({"shift": 0.0, "seeds": 2}, "cannot tell", "these data **cannot tell**"),
+        ({"shift": 0.1, "number": 9}, "cannot tell", "these data **cannot tell**"),
     ],
 )
 def test_the_claim_is_about_contrast_alone(settings, claim, said):
     table = arms(**settings)
     table.loc[table["arm"].str.contains("crop"), "dice"] += 0.2  # what a crop gains is no contrast's merit
     found = claims.findings(table)
-    assert found.claim() == claim and said in found.verdict() and found.sentences().endswith(found.verdict())
+    assert found.claim() == claim and said in found.verdict()
+    assert ("**does not hold**" in found.verdict()) == (claim == "no")
+    assert found.sentences().endswith(found.verdict()) and found.conclusion().endswith(found.verdict())
+
+
+def test_the_arm_with_the_fewest_trainings_counts():
+    table = arms(shift=0.1)
+    said = claims.findings(table[(table["arm"] != PIPELINE) | (table["seed"] < 2)]).contrast.answer()
+    assert said == "cannot tell: too few trainings (2, and 3 are needed)"
+
+
+def test_the_crops_have_answers_of_their_own():
+    table = arms()
+    table.loc[table["arm"].str.contains("slice"), "dice"] += 0.2
+    table.loc[table["arm"].str.contains("patient"), "dice"] -= 0.02
+    found = claims.findings(table)
+    assert [finding.answer() for finding in found.main] == [
+        "the two are equivalent within 0.05", "a great improvement", "a loss, but no great one",
+    ]  # fmt: skip
+    assert "; the slice crop by +0.2" in found.conclusion() and "; the patient crop by -0.0" in found.conclusion()
+
+
+def test_the_luck_of_trainings_is_told_by_fold_and_seed():
+    table = arms(shift=0.1, seeds=2, spread=0.0)
+    table["fold"] = table["patient"].str[1:].astype(int) % 2
+    later = table["arm"].str.contains("CLAHE") & (table["seed"] == 1) & (table["fold"] == 1)
+    table.loc[later, "dice"] += 0.1
+    found = claims.findings(table)
+    assert sorted(found.gains) == pytest.approx([0.1, 0.1, 0.1, 0.2])
+    assert "(4 sets of 6)" in found.luck() and "between +0.100 and +0.200" in found.luck()
+    assert "Each arm has one network" in claims.findings(arms(seeds=1)).luck()
 
 
 @pytest.mark.parametrize(
     ("slope", "number", "seeds", "said"),
     [
-        (-0.01, 18, 3, "dark patients gain more"),
+        (-0.01, 18, 3, "dark patients lose less"),
         (0.01, 18, 3, "bright patients gain more"),
         (0.0, 18, 3, "cannot tell whether dark patients gain more"),
         (-0.01, 9, 3, "no pattern can be told"),
@@ -145,9 +207,14 @@ def test_whether_dark_patients_gain_more(slope, number, seeds, said):
     assert (dark.darker > dark.brighter) == (slope < 0) or slope == 0
 
 
+def test_where_all_gain_or_lose_the_sentence_says_so():
+    assert "dark patients gain more" in claims.findings(arms(shift=0.2, slope=-0.01)).dark.sentence()
+    assert "bright patients lose less" in claims.findings(arms(shift=-0.2, slope=0.01)).dark.sentence()
+
+
 def test_one_patient_gives_no_interval():
     found = claims.findings(arms(shift=0.1, number=1))
-    assert "one patient, who gives no interval" in found.primary.sentence() and "nan" not in found.sentences()
+    assert "one patient, who gives no interval" in found.contrast.sentence() and "nan" not in found.sentences()
 
 
 def conventions_of(per_slice, per_tumour_slice, nothing):
@@ -263,9 +330,18 @@ def test_no_seed_is_no_experiment():
 
 def test_how_it_was_trained_is_told():
     record = {
-        "settings": asdict(SETTINGS), "seconds": 60, "processor": "a fast one", "cohort": {"patients": 7, "slices": 35},
-        "runs": [{"fold": fold, "patients": {"test": 2 + fold}} for fold in (0, 1, 0, 1)],
+        "settings": asdict(SETTINGS), "seconds": 60, "processor": "the one that scored",
+        "cohort": {"patients": 7, "slices": 35},
+        "runs": [
+            {"arm": arm, "fold": fold, "seed": len(arm), "patients": {"test": 2 + fold}, "processor": f"GPU {fold}"}
+            for fold in (0, 1) for arm in ("CLAHE", PIPELINE)
+        ],
     }  # fmt: skip
+    assert claims.described_conventions(record).endswith(
+        "one training of the arm *CLAHE and slice crop*, with seed 20. It is scored on the 2 test patients of fold 0."
+    )
     said = claims.described(record)
-    assert "7 patients, 35 slices; 5 patients are tested, in 1 fold." in said
-    assert "1 epoch of 4 slices. Each arm has 2 trainings in a fold; all arms together took 1.0 minutes" in said
+    assert "7 patients, 35 slices; 5 of them are tested, in 1 fold." in said
+    assert (
+        "1 epoch of 4 slices. Each arm has 2 trainings in a fold: 4 trainings, 1.0 minutes on GPU 0 and GPU 1." in said
+    )

@@ -114,12 +114,12 @@ def article(gain=0.1, nothing_lifts=0.3, resunet=0.1):
     base = np.linspace(0.4, 0.6, 20)
     difference = paired_difference(base + gain + np.tile([0.001, -0.001], 10), base)
     verdict = shown(difference, margin=claims.GREAT, trainings=3)
-    effect = claims.EffectFinding(claims.PRIMARY, difference, 0.001, verdict)
+    effect = claims.EffectFinding(claims.CONTRAST, difference, 0.001, verdict)
     found = claims.ConventionFindings
     network = pd.Series({found.PER_SLICE: 0.6 + nothing_lifts, found.PER_TUMOUR_SLICE: 0.6, found.PER_VOLUME: 0.6})
     return {
         "claims": claims,
-        "found": claims.ClaimFindings(effect, (), None),
+        "found": claims.ClaimFindings((effect,), (), (), None),
         "by_convention": found(pd.Series({found.PER_SLICE: 0.6}), network),
         "ranking": rank_networks(dice_of(resunet), 3),
     }
