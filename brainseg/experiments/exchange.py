@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from brainseg.chapters import study_recipe
+from brainseg.chapters import study_recipe, trainings_text
 from brainseg.evaluation.scores import VOLUME_COLUMNS
 from brainseg.experiments.plan import Training, after_the_phantom, on_the_phantom
 from brainseg.experiments.reference import fold_sides
@@ -326,3 +326,14 @@ def _crossing(counts: list[float], means: np.ndarray, level: float) -> float:
 def read_findings(seed: int = 0) -> ExchangeFindings:
     """The findings of the kept table."""
     return findings(read_table(EXCHANGE, "patients"), seed)
+
+
+def described(record: Mapping) -> str:
+    """Who trained on what and who is scored, in Markdown; the record of :data:`EXCHANGE`."""
+    settings = record["settings"]
+    draws = len(settings["draws"])
+    return (
+        f"Trained in {len(settings['folds'])} of the reference edition's folds, with {draws} "
+        f"draw{'s' * (draws != 1)} of patients each: {trainings_text(record)}. A smaller number of patients is part of "
+        "the larger ones. Scored are the patients of the folds' test sides without the phantom's development set."
+    )

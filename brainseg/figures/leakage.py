@@ -126,7 +126,10 @@ def doses(by_arm: pd.DataFrame, found: LeakFindings, score: str) -> Figure:
     for way, dashes in WAYS.items():
         left.axhline(by_arm[way].mean(), color=ARM_COLOURS[way], linestyle=dashes, linewidth=2)
     left.set_xticks(places, networks)
-    left.set(xlabel="share of the probes' slices that leak", ylabel=score, ylim=(-0.02, 1.02))
+    left.set(
+        xlim=(-0.5, len(networks) - 0.5), ylim=(-0.02, 1.02), xlabel="share of the probes' slices that leak",
+        ylabel=score,
+    )  # fmt: skip
 
     gains = [*found.doses, *([found.control] if found.control else [])]
     for place, gain in enumerate(gains):
@@ -185,5 +188,5 @@ def distances(by_distance: pd.DataFrame) -> Figure:
         ax.grid(axis="x", visible=False)
     left.set(ylabel="Dice of tumour slices", ylim=(-0.02, 1.02))
     right.set(ylabel="with the leak minus without")
-    figure.legend(loc="outside lower center", ncols=3)
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
