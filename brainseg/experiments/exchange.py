@@ -202,8 +202,8 @@ class ExchangeFindings:
     sizes : tuple of SizeFinding
         From few real patients to all.
     worth : Interval
-        So many real patients take a network from drawn weights as far as the phantom alone; 0 where fewer than the
-        smallest number do, infinite where all do not.
+        So many real patients take a network from drawn weights as far as the phantom alone; 0 where the smallest number
+        is enough, infinite where all are not.
     most : float
         How many all are, the mean over the folds.
     patients, draws : int
@@ -223,7 +223,7 @@ class ExchangeFindings:
 
     def _count(self, number: float) -> str:
         if number == 0:
-            return f"fewer than {self.sizes[0].given}"
+            return f"at most {self.sizes[0].given}"
         return f"{number:.0f}" if math.isfinite(number) else f"more than all {self.most:.0f}"
 
     def sentence(self) -> str:
@@ -231,8 +231,8 @@ class ExchangeFindings:
         low, high = self._count(self.worth.low), self._count(self.worth.high)
         return (
             f"U-Net that was trained on the phantom alone reaches {self.alone.estimate:.3f} on these {self.patients} "
-            f"patients. From drawn weights, as many steps with real slices take it as far with "
-            f"**{self._count(self.worth.estimate)}** real patients (95 % interval {low} to {high})."
+            f"patients. From drawn weights, and in twice as many steps, it takes "
+            f"**{self._count(self.worth.estimate)}** real patients to get as far (95 % interval {low} to {high})."
         )
 
     def ends(self) -> str:

@@ -125,16 +125,14 @@ def test_the_worth_lies_between_two_points_of_the_curve():
     # Half of the way from 1 to 10 by the logarithm.
     assert found.worth.estimate == pytest.approx(10**0.5, rel=0.05)
     assert found.worth.low < found.worth.estimate < found.worth.high
-    assert "take it as far with **3** real patients (95 % interval 3 to 3)" in found.sentence()
+    assert "it takes **3** real patients to get as far (95 % interval 3 to 3)" in found.sentence()
     assert [size.given for size in found.sizes] == ["1", "10", ALL]
     assert found.sizes[0].verdict.answer is Answer.DIFFERENCE and found.sizes[0].verdict.direction == 1
     assert found.sizes[-1].verdict.answer is Answer.EQUIVALENT
     assert "**1 real patient**: 0.499" in found.ends() and "all 70 real patients" in found.ends()
 
 
-@pytest.mark.parametrize(
-    ("alone", "said"), [(0.1, "**fewer than 1** real patients"), (0.9, "**more than all 70** real")]
-)
+@pytest.mark.parametrize(("alone", "said"), [(0.1, "**at most 1** real patients"), (0.9, "**more than all 70** real")])
 def test_a_phantom_outside_the_curve_has_no_number(alone, said):
     found = exchange.findings(table_of(SCRATCH_MEANS, {NONE: alone, "1": 0.5, "10": 0.7, ALL: 0.8}))
     assert said in found.sentence()
