@@ -7,18 +7,27 @@ out. That is asked of the development patients, who may steer the phantom; every
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from brainseg.chapters import study_recipe
+from brainseg.chapters import study_recipe, trainings_text
 from brainseg.evaluation.scores import VOLUME_COLUMNS
 from brainseg.experiments.ingredients import INGREDIENTS, NARROWER, WIDE, WIDER
 from brainseg.experiments.plan import PHANTOM, Phantom, Training, on_the_phantom
-from brainseg.experiments.synthetic import MODEL, development_patients, require_real, score_real
+from brainseg.experiments.synthetic import (
+    FAILURE,
+    MARGIN,
+    MODEL,
+    development_patients,
+    require_real,
+    score_real,
+)
 from brainseg.images.preprocess import Preprocessing
+from brainseg.results import read_table
+from brainseg.statistics import Difference, Verdict, interval_text, paired_difference, shown_together
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
@@ -38,19 +47,24 @@ class Settings:
     ----------
     cohorts : tuple of int
         Seeds of the study's phantom, each a cohort of other patients. That of the reference edition is among them.
+    others : tuple of str
+        Phantoms with other ranges or readers.
     seeds : tuple of int
-        Of the trainings on each of them and on each phantom with other ranges or readers.
+        Of the trainings on each of all these.
     ingredient_seeds : tuple of int
         Of the trainings without one ingredient, some of `seeds`.
     """
 
     cohorts: tuple[int, ...] = (PHANTOM.seed, 8, 9)
+    others: tuple[str, ...] = (WIDE, NARROWER, WIDER)
     seeds: tuple[int, ...] = (0, 1, 2)
     ingredient_seeds: tuple[int, ...] = (0, 1)
 
     def __post_init__(self) -> None:
         if PHANTOM.seed not in self.cohorts:
             raise ValueError(f"cohorts has no {PHANTOM.seed}, the one that all other phantoms stand beside")
+        if strangers := set(self.others) - {WIDE, NARROWER, WIDER}:
+            raise ValueError(f"others has {min(strangers)!r}: choose from {WIDE}, {NARROWER}, {WIDER}")
         if extra := set(self.ingredient_seeds) - set(self.seeds):
             raise ValueError(f"seed {min(extra)} has no training with all ingredients to stand beside: add it to seeds")
 
@@ -65,7 +79,7 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
     """
     require_real(cohort)
     drawn = [("", number, seed) for number in settings.cohorts for seed in settings.seeds]
-    drawn += [(name, PHANTOM.seed, seed) for name in (WIDE, NARROWER, WIDER) for seed in settings.seeds]
+    drawn += [(name, PHANTOM.seed, seed) for name in settings.others for seed in settings.seeds]
     drawn += [(name, PHANTOM.seed, seed) for seed in settings.ingredient_seeds for name in INGREDIENTS]
     return [
         on_the_phantom(
@@ -86,8 +100,8 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
     dict of DataFrame
         Both have ``phantom`` (`OWN` or a name of :data:`brainseg.experiments.ingredients.CHANGES`), ``cohort, seed``,
         ``patient, institution, tumour_px, tp, fp, fn, dice`` of the volume. ``"patients"``: the patients outside the
-        development set. ``"ingredients"``: the development set, by networks without an ingredient and by those of the
-        study's phantom with the same seeds.
+        development set. ``"ingredients"``, where some are taken out: the development set, by networks without an
+        ingredient and by those of the study's phantom with the same seeds.
     """
     development = set(development_patients()["patient"])
     sides = {"ingredients": development, "patients": set(cohort["patient"]) - development}
@@ -96,7 +110,7 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
         for name in _asked(training, settings):
             patients = score_real(run, cohort.attrs["root"], sides[name]).reset_index()
             scored[name].append(patients.assign(**training.labels)[[*training.labels, *VOLUME_COLUMNS]])
-    return {name: pd.concat(scored[name], ignore_index=True) for name in ("patients", "ingredients")}
+    return {name: pd.concat(found, ignore_index=True) for name, found in scored.items() if found}
 
 
 def _asked(training: Training, settings: Settings) -> Iterator[str]:
@@ -107,3 +121,88 @@ def _asked(training: Training, settings: Settings) -> Iterator[str]:
     beside = phantom == OWN and number == PHANTOM.seed and seed in settings.ingredient_seeds
     if phantom in INGREDIENTS or beside:
         yield "ingredients"
+
+
+# ---------------------------------------------------------------- what the tables say
+
+
+@dataclass(frozen=True)
+class PhantomFinding:
+    """What a network is worth that has met one phantom alone, beside one that has met the study's.
+
+    Attributes
+    ----------
+    name : str
+    mean, own : float
+        Dice of the same patients after this phantom, and after the study's.
+    failures, own_failures : int
+        Patients with a Dice below :data:`brainseg.experiments.synthetic.FAILURE`.
+    difference : Difference
+        This phantom minus the study's.
+    p_corrected : float
+    verdict : Verdict
+    """
+
+    name: str
+    mean: float
+    own: float
+    failures: int
+    own_failures: int
+    difference: Difference
+    p_corrected: float
+    verdict: Verdict
+
+    def sentence(self) -> str:
+        """As an item of a list, in Markdown."""
+        return (
+            f"- **{self.name[0].upper()}{self.name[1:]}**: {self.mean:.3f}, and {self.own:.3f} after the study's "
+            f"phantom: {interval_text(self.difference)}, on {self.difference.patients} patients. Tumours that were not "
+            f"found: {self.failures}, and {self.own_failures}. {self.verdict.sentence}"
+        )
+
+
+def findings(patients: pd.DataFrame, seed: int = 0) -> tuple[PhantomFinding, ...]:
+    """Every phantom of the table ``patients`` beside the study's cohort of the same seed; p values corrected together.
+
+    Parameters
+    ----------
+    patients : DataFrame
+        From :func:`score`.
+    seed : int
+        Of the bootstrap.
+    """
+    dice = mean_dice(patients)
+    others = [name for name in dice if name != OWN]
+    differences = {name: paired_difference(dice[name], dice[OWN], seed=seed) for name in others}
+    trainings = _beside(patients).groupby("phantom")["seed"].nunique().min()
+    judged = shown_together(differences, margin=MARGIN, trainings=int(trainings))
+    missed = (dice < FAILURE).sum()
+    return tuple(
+        PhantomFinding(
+            name, float(dice[name].mean()), float(dice[OWN].mean()), int(missed[name]), int(missed[OWN]),
+            differences[name], *judged[name],
+        )
+        for name in others
+    )  # fmt: skip
+
+
+def mean_dice(patients: pd.DataFrame) -> pd.DataFrame:
+    """Each patient's Dice, the mean over the seeds, on the cohort that all phantoms share: a column a phantom."""
+    return _beside(patients).groupby(["patient", "phantom"], sort=False)["dice"].mean().unstack("phantom").dropna()
+
+
+def _beside(patients: pd.DataFrame) -> pd.DataFrame:
+    return patients[patients["cohort"] == PHANTOM.seed]
+
+
+def read_findings(seed: int = 0) -> tuple[PhantomFinding, ...]:
+    """The findings of the kept table."""
+    return findings(read_table(PHANTOMS, "patients"), seed)
+
+
+def described(record: Mapping) -> str:
+    """What was trained, in Markdown; the record of `PHANTOMS`."""
+    return (
+        f"U-Net, {PHANTOM.patients} simulated patients of each phantom, by the study's recipe, "
+        f"{len(record['settings']['seeds'])} trainings each: {trainings_text(record)}."
+    )

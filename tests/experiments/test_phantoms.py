@@ -17,6 +17,7 @@ from brainseg.images.preprocess import Preprocessing
 from brainseg.phantom.anatomy import load_head
 from brainseg.phantom.cohort import draw_patient
 from brainseg.phantom.plan import plan_cohort
+from brainseg.statistics import Answer, Reason
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +61,11 @@ def test_wide_ranges_keep_names_and_draw_the_same_again():
     wide = [CHANGES[WIDE].planned(plan) for plan in plans]
     assert [plan.name for plan in wide] == [plan.name for plan in plans]
     assert wide == [CHANGES[WIDE].planned(plan) for plan in plans]
-    for field in ("conspicuity", "volume_ml", "slices", "age"):
-        assert np.ptp([getattr(plan, field) for plan in wide]) > np.ptp([getattr(plan, field) for plan in plans])
+    assert np.ptp([plan.slices for plan in wide]) > np.ptp([plan.slices for plan in plans])
+    for field in ("brightness", "noise"):
+        ends = np.array([[getattr(plan.institution, field) for plan in both] for both in (plans, wide)])
+        assert np.ptp(ends[1, 0]) > np.ptp(ends[0], axis=1).max()
+    assert {plan.missing for plan in wide} == {""} and {plan.missing for plan in plans} != {""}
 
 
 def test_a_border_moves_by_two_pixels(drawn):
@@ -144,11 +148,58 @@ def test_ingredients_are_asked_of_the_development_patients_alone(cohort, monkeyp
     assert set(judged["patient"]) == set(names[1:]) and set(steered["patient"]) == set(names[:1])
     assert set(judged["phantom"]) == {phantoms.OWN, WIDE, NARROWER, WIDER}
     assert set(steered["phantom"]) == {phantoms.OWN, *INGREDIENTS}
+    without = phantoms.Settings(cohorts=(7,), others=(WIDE,), seeds=(0,), ingredient_seeds=())
+    plan = phantoms.plan(cohort, without)
+    assert len(plan) == 2 and set(phantoms.score(cohort, without, ((training, None) for training in plan))) == {
+        "patients"
+    }
     assert set(zip(steered["cohort"], steered["seed"], strict=True)) == {(PHANTOM.seed, 0)}
 
 
 def test_settings_without_what_others_stand_beside_are_refused():
     with pytest.raises(ValueError, match="cohorts has no 7"):
         phantoms.Settings(cohorts=(8,))
+    with pytest.raises(ValueError, match="others has 'no skull'"):
+        phantoms.Settings(others=("no skull",))
     with pytest.raises(ValueError, match="seed 5 has no training with all ingredients"):
         phantoms.Settings(ingredient_seeds=(5,))
+
+
+# ---------------------------------------------------------------- what a table says
+
+
+def table_of(wide, own=0.7, seeds=(0, 1, 2), patients=30):
+    """Scores of two phantoms on one cohort, and of the study's on another that no phantom stands beside."""
+    rng = np.random.default_rng(0)
+    spread = rng.normal(0, 0.1, patients)
+    rows = []
+    for name, number, mean in ((phantoms.OWN, PHANTOM.seed, own), (phantoms.OWN, 8, 0.1), (WIDE, PHANTOM.seed, wide)):
+        for seed in seeds:
+            reached = np.clip(mean + spread + rng.normal(0, 0.01, patients), 0, 1)
+            rows += [
+                {"phantom": name, "cohort": number, "seed": seed, "patient": f"P{index}", "dice": value}
+                for index, value in enumerate(reached)
+            ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(("wide", "direction"), [(0.6, -1), (0.8, 1)])
+def test_another_phantom_is_worse_or_better_than_the_study_s(wide, direction):
+    (found,) = phantoms.findings(table_of(wide))
+    assert (found.name, found.verdict.answer, found.verdict.direction) == (WIDE, Answer.DIFFERENCE, direction)
+    assert found.own == pytest.approx(0.7, abs=0.05)  # and not of the other cohort
+    assert f"**Wide ranges**: {found.mean:.3f}, and {found.own:.3f} after the study's" in found.sentence()
+
+
+def test_another_phantom_may_be_as_good_and_two_trainings_cannot_tell():
+    (found,) = phantoms.findings(table_of(0.7))
+    assert found.verdict.answer is Answer.EQUIVALENT
+    (found,) = phantoms.findings(table_of(0.7, seeds=(0, 1)))
+    assert found.verdict.reason is Reason.TOO_FEW_TRAININGS
+
+
+def test_tumours_that_were_not_found_are_counted():
+    table = table_of(0.7)
+    table.loc[(table["phantom"] == WIDE) & table["patient"].isin(["P0", "P1"]), "dice"] = 0.05
+    (found,) = phantoms.findings(table)
+    assert (found.failures, found.own_failures) == (2, 0) and "not found: 2, and 0." in found.sentence()
