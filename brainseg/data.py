@@ -156,7 +156,7 @@ def _phantom_table(patients: int, seed: int, change: PhantomChange | None) -> pd
     from brainseg.phantom.cohort import drawing_key
 
     table = pd.concat([_slices(plan) for plan in _plans(patients, seed, change)], ignore_index=True)
-    table.attrs["fingerprint"] = "-".join(["phantom", drawing_key(patients, seed), *([change.key] if change else [])])
+    table.attrs["fingerprint"] = f"phantom-{drawing_key(patients, seed)}" + (f"-{change.key}" if change else "")
     return table
 
 

@@ -22,18 +22,19 @@ BORDER_PX = 2
 """How far the readers of two phantoms draw beside the line of the others."""
 
 _BRAIN = [TISSUES.index(name) for name in ("white", "grey", "fluid")]
-_WHITE = TISSUES.index("white")
-_MEDIAN_VOLUME_ML = 95.0
+_MEDIAN_VOLUME_ML = 95.0  # exp(4.55), the median of the study's phantom
 _EVEN = Growth(roughness=0.0, anisotropy=1.0, white_to_grey=1.0)
 
-# Ranges that nobody fitted to a cohort: wide enough that a scanner or a tumour of any kind lies inside.
+# Wider than the ranges of the study's phantom. What stays: how bright a tissue is before its draw, what stands out how
+# far, how a reader draws, pixel sizes, the shares of cysts and rims. No sequence is missing, because a copy of FLAIR
+# would get other levels than FLAIR.
 WIDE_SLICES = (20, 60)
-WIDE_BRIGHTNESS = (30.0, 230.0)
+WIDE_BRIGHTNESS = (20.0, 240.0)
 WIDE_NOISE = (0.003, 0.05)
 WIDE_BLUR_PX = (0.3, 1.2)
 WIDE_BIAS = (0.0, 0.35)
 WIDE_AGES = (20, 80)
-WIDE_VOLUME_ML = (4.0, 250.0)
+WIDE_VOLUME_ML = (2.0, 300.0)
 WIDE_CONSPICUITY = (-2.0, 2.0)
 WIDE_SEED_MM = ((12, 60), (-80, 55), (-25, 65))
 """Of the side (x without its sign), from back to front, from below to above: nearly all of the cerebrum."""
@@ -41,9 +42,9 @@ WIDE_LEVEL = 1.6
 """Each tissue is made up to so many times as bright or as dark, on each sequence by its own draw."""
 
 
-def _own_draws(plan: PatientPlan) -> np.random.Generator:
-    """Random numbers of a patient that nothing else draws from: the steps of a drawing count from 0."""
-    return np.random.default_rng([*plan.entropy, 100])
+def _own_draws(plan: PatientPlan, step: int) -> np.random.Generator:
+    """Random numbers of a patient for one step, from 100: the steps of a drawing count from 0."""
+    return np.random.default_rng([*plan.entropy, step])
 
 
 def _scanned(plan: PatientPlan, **changes) -> PatientPlan:
@@ -62,7 +63,7 @@ def _without_cores(plan: PatientPlan) -> PatientPlan:
     return replace(plan, cyst=False, enhancement=0.0)
 
 
-def _equally_bright(plan: PatientPlan) -> PatientPlan:
+def _of_one_contrast(plan: PatientPlan) -> PatientPlan:
     return replace(plan, conspicuity=0.0)
 
 
@@ -75,12 +76,12 @@ def _equally_large(plan: PatientPlan) -> PatientPlan:
 
 
 def _of_one_scanner(plan: PatientPlan) -> PatientPlan:
-    # The slices stay, because the table of a cohort is known before anything is drawn.
+    # With all sequences. How many slices there are, and how large a pixel is, was drawn before and stays.
     return replace(plan, institution=INSTITUTIONS[1], missing="")
 
 
 def _of_wide_ranges(plan: PatientPlan) -> PatientPlan:
-    rng = _own_draws(plan)
+    rng = _own_draws(plan, 100)
     site = Institution(
         code=plan.institution.code,
         slices=WIDE_SLICES,
@@ -104,13 +105,11 @@ def _of_wide_ranges(plan: PatientPlan) -> PatientPlan:
 
 
 def _other_levels(plan: PatientPlan, drawing: Drawing) -> Drawing:
-    """Every tissue brighter or darker by a draw of its own, softly from one to the next; what the tumour adds stays."""
-    draws = np.exp(_own_draws(plan).uniform(-np.log(WIDE_LEVEL), np.log(WIDE_LEVEL), (3, len(TISSUES))))
+    """Every tissue, and what a tumour adds to it, brighter or darker by a draw of its own; softly from one to another."""
+    draws = np.exp(_own_draws(plan, 101).uniform(-np.log(WIDE_LEVEL), np.log(WIDE_LEVEL), (3, len(TISSUES))))
     images = np.empty_like(drawing.images)
     for channel, factors in enumerate(draws.astype(np.float32)):
         for number, labels in enumerate(drawing.tissue):
-            # A tumour is one tissue of its own, whatever it grew in.
-            labels = np.where(drawing.masks[number], np.uint8(_WHITE), labels)
             factor = cv2.GaussianBlur(factors[labels], (0, 0), 1.0)
             images[number, ..., channel] = np.clip(np.rint(drawing.images[number, ..., channel] * factor), 0, 255)
     return replace(drawing, images=images)
@@ -126,17 +125,17 @@ def _brain_alone(plan: PatientPlan, drawing: Drawing) -> Drawing:
     return replace(drawing, images=images)
 
 
-def _moved_border(plan: PatientPlan, drawing: Drawing, change: Callable) -> Drawing:
+def _moved_border(drawing: Drawing, moved: Callable) -> Drawing:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * BORDER_PX + 1, 2 * BORDER_PX + 1))
-    return replace(drawing, masks=np.stack([change(mask.astype(np.uint8), disc) > 0 for mask in drawing.masks]))
+    return replace(drawing, masks=np.stack([moved(mask.astype(np.uint8), disc) > 0 for mask in drawing.masks]))
 
 
 def _wider(plan: PatientPlan, drawing: Drawing) -> Drawing:
-    return _moved_border(plan, drawing, cv2.dilate)
+    return _moved_border(drawing, cv2.dilate)
 
 
 def _narrower(plan: PatientPlan, drawing: Drawing) -> Drawing:
-    return _moved_border(plan, drawing, cv2.erode)
+    return _moved_border(drawing, cv2.erode)
 
 
 @dataclass(frozen=True)
@@ -162,7 +161,7 @@ INGREDIENTS = {
     "no shading": Ingredient(planned=_without_bias),
     "no noise": Ingredient(planned=_without_noise),
     "no cysts or rims": Ingredient(planned=_without_cores),
-    "one brightness": Ingredient(planned=_equally_bright),
+    "one contrast": Ingredient(planned=_of_one_contrast),
     "one size": Ingredient(planned=_equally_large),
     "round tumours": Ingredient(planned=_round),
     "one scanner": Ingredient(planned=_of_one_scanner),
@@ -178,7 +177,7 @@ CHANGES = {
 """Name of a phantom in the tables -> how it differs from the study's."""
 
 
-def change(name: str) -> PhantomChange | None:
+def change_named(name: str) -> PhantomChange | None:
     """The change of a name; None for the study's own phantom, whose name is empty.
 
     Raises

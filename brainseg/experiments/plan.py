@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from brainseg.data import phantom_table, prepare_phantom
-from brainseg.experiments.ingredients import change
+from brainseg.experiments.ingredients import change_named
 from brainseg.images.prepared import Prepared, prepare, prepared_fingerprint
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import Recipe
@@ -40,11 +40,11 @@ class Phantom(NamedTuple):
 
     def table(self) -> pd.DataFrame:
         """Its slices, as :func:`brainseg.data.phantom_table` gives them."""
-        return phantom_table(self.patients, self.seed, change(self.change))
+        return phantom_table(self.patients, self.seed, change_named(self.change))
 
     def prepare(self, preprocessing: Preprocessing) -> Prepared:
         """Its arrays, drawn where they are absent."""
-        return prepare_phantom(self.patients, self.seed, preprocessing, change(self.change))
+        return prepare_phantom(self.patients, self.seed, preprocessing, change_named(self.change))
 
 
 PHANTOM = Phantom(160, 7)

@@ -11,7 +11,16 @@ from helpers import write_cohort
 from brainseg.cohort import FLAIR, index_cohort
 from brainseg.data import phantom_table, prepare_phantom
 from brainseg.experiments import phantoms, synthetic
-from brainseg.experiments.ingredients import BORDER_PX, CHANGES, INGREDIENTS, NARROWER, WIDE, WIDER, change
+from brainseg.experiments.ingredients import (
+    BORDER_PX,
+    CHANGES,
+    INGREDIENTS,
+    NARROWER,
+    WIDE,
+    WIDER,
+    _own_draws,
+    change_named,
+)
 from brainseg.experiments.plan import PHANTOM, Phantom
 from brainseg.images.preprocess import Preprocessing
 from brainseg.phantom.anatomy import load_head
@@ -30,14 +39,14 @@ def drawn():
 
 def test_a_changed_phantom_is_another_cohort_and_the_study_s_own_is_not():
     own = phantom_table(3, 5)
-    assert phantom_table(3, 5, change("")).attrs["fingerprint"] == own.attrs["fingerprint"]
-    prints = {phantom_table(3, 5, change(name)).attrs["fingerprint"] for name in CHANGES}
+    assert phantom_table(3, 5, change_named("")).attrs["fingerprint"] == own.attrs["fingerprint"]
+    prints = {phantom_table(3, 5, change_named(name)).attrs["fingerprint"] for name in CHANGES}
     assert len(prints) == len(CHANGES) and own.attrs["fingerprint"] not in prints
 
 
 def test_an_unknown_change_is_named_with_those_that_there_are():
     with pytest.raises(ValueError, match='no phantom is called "no hair": choose from wide ranges'):
-        change("no hair")
+        change_named("no hair")
 
 
 @pytest.mark.parametrize("name", [name for name in INGREDIENTS if INGREDIENTS[name].planned])
@@ -47,7 +56,7 @@ def test_one_ingredient_is_taken_out_of_the_plan_and_nothing_else(name):
     assert changed != plans
     same = {
         "no shading": "institution", "no noise": "institution", "no cysts or rims": "cyst enhancement",
-        "one brightness": "conspicuity", "one size": "volume_ml", "round tumours": "growth",
+        "one contrast": "conspicuity", "one size": "volume_ml", "round tumours": "growth",
         "one scanner": "institution missing",
     }[name].split()  # fmt: skip
     for plan, other in zip(plans, changed, strict=True):
@@ -76,10 +85,10 @@ def test_a_border_moves_by_two_pixels(drawn):
     largest = drawing.masks.sum(axis=(1, 2)).argmax()
     outside = cv2.distanceTransform((~drawing.masks[largest]).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     added = wider.masks[largest] & ~drawing.masks[largest]
-    assert added.any() and outside[added].max() < BORDER_PX + 1 and wider.masks[largest][drawing.masks[largest]].all()
+    assert BORDER_PX <= outside[added].max() < BORDER_PX + 1 and wider.masks[largest][drawing.masks[largest]].all()
     inside = cv2.distanceTransform(drawing.masks[largest].astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     lost = drawing.masks[largest] & ~narrower.masks[largest]
-    assert lost.any() and inside[lost].max() < BORDER_PX + 1 and not (narrower.masks & ~drawing.masks).any()
+    assert BORDER_PX <= inside[lost].max() < BORDER_PX + 1 and not (narrower.masks & ~drawing.masks).any()
 
 
 def test_without_a_skull_the_brain_stays_and_the_scalp_goes(drawn):
@@ -105,12 +114,20 @@ def test_other_levels_leave_the_outline_and_change_the_tissues(drawn):
         )
     ratio = np.divide(*map(np.array, means[::-1]))
     assert np.ptp(ratio[np.isfinite(ratio)]) > 0.2
+    # What a reader draws leaves no trace in the picture.
+    unread = CHANGES[WIDE].drawn(plan, replace(drawing, masks=np.zeros_like(drawing.masks)))
+    assert np.array_equal(unread.images, other.images)
+
+
+def test_wide_ranges_and_levels_are_drawn_apart(drawn):
+    plan, _ = drawn
+    assert _own_draws(plan, 100).random() != _own_draws(plan, 101).random()
 
 
 def test_a_changed_phantom_is_prepared_like_the_own(tmp_path, monkeypatch):
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path))
     settings = Preprocessing(image_size=32)
-    own, wider = (prepare_phantom(1, 3, settings, change(name), workers=1) for name in ("", WIDER))
+    own, wider = (prepare_phantom(1, 3, settings, change_named(name), workers=1) for name in ("", WIDER))
     assert np.array_equal(own.images, wider.images)
     assert wider.table["tumour_px"].sum() > own.table["tumour_px"].sum()
     assert len(Phantom(1, 3, WIDER).table()) == len(wider.table)
