@@ -105,7 +105,7 @@ def _of_wide_ranges(plan: PatientPlan) -> PatientPlan:
 
 
 def _other_levels(plan: PatientPlan, drawing: Drawing) -> Drawing:
-    """Every tissue, and what a tumour adds to it, brighter or darker by a draw of its own; softly from one to another."""
+    """Every tissue, and what a tumour adds to it, brighter or darker by its own draw; softly from one to the next."""
     draws = np.exp(_own_draws(plan, 101).uniform(-np.log(WIDE_LEVEL), np.log(WIDE_LEVEL), (3, len(TISSUES))))
     images = np.empty_like(drawing.images)
     for channel, factors in enumerate(draws.astype(np.float32)):
