@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import isotonic_regression
 
 from brainseg.chapters import study_recipe, trainings_text
 from brainseg.evaluation.scores import VOLUME_COLUMNS
@@ -24,7 +25,8 @@ from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.record import NEW
 from brainseg.results import read_table
 from brainseg.statistics import (
-    DRAWS,
+    FEWEST_TRAININGS,
+    RANK_DRAWS,
     Difference,
     Interval,
     Verdict,
@@ -63,7 +65,7 @@ class Settings:
 
     sizes: tuple[int, ...] = (1, 2, 5, 10, 20, 40)
     folds: tuple[int, ...] = (0, 1, 2)
-    draws: tuple[int, ...] = (0, 1)
+    draws: tuple[int, ...] = (0, 1, 2)
 
     def __post_init__(self) -> None:
         if list(self.sizes) != sorted(set(self.sizes)) or min(self.sizes) < 1:
@@ -114,14 +116,14 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
         recipe = study_recipe(MODEL, seed=draw)
         longer = replace(recipe, epochs=2 * recipe.epochs)
         for fold in settings.folds:
-            labels = {"start": SIMULATED, "given": NONE, "fold": fold, "draw": draw}
-            trainings.append(on_the_phantom(recipe, Preprocessing(), labels))
+            place = {"fold": fold, "draw": draw}
+            trainings.append(on_the_phantom(recipe, Preprocessing(), {"start": SIMULATED, "given": NONE, **place}))
             for count in (*settings.sizes, None):
-                sides = training_sides(cohort, fold, count, draw)
-                labels = {**labels, "given": str(count or ALL)}
-                started = Training(recipe, Preprocessing(), sides, labels)
+                sides, given = training_sides(cohort, fold, count, draw), str(count or ALL)
+                started = Training(recipe, Preprocessing(), sides, {"start": SIMULATED, "given": given, **place})
                 trainings.append(after_the_phantom(started, cohort))
-                trainings.append(Training(longer, Preprocessing(), sides, {**labels, "start": SCRATCH}))
+                drawn = {"start": SCRATCH, "given": given, **place}
+                trainings.append(Training(longer, Preprocessing(), sides, drawn))
     return trainings
 
 
@@ -163,6 +165,8 @@ class SizeFinding:
     ----------
     given : str
         A number, or `ALL`.
+    real_patients : float
+        The number itself; of all, the mean over the folds.
     scratch, simulated : Interval
         Mean Dice.
     difference : Difference
@@ -172,11 +176,19 @@ class SizeFinding:
     """
 
     given: str
+    real_patients: float
     scratch: Interval
     simulated: Interval
     difference: Difference
     p_corrected: float
     verdict: Verdict
+
+    @property
+    def name(self) -> str:
+        """As in a sentence."""
+        if self.given == ALL:
+            return f"all {self.real_patients:.0f} real patients"
+        return f"{self.given} real patient{'s' * (self.given != '1')}"
 
     def row(self) -> dict:
         """As a row of a table to read."""
@@ -201,51 +213,66 @@ class ExchangeFindings:
         Mean Dice after the phantom, without a real patient.
     sizes : tuple of SizeFinding
         From few real patients to all.
+    first : Difference
+        After the phantom: with the fewest real patients minus with none.
     worth : Interval
-        So many real patients take a network from drawn weights as far as the phantom alone; 0 where the smallest number
-        is enough, infinite where all are not.
-    most : float
-        How many all are, the mean over the folds.
-    patients, draws : int
-        Scored, and draws of the given ones.
+        So many real patients take a network from drawn weights as far as the phantom alone; 0 where the fewest are
+        enough, infinite where all are not.
+    patients : int
+        Scored.
+    draws : int
+        Of the given patients, in the part that has the fewest.
     """
 
     alone: Interval
     sizes: tuple[SizeFinding, ...]
+    first: Difference
     worth: Interval
-    most: float
     patients: int
     draws: int
 
-    def table(self) -> pd.DataFrame:
-        """A row for each number of real patients, to read."""
-        return pd.DataFrame([size.row() for size in self.sizes])
+    @property
+    def answers(self) -> bool:
+        """Whether there are enough draws for the one rule."""
+        return self.draws >= FEWEST_TRAININGS
 
-    def _count(self, number: float) -> str:
-        if number == 0:
-            return f"at most {self.sizes[0].given}"
-        return f"{number:.0f}" if math.isfinite(number) else f"more than all {self.most:.0f}"
+    def table(self) -> pd.DataFrame:
+        """A row for each number of real patients, to read; with p values where the one rule can use them."""
+        rows = pd.DataFrame([size.row() for size in self.sizes])
+        return rows if self.answers else rows.drop(columns="p")
 
     def sentence(self) -> str:
         """The exchange rate, in Markdown."""
-        low, high = self._count(self.worth.low), self._count(self.worth.high)
+        fewest, most = self.sizes[0], self.sizes[-1]
+        if self.worth.estimate == 0:
+            found = f"**{fewest.name}** {'is' if fewest.given == '1' else 'are'} enough to get as far"
+        elif math.isinf(self.worth.estimate):
+            found = f"**even {most.name}** do not take it as far"
+        else:
+            found = f"it takes **{self.worth.estimate:.0f} real patients** to get as far"
+        low, high = map(self._end, (self.worth.low, self.worth.high))
         return (
             f"U-Net that was trained on the phantom alone reaches {self.alone.estimate:.3f} on these {self.patients} "
-            f"patients. From drawn weights, and in twice as many steps, it takes "
-            f"**{self._count(self.worth.estimate)}** real patients to get as far (95 % interval {low} to {high})."
+            f"patients. From drawn weights, and in twice as many steps, {found} (95 % interval over the scored "
+            f"patients, {low} to {high}; which patients were drawn is not in it)."
         )
 
+    def _end(self, number: float) -> str:
+        if math.isinf(number):
+            return f"more than all {self.sizes[-1].real_patients:.0f}"
+        return f"{number:.0f}" if number else f"{self.sizes[0].given} or fewer"
+
     def ends(self) -> str:
-        """What the phantom adds to the fewest and to all real patients, in Markdown."""
-        lines = []
-        for size in (self.sizes[0], self.sizes[-1]):
-            few = f"{size.given} real patient{'s' * (size.given != '1')}"
-            whom = f"all {self.most:.0f} real patients" if size.given == ALL else few
-            lines.append(
-                f"- With **{whom}**: {size.simulated.estimate:.3f} after the phantom, {size.scratch.estimate:.3f} from "
-                f"drawn weights, {interval_text(size.difference)}. {size.verdict.sentence}"
-            )
-        return "\n".join(lines)
+        """What the first real patients add to the phantom, and what it adds to all of them, in Markdown."""
+        fewest, most = self.sizes[0], self.sizes[-1]
+        few = f"With {self.draws} draw{'s' * (self.draws != 1)} of patients, the table describes, and the"
+        rule = most.verdict.sentence if self.answers else f"{few} {{term}}`one rule` gives no verdict."
+        return (
+            f"- After the phantom, **{fewest.name}** {'moves' if fewest.given == '1' else 'move'} Dice by "
+            f"{interval_text(self.first)}.\n"
+            f"- With **{most.name}**, Dice is {most.simulated.estimate:.3f} after the phantom and "
+            f"{most.scratch.estimate:.3f} from drawn weights: {interval_text(most.difference)}.\n\n{rule}"
+        )
 
 
 def findings(patients: pd.DataFrame, seed: int = 0) -> ExchangeFindings:
@@ -258,69 +285,64 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> ExchangeFindings:
     seed : int
         Of the bootstrap.
     """
-    dice, most = curves(patients), mean_given(patients)
+    counts = patients.drop_duplicates(["given", "fold"]).groupby("given")["real_patients"].mean()
+    # Each patient's mean over the draws, a column a start and number, from few to all.
+    dice = patients.groupby(["patient", "start", "given"])["dice"].mean().unstack(["start", "given"])
+    dice = dice[sorted(dice, key=lambda name: (name[0], counts[name[1]]))].dropna()
     given = list(dice[SCRATCH])
     differences = {name: paired_difference(dice[SIMULATED, name], dice[SCRATCH, name], seed=seed) for name in given}
-    draws = int(patients["draw"].nunique())
+    draws = int(patients.groupby(["start", "given", "fold"])["draw"].nunique().min())
     judged = shown_together(differences, margin=MARGIN, trainings=draws)
     return ExchangeFindings(
         alone=bootstrap_interval(dice[SIMULATED, NONE], seed=seed),
         sizes=tuple(
             SizeFinding(
                 name,
+                float(counts[name]),
                 *(bootstrap_interval(dice[start, name], seed=seed) for start in (SCRATCH, SIMULATED)),
                 differences[name],
                 *judged[name],
             )
             for name in given
         ),
-        worth=_worth(dice, [most[name] for name in given], seed),
-        most=most[ALL],
+        first=paired_difference(dice[SIMULATED, given[0]], dice[SIMULATED, NONE], seed=seed),
+        worth=_worth(dice[SCRATCH].to_numpy(), dice[SIMULATED, NONE].to_numpy(), counts[given].to_numpy(), seed),
         patients=len(dice),
         draws=draws,
     )
 
 
-def curves(patients: pd.DataFrame) -> pd.DataFrame:
-    """Each patient's Dice, the mean over the draws: a row a patient, columns (start, given) from few to all.
+def _worth(scratch: np.ndarray, alone: np.ndarray, counts: np.ndarray, seed: int) -> Interval:
+    """Where the curve from drawn weights reaches the phantom alone, with a percentile interval over patients.
 
-    Patients without a score in one of the columns are left out.
+    Parameters
+    ----------
+    scratch : float array (patients, numbers)
+    alone : float array (patients,)
+    counts : float array (numbers,)
+    seed : int
     """
-    counts = mean_given(patients)
-    wide = patients.groupby(["patient", "start", "given"])["dice"].mean().unstack(["start", "given"])
-    return wide[sorted(wide, key=lambda name: (name[0], counts[name[1]]))].dropna()
-
-
-def mean_given(patients: pd.DataFrame) -> Mapping[str, float]:
-    """How many real patients a network was given, by the name of the number; of all, the mean over the folds."""
-    given = patients.drop_duplicates(["given", "fold"])
-    return given.groupby("given")["real_patients"].mean().to_dict()
-
-
-def _worth(dice: pd.DataFrame, counts: list[float], seed: int) -> Interval:
-    """Where the curve from drawn weights reaches the phantom alone, with its interval over patients."""
-    scratch, alone = dice[SCRATCH].to_numpy(), dice[SIMULATED, NONE].to_numpy()
     rng = np.random.default_rng(seed)
-    drawn = rng.integers(len(dice), size=(DRAWS // 5, len(dice)))
-    reached = np.array([_crossing(counts, scratch[rows].mean(axis=0), alone[rows].mean()) for rows in drawn])
+    drawn = rng.integers(len(alone), size=(RANK_DRAWS, len(alone)))
+    reached = [_crossing(counts, scratch[rows].mean(axis=0), alone[rows].mean()) for rows in drawn]
+    # One of the draws and nothing between two: 0 and infinity have no mean.
     low, high = np.quantile(reached, [0.025, 0.975], method="nearest")
     return Interval(_crossing(counts, scratch.mean(axis=0), alone.mean()), float(low), float(high))
 
 
-def _crossing(counts: list[float], means: np.ndarray, level: float) -> float:
+def _crossing(counts: np.ndarray, means: np.ndarray, level: float) -> float:
     """How many patients a curve needs for a level, between two of its points by the logarithm of their number.
 
-    A curve that falls again by chance counts from its first crossing on. 0 where it begins above the level, infinite
-    where it stays below.
+    The curve is made to rise first, by isotonic regression: more patients of the same kind do not teach less. 0 where
+    it begins at the level or above, infinite where it stays below.
     """
-    above = np.flatnonzero(means >= level)
+    rising = isotonic_regression(means).x
+    above = np.flatnonzero(rising >= level)
     if not len(above):
         return math.inf
     if (first := int(above[0])) == 0:
         return 0.0
-    share = (level - means[first - 1]) / (means[first] - means[first - 1])
-    low, high = np.log(counts[first - 1 : first + 1])
-    return float(np.exp(low + share * (high - low)))
+    return float(np.exp(np.interp(level, rising[first - 1 : first + 1], np.log(counts[first - 1 : first + 1]))))
 
 
 def read_findings(seed: int = 0) -> ExchangeFindings:

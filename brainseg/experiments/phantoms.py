@@ -1,8 +1,9 @@
 """Phantoms drawn otherwise, and what networks that have met nothing else are worth on real patients.
 
 The study's phantom was fitted to real patients, and it is one cohort. So U-Net is trained on other cohorts of it, on
-one whose ranges nobody fitted, and on two whose readers draw beside the line. Then one ingredient at a time is taken
-out. That is asked of the development patients, who may steer the phantom; everything else of all others.
+one of wider ranges, and on two whose readers draw beside the line. Then one ingredient at a time is taken out. What an
+ingredient is worth is asked of the development patients, who may steer the phantom. All other questions are asked of
+the remaining patients.
 """
 
 from __future__ import annotations
@@ -156,18 +157,18 @@ class PhantomFinding:
         """As an item of a list, in Markdown."""
         return (
             f"- **{self.name[0].upper()}{self.name[1:]}**: {self.mean:.3f}, and {self.own:.3f} after the study's "
-            f"phantom: {interval_text(self.difference)}, on {self.difference.patients} patients. Tumours that were not "
-            f"found: {self.failures}, and {self.own_failures}. {self.verdict.sentence}"
+            f"phantom, {interval_text(self.difference)} on {self.difference.patients} patients. Tumours not found: "
+            f"{self.failures} after this phantom, {self.own_failures} after the study's. {self.verdict.sentence}"
         )
 
 
 def findings(patients: pd.DataFrame, seed: int = 0) -> tuple[PhantomFinding, ...]:
-    """Every phantom of the table ``patients`` beside the study's cohort of the same seed; p values corrected together.
+    """Every phantom of a table beside the study's cohort of the same seed; p values corrected together.
 
     Parameters
     ----------
     patients : DataFrame
-        From :func:`score`.
+        One of the tables of :func:`score`, for phantoms with one ingredient less as for the others.
     seed : int
         Of the bootstrap.
     """
@@ -196,13 +197,13 @@ def _beside(patients: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_findings(seed: int = 0) -> tuple[PhantomFinding, ...]:
-    """The findings of the kept table."""
+    """The findings of the kept table ``patients``."""
     return findings(read_table(PHANTOMS, "patients"), seed)
 
 
 def described(record: Mapping) -> str:
     """What was trained, in Markdown; the record of `PHANTOMS`."""
     return (
-        f"U-Net, {PHANTOM.patients} simulated patients of each phantom, by the study's recipe, "
-        f"{len(record['settings']['seeds'])} trainings each: {trainings_text(record)}."
+        f"U-Net was trained on {PHANTOM.patients} simulated patients of each phantom, by the study's recipe, "
+        f"{len(record['settings']['seeds'])} times: {trainings_text(record)}."
     )

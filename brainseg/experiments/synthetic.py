@@ -236,7 +236,7 @@ class Settings:
 
 
 def require_real(cohort: pd.DataFrame) -> None:
-    """Refuse, with a ValueError, a synthetic cohort: it cannot say what a synthetic tumour is worth."""
+    """Raise ValueError for a synthetic cohort, because it cannot say what a synthetic tumour is worth."""
     if cohort["synthetic"].any():
         raise ValueError("Real patients say what a synthetic tumour is worth. Name their folder with --data.")
 

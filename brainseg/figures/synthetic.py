@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 
 from brainseg.cohort import FLAIR
 from brainseg.evaluation.scores import summarise
-from brainseg.experiments.exchange import ALL, NONE, SCRATCH, SIMULATED
+from brainseg.experiments.exchange import ALL, ExchangeFindings
 from brainseg.experiments.synthetic import FLAT, MODEL
 from brainseg.figures.style import (
     COLOURS,
@@ -26,7 +26,6 @@ from brainseg.figures.style import (
 )
 from brainseg.images.preprocess import BRAIN_LEVEL
 from brainseg.networks.recipe import MODEL_NAMES
-from brainseg.statistics import bootstrap_interval
 
 METHOD_COLOURS = {FLAT: COLOURS["no tumour"], **{model: COLOURS[model] for model in MODEL_NAMES}}
 MARKERS = dict(zip(MODEL_NAMES, "sod", strict=True))
@@ -140,44 +139,35 @@ def patient_by_patient(alone: pd.DataFrame, trained: pd.DataFrame) -> Figure:
     return figure
 
 
-def exchange(dice: pd.DataFrame, counts: Mapping[str, float], worth: float) -> Figure:
+def exchange(found: ExchangeFindings) -> Figure:
     """Mean Dice against the number of real patients, a line a start, and the level of the phantom alone.
 
-    Parameters
-    ----------
-    dice : DataFrame
-        From `brainseg.experiments.exchange.curves`.
-    counts : mapping
-        How many real patients a name of its columns stands for.
-    worth : float
-        Where the line from drawn weights reaches the phantom alone; not marked where it is 0 or infinite.
+    The place where the line from drawn weights reaches that level is marked, if it does so between fewest and all.
     """
     figure, ax = new_figure(height=4.6)
-    looks = {
-        SCRATCH: {"color": COLOURS["no tumour"], "marker": "s", "linestyle": "--"},
-        SIMULATED: {"color": COLOURS[MODEL], "marker": "o", "linestyle": "-"},
+    lines = {
+        "from drawn weights": ([size.scratch for size in found.sizes], COLOURS["no tumour"], "s--", 0.97),
+        "after the phantom": ([size.simulated for size in found.sizes], COLOURS[MODEL], "o-", 1.03),
     }
-    for start, look in looks.items():
-        given = [name for name in dice[start] if name != NONE]
-        found = [bootstrap_interval(dice[start, name].to_numpy()) for name in given]
+    counts = np.array([size.real_patients for size in found.sizes])
+    for label, (intervals, colour, style, aside) in lines.items():
+        means, low, high = np.array(intervals).T
         # A hair to the side, so that no bar hides another.
-        places = np.array([counts[name] for name in given]) * (0.97 if start == SCRATCH else 1.03)
-        means = np.array([interval.estimate for interval in found])
-        ends = np.abs(np.array([[interval.low, interval.high] for interval in found]).T - means)
-        label = {SCRATCH: "from drawn weights", SIMULATED: "after the phantom"}[start]
-        ax.errorbar(places, means, ends, label=label, capsize=3, linewidth=1.8, elinewidth=1.2, markersize=7, **look)
-    alone = bootstrap_interval(dice[SIMULATED, NONE].to_numpy())
-    ax.axhspan(alone.low, alone.high, color=COLOURS[MODEL], alpha=0.12, linewidth=0)
-    ax.axhline(alone.estimate, color=COLOURS[MODEL], linewidth=1.2, linestyle=":", label="the phantom alone")
-    if 0 < worth < np.inf:
-        ax.plot(worth, alone.estimate, "D", color=COLOURS["tumour"], markersize=9, zorder=4)
+        ax.errorbar(
+            counts * aside, means, [means - low, high - means], fmt=style, color=colour, label=label, capsize=3,
+            linewidth=1.8, elinewidth=1.2, markersize=7,
+        )  # fmt: skip
+    ax.axhspan(found.alone.low, found.alone.high, color=COLOURS[MODEL], alpha=0.12, linewidth=0)
+    ax.axhline(found.alone.estimate, color=COLOURS[MODEL], linewidth=1.2, linestyle=":", label="the phantom alone")
+    if 0 < (worth := found.worth.estimate) < np.inf:
+        ax.plot(worth, found.alone.estimate, "D", color=COLOURS["tumour"], markersize=9, zorder=4)
         ax.annotate(
-            f"{worth:.0f}", (worth, alone.estimate), xytext=(8, -16), textcoords="offset points", fontsize=12,
+            f"{worth:.0f}", (worth, found.alone.estimate), xytext=(8, -16), textcoords="offset points", fontsize=12,
             weight="bold", path_effects=[withStroke(linewidth=4, foreground="white")],
         )  # fmt: skip
-    names = list(dice[SCRATCH])
     ax.set_xscale("log")
-    ax.set_xticks([counts[name] for name in names], [f"all {counts[ALL]:.0f}" if n == ALL else n for n in names])
+    labels = [f"all {size.real_patients:.0f}" if size.given == ALL else size.given for size in found.sizes]
+    ax.set_xticks(counts, labels)
     ax.minorticks_off()
     ax.set(ylim=(0, 1), xlabel="real patients in training", ylabel="mean Dice per patient")
     ax.legend(loc="lower right")

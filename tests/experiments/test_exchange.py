@@ -8,6 +8,7 @@ from helpers import write_cohort
 from brainseg.cohort import index_cohort
 from brainseg.experiments import exchange, synthetic
 from brainseg.experiments.exchange import ALL, NONE, SCRATCH, SIMULATED, Settings
+from brainseg.figures import synthetic as figures
 from brainseg.statistics import Answer, Reason
 
 
@@ -125,35 +126,68 @@ def test_the_worth_lies_between_two_points_of_the_curve():
     # Half of the way from 1 to 10 by the logarithm.
     assert found.worth.estimate == pytest.approx(10**0.5, rel=0.05)
     assert found.worth.low < found.worth.estimate < found.worth.high
-    assert "it takes **3** real patients to get as far (95 % interval 3 to 3)" in found.sentence()
+    assert (
+        "it takes **3 real patients** to get as far (95 % interval over the scored patients, 3 to 3;"
+        in found.sentence()
+    )
     assert [size.given for size in found.sizes] == ["1", "10", ALL]
+    assert [size.real_patients for size in found.sizes] == [1, 10, 70]
     assert found.sizes[0].verdict.answer is Answer.DIFFERENCE and found.sizes[0].verdict.direction == 1
     assert found.sizes[-1].verdict.answer is Answer.EQUIVALENT
-    assert "**1 real patient**: 0.499" in found.ends() and "all 70 real patients" in found.ends()
+    assert "**1 real patient** moves Dice by +0.1" in found.ends()
+    assert "all 70 real patients" in found.ends() and "equivalent within" in found.ends()
+    assert "p" in found.table()
 
 
-@pytest.mark.parametrize(("alone", "said"), [(0.1, "**at most 1** real patients"), (0.9, "**more than all 70** real")])
-def test_a_phantom_outside_the_curve_has_no_number(alone, said):
+@pytest.mark.parametrize(
+    ("alone", "said", "interval"),
+    [
+        (0.1, "**1 real patient** is enough to get as far", "1 or fewer to 1 or fewer"),
+        (0.9, "**even all 70 real patients** do not take it as far", "more than all 70 to more than all 70"),
+    ],
+)
+def test_a_phantom_outside_the_curve_has_no_number(alone, said, interval):
     found = exchange.findings(table_of(SCRATCH_MEANS, {NONE: alone, "1": 0.5, "10": 0.7, ALL: 0.8}))
-    assert said in found.sentence()
+    assert said in found.sentence() and interval in found.sentence()
 
 
-def test_the_phantom_may_be_a_burden():
+def test_the_phantom_may_be_a_burden_and_a_patient_may_make_it_forgotten():
     found = exchange.findings(table_of(SCRATCH_MEANS, {NONE: 0.4, "1": 0.1, "10": 0.5, ALL: 0.7}))
     assert all(size.verdict.direction == -1 for size in found.sizes)
+    assert "**1 real patient** moves Dice by -0.299" in found.ends()
 
 
-def test_one_draw_cannot_tell():
-    found = exchange.findings(table_of(SCRATCH_MEANS, {NONE: 0.4, "1": 0.5, "10": 0.7, ALL: 0.8}, draws=(0,)))
+def test_fewer_than_three_draws_describe_and_give_no_verdict():
+    after = {NONE: 0.4, "1": 0.5, "10": 0.7, ALL: 0.8}
+    found = exchange.findings(table_of(SCRATCH_MEANS, after, draws=(0,)))
     assert {size.verdict.reason for size in found.sizes} == {Reason.TOO_FEW_TRAININGS}
+    assert "With 1 draw of patients, the table describes" in found.ends() and "p" not in found.table()
+    # The part with the fewest counts.
+    table = table_of(SCRATCH_MEANS, after)
+    table = table[(table["draw"] == 0) | (table["given"] != "10")]
+    assert exchange.findings(table).draws == 1
 
 
-def test_a_curve_that_falls_again_counts_from_its_first_crossing():
-    after = {NONE: 0.4, "1": 0.5, "10": 0.7, "20": 0.7, ALL: 0.8}
+def test_a_curve_that_falls_by_chance_is_made_to_rise():
+    after = {NONE: 0.5, "1": 0.5, "10": 0.7, "20": 0.7, ALL: 0.8}
     found = exchange.findings(table_of({"1": 0.2, "10": 0.6, "20": 0.3, ALL: 0.8}, after))
-    assert found.worth.estimate == pytest.approx(10**0.5, rel=0.05)
+    # 10 and 20 have 0.45 together, so 0.5 is reached a seventh of the way from 20 to all.
+    assert found.worth.estimate == pytest.approx(20 * (70 / 20) ** (1 / 7), rel=0.05)
 
 
-def test_the_columns_run_from_few_to_all():
-    dice = exchange.curves(table_of({"2": 0.2, "10": 0.6, ALL: 0.8}, {NONE: 0.4, "2": 0.5, "10": 0.7, ALL: 0.8}))
-    assert list(dice[SIMULATED]) == [NONE, "2", "10", ALL] and list(dice[SCRATCH]) == ["2", "10", ALL]
+def test_where_it_comes_from_is_told():
+    runs = [{"processor": "a GPU", "weights": "0"}, {"processor": "a GPU", "weights": "1"}]
+    record = {"settings": {"folds": [0, 1, 2], "draws": [0]}, "runs": runs, "seconds": 120.0}
+    said = exchange.described(record)
+    assert (
+        "in 3 of the reference edition's folds, with 1 draw of patients each: 2 trainings, 2.0 minutes on a GPU" in said
+    )
+
+
+def test_the_figure_marks_the_worth_where_there_is_one():
+    after = {"1": 0.5, "10": 0.7, ALL: 0.8}
+    inside, outside = (
+        figures.exchange(exchange.findings(table_of(SCRATCH_MEANS, {NONE: alone, **after}))) for alone in (0.4, 0.9)
+    )
+    assert [text.get_text() for text in inside.axes[0].texts] == ["3"] and not outside.axes[0].texts
+    assert [label.get_text() for label in inside.axes[0].get_xticklabels()] == ["1", "10", "all 70"]

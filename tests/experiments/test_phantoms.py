@@ -219,4 +219,7 @@ def test_tumours_that_were_not_found_are_counted():
     table = table_of(0.7)
     table.loc[(table["phantom"] == WIDE) & table["patient"].isin(["P0", "P1"]), "dice"] = 0.05
     (found,) = phantoms.findings(table)
-    assert (found.failures, found.own_failures) == (2, 0) and "not found: 2, and 0." in found.sentence()
+    assert (found.failures, found.own_failures) == (
+        2,
+        0,
+    ) and "not found: 2 after this phantom, 0 after the study's." in found.sentence()
