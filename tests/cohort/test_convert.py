@@ -292,7 +292,7 @@ def test_half_a_pixel_of_tumour_is_tumour_and_what_is_written_is_as_in_the_data_
     mask[100:140, 301] = 255  # of each four pixels that become one, two
     row = {"patient": "a", "flair": picture(tmp_path / "f.png", flair), "mask": picture(tmp_path / "m.png", mask)}
     (found,) = index_cohort(convert_pairs(pd.DataFrame([row]), tmp_path / "out"), progress=False).itertuples()
-    assert found.tumour_px == 20
+    assert found.tumour_px == 20 and found.patient == "MYSET_XX_0001_00000000"  # the names of the defaults
     written = []
     for path, shape in ((found.image_path, (256, 256, 3)), (found.mask_path, (256, 256))):
         with tifffile.TiffFile(path) as tiff:
