@@ -386,7 +386,9 @@ def _commands() -> argparse.ArgumentParser:
         default=[],
         help="folders of runs, whose mean counts; by default the reference U-Nets that have not met the patient",
     )
-    of_predict.add_argument("--truth", action="store_true", help="score against the masks that lie beside the slices")
+    of_predict.add_argument(
+        "--truth", action="store_true", help="score against the masks beside the slices; not of locked patients"
+    )
     for sequence in ("flair", "pre", "post"):
         of_predict.add_argument(
             f"--{sequence}",

@@ -8,13 +8,14 @@ record is written last, so a folder without one is unfinished and is not read.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from pathlib import Path
 
 import pandas as pd
 
-from brainseg.paths import project_root, write_atomically
+from brainseg.paths import locked, project_root, write_atomically
 
 REFERENCE = "reference"
 """The study of the reference edition: its tables, its runs, and the log of looks lie below ``results/reference/``."""
@@ -109,13 +110,22 @@ def write_tables(study: str, tables: dict[str, pd.DataFrame], record: dict) -> P
     """
     folder = results_folder(study)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "record.json").unlink(missing_ok=True)
-    for name, table in tables.items():
-        with write_atomically(folder / f"{name}.csv") as part:
-            table.to_csv(part, index=False, float_format=f"%.{DIGITS}g")
-    with write_atomically(folder / "record.json") as part:
-        part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    with changing(study):
+        (folder / "record.json").unlink(missing_ok=True)
+        for name, table in tables.items():
+            with write_atomically(folder / f"{name}.csv") as part:
+                table.to_csv(part, index=False, float_format=f"%.{DIGITS}g")
+        with write_atomically(folder / "record.json") as part:
+            part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return folder
+
+
+def changing(what: str) -> contextlib.AbstractContextManager[None]:
+    """Hold something below ``results`` alone, as :func:`brainseg.paths.locked`; the lock is ``results/.WHAT.lock``.
+
+    It lies beside the studies' folders, because whatever is in one of these belongs to the results.
+    """
+    return locked(results_folder(f".{what}"))
 
 
 def read_table(study: str, name: str) -> pd.DataFrame:
@@ -165,8 +175,9 @@ def log_test(**line) -> Path:
     """
     path = results_folder(REFERENCE) / "test_log.csv"
     row = pd.DataFrame([{"date": time.strftime("%Y-%m-%d", time.gmtime()), **line}]).reindex(columns=LOG_COLUMNS)
-    before = read_log()
-    log = row if before.empty else pd.concat([before, row], ignore_index=True)
-    with write_atomically(path) as part:
-        log.astype({"slices": "Int64", "epochs": "Int64"}).to_csv(part, index=False, float_format=f"%.{DIGITS}g")
+    with changing("test_log"):
+        before = read_log()
+        log = row if before.empty else pd.concat([before, row], ignore_index=True)
+        with write_atomically(path) as part:
+            log.astype({"slices": "Int64", "epochs": "Int64"}).to_csv(part, index=False, float_format=f"%.{DIGITS}g")
     return path

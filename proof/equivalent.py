@@ -4,6 +4,41 @@
 from __future__ import annotations
 
 EQUIVALENT: dict[tuple[str, str], dict[str, str]] = {
+    ("cohort/convert", "_Faults.__bool__"): {
+        "return bool(None)": "What is written in spite of a fault is thrown away with the folder.",
+    },
+    ("cohort/convert", "_problems_of_names"): {
+        "problems = _problems_of_cells(pairs, page)": "The list is empty before.",
+    },
+    ("cohort/convert", "_refuse_other_size"): {
+        'f"has {its} pixels, and its picture in the column {column} {pictures}. Give both the same size.", None': "The word only tells the kinds of faults apart, and stays another one.",
+        'f"has {its} pixels, and its picture in the column {column} {pictures}. Give both the same size.", "XXsizeXX"': "The word only tells the kinds of faults apart, and stays another one.",
+        'f"has {its} pixels, and its picture in the column {column} {pictures}. Give both the same size.", "SIZE"': "The word only tells the kinds of faults apart, and stays another one.",
+    },
+    ("cohort/convert", "_write_patient"): {
+        'for row, path, page in zip(rows.index, rows[column], rows["page"], strict=None):': "Both are always of one length.",
+        'for row, path, page in zip(rows.index, rows[column], rows["page"], ):': "Both are always of one length.",
+        'for row, path, page in zip(rows.index, rows[column], rows["page"], strict=False):': "Both are always of one length.",
+        'for row, path, mask, flair in zip(rows.index, rows["mask"], masks, volumes["flair"], strict=None):': "Both are always of one length.",
+        'for row, path, mask, flair in zip(rows.index, rows["mask"], masks, volumes["flair"], ):': "Both are always of one length.",
+        'for row, path, mask, flair in zip(rows.index, rows["mask"], masks, volumes["flair"], strict=False):': "Both are always of one length.",
+        "None,": "The word only tells the kinds of faults apart, and stays another one.",
+        '"XXcoverageXX",': "The word only tells the kinds of faults apart, and stays another one.",
+        '"COVERAGE",': "The word only tells the kinds of faults apart, and stays another one.",
+    },
+    ("cohort/convert", "_write_slices"): {
+        "tumour = framed(mask.astype(None)) >= 0.5": "Numbers of 64 bits are scaled to the same half.",
+        'tifffile.imwrite(folder / f"{stem}.tif", image, photometric=None)': "tifffile chooses the same by itself.",
+        'tifffile.imwrite(folder / f"{stem}.tif", image, )': "tifffile chooses the same by itself.",
+        'tifffile.imwrite(folder / f"{stem}.tif", image, photometric="RGB")': "tifffile reads the word in either case.",
+        'tifffile.imwrite(folder / f"{stem}_mask.tif", tumour.astype(np.uint8) * 255, photometric=None)': "tifffile chooses the same by itself.",
+        'tifffile.imwrite(folder / f"{stem}_mask.tif", tumour.astype(np.uint8) * 255, )': "tifffile chooses the same by itself.",
+        'tifffile.imwrite(folder / f"{stem}_mask.tif", tumour.astype(np.uint8) * 255, photometric="MINISBLACK")': "tifffile reads the word in either case.",
+    },
+    ("cohort/convert", "convert_pairs"): {
+        'groups = pairs.groupby("patient", )': "pandas sorts the groups by default.",
+        'pd.DataFrame(patients).to_csv(folder / "data.csv", index=None)': "None counts as False here.",
+    },
     ("cohort/pixels", "_chunks"): {
         "chunks.setdefault(kind, data[place + 8 : place + 9 + length])": "Of a chunk only the first eight bytes are read.",
     },

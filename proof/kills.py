@@ -52,12 +52,13 @@ said([array.tobytes() for array in run.model.get_weights()], run.history.drop(co
 _EXPERIMENT = (
     BEFORE
     + """
-from brainseg.cohort import index_cohort
-from brainseg.experiments import engine, leakage
-settings = leakage.Settings(
-    image_size=32, filters=2, epochs=3, slices_per_epoch=16, after_phantom=False, doses=(0, 80), folds=(0,), seeds=2
-)
-tables, _ = engine.compute(leakage, index_cohort(cohort), settings)
+from brainseg import results
+results.project_root = lambda: build  # its results go to a checkout of their own
+from brainseg.experiments.engine import run_experiment
+settings = {"image_size": 32, "filters": 2, "epochs": 3, "slices_per_epoch": 16, "after_phantom": False}
+run_experiment("leakage", cohort, settings | {"doses": [0, 80], "folds": [0], "seeds": 2})
+with results.changing("leakage"):  # while another call may write the same
+    tables = results.read_tables("leakage")
 said(*[name + table.to_csv() for name, table in sorted(tables.items())])
 """
 )
@@ -92,8 +93,11 @@ said(*[output[kind] for output in shown for kind in ("image/png", "text/markdown
     "the whole book": BEFORE
     + """
 from brainseg.publishing import make_book
+from brainseg.publishing.manifest import hashes, read_manifest
 page, results = make_book("smoke")
-said(results, *sorted(str(path.relative_to(page.parent)) for path in page.parent.rglob("*.html")))
+files = hashes(page.parent)
+assert files == read_manifest(page.parent)["files"], "the site is not whole"
+said(results, *sorted(files))
 """,
 }
 """A kind of work -> what a process of its own does."""

@@ -1,9 +1,13 @@
 import json
+import os
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
 
 from brainseg import provenance, results
+from brainseg.paths import BusyError, locked, project_root
 
 
 @pytest.fixture
@@ -68,6 +72,35 @@ def test_every_look_at_test_patients_is_a_line_more(root):
     assert list(log) == results.LOG_COLUMNS
     assert pd.isna(log["slices"].iloc[0]) and log["slices"].iloc[1] == 659
     assert ",659,,12,," in (root / "results" / "reference" / "test_log.csv").read_text()
+
+
+def test_lines_of_two_processes_are_both_kept(root):
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom brainseg import results\n"
+        "results.project_root = lambda: Path(sys.argv[1])\n"
+        "for number in range(20): results.log_test(run=f'{sys.argv[2]}{number}')\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(project_root())}
+    running = [subprocess.Popen([sys.executable, "-c", code, str(root), name], env=environment) for name in "ab"]
+    assert [process.wait() for process in running] == [0, 0]
+    assert set(results.read_log()["run"]) == {f"{name}{number}" for name in "ab" for number in range(20)}
+
+
+def test_tables_are_written_by_one_at_a_time(root):
+    seen = []
+
+    class Watched(pd.DataFrame):
+        def to_csv(self, *args, **kwargs):
+            with pytest.raises(BusyError), locked(root / "results" / ".demo", wait=False):
+                pass
+            seen.append(args)
+            return super().to_csv(*args, **kwargs)
+
+    results.write_tables("demo", {"patients": Watched({"dice": [1.0]})}, {})
+    assert len(seen) == 1 and {path.name for path in (root / "results" / "demo").iterdir()} == {
+        "patients.csv",
+        "record.json",
+    }
 
 
 def cohort(patients: str, fingerprint: str) -> pd.DataFrame:

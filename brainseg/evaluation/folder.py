@@ -21,7 +21,7 @@ from brainseg.evaluation.scores import drop_small_pieces
 from brainseg.images.crop import restore
 from brainseg.images.preprocess import boxes_and_images, crop_and_resize_all
 from brainseg.metrics import THRESHOLD, confusion, dice
-from brainseg.networks.record import RunRecord, reference_runs
+from brainseg.networks.record import RunRecord, reference_patients, reference_runs
 from brainseg.paths import write_atomically
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def predict_folder(
         A pixel whose mean probability is at or above it is called tumour. Small pieces are dropped, as in the reported
         scores: see :func:`brainseg.evaluation.scores.drop_small_pieces`.
     truth : bool
-        Whether to score against the masks that lie beside the slices.
+        Whether to score against the masks that lie beside the slices; not those of locked patients.
     wanted : Wanted
         Which sequence a volume is, where names do not say.
 
@@ -90,6 +90,7 @@ def predict_folder(
     ------
     CohortError
         Where there are no slices, some cannot be read, or two would give the same output; all of them in one report.
+        Where `truth` is asked for of patients whom :mod:`brainseg.experiments.locked` scores.
     ValueError
         Where a run or the threshold is unusable, or there is no run.
     """
@@ -99,6 +100,8 @@ def predict_folder(
     if not records:
         raise ValueError("There is no reference U-Net with weights. Name a run with --run.")
     examinations = find_examinations(place, wanted)
+    if truth:
+        _refuse_locked(examinations)
     _check(examinations, truth)
     # Only now, because it brings Keras: wrong input is refused at once, and without a word of TensorFlow's.
     from brainseg.networks.runs import load_network
@@ -170,6 +173,23 @@ def _check(examinations: Iterable[Examination], truth: bool) -> None:
         raise CohortError(problems)
 
 
+def _refuse_locked(examinations: Iterable[Examination]) -> None:
+    """Refuse to score patients of the locked test: of the reference runs' institutions, but in none of their splits."""
+    met = {case_of(patient) for patient in reference_patients()}
+    if not met:
+        return
+    institutions = "|".join(sorted({re.escape(case.rpartition("_")[0]) for case in met}))
+    case = re.compile(rf"(?<![A-Z0-9])(?:{institutions})_[A-Z0-9]{{4}}(?![A-Z0-9])")
+    if locked := sorted({name for each in examinations for name in case.findall(_names(each))} - met):
+        raise CohortError(
+            [
+                f"--truth would score {', '.join(locked)}. Patients of the data set whom the kept networks do not know "
+                "are the locked test, which only `python -m brainseg locked-test` scores, and once. Leave --truth out, "
+                "or leave them out."
+            ]
+        )
+
+
 def _spared(each: Examination, networks: Sequence[tuple[RunRecord, keras.Model]]) -> tuple[Sequence, bool | None]:
     """The networks that have not met a patient, and whether one that is left has; all where each of them has."""
     apart = [network for network in networks if not _met(each, [network])] or networks
@@ -177,16 +197,20 @@ def _spared(each: Examination, networks: Sequence[tuple[RunRecord, keras.Model]]
 
 
 def _met(each: Examination, networks: Sequence[tuple[RunRecord, keras.Model]]) -> bool | None:
-    """Whether one of some networks has met a patient; None where no name says who it is.
-
-    Any name on the way to the slices may carry the case, and the patient's in a DICOM header, in any spelling:
-    TCGA-CS-4941, tcga_cs_4941.
-    """
+    """Whether one of some networks has met a patient; None where no name says who it is."""
     seen = {case_of(patient) for record, _ in networks for patient in record.has_met()}
-    names = "/".join([*each.folder.parts, each.patient, *(path.stem for path in each.files)]).upper().replace("-", "_")
+    names = _names(each)
     if any(re.search(rf"(?<![A-Z0-9]){re.escape(case)}(?![A-Z0-9])", names) for case in seen):
         return True
     return False if PATIENT.fullmatch(each.patient) else None
+
+
+def _names(each: Examination) -> str:
+    """Every name that may say who a patient is, in one spelling of a case: TCGA_CS_4941, not tcga-cs-4941.
+
+    Any name on the way to the slices may carry the case, and the patient's in a DICOM header.
+    """
+    return "/".join([*each.folder.parts, each.patient, *(path.stem for path in each.files)]).upper().replace("-", "_")
 
 
 class _Answer(NamedTuple):

@@ -46,7 +46,16 @@ from brainseg.networks.record import (
     shares_reference_patients,
 )
 from brainseg.provenance import origin
-from brainseg.results import REFERENCE, has_tables, log_test, read_log, read_table, results_folder, write_tables
+from brainseg.results import (
+    REFERENCE,
+    changing,
+    has_tables,
+    log_test,
+    read_log,
+    read_table,
+    results_folder,
+    write_tables,
+)
 from brainseg.splits import make_split
 
 if TYPE_CHECKING:
@@ -214,7 +223,8 @@ def _network_name(protocol: str, model: str, fold: int) -> str:
 def keep_runs(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Training, Run]]) -> Path:
     """Keep new runs, and score them, each for itself and the seeds of a network and fold together.
 
-    The masks of the seeds together are written last, so an interrupted call does an unfinished network again.
+    The masks of the seeds together are written last, so an interrupted call does an unfinished network again. Of calls
+    at once one scores at a time, and the next finds what it did.
 
     Returns
     -------
@@ -225,20 +235,23 @@ def keep_runs(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Tra
 
     split_by, _ = PROTOCOLS[settings.protocol]
     trained = iter(runs)
-    for group in _unfinished(cohort, settings):
-        members = {}
-        for training, record in group:
-            run = None
-            if not _kept(record):
-                # Another process may have kept some meanwhile, so not every run is wanted.
-                run = next(run for given, run in trained if given.labels == training.labels)
-                weights = keeps_weights(settings.protocol, training.recipe.seed)
-                record = keep(run, split_by, int(training.labels["fold"]), weights=weights)
-            # From the kept weights, where they are kept: what is scored is what was kept.
-            if record.has_weights:
-                run = load_reference(record, cohort.attrs["root"])
-            members[record.name] = replace(run, record=run.record.as_reference(split_by, int(training.labels["fold"])))
-        _score_together(cohort, settings.protocol, members)
+    with changing(f"{REFERENCE}-runs"):
+        for group in _unfinished(cohort, settings):
+            members = {}
+            for training, record in group:
+                run = None
+                if not _kept(record):
+                    # Another process may have kept some meanwhile, so not every run is wanted.
+                    run = next(run for given, run in trained if given.labels == training.labels)
+                    weights = keeps_weights(settings.protocol, training.recipe.seed)
+                    record = keep(run, split_by, int(training.labels["fold"]), weights=weights)
+                # From the kept weights, where they are kept: what is scored is what was kept.
+                if record.has_weights:
+                    run = load_reference(record, cohort.attrs["root"])
+                members[record.name] = replace(
+                    run, record=run.record.as_reference(split_by, int(training.labels["fold"]))
+                )
+            _score_together(cohort, settings.protocol, members)
     return results_folder(REFERENCE)
 
 

@@ -5,6 +5,7 @@ The networks of this study do not read them; `brainseg.images.prepared` makes th
 
 from __future__ import annotations
 
+import filecmp
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from brainseg.cohort import index_cohort, read_patient
 from brainseg.images.crop import crop as cut
 from brainseg.images.prepared import for_each_patient
 from brainseg.images.preprocess import Preprocessing, box_table, boxes_and_images
-from brainseg.paths import folder_atomically
+from brainseg.paths import folder_atomically, locked
 
 
 def save_crops(
@@ -32,7 +33,8 @@ def save_crops(
     """Write the cropped images and masks as TIFFs in Kaggle's layout, as the article does.
 
     Nothing is resized. ``boxes.csv`` says where each crop comes from, so that
-    `brainseg.images.crop.restore` can put it back. The folder appears when all of it is written.
+    `brainseg.images.crop.restore` can put it back. The folder appears when all of it is written. Of calls at once one
+    works at a time. What is there already is left alone, byte by byte, because somebody may be reading it.
 
     Parameters
     ----------
@@ -59,7 +61,7 @@ def save_crops(
     """
     preprocessing = Preprocessing(contrast=contrast, crop=crop, margin_px=margin_px, normalise="none")
     folder = Path(folder).expanduser().resolve()
-    _check_place(folder, Path(root).resolve())
+    _refuse_place(folder, Path(root).resolve())
     table = index_cohort(root)
     wanted = set(table["patient"] if patients is None else patients)
     if unknown := sorted(wanted - set(table["patient"])):
@@ -68,7 +70,8 @@ def save_crops(
         raise ValueError("no patient was named: leave `patients` out for all of them")
     groups = [(name, slices) for name, slices in table.groupby("patient", sort=False) if name in wanted]
     found: dict[str, pd.DataFrame] = {}
-    with folder_atomically(folder) as part:
+    with locked(folder.with_name(f".{folder.name}")), folder_atomically(folder) as part:
+        _refuse_other_files(folder)
 
         def save_patient(name: str, slices: pd.DataFrame) -> int:
             images, masks = read_patient(table, name)
@@ -83,24 +86,37 @@ def save_crops(
 
         for_each_patient(save_patient, groups, sum(len(slices) for _, slices in groups), workers, "saving crops")
         pd.concat([found[name] for name, _ in groups]).to_csv(part / "boxes.csv", index=False)
-        _check_place(folder, Path(root).resolve())  # nothing else was put there meanwhile
-        if folder.exists():
+        _refuse_other_files(folder)  # nothing else was put there meanwhile
+        if folder.exists() and not _same(folder, part):
             shutil.rmtree(folder)
     return folder / "boxes.csv"
 
 
-def _check_place(folder: Path, root: Path) -> None:
-    """Refuse a folder where files would be lost that these crops did not write."""
-    new = "Name a new folder outside the cohort."
+_NEW = "Name a new folder outside the cohort."
+
+
+def _refuse_place(folder: Path, root: Path) -> None:
     if folder.is_relative_to(root):
         raise ValueError(
-            f"{folder} lies in the cohort {root}: the crops would overwrite or mingle with its slices. {new}"
+            f"{folder} lies in the cohort {root}: the crops would overwrite or mingle with its slices. {_NEW}"
         )
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file. {_NEW}")
+
+
+def _refuse_other_files(folder: Path) -> None:
+    """Refuse a folder where files would be lost that these crops did not write."""
     if not folder.exists():
         return
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is a file. {new}")
     boxes = folder / "boxes.csv"
     written = {boxes.name, *pd.read_csv(boxes, usecols=["patient"])["patient"]} if boxes.is_file() else set()
     if others := sorted(path.name for path in folder.iterdir() if path.name not in written):
-        raise ValueError(f"{folder} holds {others[0]!r}, which is no crop of an earlier call. {new}")
+        raise ValueError(f"{folder} holds {others[0]!r}, which is no crop of an earlier call. {_NEW}")
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two folders hold the same files, byte by byte."""
+    names, others = (
+        {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} for folder in (one, other)
+    )
+    return names == others and filecmp.cmpfiles(one, other, names, shallow=False)[1:] == ([], [])

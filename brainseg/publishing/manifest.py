@@ -34,7 +34,7 @@ def write_manifest(site: Path, edition: Edition) -> Path:
             name: {key: record[key] for key in ("parameters", "profile", "source", "executed")}
             for name, record in records.items()
         },
-        "files": _hashes(site),
+        "files": hashes(site),
     }
     return _write(site, manifest)
 
@@ -46,7 +46,7 @@ def read_manifest(site: Path) -> dict:
 
 def rewrite_hashes(site: Path) -> Path:
     """Write the manifest again where files were added to a finished site."""
-    return _write(site, read_manifest(site) | {"files": _hashes(site)})
+    return _write(site, read_manifest(site) | {"files": hashes(site)})
 
 
 def _write(site: Path, manifest: dict) -> Path:
@@ -55,7 +55,7 @@ def _write(site: Path, manifest: dict) -> Path:
     return site / NAME
 
 
-def _hashes(site: Path) -> dict[str, str]:
+def hashes(site: Path) -> dict[str, str]:
     """The SHA-256 of each file of a site but the manifest, by its place."""
     files = sorted(path for path in site.rglob("*") if path.is_file() and path.name != NAME)
     return {path.relative_to(site).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -139,6 +139,19 @@ PAGE = "page has {} numbers for 3 rows. Give one for each row, or one for all."
         (lambda p: p.assign(flair=["", None, p["flair"][2]]), {}, [PATH.format("flair", "0 to 1")]),
         (lambda p: p.assign(mask=[p["mask"][0], " ", p["mask"][2]]), {}, [PATH.format("mask", "1")]),
         (lambda p: p.assign(post=["", p["flair"][1], ""]), {}, [PATH.format("post", "0")]),
+        (lambda p: p.assign(pre=["", p["flair"][1], ""]), {}, [PATH.format("pre", "0")]),
+        (lambda p: p.assign(pre=[p["flair"][0], "", " "], post=None), {}, [PATH.format("pre", "1")]),
+        (lambda p: p.assign(flair=[None, p["flair"][1], None]), {}, [PATH.format("flair", "0, 2")]),
+        (
+            lambda p: p.assign(flair=["", *p["flair"][1:]], mask=["", *p["mask"][1:]]),
+            {"page": [0]},
+            [PATH.format("flair", "0"), PATH.format("mask", "0"), PAGE.format(1)],
+        ),
+        (
+            lambda p: p.assign(flair=["", *p["flair"][1:]], mask=["", *p["mask"][1:]]),
+            {},
+            [PATH.format("flair", "0"), PATH.format("mask", "0")],
+        ),
         (lambda p: p, {"page": [0, 0]}, [PAGE.format(2)]),
         (lambda p: p, {"page": np.array([0])}, [PAGE.format(1)]),
         (lambda p: p.assign(mask=p["flair"]), {}, ["Picture and mask are one file in row 0 to 2. Name the mask."]),
@@ -232,3 +245,64 @@ def test_pages_are_named_for_all_rows_or_one_by_one(sound, tmp_path):
         table = index_cohort(convert_pairs(pairs, tmp_path / name, page=page), progress=False)
         brightest = [read_image(path)[..., 1].max() // 50 - 1 for path in table["image_path"]]
         assert brightest == expected
+
+
+def test_many_levels_are_named_by_the_first_six(sound, tmp_path):
+    masks = [picture(tmp_path / f"{n}.png", np.where(np.eye(64) > 0, n, 0).astype(np.uint8)) for n in range(1, 9)]
+    pairs = pd.DataFrame({"patient": "anna", "flair": sound["flair"][0], "mask": masks})
+    named = "; ".join(f"{n} in {masks[n - 1]} (row {n - 1})" for n in range(1, 7))
+    assert problems(pairs, tmp_path / "out") == [
+        f"Masks hold different levels beside 0: {named}. Say which are tumour, as in labels=[1, 2, 3, 4, 5, 6, 7, 8]."
+    ]
+    assert problems(pairs, tmp_path / "out", labels=9) == [
+        "No mask holds a level of labels=[9]. The masks hold 0, 1, 2, 3, 4, 5."
+    ]
+
+
+@pytest.mark.parametrize("column", ["pre", "flair"])
+def test_a_volume_that_is_no_picture_is_named_by_its_first_slice(sound, tmp_path, column):
+    flat = [picture(tmp_path / f"flat{n}.png", np.full((64, 64), 7, np.uint8)) for n in range(2)]
+    pictures = [*flat, sound["flair"][2]]
+    assert problems(sound.assign(**{column: pictures}), tmp_path / "out") == [
+        f"{flat[0]} (row 0, column {column}) and all slices of its stack hold 7 everywhere: there is no picture."
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+def test_kinds_of_faults_of_one_column_are_told_apart(sound, tmp_path):
+    head = picture(tmp_path / "head.png", np.full((64, 64), 255, np.uint8))
+    small = picture(tmp_path / "small.png", np.eye(8, 9, dtype=np.uint8))
+    said = problems(sound.assign(mask=[small, sound["mask"][1], head]), tmp_path / "out")
+    assert [sentence.partition(" (row ")[0] for sentence in said] == [str(small), str(head)]
+
+
+def test_where_tumour_is_may_be_inverted(sound, tmp_path):
+    inverted = np.full((64, 64), 255, np.uint8)
+    inverted[20:26, 30:36] = 0
+    pairs = sound.assign(mask=picture(tmp_path / "inverted.png", inverted))
+    table = index_cohort(convert_pairs(pairs, tmp_path / "out", invert=True), progress=False)
+    straight = index_cohort(convert_pairs(sound, tmp_path / "straight"), progress=False)
+    assert table["tumour_px"].tolist() == straight["tumour_px"].tolist()
+
+
+def test_half_a_pixel_of_tumour_is_tumour_and_what_is_written_is_as_in_the_data_set(tmp_path):
+    flair = np.full((512, 512), 90, np.uint8)
+    flair[:, :64] = 0
+    mask = np.zeros((512, 512), np.uint8)
+    mask[100:140, 301] = 255  # of each four pixels that become one, two
+    row = {"patient": "a", "flair": picture(tmp_path / "f.png", flair), "mask": picture(tmp_path / "m.png", mask)}
+    (found,) = index_cohort(convert_pairs(pd.DataFrame([row]), tmp_path / "out"), progress=False).itertuples()
+    assert found.tumour_px == 20 and found.patient == "MYSET_XX_0001_00000000"  # the names of the defaults
+    written = []
+    for path, shape in ((found.image_path, (256, 256, 3)), (found.mask_path, (256, 256))):
+        with tifffile.TiffFile(path) as tiff:
+            assert len(tiff.pages) == 1 and tiff.pages[0].shape == shape
+            written.append((tiff.pages[0].dtype, tiff.pages[0].photometric.name, set(np.unique(tiff.asarray()))))
+    assert written == [(np.uint8, "RGB", {0, 90}), (np.uint8, "MINISBLACK", {0, 255})]
+
+
+def test_a_bar_counts_patients(sound, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(convert, "tqdm", lambda groups, **options: seen.append((len(groups), options)) or groups)
+    convert_pairs(sound, tmp_path / "out")
+    assert seen == [(2, {"desc": "converting", "unit": "patient", "leave": False})]

@@ -269,6 +269,28 @@ def test_a_volume_comes_back_in_its_own_place_with_its_millilitres(run, tiny_coh
     assert (tmp_path / "out" / "anna" / "x_slice_3_overlay.png").is_file()
 
 
+@pytest.mark.parametrize("spelt", ["TEST_AA_0002_20000102", "test-aa-0002"])
+def test_patients_of_the_locked_test_are_not_scored(run, tiny_cohort, tmp_path, monkeypatch, spelt):
+    known = set(PATIENTS) - {PATIENTS[1]}
+    monkeypatch.setattr("brainseg.evaluation.folder.reference_patients", lambda: known)
+    folder = tmp_path / "in" / spelt
+    folder.mkdir(parents=True)
+    for part in ("", "_mask"):
+        shutil.copy(tiny_cohort / PATIENTS[1] / f"{PATIENTS[1]}_1{part}.tif", folder / f"1{part}.tif")
+    with pytest.raises(CohortError, match=r"would score TEST_AA_0002\. .*python -m brainseg locked-test"):
+        predict_folder(tmp_path / "in", tmp_path / "out", [run.folder], truth=True)
+    assert not (tmp_path / "out").exists()
+    predict_folder(tmp_path / "in", tmp_path / "masks", [run.folder])  # a mask tells nothing of its score
+    known = set(PATIENTS)
+    assert len(predict_folder(tmp_path / "in", tmp_path / "out", [run.folder], truth=True).patients["dice"]) == 1
+
+
+def test_people_of_other_institutions_are_scored(run, tiny_cohort, tmp_path, monkeypatch):
+    monkeypatch.setattr("brainseg.evaluation.folder.reference_patients", lambda: {PATIENTS[-1]})
+    place = tiny_cohort / PATIENTS[0]
+    assert predict_folder(place, tmp_path / "out", [run.folder], truth=True).patients["dice"].notna().all()
+
+
 def test_truth_that_is_not_there_is_asked_for_in_vain(run, tmp_path):
     nifti(tmp_path / "in" / "x.nii.gz", head())
     with pytest.raises(CohortError, match="no mask of x lies beside the slices"):

@@ -1,6 +1,9 @@
 """The article's files: what they hold, where they may be written, and that they are whole or absent."""
 
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -12,10 +15,16 @@ from brainseg.cohort import index_cohort, read_image, read_mask
 from brainseg.images import export
 from brainseg.images.crop import Box
 from brainseg.images.export import save_crops
+from brainseg.paths import locked, project_root
 
 
 def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def visible(folder):
+    """Names in a folder, without the locks."""
+    return {path.name for path in folder.iterdir()} - {".crops.lock", ".new.lock"}
 
 
 def test_saved_crops_can_be_put_back(tiny_cohort, tmp_path):
@@ -71,7 +80,42 @@ def test_an_earlier_result_is_replaced_as_a_whole(tiny_cohort, tmp_path):
     save_crops(tiny_cohort, tmp_path / "crops", patients=PATIENTS[:2])
     save_crops(tiny_cohort, tmp_path / "crops", patients=PATIENTS[1:3])
     assert {path.name for path in (tmp_path / "crops").iterdir()} == {"boxes.csv", *PATIENTS[1:3]}
-    assert {path.name for path in tmp_path.iterdir()} == {"crops", "tiny"}
+    assert visible(tmp_path) == {"crops", "tiny"}
+
+
+def test_what_is_there_already_is_left_to_its_readers(tiny_cohort, tmp_path):
+    crops = save_crops(tiny_cohort, tmp_path / "crops", patients=PATIENTS[:2]).parent
+    before, image = crops.stat().st_ino, crops / PATIENTS[1] / f"{PATIENTS[1]}_2.tif"
+    sound = image.read_bytes()
+    save_crops(tiny_cohort, crops, patients=PATIENTS[:2])
+    assert crops.stat().st_ino == before
+    for spoil in (lambda: image.write_bytes(sound[:-1] + b"?"), image.unlink, (crops / PATIENTS[0] / "x.txt").touch):
+        spoil()
+        save_crops(tiny_cohort, crops, patients=PATIENTS[:2])
+        assert image.read_bytes() == sound and not (crops / PATIENTS[0] / "x.txt").exists()
+
+
+def test_a_call_waits_for_another_process(tiny_cohort, tmp_path):
+    """Two processes begin while the folder is held here; afterwards each makes and reads the whole."""
+    code = (
+        "import sys\n"
+        "from brainseg.images.export import save_crops\n"
+        "print('begun', flush=True)\n"
+        "boxes = save_crops(sys.argv[1], sys.argv[2], patients=sys.argv[3:], workers=1)\n"
+        "for path in sorted(boxes.parent.rglob('*.*')): path.read_bytes()\n"
+        "print(boxes)\n"
+    )
+    call = [sys.executable, "-c", code, str(tiny_cohort), str(tmp_path / "crops"), *PATIENTS[:2]]
+    environment = {**os.environ, "PYTHONPATH": str(project_root())}
+    with locked(tmp_path / ".crops"):
+        running = [subprocess.Popen(call, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
+        assert [process.stdout.readline() for process in running] == ["begun\n"] * 2
+        with pytest.raises(subprocess.TimeoutExpired):
+            running[0].wait(1)
+        assert not (tmp_path / "crops").exists()
+    said = [process.communicate()[0].strip() for process in running]
+    assert said == [str(tmp_path / "crops" / "boxes.csv")] * 2 and [process.returncode for process in running] == [0, 0]
+    assert visible(tmp_path) == {"crops", "tiny"}
 
 
 def test_a_crash_while_saving_leaves_what_was_there(tiny_cohort, tmp_path, monkeypatch):
@@ -91,5 +135,5 @@ def test_a_crash_while_saving_leaves_what_was_there(tiny_cohort, tmp_path, monke
         with pytest.raises(OSError, match="No space left"):
             save_crops(tiny_cohort, tmp_path / folder, contrast="none")
     assert contents(tmp_path / "crops") == before
-    assert {path.name for path in tmp_path.iterdir()} == {"crops", "tiny"}
+    assert visible(tmp_path) == {"crops", "tiny"}
     assert len(index_cohort(tiny_cohort)) == len(PATIENTS) * SLICES

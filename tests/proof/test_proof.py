@@ -90,6 +90,12 @@ def test_two_calls_at_once_make_what_one_makes(tiny_cohort_once, tmp_path):
 
 
 @pytest.mark.slow
+def test_two_calls_at_once_write_crops(tiny_cohort_once, tmp_path):
+    found = again.together("writing crops", tiny_cohort_once, tmp_path)
+    assert found == {"kind": "writing crops", "calls": 2, "finished": 2, "same": 2}
+
+
+@pytest.mark.slow
 def test_two_calls_at_once_share_a_chapter(tiny_cohort_once, tmp_path):
     found = again.together("executing a chapter", tiny_cohort_once, tmp_path)
     assert found == {"kind": "executing a chapter", "calls": 2, "finished": 2, "same": 2}

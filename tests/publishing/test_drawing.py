@@ -61,11 +61,14 @@ def address(patient, tmp_path_factory):
     drawn = largest_tumour([patient[0]])
     write_drawing(drawn, folder / "draw")
     (folder / "draw" / "draw.js").write_text((project_root() / "book/_extra/draw/draw.js").read_text("utf-8"), "utf-8")
-    style = (project_root() / "book" / "_static" / "book.css").read_text(encoding="utf-8")
+    style, element = (
+        (project_root() / "book" / "_static" / name).read_text(encoding="utf-8") for name in ("book.css", "element.js")
+    )
     text = drawing_page(f"# Draw\n\n{MARK}\n", drawn, "")
     body = text[text.index('<div id="draw">') : text.rindex("```")]
     (folder / "draw.html").write_text(
         f'<!DOCTYPE html><html lang="en"><head><title>Draw</title><meta charset="utf-8"><style>{style}</style>'
+        f"<script>{element}</script>"
         f"<link rel='icon' href='data:,'><meta name='viewport' content='width=device-width'></head><body><main>"
         f"<h1>Draw</h1>{body}</main></body></html>",
         encoding="utf-8",

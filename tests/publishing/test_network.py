@@ -66,11 +66,14 @@ def site(patients, tmp_path_factory) -> Path:
         for name, (images, truth) in list(patients.items())[:2]
     ]
     write_viewer(shown, folder / "viewer")
-    style = (project_root() / "book" / "_static" / "book.css").read_text(encoding="utf-8")
+    style, element = (
+        (project_root() / "book" / "_static" / name).read_text(encoding="utf-8") for name in ("book.css", "element.js")
+    )
     text = network_page(f"# Try\n\n{MARK}\n", True, "")
     body = text[text.index('<div id="try">') : text.rindex("```")]
     (folder / "try.html").write_text(
         f'<!DOCTYPE html><html lang="en"><head><title>Try</title><meta charset="utf-8"><style>{style}</style>'
+        f"<script>{element}</script>"
         f"<link rel='icon' href='data:,'></head><body><main><h1>Try</h1>{body}</main></body></html>",
         encoding="utf-8",
     )

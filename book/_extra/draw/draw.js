@@ -56,15 +56,7 @@
 
   // ---------------------------------------------------------------- the page
 
-  function element(tag, attributes = {}, ...children) {
-    const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) {
-      if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-      else made.setAttribute(name, value);
-    }
-    made.append(...children);
-    return made;
-  }
+  const element = window.brainsegElement;
 
   const button = (text, id, action) => element("button", { type: "button", class: "play-button", id: `draw-${id}`, onclick: action }, text);
   const controls = {

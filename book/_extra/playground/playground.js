@@ -101,15 +101,7 @@
   };
   let state = { ...START };
 
-  function element(tag, attributes = {}, ...children) {
-    const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) {
-      if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-      else made.setAttribute(name, value);
-    }
-    made.append(...children);
-    return made;
-  }
+  const element = window.brainsegElement;
 
   const canvas = element("canvas", {
     width: SIDE * 8, height: SIDE * 8, tabindex: 0, role: "application",

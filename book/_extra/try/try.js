@@ -26,16 +26,7 @@
 
   // ---------------------------------------------------------------- parts of the page
 
-  function element(tag, attributes = {}, ...children) {
-    const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) {
-      if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-      else if (value === true) made.setAttribute(name, "");
-      else if (value !== null && value !== false) made.setAttribute(name, value);
-    }
-    made.append(...children);
-    return made;
-  }
+  const element = window.brainsegElement;
 
   const button = (text, action, id) => element("button", { type: "button", class: "play-button", id, onclick: action }, text);
 

@@ -25,15 +25,7 @@
   const loaded = {}; // by patient: NiiVue's volumes by what they show
   let niivue, showing = null, noting = null;
 
-  function element(tag, attributes = {}, ...children) {
-    const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) {
-      if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-      else if (value !== null) made.setAttribute(name, value);
-    }
-    made.append(...children);
-    return made;
-  }
+  const element = window.brainsegElement;
 
   function choice(label, name, options) {
     const select = element("select", { id: `viewer-${name}`, onchange: (e) => change({ [name]: e.target.value }) },
