@@ -69,9 +69,8 @@ class Visit:
 
     def __init__(self, browser, base: str, size: str = "desktop"):
         self.base, self.faults = base, []
-        width, height = SIZES[size]
         self.page = browser.new_page()
-        self.page.set_viewport_size({"width": width, "height": height})
+        self.resize(size)
         self.page.emulate_media(reduced_motion="reduce")
         self.page.set_default_timeout(180_000)  # ms; a network takes its time on a busy machine
         self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
@@ -92,6 +91,10 @@ class Visit:
         if request.failure != "net::ERR_ABORTED":
             self.faults.append(f"failed: {request.url} ({request.failure})")
 
+    def resize(self, size: str) -> None:
+        width, height = SIZES[size]
+        self.page.set_viewport_size({"width": width, "height": height})
+
     def open(self, name: str):
         self.page.goto(f"{self.base}/{name}", wait_until="load")
         return self.page
@@ -111,33 +114,43 @@ def theme(page, colours: str) -> None:
 
 def accessibility_faults(page, **options) -> list[str]:
     """What axe-core calls serious or critical, one line for each rule and place."""
-    from axe_playwright_python.sync_playwright import Axe
+    from axe_playwright_python.base import AXE_SCRIPT
 
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
     # Without its own requests for style sheets, which it would look for in the wrong place.
     wanted = {"preload": False, "resultTypes": ["violations"], **options}  # what passed need not be listed
-    found = Axe().run(page, options=wanted).response["violations"]
+    found = page.evaluate("wanted => axe.run(wanted)", wanted)["violations"]
     return [
         f"{rule['id']}: {node['target']} {node['html'][:160]}"
         for rule in found if rule["impact"] in ("serious", "critical") for node in rule["nodes"]
     ]  # fmt: skip
 
 
-def leave_one_word_of_each_kind(page) -> None:
-    """Make plain text of coloured words of code, but for one of each kind in each kind of block.
+def leave_one_of_each_kind(page) -> None:
+    """Make plain text of marked words, and empty cells of tables, but for one of each kind in each kind of place.
 
-    The others look the same, and axe-core would take most of its time for them.
+    The others look the same, and axe-core would take most of its time for them. A kind is what style sheets tell apart:
+    tags and classes of what there is and of all that it stands in, whether its row is an odd or an even one, and its
+    colours, because a table may have a style sheet of its own.
     """
     page.evaluate("""() => {
         const seen = new Set();
-        for (const word of document.querySelectorAll(".highlight pre span:not([id])")) {
-            if (word.childElementCount) continue;
-            let kind = word.className;
-            for (let above = word.parentElement; above.tagName !== "BODY"; above = above.parentElement)
-                if (above.tagName !== "SECTION") kind += ` in ${above.tagName} ${above.className}`;
-            if (seen.has(kind)) word.replaceWith(word.textContent);
-            seen.add(kind);
+        const plain = ({name, ownerElement}) => name === "class" || (name === "id" && ownerElement.tagName === "TD");
+        // From the end, so that a word within a word is plain text when that one's turn comes.
+        const all = [...document.querySelectorAll("article :is(span, em, strong, code, td)")].reverse();
+        const colours = all.map((one) => getComputedStyle(one)).map((style) => style.color + style.backgroundColor);
+        for (const [number, one] of all.entries()) {
+            if (one.childElementCount || ![...one.attributes].every(plain)) continue;
+            let kind = colours[number];
+            for (let above = one; above.tagName !== "BODY"; above = above.parentElement)
+                if (above.tagName !== "SECTION") // pandas counts rows and columns in classes
+                    kind += ` in ${above.tagName} ${above.className} ${above.rowIndex % 2}`.replace(/(row|col)\\d+/g, "");
+            if (!seen.has(kind)) seen.add(kind);
+            else if (one.tagName === "TD") one.textContent = "";
+            else one.replaceWith(one.textContent);
         }
-        document.querySelectorAll(".highlight pre").forEach((block) => block.normalize());
+        document.querySelector("article").normalize();
     }""")
 
 

@@ -193,8 +193,8 @@ def test_the_loaded_network_is_within_everybody_s_reach(browser, server):
             assert accessibility_faults(page) == [], colours
         page.evaluate("document.activeElement.blur()")
         assert unreached(page) == []
-        for width, height in SIZES.values():
-            page.set_viewport_size({"width": width, "height": height})
+        for size in SIZES:
+            visit.resize(size)
             assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
         assert visit.faults == []
 
