@@ -144,8 +144,8 @@ def leave_one_of_each_kind(page) -> None:
             if (one.childElementCount || ![...one.attributes].every(plain)) continue;
             let kind = colours[number];
             for (let above = one; above.tagName !== "BODY"; above = above.parentElement)
-                if (above.tagName !== "SECTION") // pandas counts rows and columns in classes
-                    kind += ` in ${above.tagName} ${above.className} ${above.rowIndex % 2}`.replace(/(row|col)\\d+/g, "");
+                if (above.tagName !== "SECTION") kind += `/${above.tagName} ${above.className} ${above.rowIndex % 2}`;
+            kind = kind.replace(/(row|col)\\d+/g, ""); // as pandas counts rows and columns in classes
             if (!seen.has(kind)) seen.add(kind);
             else if (one.tagName === "TD") one.textContent = "";
             else one.replaceWith(one.textContent);
