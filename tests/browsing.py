@@ -19,6 +19,9 @@ SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 DRAWING = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader-webgl", "--enable-unsafe-swiftshader"]
 
 
+EMPTY = "about:blank"
+
+
 @contextlib.contextmanager
 def chromium() -> Iterator:
     """A Chromium that shows nothing. Without one on the machine the test is skipped, or fails where one is required.
@@ -65,21 +68,27 @@ def serving(folder: Path) -> Iterator[str]:
 
 
 class Visit:
-    """A page in a tab of its own, and everything that went wrong in it."""
+    """A page in a tab, and everything that went wrong in it.
+
+    A tab that an earlier visit left is taken again, because a new one takes as long as to open a page in it.
+    """
 
     def __init__(self, browser, base: str, size: str = "desktop"):
         self.base, self.faults = base, []
-        self.page = browser.new_page()
+        self.page = next((tab for tab in browser.pages if tab.url == EMPTY), None) or browser.new_page()
         self.resize(size)
-        self.page.emulate_media(reduced_motion="reduce")
+        self.page.emulate_media(media="screen", color_scheme="light", reduced_motion="reduce")
         self.page.set_default_timeout(180_000)  # ms; a network takes its time on a busy machine
-        self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-        self.page.on("console", lambda said: said.type == "error" and self.faults.append(f"console: {said.text}"))
-        self.page.on("requestfailed", self._failed)
-        self.page.on(
-            "response", lambda answer: answer.status >= 400 and self.faults.append(f"{answer.status}: {answer.url}")
-        )
-        self.page.on("request", self._requested)
+        self.page.mouse.move(0, 0)
+        self._watched = {
+            "pageerror": lambda error: self.faults.append(f"error: {error}"),
+            "console": lambda said: said.type == "error" and self.faults.append(f"console: {said.text}"),
+            "requestfailed": self._failed,
+            "response": lambda answer: answer.status >= 400 and self.faults.append(f"{answer.status}: {answer.url}"),
+            "request": self._requested,
+        }
+        for event, note in self._watched.items():
+            self.page.on(event, note)
 
     def _requested(self, request) -> None:
         if not request.url.startswith((self.base, "data:", "blob:")):
@@ -103,7 +112,11 @@ class Visit:
         return self
 
     def __exit__(self, *_) -> None:
-        self.page.close()
+        if self.page.is_closed():
+            return
+        for event, note in self._watched.items():
+            self.page.remove_listener(event, note)
+        self.page.goto(EMPTY)
 
 
 def theme(page, colours: str) -> None:

@@ -72,34 +72,24 @@ def test_every_notebook_runs_and_has_its_page(smoke_book):
         assert re.search(r"(?s)Question\.\s.+\?\s.*Answer\.\s.+\.\s", before), f"{name} does not open with its answer"
 
 
-@pytest.fixture(scope="module")
-def tab(browser, smoke_book):
-    """One tab for all pages, because a new one takes as long as to open a page in it.
-
-    From a folder, where a browser allows less than from a server, and where an absolute link breaks too.
-    """
-    with Visit(browser, smoke_book.parent.as_uri()) as visit:
-        yield visit
-
-
 @pytest.mark.parametrize("name", UNLIKE)
-def test_a_page_is_sound_wide_and_narrow_light_and_dark(tab, name):
-    tab.faults.clear()
-    tab.resize("phone")
-    page = tab.open(f"{name}.html")
-    theme(page, "light")
-    assert page.locator("h1:visible").count() == 1
-    assert page.locator("article img:not([alt])").count() == 0
-    for size in ("phone", "desktop"):
-        tab.resize(size)
-        overhang = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert overhang <= 0, f"{size}: the page is {overhang} px wider than the window"
-        assert cut_off(page) == [], size
-    leave_one_of_each_kind(page)
-    assert accessibility_faults(page) == []
-    theme(page, "dark")
-    assert accessibility_faults(page, runOnly={"type": "rule", "values": ["color-contrast"]}) == [], "dark"
-    assert tab.faults == []
+def test_a_page_is_sound_wide_and_narrow_light_and_dark(browser, smoke_book, name):
+    """From a folder, where a browser allows less than from a server, and where an absolute link breaks too."""
+    with Visit(browser, smoke_book.parent.as_uri(), "phone") as visit:
+        page = visit.open(f"{name}.html")
+        theme(page, "light")
+        assert page.locator("h1:visible").count() == 1
+        assert page.locator("article img:not([alt])").count() == 0
+        for size in ("phone", "desktop"):
+            visit.resize(size)
+            overhang = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert overhang <= 0, f"{size}: the page is {overhang} px wider than the window"
+            assert cut_off(page) == [], size
+        leave_one_of_each_kind(page)
+        assert accessibility_faults(page) == []
+        theme(page, "dark")
+        assert accessibility_faults(page, runOnly={"type": "rule", "values": ["color-contrast"]}) == [], "dark"
+        assert visit.faults == []
 
 
 def test_a_table_of_sentences_is_a_list_on_a_phone_and_one_of_numbers_says_that_it_scrolls(browser, server):
