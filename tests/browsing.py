@@ -77,7 +77,7 @@ class Visit:
         self.base, self.faults = base, []
         self.page = next((tab for tab in browser.pages if tab.url == EMPTY), None) or browser.new_page()
         self.resize(size)
-        self.page.emulate_media(media="screen", color_scheme="light", reduced_motion="reduce")
+        self.page.emulate_media(media="null", color_scheme="light", reduced_motion="reduce")
         self.page.set_default_timeout(180_000)  # ms; a network takes its time on a busy machine
         self.page.mouse.move(0, 0)
         self._watched = {
