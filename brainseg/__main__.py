@@ -247,7 +247,10 @@ def clean(arguments: argparse.Namespace) -> None:
 
 
 def test(arguments: argparse.Namespace) -> None:
-    """Run the tests, two files at a time. What follows goes to pytest, as in: test -k crop, or test -n 0."""
+    """Run the tests, two files at a time. What follows goes to pytest, as in: test -k crop, or test -n 0.
+
+    Those marked "rest", which CONTRIBUTING.md lists, are left out; they run by: test -m rest.
+    """
     import pytest
 
     from brainseg.publishing import study_root
@@ -255,7 +258,8 @@ def test(arguments: argparse.Namespace) -> None:
     # A file's tests share what is dear to make, such as a training, so a file stays with one worker. The order is that
     # of tests/conftest.py: the file that makes the book first, for both workers.
     workers = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
-    sys.exit(pytest.main(["--rootdir", str(study_root()), str(study_root() / "tests"), *workers, *arguments.options]))
+    chosen = [*workers, "-m", "not rest", *arguments.options]  # of several -m, the last one counts
+    sys.exit(pytest.main(["--rootdir", str(study_root()), str(study_root() / "tests"), *chosen]))
 
 
 def _parameters(arguments: argparse.Namespace) -> dict:

@@ -19,6 +19,9 @@ SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 DRAWING = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader-webgl", "--enable-unsafe-swiftshader"]
 
 
+EMPTY = "about:blank"
+
+
 @contextlib.contextmanager
 def chromium() -> Iterator:
     """A Chromium that shows nothing. Without one on the machine the test is skipped, or fails where one is required.
@@ -65,22 +68,27 @@ def serving(folder: Path) -> Iterator[str]:
 
 
 class Visit:
-    """A page in a tab of its own, and everything that went wrong in it."""
+    """A page in a tab, and everything that went wrong in it.
+
+    A tab that an earlier visit left is taken again, because a new one takes as long as to open a page in it.
+    """
 
     def __init__(self, browser, base: str, size: str = "desktop"):
         self.base, self.faults = base, []
-        width, height = SIZES[size]
-        self.page = browser.new_page()
-        self.page.set_viewport_size({"width": width, "height": height})
-        self.page.emulate_media(reduced_motion="reduce")
+        self.page = next((tab for tab in browser.pages if tab.url == EMPTY), None) or browser.new_page()
+        self.resize(size)
+        self.page.emulate_media(media="null", color_scheme="light", reduced_motion="reduce")
         self.page.set_default_timeout(180_000)  # ms; a network takes its time on a busy machine
-        self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-        self.page.on("console", lambda said: said.type == "error" and self.faults.append(f"console: {said.text}"))
-        self.page.on("requestfailed", self._failed)
-        self.page.on(
-            "response", lambda answer: answer.status >= 400 and self.faults.append(f"{answer.status}: {answer.url}")
-        )
-        self.page.on("request", self._requested)
+        self.page.mouse.move(0, 0)
+        self._watched = {
+            "pageerror": lambda error: self.faults.append(f"error: {error}"),
+            "console": lambda said: said.type == "error" and self.faults.append(f"console: {said.text}"),
+            "requestfailed": self._failed,
+            "response": lambda answer: answer.status >= 400 and self.faults.append(f"{answer.status}: {answer.url}"),
+            "request": self._requested,
+        }
+        for event, note in self._watched.items():
+            self.page.on(event, note)
 
     def _requested(self, request) -> None:
         if not request.url.startswith((self.base, "data:", "blob:")):
@@ -92,6 +100,10 @@ class Visit:
         if request.failure != "net::ERR_ABORTED":
             self.faults.append(f"failed: {request.url} ({request.failure})")
 
+    def resize(self, size: str) -> None:
+        width, height = SIZES[size]
+        self.page.set_viewport_size({"width": width, "height": height})
+
     def open(self, name: str):
         self.page.goto(f"{self.base}/{name}", wait_until="load")
         return self.page
@@ -100,7 +112,11 @@ class Visit:
         return self
 
     def __exit__(self, *_) -> None:
-        self.page.close()
+        if self.page.is_closed():
+            return
+        for event, note in self._watched.items():
+            self.page.remove_listener(event, note)
+        self.page.goto(EMPTY)
 
 
 def theme(page, colours: str) -> None:
@@ -111,33 +127,43 @@ def theme(page, colours: str) -> None:
 
 def accessibility_faults(page, **options) -> list[str]:
     """What axe-core calls serious or critical, one line for each rule and place."""
-    from axe_playwright_python.sync_playwright import Axe
+    from axe_playwright_python.base import AXE_SCRIPT
 
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
     # Without its own requests for style sheets, which it would look for in the wrong place.
     wanted = {"preload": False, "resultTypes": ["violations"], **options}  # what passed need not be listed
-    found = Axe().run(page, options=wanted).response["violations"]
+    found = page.evaluate("wanted => axe.run(wanted)", wanted)["violations"]
     return [
         f"{rule['id']}: {node['target']} {node['html'][:160]}"
         for rule in found if rule["impact"] in ("serious", "critical") for node in rule["nodes"]
     ]  # fmt: skip
 
 
-def leave_one_word_of_each_kind(page) -> None:
-    """Make plain text of coloured words of code, but for one of each kind in each kind of block.
+def leave_one_of_each_kind(page) -> None:
+    """Make plain text of marked words, and empty cells of tables, but for one of each kind in each kind of place.
 
-    The others look the same, and axe-core would take most of its time for them.
+    The others look the same, and axe-core would take most of its time for them. A kind is what style sheets tell apart:
+    tags and classes of what there is and of all that it stands in, whether its row is an odd or an even one, and its
+    colours, because a table may have a style sheet of its own.
     """
     page.evaluate("""() => {
         const seen = new Set();
-        for (const word of document.querySelectorAll(".highlight pre span:not([id])")) {
-            if (word.childElementCount) continue;
-            let kind = word.className;
-            for (let above = word.parentElement; above.tagName !== "BODY"; above = above.parentElement)
-                if (above.tagName !== "SECTION") kind += ` in ${above.tagName} ${above.className}`;
-            if (seen.has(kind)) word.replaceWith(word.textContent);
-            seen.add(kind);
+        const plain = ({name, ownerElement}) => name === "class" || (name === "id" && ownerElement.tagName === "TD");
+        // From the end, so that a word within a word is plain text when that one's turn comes.
+        const all = [...document.querySelectorAll("article :is(span, em, strong, code, td)")].reverse();
+        const colours = all.map((one) => getComputedStyle(one)).map((style) => style.color + style.backgroundColor);
+        for (const [number, one] of all.entries()) {
+            if (one.childElementCount || ![...one.attributes].every(plain)) continue;
+            let kind = colours[number];
+            for (let above = one; above.tagName !== "BODY"; above = above.parentElement)
+                if (above.tagName !== "SECTION") kind += `/${above.tagName} ${above.className} ${above.rowIndex % 2}`;
+            kind = kind.replace(/(row|col)\\d+/g, ""); // as pandas counts rows and columns in classes
+            if (!seen.has(kind)) seen.add(kind);
+            else if (one.tagName === "TD") one.textContent = "";
+            else one.replaceWith(one.textContent);
         }
-        document.querySelectorAll(".highlight pre").forEach((block) => block.normalize());
+        document.querySelector("article").normalize();
     }""")
 
 

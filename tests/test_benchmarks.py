@@ -39,6 +39,7 @@ def test_the_benchmark_measures_in_processes_of_their_own(kept):
 
 
 @pytest.mark.slow
+@pytest.mark.rest
 @pytest.mark.filterwarnings("default")  # as in a process of its own
 def test_every_part_of_the_benchmark_runs(benchmarks, kept, monkeypatch, capsys):
     """On four phantom patients and networks of no use. What needs PyTorch is left out where it is missing.
@@ -67,6 +68,7 @@ def test_every_part_of_the_benchmark_runs(benchmarks, kept, monkeypatch, capsys)
 
 
 @pytest.mark.slow
+@pytest.mark.rest
 def test_the_benchmark_of_a_gpu_runs_on_any_machine():
     """Every row is measured, the last two by two processes at once; nothing is kept."""
     pytest.importorskip("keras")

@@ -249,7 +249,9 @@ class SeenEnough(Exception):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    "model", ["unet", *(pytest.param(name, marks=pytest.mark.rest) for name in MODELS if name != "unet")]
+)
 def test_the_networks_of_a_lesson_see_something(model, monkeypatch):
     """They are trained as the lesson trains them, up to the first epoch that is good enough."""
     pytest.importorskip("keras")

@@ -73,6 +73,7 @@ print(begin)
 
 
 @pytest.mark.slow
+@pytest.mark.rest
 def test_one_seed_gives_one_network(tiny_cohort_once, tmp_path, monkeypatch):
     small = again._TRAINING.replace('"filters": 4, "depth": 2', '"filters": 2, "depth": 1')
     short = small.replace("epochs=8, slices_per_epoch=160", "epochs=2, slices_per_epoch=64")
@@ -96,6 +97,7 @@ def test_two_calls_at_once_write_crops(tiny_cohort_once, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.rest
 def test_two_calls_at_once_share_a_chapter(tiny_cohort_once, tmp_path):
     found = again.together("executing a chapter", tiny_cohort_once, tmp_path)
     assert found == {"kind": "executing a chapter", "calls": 2, "finished": 2, "same": 2}

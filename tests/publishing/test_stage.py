@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 import yaml
-from browsing import SIZES, Visit, accessibility_faults, cut_off, leave_one_word_of_each_kind, theme
+from browsing import Visit, accessibility_faults, cut_off, leave_one_of_each_kind, theme
 
 from brainseg.paths import project_root
 from brainseg.publishing.citation import read_citation
@@ -81,12 +81,11 @@ def test_a_page_is_sound_wide_and_narrow_light_and_dark(browser, smoke_book, nam
         assert page.locator("h1:visible").count() == 1
         assert page.locator("article img:not([alt])").count() == 0
         for size in ("phone", "desktop"):
-            width, height = SIZES[size]
-            page.set_viewport_size({"width": width, "height": height})
+            visit.resize(size)
             overhang = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert overhang <= 0, f"{size}: the page is {overhang} px wider than the window"
             assert cut_off(page) == [], size
-        leave_one_word_of_each_kind(page)
+        leave_one_of_each_kind(page)
         assert accessibility_faults(page) == []
         theme(page, "dark")
         assert accessibility_faults(page, runOnly={"type": "rule", "values": ["color-contrast"]}) == [], "dark"
@@ -102,7 +101,7 @@ def test_a_table_of_sentences_is_a_list_on_a_phone_and_one_of_numbers_says_that_
         page = visit.open("notebooks/01_explore.html")
         wide = page.locator("p.wider:visible + .text_html").first
         assert wide.evaluate("one => one.scrollWidth > one.clientWidth && one.tabIndex === 0")  # the keys move it
-        page.set_viewport_size({"width": 1280, "height": 900})
+        visit.resize("desktop")
         page.wait_for_function("[...document.querySelectorAll('p.wider')].every(one => one.hidden)")
         assert visit.faults == []
 
@@ -112,7 +111,7 @@ def test_a_phone_in_the_dark(browser, server, name):
     with Visit(browser, server, "phone") as visit:
         page = visit.open(f"{name}.html")
         theme(page, "dark")
-        leave_one_word_of_each_kind(page)
+        leave_one_of_each_kind(page)
         assert accessibility_faults(page) == []
         assert visit.faults == []
 
