@@ -53,6 +53,22 @@ def simulated(
     return figure
 
 
+def phantoms(rows: Sequence[tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """Slices of several phantoms on FLAIR with their outlines, a row each.
+
+    Parameters
+    ----------
+    rows : sequence of tuple
+        Of a phantom's slices, uint8 (n, H, W, 3), and their masks, bool (n, H, W).
+    """
+    figure, axes = slice_grid(len(rows), len(rows[0][0]), captions=0)
+    for line, (images, masks) in zip(axes, rows, strict=True):
+        for ax, image, mask in zip(line, images, masks, strict=True):
+            show_slice(ax, image, vmax=white(image[..., FLAIR]))
+            outline(ax, mask, COLOURS["truth"])
+    return figure
+
+
 def thresholds(tried: pd.DataFrame) -> Figure:
     """Mean Dice of phantom patients against the threshold, a line for each width of the rim; the best is marked.
 
