@@ -72,10 +72,9 @@ from brainseg.chapters import SHORT_LEARNING_RATE
 from brainseg.cohort import index_cohort
 from brainseg.data import get_cohort
 from brainseg.evaluation import conventions
-from brainseg.experiments import claims
+from brainseg.experiments import claims, outcome
 from brainseg.experiments.engine import get_tables
 from brainseg.experiments.evidence import network_dice
-from brainseg.experiments.outcome import read_scores, wide_dice
 from brainseg.figures import claims as draw
 from brainseg.figures import results as figures
 from brainseg.figures import style
@@ -190,7 +189,7 @@ Markdown(found.luck())
 
 # %%
 display(claims.arm_means(patients).style.format("{:.3f}", subset=["mean", "smallest", "largest"]))
-study = wide_dice(read_scores().patients)["unet"] if kept.read else pd.Series(dtype=float)
+study = outcome.wide_dice(outcome.read_scores().patients)["unet"] if kept.read else pd.Series(dtype=float)
 Markdown(f"{claims.cut_off(patients)} {claims.level(dice, study)}")
 
 # %% [markdown]

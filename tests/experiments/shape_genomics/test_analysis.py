@@ -142,4 +142,6 @@ def test_the_kept_tables_are_those_of_this_code(real_cohort):
     kept = read_tables("shape")
     tables = analysis.analyse(kept["features"], read_patient_table(real_cohort))
     for name in kept.keys() - {"features"}:
-        pd.testing.assert_frame_equal(tables[name][kept[name].columns], kept[name], rtol=1e-4, atol=1e-5)
+        pd.testing.assert_frame_equal(
+            tables[name][kept[name].columns], kept[name], rtol=1e-4, atol=1e-5, check_dtype=False
+        )
