@@ -177,14 +177,14 @@ Markdown(leakage.described_test(slices))
 # ## What the leak is worth
 #
 # The score to decide by is named beforehand: the mean Dice of a patient's tumour slices, with the largest leak minus with none.
-# Seeds are averaged first, then each patient is compared with itself. The left panel of {numref}`fig-leakage-doses` shows the seeds that have a network of every share, on the same slices; the right one and the table show all.
+# Seeds are averaged first, then each patient is compared with itself. {numref}`fig-leakage-doses` and the table below it show all shares.
 #
 # The {term}`one rule` decides. The data show a difference where the 95 % interval excludes zero *and* the p value is below 0.05. The leak is worth
-# nothing that matters, and the networks are called {term}`equivalent`, where the 90 % interval lies within 0.03 of Dice. Otherwise the data cannot tell, and
+# nothing that matters, and the networks are called {term}`equivalent`, where the 90 % interval lies within 0.03 of Dice. Both may hold: a difference that is shown, and too small to matter. Otherwise the data cannot tell, and
 # with fewer than ten patients or fewer than three trainings of each kind they never can.
 
 # %% mystnb={"figure": {"name": "fig-leakage-doses", "caption": "Left: mean Dice of a patient's tumour slices against the share of its slices that leaked into training; the horizontal lines are masks made without an image. Right: what each share gains, patient by patient. The last share includes the tested slices themselves."}, "image": {"alt": "Left, faint lines for patients and a black line of means over the shares. Right, a diamond with an interval for each share, and a grey band around zero."}}
-figures.doses(leakage.paired(leakage.with_every_dose(patients)), found, "mean Dice of a patient's tumour slices")
+figures.doses(leakage.paired(patients), found, "mean Dice of a patient's tumour slices")
 
 # %% tags=["hide-input"]
 display(

@@ -72,7 +72,7 @@ from brainseg.chapters import SHORT_LEARNING_RATE
 from brainseg.cohort import index_cohort
 from brainseg.data import get_cohort
 from brainseg.evaluation import conventions
-from brainseg.experiments import claims
+from brainseg.experiments import claims, outcome
 from brainseg.experiments.engine import get_tables
 from brainseg.experiments.evidence import network_dice
 from brainseg.figures import claims as draw
@@ -94,7 +94,9 @@ style.use_theme()
 # Nor does an arm take the two steps that chapter 8 adds after the network: no slice is predicted mirrored as well, and no small piece of a prediction is dropped.
 #
 # The slice crop finds its box with CLAHE, as in the article, also where the slices are not enhanced.
-# The patient crop is ours, from [chapter 3](03_crop). A crop shows the tumour larger on the same grid of pixels, and it may cut some of it off. What a crop changes holds both.
+# The patient crop is ours, from [chapter 3](03_crop). A crop shows the tumour larger on the same grid of pixels, and it may cut some of it off. What a crop changes is the sum of the two.
+#
+# The protocol first had an arm with histogram equalisation in the place of CLAHE with the patient crop. {doc}`../limits` tells when that was changed.
 
 # %%
 cohort = index_cohort(get_cohort(data))
@@ -103,7 +105,7 @@ cohort = index_cohort(get_cohort(data))
 draw.arms_of_a_slice(*claims.arms_of_darkest(cohort, fold, seed))
 
 # %% [markdown]
-# ### What was laid down before anything was scored
+# ### What was laid down before these networks were scored
 #
 # - **Three main effects**: what CLAHE changes, and what each of the two crops changes. CLAHE has a difference with each crop, and a patient's value
 #   is the mean of the three. A crop has one with each contrast, and the mean of the two counts. The article's claim is judged by CLAHE.
@@ -183,12 +185,12 @@ Markdown(found.sentences())
 Markdown(found.luck())
 
 # %% [markdown]
-# Here is each arm by itself: its mean over patients, the smallest and the largest mean of its seeds, and the share of the tumour that its boxes cut off.
+# Here is each arm by itself: its mean over patients, and the smallest and the largest mean of its seeds.
 
 # %%
-claims.arm_means(patients).style.format("{:.3f}", subset=["mean", "smallest", "largest"]).format(
-    "{:.1%}", subset="lost"
-)
+display(claims.arm_means(patients).style.format("{:.3f}", subset=["mean", "smallest", "largest"]))
+study = outcome.wide_dice(outcome.read_scores().patients)["unet"] if kept.read else pd.Series(dtype=float)
+Markdown(f"{claims.cut_off(patients)} {claims.level(dice, study)}")
 
 # %% [markdown]
 # The verdict is about U-Net with this budget. A longer training may need the help less, or use it better.

@@ -222,22 +222,45 @@ def effects(dice: pd.DataFrame) -> pd.DataFrame:
 
 
 def arm_means(patients: pd.DataFrame) -> pd.DataFrame:
-    """Each arm by itself: how far its trainings lie apart, and what its boxes cut off.
+    """Each arm by itself: how far its trainings lie apart.
 
     Returns
     -------
     DataFrame
-        On the arm: ``trainings`` (seeds), ``mean, smallest, largest`` of their mean Dice over patients, and ``lost``,
-        the share of the tumour outside the boxes. Only patients with a Dice in every arm count, as in
-        :func:`mean_over_seeds`.
+        On the arm: ``trainings`` (seeds), and ``mean, smallest, largest`` of their mean Dice over patients. Only
+        patients with a Dice in every arm count, as in :func:`mean_over_seeds`.
     """
     scores = mean_over_seeds(patients)
     counted = patients[patients["patient"].isin(scores.index)]
     means = counted.groupby(["arm", "seed"])["dice"].mean().groupby("arm")
     table = means.agg(trainings="size", mean="mean", smallest="min", largest="max")
-    lost = counted.groupby("arm")[["lost_px", "tumour_px"]].sum()
-    table["lost"] = lost["lost_px"] / lost["tumour_px"]
     return table.reindex(list(scores)).rename_axis(None)
+
+
+def cut_off(patients: pd.DataFrame) -> str:
+    """What the boxes cut off, in a sentence; the table is ``patients`` of :func:`score`."""
+    sums = patients.groupby("arm")[["lost_px", "tumour_px"]].sum()
+    shares = sums["lost_px"] / sums["tumour_px"]
+    if not shares.any():
+        return "Here no box cuts off any tumour."
+    return f"Here the boxes cut off {shares.max():.1%} of the tumour at most, in the arm *{shares.idxmax()}*."
+
+
+def level(dice: pd.DataFrame, study: pd.Series) -> str:
+    """How high the arms reach, and the study's own U-Net beside them, in a sentence.
+
+    Parameters
+    ----------
+    dice : DataFrame
+        From :func:`mean_over_seeds`.
+    study : Series
+        Dice of patients (index) by the U-Net of the reference edition. It counts where it has all patients of `dice`.
+    """
+    means, same = dice.mean(), study.reindex(dice.index)
+    reached = f"The arms reach a mean Dice of {means.min():.2f} to {means.max():.2f}"
+    if same.isna().any():
+        return f"{reached}."
+    return f"{reached}, and the study's own U-Net, with its whole recipe, reaches {same.mean():.2f} on these patients."
 
 
 def described(record: dict) -> str:
@@ -246,7 +269,7 @@ def described(record: dict) -> str:
     trainings, folds = settings["seeds"], len(settings["folds"])
     tested = sum({run["fold"]: run["patients"]["test"] for run in record["runs"]}.values())
     return (
-        f"Cohort: {cohort['patients']} patients, {cohort['slices']} slices; {tested} of them "
+        f"Cohort: {cohort['patients']} patients, {cohort['slices']} slices; {tested} of the patients "
         f"{'are' if tested > 1 else 'is'} tested, in {folds} fold{'s' * (folds > 1)}. Each training: "
         f"{settings['filters']} filters, {settings['image_size']} pixels, "
         f"{epochs_text(settings['epochs'], settings['slices_per_epoch'])}. "
@@ -292,7 +315,9 @@ class EffectFinding:
         A change is great where its 95 % interval lies beyond `GREAT`, and not great where its 90 % interval lies
         within.
         """
-        if self.verdict.answer is not Answer.DIFFERENCE:
+        if self.verdict.answer is Answer.EQUIVALENT:
+            return f"no change of {GREAT:g} or more"
+        if self.verdict.answer is Answer.CANNOT_TELL:
             return self.verdict.text
         article, change = ("an", "improvement") if self.verdict.direction > 0 else ("a", "loss")
         if min(abs(self.difference.low), abs(self.difference.high)) >= GREAT:
@@ -301,15 +326,19 @@ class EffectFinding:
             return f"{article} {change}, but no great one"
         return f"{article} {change}; whether it is a great one, the data cannot tell"
 
-    def sentence(self) -> str:
-        """The difference with its interval and the answer, without a name and a full stop, in Markdown."""
+    def numbers(self) -> str:
+        """The difference with its interval, without a name and a full stop."""
         found = self.difference
         if found.patients < 2:
             return f"{found.estimate:+.3f} on one patient, who gives no interval"
         return (
             f"{interval_text(found)}, {p_text(self.p_corrected, name='p')}, better on "
-            f"{found.better_on} of {found.patients} patients: **{self.answer()}**"
+            f"{found.better_on} of {found.patients} patients"
         )
+
+    def sentence(self) -> str:
+        """The numbers and the answer, without a full stop, in Markdown."""
+        return f"{self.numbers()}: **{self.answer()}**"
 
 
 @dataclass(frozen=True)
@@ -409,26 +438,50 @@ class ClaimFindings:
         )
         return f"So {said}, and the article's claim **does not hold**."
 
+    def too_few(self) -> str:
+        """What there is too little of for any answer, in a sentence without its full stop; else empty.
+
+        All effects are of the same patients and trainings, so this is said once for all.
+        """
+        reason, patients = self.contrast.verdict.reason, self.contrast.difference.patients
+        if reason is Reason.TOO_FEW_TRAININGS:
+            number = self.dark.trainings
+            counted, needed = f"Each arm has {number} training{'s' * (number > 1)}", FEWEST_TRAININGS
+        elif reason is Reason.TOO_FEW_PATIENTS:
+            counted, needed = f"Each arm has {patients} test patient{'s' * (patients > 1)}", FEWEST_PATIENTS
+        else:
+            return ""
+        return f"{counted} and {needed} are needed, so the data **cannot tell**"
+
     def conclusion(self) -> str:
         """What the main effects are, and what becomes of the claim, in two sentences of Markdown."""
-        clahe, slice_crop, patient_crop = (
-            f"{interval_text(finding.difference)}: **{finding.answer()}**" for finding in self.main
-        )
+        clahe, slice_crop, patient_crop = (interval_text(finding.difference) for finding in self.main)
+        if few := self.too_few():
+            return (
+                f"{few}: CLAHE {clahe}, the slice crop {slice_crop}, the patient crop {patient_crop}. {self.verdict()}"
+            )
+        answers = [finding.answer() for finding in self.main]
         return (
-            f"CLAHE changes Dice by {clahe}; the slice crop by {slice_crop}; the patient crop by {patient_crop}. "
-            f"{self.verdict()}"
+            f"CLAHE changes Dice by {clahe}: **{answers[0]}**; the slice crop by {slice_crop}: **{answers[1]}**; the "
+            f"patient crop by {patient_crop}: **{answers[2]}**. {self.verdict()}"
         )
 
     def sentences(self) -> str:
         """All of it, in Markdown."""
+        few = self.too_few()
+
+        def listed(findings: Iterable[EffectFinding]) -> list[str]:
+            return [f"- {finding.name}: {finding.numbers() if few else finding.sentence()}." for finding in findings]
+
         lines = [
+            *([f"{few}.", ""] if few else []),
             "**Main effects** on Dice:",
             "",
-            *(f"- {finding.name}: {finding.sentence()}." for finding in self.main),
+            *listed(self.main),
             "",
             "**Secondary effects:**",
             "",
-            *(f"- {finding.name}: {finding.sentence()}." for finding in self.secondary),
+            *listed(self.secondary),
             "",
             self.verdict(),
         ]

@@ -344,10 +344,8 @@ class Settings:
     folds : tuple of int
         Whose test patients are the probes.
     seeds : int
-        Networks of 0 and of `MOST` percent, the primary question, in each fold: seeds 0, 1, ... of weights, order and
-        augmentation, and of turns and stand-ins.
-    curve_seeds : int
-        At most so many networks of each other dose: the first seeds.
+        Networks of each dose in each fold: seeds 0, 1, ... of weights, order and augmentation, and of turns and
+        stand-ins.
     seed : int
         Of the split, where no reference run has divided the patients.
     """
@@ -363,20 +361,17 @@ class Settings:
     doses: tuple[int, ...] = DOSES
     folds: tuple[int, ...] = (0, 1, 2, 3, 4)
     seeds: int = 3
-    curve_seeds: int = 3
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.seeds, self.curve_seeds) < 1:
-            raise ValueError(
-                f"seeds is {self.seeds} and curve_seeds is {self.curve_seeds}: at least one network a dose is needed"
-            )
+        if self.seeds < 1:
+            raise ValueError(f"seeds is {self.seeds}: at least one network a dose is needed")
         if 0 not in self.doses or len(self.doses) < 2 or not all(0 <= dose <= 100 for dose in self.doses):
             raise ValueError(f"doses are {self.doses}: name 0 and others up to 100, in percent")
 
 
 def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
-    """U-Net at each dose, in each fold, with the seeds of that dose."""
+    """U-Net at each dose, in each fold, with each seed."""
     preprocessing = Preprocessing(image_size=settings.image_size, contrast=settings.contrast, crop=settings.crop)
     trainings = []
     for seed, fold in itertools.product(range(settings.seeds), settings.folds):
@@ -386,8 +381,6 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
             learning_rate=settings.learning_rate, seed=seed,
         )  # fmt: skip
         for dose in settings.doses:
-            if dose not in (0, MOST) and seed >= settings.curve_seeds:
-                continue
             labels = {"arm": arm_name(dose), "fold": fold, "seed": seed}
             training = Training(recipe, preprocessing, dose_split(roles, dose), labels)
             trainings.append(after_the_phantom(training, cohort) if settings.after_phantom else training)
@@ -481,13 +474,6 @@ def paired(patients: pd.DataFrame, score: str = "slice_dice") -> pd.DataFrame:
     return wide[[*IMAGE_FREE, *map(arm_name, doses_of(patients))]].dropna()
 
 
-def with_every_dose(patients: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the seeds that have a network of every dose, so that all doses were tested on the same slices."""
-    doses = patients[~patients["arm"].isin(IMAGE_FREE)]
-    complete = doses.groupby("seed")["arm"].nunique() == doses["arm"].nunique()
-    return patients[patients["seed"].isin(complete.index[complete])]
-
-
 def gap_by_distance(slices: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """What the smallest leak gains on tumour slices, against the distance to the nearest leaked slice.
 
@@ -566,13 +552,11 @@ def described(record: dict) -> str:
     kind = "synthetic" if cohort["synthetic"] else "real"
     first = ", after as long on simulated patients" if settings["after_phantom"] else ""
     folds = len(settings["folds"])
-    fewer = f" of 0 and {MOST} %, {settings['curve_seeds']} of the other doses"
     return (
         f"These tables come from {cohort['patients']} {kind} patients with {cohort['slices']} slices: U-Net with "
         f"{settings['filters']} filters at {settings['image_size']} pixels, "
         f"{epochs_text(settings['epochs'], settings['slices_per_epoch'])}{first}; {len(settings['doses'])} doses, "
-        f"{folds} fold{'s' * (folds > 1)}, {settings['seeds']} seed{'s' * (settings['seeds'] > 1)}"
-        f"{fewer if settings['curve_seeds'] < settings['seeds'] else ''}: "
+        f"{folds} fold{'s' * (folds > 1)}, {settings['seeds']} seed{'s' * (settings['seeds'] > 1)}: "
         f"{trainings_text(record)}."
     )
 
@@ -603,15 +587,12 @@ class DoseFinding:
     mean, honest : float
         Mean over patients, with and without the leak.
     difference : Difference
-    trainings : int
-        Of this dose in each fold.
     """
 
     dose: int
     mean: float
     honest: float
     difference: Difference
-    trainings: int
 
 
 @dataclass(frozen=True)
@@ -724,9 +705,9 @@ class LeakFindings:
             return f"{said}{leak.estimate:+z.3f}, and a single patient gives no interval."
         said += f"{interval_text(leak)}, {p_text(leak.p_value, name='p')}"
         if self.verdict.answer is Answer.DIFFERENCE and self.verdict.direction > 0:
-            return f"{said}. That is what the leak is worth here, and no new patient would see it."
+            return f"{said}; {self.verdict.text}. That is what the leak is worth here, and no new patient would see it."
         if self.verdict.answer is Answer.DIFFERENCE:
-            return f"{said}. Here the leak did not flatter the networks but held them back."
+            return f"{said}; {self.verdict.text}. Here the leak did not flatter the networks but held them back."
         if self.verdict.answer is Answer.EQUIVALENT:
             return f"{said}. Here the leak is worth less than {MARGIN:g} either way."
         return f"{said}. What the leak is worth, these data {self.verdict.text}."
@@ -779,8 +760,7 @@ class LeakFindings:
         return pd.DataFrame.from_dict(
             {
                 name: {
-                    "trainings": finding.trainings, "patients": finding.difference.patients,
-                    "no leak": finding.honest, "with it": finding.mean,
+                    "patients": finding.difference.patients, "no leak": finding.honest, "with it": finding.mean,
                     "gain": finding.difference.estimate, "from": finding.difference.low,
                     "to": finding.difference.high, "p": finding.difference.p_value,
                 }
@@ -801,34 +781,26 @@ def findings(patients: pd.DataFrame, slices: pd.DataFrame, seed: int = 0) -> Lea
         Of the bootstrap.
     """
     honest = arm_name(0)
-
-    def of_seeds_with(dose: int) -> pd.DataFrame:
-        """Each seed has tested slices of its own, so a dose is compared on those of its seeds."""
-        return patients[patients["seed"].isin(patients.loc[patients["arm"] == arm_name(dose), "seed"])]
-
-    def trainings(*doses: int) -> int:
-        networks = patients[patients["arm"].isin(map(arm_name, doses))]
-        return int(networks.groupby(["arm", "fold"])["seed"].nunique().min())
+    doses = doses_of(patients)
+    by_score = {score: paired(patients, score) for score in ("slice_dice", "volume_dice")}
 
     def finding(dose: int, score: str = "slice_dice") -> DoseFinding:
-        dice = paired(of_seeds_with(dose), score)
-        leaky, never = dice[arm_name(dose)], dice[honest]
-        difference = paired_difference(leaky, never, seed=seed)
-        return DoseFinding(dose, float(leaky.mean()), float(never.mean()), difference, trainings(dose))
+        leaky, never = by_score[score][arm_name(dose)], by_score[score][honest]
+        return DoseFinding(dose, float(leaky.mean()), float(never.mean()), paired_difference(leaky, never, seed=seed))
 
-    doses = doses_of(patients)
     graded = tuple(finding(dose) for dose in doses if 0 < dose <= MOST)
     primary = graded[-1]
     networks = patients[patients["arm"].isin([honest, arm_name(primary.dose)])]
     each = networks.groupby(["fold", "seed", "arm"])["slice_dice"].mean().unstack("arm")
+    trainings = int(networks.groupby(["arm", "fold"])["seed"].nunique().min())
     return LeakFindings(
         doses=graded,
-        verdict=shown(primary.difference, margin=MARGIN, trainings=trainings(0, primary.dose)),
+        verdict=shown(primary.difference, margin=MARGIN, trainings=trainings),
         control=finding(100) if 100 in doses else None,
         volume=finding(primary.dose, "volume_dice"),
-        image_free=dict(paired(of_seeds_with(primary.dose))[list(IMAGE_FREE)].mean()),
+        image_free=dict(by_score["slice_dice"][list(IMAGE_FREE)].mean()),
         gains=tuple(each[arm_name(primary.dose)] - each[honest]),
-        distance=_distance_finding(slices, trainings(0, smallest_leak(slices)), seed),
+        distance=_distance_finding(slices, trainings, seed),
     )
 
 

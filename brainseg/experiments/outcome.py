@@ -381,8 +381,8 @@ def article_sentence(outcomes: list[ArticleOutcome]) -> str:
     why = (
         ""
         if met or trained > NEAR_ONE
-        else f" On training slices it is {trained:.2f} at most, so at this length of training no network shows whether "
-        "slices that it knows by heart would be near 1."
+        else f" On training slices it is at most {trained:.2f}. So no network knows even these by heart, and whether "
+        "memory would bring an IoU near 1 stays open."
     )
     return (
         f"The article reports an IoU near 1. The highest test IoU here, {highest.test_iou:.2f}, is that of "

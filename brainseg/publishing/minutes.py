@@ -47,9 +47,7 @@ def _worst() -> tuple[str, Figure]:
 def _leak() -> tuple[str, Figure]:
     patients = read_table("leakage", "patients")
     found = leakage.findings(patients, read_table("leakage", "slices"))
-    drawn = leak_figures.doses(
-        leakage.paired(leakage.with_every_dose(patients)), found, "mean Dice of a patient's tumour slices"
-    )
+    drawn = leak_figures.doses(leakage.paired(patients), found, "mean Dice of a patient's tumour slices")
     return found.conclusion(), drawn
 
 
@@ -97,7 +95,7 @@ FINDINGS = {
         "are made of those slices' masks alone (left), and what each share gains (right).",
     ),
     "contrast": Finding(
-        "Do more contrast and a crop help?", "claims", "11_claims", _contrast,
+        "Does more contrast help, and does a crop?", "claims", "11_claims", _contrast,
         "What CLAHE and crops change in Dice: a dot is a patient, the diamond the mean with its 95 % interval. The "
         "main effects are coloured.",
     ),

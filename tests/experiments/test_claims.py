@@ -44,14 +44,28 @@ def test_a_patient_counts_once_with_the_mean_of_its_seeds():
     pd.testing.assert_frame_equal(mean_over_seeds(table), expected)
 
 
-def test_an_arm_by_itself_shows_the_spread_of_its_seeds_and_what_was_cut_off():
+def test_an_arm_by_itself_shows_the_spread_of_its_seeds():
     first = patients({"CLAHE": [0.4, 0.8, np.nan], NEITHER: [0.2, 0.5, 0.9]})
     second = patients({"CLAHE": [0.5, 0.9, np.nan], NEITHER: [0.2, 0.5, 0.9]}, 1)
     table = claims.arm_means(pd.concat([first, second]))
     assert table.index.tolist() == [NEITHER, "CLAHE"] and table["trainings"].tolist() == [2, 2]
-    assert table.loc["CLAHE", ["mean", "smallest", "largest", "lost"]].tolist() == pytest.approx([0.65, 0.6, 0.7, 0.1])
+    assert table.loc["CLAHE", ["mean", "smallest", "largest"]].tolist() == pytest.approx([0.65, 0.6, 0.7])
     # The third patient has no Dice with CLAHE.
     assert table.loc[NEITHER, ["smallest", "largest"]].tolist() == pytest.approx([0.35, 0.35])
+
+
+def test_what_boxes_cut_off_is_told_in_a_sentence():
+    table = patients({"CLAHE": [0.4, 0.8], "slice crop": [0.2, 0.5]})
+    assert claims.cut_off(table.assign(lost_px=0)) == "Here no box cuts off any tumour."
+    table["lost_px"] = np.where(table["arm"] == "CLAHE", 1, 2)
+    assert "20.0% of the tumour at most, in the arm *slice crop*" in claims.cut_off(table)
+
+
+def test_the_level_of_the_arms_stands_beside_the_study_on_the_same_patients_alone():
+    dice = mean_over_seeds(patients({NEITHER: [0.6, 0.7], "CLAHE": [0.7, 0.8]}))
+    study = pd.Series({"p00": 0.8, "p01": 0.9, "p02": 0.1})
+    assert "of 0.65 to 0.75, and" in claims.level(dice, study) and "reaches 0.85 on these" in claims.level(dice, study)
+    assert claims.level(dice, study[["p00"]]) == "The arms reach a mean Dice of 0.65 to 0.75."
 
 
 def test_effects_are_differences_of_arms_averaged_over_the_other_factor():
@@ -124,7 +138,7 @@ def test_differences_are_taken_patient_by_patient_in_the_mean_over_seeds():
         ({"shift": -0.10}, "a great loss"),
         ({"shift": -0.03}, "a loss, but no great one"),
         ({"shift": -0.05}, "a loss; whether it is a great one, the data cannot tell"),
-        ({"shift": 0.0}, "the two are equivalent within 0.05"),
+        ({"shift": 0.0}, "no change of 0.05 or more"),
         ({"shift": 0.0, "spread": 0.3}, "cannot tell: the 95 % interval includes 0"),
         ({"shift": 0.1, "number": 9}, "cannot tell: too few patients (9"),
         ({"shift": 0.1, "seeds": 2}, "cannot tell: too few trainings (2"),
@@ -133,7 +147,26 @@ def test_differences_are_taken_patient_by_patient_in_the_mean_over_seeds():
 def test_an_answer_takes_interval_margin_patients_and_trainings(settings, answer):
     found = claims.findings(arms(**settings))
     assert found.contrast.answer().startswith(answer)
-    assert found.contrast.answer() in found.sentences() and found.contrast.answer() in found.conclusion()
+    if not found.too_few():
+        assert found.contrast.answer() in found.sentences() and found.contrast.answer() in found.conclusion()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"seeds": 2}, "Each arm has 2 trainings and 3 are needed, so the data **cannot tell**"),
+        ({"seeds": 1}, "Each arm has 1 training and 3 are needed"),
+        ({"number": 9}, "Each arm has 9 test patients and 10 are needed, so the data **cannot tell**"),
+        ({}, ""),
+        ({"spread": 0.3}, ""),
+    ],
+)
+def test_what_there_is_too_little_of_is_said_once(settings, said):
+    found = claims.findings(arms(shift=0.1, **settings))
+    for text in (found.sentences(), found.conclusion()):
+        assert text.startswith(said) and text.count("are needed") == (said != "")
+    if said:
+        assert found.conclusion().count(":") == 1 and ": CLAHE +0.1" in found.conclusion()
 
 
 @pytest.mark.parametrize(
@@ -175,7 +208,7 @@ def test_the_crops_have_answers_of_their_own():
     table.loc[table["arm"].str.contains("patient"), "dice"] -= 0.02
     found = claims.findings(table)
     assert [finding.answer() for finding in found.main] == [
-        "the two are equivalent within 0.05", "a great improvement", "a loss, but no great one",
+        "no change of 0.05 or more", "a great improvement", "a loss, but no great one",
     ]  # fmt: skip
     assert "; the slice crop by +0.2" in found.conclusion() and "; the patient crop by -0.0" in found.conclusion()
 
@@ -341,7 +374,7 @@ def test_how_it_was_trained_is_told():
         "one training of the arm *CLAHE and slice crop*, with seed 20. It is scored on the 2 test patients of fold 0."
     )
     said = claims.described(record)
-    assert "7 patients, 35 slices; 5 of them are tested, in 1 fold." in said
+    assert "7 patients, 35 slices; 5 of the patients are tested, in 1 fold." in said
     assert (
         "1 epoch of 4 slices. Each arm has 2 trainings in a fold: 4 trainings, 1.0 minutes on GPU 0 and GPU 1." in said
     )

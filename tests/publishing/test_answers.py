@@ -104,7 +104,7 @@ def leak(gain=0.1, trainings=3, best="copied from the nearest slice"):
     honest = np.linspace(0.5, 0.7, 20)
     difference = paired_difference(honest + gain + np.tile([0.001, -0.001], 10), honest)
     verdict = shown(difference, margin=leakage.MARGIN, trainings=trainings)
-    largest = leakage.DoseFinding(80, honest.mean() + gain, honest.mean(), difference, trainings)
+    largest = leakage.DoseFinding(80, honest.mean() + gain, honest.mean(), difference)
     found = leakage.LeakFindings((largest,), verdict, None, largest, {}, (gain,), None)
     return {"leakage": leakage, "image_free": image_free, "found": found}
 
@@ -143,9 +143,10 @@ def links(by_ranks=(), patients=75, simulated=False):
 def replaced(direction=0, patients=75, sources=(HONEST, GRID)):
     """Masks by networks and by the grid, which keep a link or weaken it."""
     verdict = Verdict(Answer.DIFFERENCE if direction else Answer.EQUIVALENT, direction, None, not direction, "")
-    feature = shape.Replacement("bevr", True, 0.3, 0.3, None, verdict)
+    feature = shape.Replacement("bevr", 0.3, 0.3, None, verdict, linked=True)
     found = tuple(shape.Replaced(source, patients, (feature,)) for source in sources)
-    return {"found": shape.Findings(*[None] * 5, found, *[None] * 3)}
+    carried = tuple(shape.Carried(source, patients, 23, (feature,)) for source in sources)
+    return {"found": shape.Findings(*[None] * 5, found, carried, *[None] * 3)}
 
 
 def results(mean=0.84, small=True):

@@ -45,6 +45,7 @@ IRREGULAR = {"asd": 1, "bevr": -1, "mf": 1}
 DIFFERENCE = ["difference", "low", "high", "low_90", "high_90", "difference_p"]
 """Columns of a :class:`brainseg.statistics.Evidence`."""
 EFFECT_COLUMNS = ["patients", "manual", "effect", *DIFFERENCE, "manual_p", "p_value"]
+CARRIED_COLUMNS = ["source", "feature", "patients", "positive", "manual", "auc", *DIFFERENCE]
 LEAK_COLUMNS = ["feature", "measure", "patients", "honest", "leaky", *DIFFERENCE]
 
 #: What else could tell that cluster from the rest, in prose -> column of the features' table or of data.csv.
@@ -52,13 +53,13 @@ OTHERS = {
     "slices with tumour": "slices",
     "tumour size in pixels": "tumour_px",
     "age": "age_at_initial_pathologic",
-    "grade": "neoplasm_histologic_grade",
+    "grade (its code)": "neoplasm_histologic_grade",
 }
 #: For what a feature is adjusted, in prose -> names of `OTHERS`.
 ADJUSTMENTS = {
     "nothing": (),
     "slices and size": ("slices with tumour", "tumour size in pixels"),
-    "grade": ("grade",),
+    "grade": ("grade (its code)",),
     "all four": tuple(OTHERS),
 }
 
@@ -93,6 +94,7 @@ def analyse(
         tumour.
         ``effects`` has p values of the rank test by both, on these same patients, and what
         :func:`brainseg.experiments.shape_genomics.association.compare_effects` gives of their difference.
+        ``carried``: whether another source tells `TARGET` as well as the manual masks, see :func:`carried_of`.
         ``leak``: what `LEAKY` has more than `HONEST`, see :func:`leak_of`; no rows without both.
         ``others`` and ``adjusted``: what else could explain a link, see :func:`others_of` and :func:`adjusted_of`.
     """
@@ -132,10 +134,43 @@ def analyse(
         ),
         "agreement": pd.DataFrame(agreement, columns=["source", "feature", *association.Agreement._fields]),
         "effects": pd.DataFrame(effects, columns=["source", "feature", "code", *EFFECT_COLUMNS]),
+        "carried": carried_of(features, codes, seed, draws),
         "leak": leak_of(features, codes, seed, draws),
         "others": others_of(features, clinical),
         "adjusted": adjusted_of(features, clinical),
     }
+
+
+def carried_of(features: pd.DataFrame, codes: pd.DataFrame, seed: int, draws: int) -> pd.DataFrame:
+    """Whether other masks tell `TARGET` from the rest as well as the manual ones: Q5 of ``results/protocol.md``.
+
+    Parameters
+    ----------
+    features, codes, seed, draws
+        As :func:`leak_of`.
+
+    Returns
+    -------
+    DataFrame
+        A row per other source and feature, on the patients whom both sources give a number: ``source, feature,
+        patients``, how many are ``positive``, the AUC by ``manual`` masks and by these (``auc``), and `DIFFERENCE` of
+        these minus manual. No rows where one kind has fewer than two patients.
+    """
+    code, value = TARGET
+    rows = []
+    for source in features["source"].unique() if code in codes else ():
+        first, second, shared = _paired(features, codes, source)
+        for feature, sign in IRREGULAR.items() if source != MANUAL else ():
+            known = (first[feature].notna() & second[feature].notna() & shared[code].notna()).to_numpy()
+            positive = shared.loc[known, code].to_numpy() == value
+            if min(positive.sum(), (~positive).sum()) < 2:
+                continue
+            drawn, other = (sign * part.loc[known, feature].to_numpy(float) for part in (first, second))
+            manual, by_other = (float(association.auc(scores, positive)) for scores in (drawn, other))
+            row = {"source": source, "feature": feature, "positive": int(positive.sum()), "manual": manual}
+            difference = association.compare_aucs(other, drawn, positive, draws, seed)
+            rows.append(row | {"auc": by_other} | _columns(difference))
+    return pd.DataFrame(rows, columns=CARRIED_COLUMNS)
 
 
 def leak_of(features: pd.DataFrame, codes: pd.DataFrame, seed: int, draws: int) -> pd.DataFrame:

@@ -291,17 +291,29 @@ def icc(measurements: np.ndarray) -> np.ndarray:
     return np.divide(patients - error, total, out=np.full(np.shape(total), np.nan), where=varies)
 
 
-def auc(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve of scores (..., patients) for one set of labels (patients,), ties counted half.
+def compare_aucs(
+    first: np.ndarray, second: np.ndarray, positive: np.ndarray, draws: int = DRAWS, seed: int = 0
+) -> Evidence:
+    """AUC by one source of masks minus that by another; see :func:`compare_sources`.
 
-    As `sklearn.metrics.roc_auc_score`, for many samples at once (Hanley, McNeil 1982).
+    As in :func:`compare_effects`, a source counts by its ranks. The larger a value, the more it speaks for a positive
+    patient.
     """
     positive = np.asarray(positive, bool)
-    ones, zeros = positive.sum(), (~positive).sum()
-    if not ones or not zeros:
-        raise ValueError(f"{ones} of {len(positive)} patients are positive: both kinds are needed")
-    ranks = stats.rankdata(scores, axis=-1)
-    return (ranks[..., positive].sum(axis=-1) - ones * (ones + 1) / 2) / (ones * zeros)
+    ranks = (stats.rankdata(values) for values in as_pairs(first, second))
+    return compare_sources(*ranks, lambda values, rows: auc(values, positive[rows]), draws, seed)
+
+
+def auc(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """Area under the ROC curve of many samples at once, ties counted half: arrays (..., patients) -> (...).
+
+    As `sklearn.metrics.roc_auc_score` (Hanley, McNeil 1982). `positive` may be one set of labels (patients,). NaN where
+    a sample has patients of one kind only.
+    """
+    ranks, positive = np.broadcast_arrays(stats.rankdata(scores, axis=-1), np.asarray(positive, bool))
+    ones, zeros = positive.sum(axis=-1), (~positive).sum(axis=-1)
+    wins = (ranks * positive).sum(axis=-1) - ones * (ones + 1) / 2
+    return np.divide(wins, ones * zeros, out=np.full(np.shape(wins), np.nan), where=ones * zeros > 0)
 
 
 def auc_interval(scores: np.ndarray, positive: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Interval:

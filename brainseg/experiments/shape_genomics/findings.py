@@ -28,13 +28,17 @@ from brainseg.statistics import (
     p_text,
     paired_difference,
     shown,
+    shown_together,
 )
 
 EFFECT_MARGIN = 0.10
 """The largest change of eta squared that does not matter. By the usual names 0.06 is a medium effect and 0.14 a large
 one (Cohen 1988). A link of 0.16 or more that loses less than this margin is still at least a medium one. The
-differences of the kept tables had been seen when this was named, so it follows the convention and no data.
-:attr:`Replacement.detectable` says how large a loss the patients of a table can show."""
+differences of the first campaign had been seen when this was named, so it follows the convention and no data.
+:attr:`Compared.detectable` says how large a loss the patients of a table can show."""
+
+AUC_MARGIN = 0.10
+"""Of AUC: the change that does not matter, of question Q5 of ``results/protocol.md``."""
 
 TRAININGS = 1
 """How many trainings of a source of masks a patient's mask rests on."""
@@ -354,24 +358,21 @@ class Smoothed:
 
 
 @dataclass(frozen=True)
-class Replacement:
-    """Whether a link with the target's classification keeps its strength with another source of masks.
+class Compared:
+    """A number by another source of masks beside that by the manual ones, on the same patients.
 
     Attributes
     ----------
     feature : str
-    linked : bool
-        Whether manual masks show a link on the same patients, after Holm's correction for the features.
     manual, other : float
-        Eta squared by both.
+        The number by both.
     difference : Evidence
         Of the other minus the manual one.
     verdict : Verdict
-        With `EFFECT_MARGIN`, and the p value corrected by Holm for the features.
+        With the margin of the number, and the p value corrected by Holm for the features.
     """
 
     feature: str
-    linked: bool
     manual: float
     other: float
     difference: Evidence
@@ -382,15 +383,80 @@ class Replacement:
         """The smallest true difference that four such studies of five would show, from the width of the interval."""
         return POWER_Z * (self.difference.high - self.difference.low) / (2 * 1.96)
 
-    def __str__(self) -> str:
-        text = (
+    def numbers(self) -> str:
+        """Both numbers and their difference, without a full stop."""
+        return (
             f"{self.feature.upper()}: {self.manual:.2f} by manual and {self.other:.2f} by these masks, a difference of "
-            f"{self.difference.estimate:+.2f} ({self.difference.low:+.2f} to {self.difference.high:+.2f}); "
-            f"{self.verdict.text}"
+            f"{self.difference.estimate:+.2f} ({self.difference.low:+.2f} to {self.difference.high:+.2f})"
         )
+
+    def __str__(self) -> str:
+        text = f"{self.numbers()}; {self.verdict.text}"
         if self.verdict.reason is Reason.INTERVAL_TOO_WIDE:
             text += f". A true difference below {self.detectable:.2f} would often be missed"
         return f"{text}."
+
+
+@dataclass(frozen=True)
+class Replacement(Compared):
+    """Whether a link with the target's classification keeps its strength, eta squared, with another source of masks.
+
+    Attributes
+    ----------
+    linked : bool
+        Whether manual masks show a link on the same patients, after Holm's correction for the features.
+    """
+
+    linked: bool
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Whether the shapes of other masks tell the target cluster from the rest as well as manual ones, by their AUC.
+
+    Attributes
+    ----------
+    source : str
+    patients, positive : int
+    features : tuple of Compared
+    """
+
+    source: str
+    patients: int
+    positive: int
+    features: tuple[Compared, ...]
+
+    @property
+    def answer(self) -> str:
+        """A clause without its full stop."""
+        verdicts = {feature.feature.upper(): feature.verdict for feature in self.features}
+        beyond = {name: verdict.direction for name, verdict in verdicts.items() if not verdict.within_margin}
+        lost, gained = ([name for name, way in beyond.items() if way == sign] for sign in (-1, 1))
+        if lost:
+            return f"these masks tell code {TARGET[1]} worse than drawn ones by {_listed(lost)}"
+        if len(gained) == len(beyond):
+            better = f", and better by {_listed(gained)}" if gained else ""
+            return f"these masks tell code {TARGET[1]} as well as drawn ones, within {AUC_MARGIN:g} of AUC{better}"
+        reasons = dict.fromkeys(verdict.text for name, verdict in verdicts.items() if beyond.get(name) == 0)
+        because = "; ".join(text.removeprefix("cannot tell: ") for text in reasons)
+        return (
+            f"whether these masks tell code {TARGET[1]} as well as drawn ones, the data cannot tell, because "
+            f"{'of ' * because.startswith('too few')}{because}"
+        )
+
+    def __str__(self) -> str:
+        lines = [
+            f"- **{self.source}**: **{self.answer}** ({self.positive} patients of code {TARGET[1]} among "
+            f"{self.patients})."
+        ]
+        if self.patients < FEWEST_PATIENTS:
+            return lines[0]
+        alike = len({feature.verdict.text for feature in self.features}) == 1  # then it stands above
+        lines += [f"  - {f'{feature.numbers()}.' if alike else feature}" for feature in self.features]
+        if any(feature.verdict.answer is Answer.CANNOT_TELL for feature in self.features):
+            least = min(feature.detectable for feature in self.features)
+            lines.append(f"  - With so many patients a true difference below {least:.2f} would often be missed.")
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -519,7 +585,8 @@ class Explained:
         text = (
             f"What differs between the cluster and the rest, after Holm's correction: {_listed(self.differing)}. "
             f"Features that tell the cluster by themselves: {_with_p(self.alone, below=True)}. "
-            f"Features that tell it beyond all four: {_with_p(self.beyond, below=True)}."
+            "Features that tell it beyond all four, p corrected for three features: "
+            f"{_with_p(self.beyond, below=True)}."
         )
         unclear = _with_p(self.beyond, below=False)
         return text if unclear == "none" else f"{text} Of {unclear} the data cannot tell whether they add anything."
@@ -535,6 +602,7 @@ class Findings:
     agreed: tuple[Agreed, ...]
     smoothed: tuple[Smoothed, ...]
     replaced: tuple[Replaced, ...]
+    carried: tuple[Carried, ...]
     leak: Leak
     told: tuple[Told, ...]
     explained: Explained
@@ -544,7 +612,11 @@ class Findings:
         by_source = {replaced.source: replaced.answer for replaced in self.replaced}
         of_grid = by_source.pop(GRID, "too few patients have a code")
         by_source.pop(LEAKY, None)  # its networks know the patients
-        of_network = next(iter(by_source.values()), "too few patients have such a mask")
+        of_network = "too few patients have such a mask"
+        if by_source:
+            source, over_all = next(iter(by_source.items()))
+            told = [carried.answer for carried in self.carried if carried.source == source]
+            of_network = "; ".join([*told, f"by the link with all clusters at once, {over_all}"])
         return (
             f"Of masks by networks that never met the patient: {of_network}; of drawn masks that are made as coarse as "
             f"a network's: {of_grid}."
@@ -567,6 +639,7 @@ def findings(tables: dict[str, pd.DataFrame]) -> Findings:
         agreed=tuple(_agreed(tables["agreement"])),
         smoothed=tuple(_smoothed(tables["features"])),
         replaced=tuple(_replaced(tables["effects"])),
+        carried=tuple(_carried(tables["carried"])),
         leak=_leak(tables["leak"]),
         told=tuple(_told(tables["discrimination"])),
         explained=_explained(tables["others"], tables["adjusted"]),
@@ -600,8 +673,21 @@ def _replaced(effects: pd.DataFrame) -> Iterable[Replaced]:
         for row, link, p_corrected in zip(rows.itertuples(), linked, corrected, strict=True):
             evidence = _evidence(row)
             verdict = shown(evidence, margin=EFFECT_MARGIN, p_corrected=float(p_corrected))
-            replacements.append(Replacement(row.feature, bool(link), row.manual, row.effect, evidence, verdict))
+            replacements.append(Replacement(row.feature, row.manual, row.effect, evidence, verdict, bool(link)))
         yield Replaced(source, int(rows["patients"].max()), tuple(replacements))
+
+
+def _carried(carried: pd.DataFrame) -> Iterable[Carried]:
+    """By the rule as the protocol has it, which counts the trainings of masks by networks; see `TRAININGS`."""
+    for source, rows in carried.groupby("source", sort=False):
+        trainings = None if source == GRID else TRAININGS
+        evidence = {row.feature: _evidence(row) for row in rows.itertuples()}
+        judged = shown_together(evidence, margin=AUC_MARGIN, trainings=trainings)
+        features = tuple(
+            Compared(row.feature, row.manual, row.auc, evidence[row.feature], judged[row.feature][1])
+            for row in rows.itertuples()
+        )
+        yield Carried(source, int(rows["patients"].max()), int(rows["positive"].max()), features)
 
 
 def _leak(leak: pd.DataFrame) -> Leak:

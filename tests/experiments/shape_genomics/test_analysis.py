@@ -55,6 +55,10 @@ def test_what_was_built_in_is_found(tables):
     assert (table.loc[("other", "RNASeqCluster"), "missing"] == 2).all()  # no code, and an empty prediction
     auc = tables["discrimination"].set_index(["source", "score"])["auc"]
     assert auc["manual", "bevr"] == 1 and auc["manual", "all three"] > 0.9
+    carried = tables["carried"].set_index("feature")  # the other masks are the same where they are not empty
+    assert carried.index.tolist() == list(features.FEATURES) and set(carried["source"]) == {"other"}
+    assert (carried["patients"] == 18).all() and (carried["positive"] == 7).all()
+    assert carried.loc["bevr", ["manual", "auc", "difference", "difference_p"]].tolist() == [1, 1, 0, 1]
 
 
 def test_equal_masks_agree_and_the_empty_one_is_not_among_them(tables):
@@ -82,6 +86,12 @@ def test_networks_that_know_the_patient_are_compared_with_those_that_do_not(draw
     assert (leak.loc["icc", "leaky"] == 1).all() and (leak.loc["icc", "low"] > 0.2).all()
     assert (leak.loc["icc", "difference_p"] < 0.05).all()
     assert (leak.loc["icc", "patients"] == 24).all() and (leak.loc["effect", "patients"] == 23).all()
+    auc = tables["discrimination"].set_index(["source", "score"])["auc"]
+    carried = tables["carried"].set_index(["source", "feature"])
+    assert (carried.loc[analysis.LEAKY, "difference"] == 0).all()
+    lost = carried.loc[(analysis.HONEST, "bevr")]
+    assert (lost["manual"], lost["auc"]) == pytest.approx((auc["manual", "bevr"], auc[analysis.HONEST, "bevr"]))
+    assert lost["difference"] == pytest.approx(lost["auc"] - lost["manual"]) and lost["high"] < 0
     effects = tables["effects"].set_index(["source", "code", "feature"])
     row, other = leak.loc[("effect", "bevr")], effects.loc[(analysis.HONEST, "RNASeqCluster", "bevr")]
     assert (row["honest"], row["leaky"]) == pytest.approx((other["effect"], other["manual"]))
@@ -132,4 +142,6 @@ def test_the_kept_tables_are_those_of_this_code(real_cohort):
     kept = read_tables("shape")
     tables = analysis.analyse(kept["features"], read_patient_table(real_cohort))
     for name in kept.keys() - {"features"}:
-        pd.testing.assert_frame_equal(tables[name][kept[name].columns], kept[name], rtol=1e-4, atol=1e-5)
+        pd.testing.assert_frame_equal(
+            tables[name][kept[name].columns], kept[name], rtol=1e-4, atol=1e-5, check_dtype=False
+        )

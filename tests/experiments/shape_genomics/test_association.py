@@ -207,8 +207,25 @@ def test_auc_agrees_with_scikit_learn_ties_included():
     assert association.auc(scores, positive) == pytest.approx(roc_auc_score(positive, scores))
     estimate, low, high = association.auc_interval(scores, positive, draws=300)
     assert low < estimate < high
-    with pytest.raises(ValueError, match="both kinds"):
-        association.auc(scores, np.ones(50, bool))
+    assert np.isnan(association.auc(scores, np.ones(50, bool)))
+    labels = np.stack([positive, ~positive, np.zeros(50, bool)])  # one set of labels a sample
+    many = association.auc(scores, labels)
+    assert many[:2] == pytest.approx([roc_auc_score(kind, scores) for kind in labels[:2]]) and np.isnan(many[2])
+
+
+def test_the_difference_of_two_aucs_is_that_of_the_same_patients():
+    rng = np.random.default_rng(0)
+    positive = np.arange(60) < 20
+    good, poor = positive + rng.normal(0, 0.5, 60), positive + rng.normal(0, 5, 60)
+    found = association.compare_aucs(good, poor, positive, draws=500)
+    assert found.estimate == pytest.approx(float(association.auc(good, positive) - association.auc(poor, positive)))
+    assert 0 < found.low < found.low_90 < found.estimate < found.high_90 < found.high and found.p_value < 0.01
+    other = association.compare_aucs(poor, good, positive, draws=500)
+    assert (other.estimate, other.low, other.high) == pytest.approx((-found.estimate, -found.high, -found.low))
+    scaled = association.compare_aucs(100 * good + 3, poor, positive, draws=500)
+    assert scaled == found  # by ranks, so swapping mixes no scales
+    same = association.compare_aucs(good, 2 * good, positive, draws=500)
+    assert (same.estimate, same.low, same.high, same.p_value) == (0, 0, 0, 1)
 
 
 def test_cross_validation_does_not_flatter_noise():
