@@ -266,7 +266,7 @@ class ExchangeFindings:
         """What the first real patients add to the phantom, and what it adds to all of them, in Markdown."""
         fewest, most = self.sizes[0], self.sizes[-1]
         few = f"With {self.draws} draw{'s' * (self.draws != 1)} of patients, the table describes, and the"
-        rule = most.verdict.sentence if self.answers else f"{few} {{term}}`one rule` gives no verdict."
+        rule = most.verdict.sentence if self.answers else f"{few} one rule of this study gives no verdict."
         return (
             f"- After the phantom, **{fewest.name}** {'moves' if fewest.given == '1' else 'move'} Dice by "
             f"{interval_text(self.first)}.\n"
