@@ -381,14 +381,18 @@ def _from_weights(records: list[RunRecord], cohort: pd.DataFrame) -> Iterator[pd
 
 
 def _from_masks(cohort: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    kept = pd.concat([read_table(REFERENCE, name) for name in ("seeds", "patients")])
-    folder = results_folder(REFERENCE)
-    for run, patients in kept.groupby("run")["patient"]:
-        rows = cohort[cohort["patient"].isin(patients)]
-        path = folder / run / MASKS if (folder / run).is_dir() else folder / "masks" / f"{run}.npz"
+    slices, folder = read_table(REFERENCE, "slices"), results_folder(REFERENCE)
+    networks = pd.concat([read_table(REFERENCE, name) for name in ("seeds", "patients")]).drop_duplicates("run")
+    # In the article's protocol not every slice of a patient is tested.
+    tested = dict(iter(slices.groupby(["protocol", "model", "fold"])[["patient", "slice"]]))
+    for network in networks.itertuples():
+        rows = cohort.merge(tested[network.protocol, network.model, network.fold], on=["patient", "slice"])
+        path = folder / network.run / MASKS
+        if not path.parent.is_dir():
+            path = folder / "masks" / f"{network.run}.npz"
         if len(rows) and path.is_file():  # the first campaign's runs by slice have none
             truth = np.stack([read_mask(mask) for mask in rows["mask_path"]])
-            yield _dice(score_slices(read_masks(path, rows), truth, rows, borders=False), run, "masks")
+            yield _dice(score_slices(read_masks(path, rows), truth, rows, borders=False), network.run, "masks")
 
 
 def _dice(slices: pd.DataFrame, run: str, by: str) -> pd.DataFrame:

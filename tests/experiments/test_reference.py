@@ -125,6 +125,10 @@ def test_the_articles_protocol_is_scored_its_way_too_and_keeps_no_weights(projec
         article.loc[("test", "tumour"), "slices"] + article.loc[("test", "empty"), "slices"]
         == (article.loc[("test", "all"), "slices"])
     )
+    # Only a part of a patient's slices is tested, and only their masks are kept.
+    make(str(tiny_cohort), models=["unet"], folds=[0], seeds=[0])
+    again = reference.reproduce(str(tiny_cohort))
+    assert again["same"].all() and {"unet-by-slice-fold0", "unet-by-slice-fold0-seed0"} < set(again["run"])
 
 
 @pytest.mark.slow
