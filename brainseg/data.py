@@ -27,17 +27,17 @@ class PhantomChange(NamedTuple):
 
     Attributes
     ----------
-    key : str
-        What it is known by; it changes with its code.
     planned : callable, optional
         Takes the plan of a patient and gives another of the same name.
     drawn : callable, optional
         Takes the plan and the drawing, tissues included, and gives another of the same shape.
+    key : str
+        What the phantom is known by; it changes with the code of the two.
     """
 
-    key: str
-    planned: Callable[[PatientPlan], PatientPlan] | None
-    drawn: Callable[[PatientPlan, Drawing], Drawing] | None
+    planned: Callable[[PatientPlan], PatientPlan] | None = None
+    drawn: Callable[[PatientPlan, Drawing], Drawing] | None = None
+    key: str = ""
 
 
 def get_cohort(data: str | Path) -> Path:

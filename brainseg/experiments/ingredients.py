@@ -7,7 +7,7 @@ phantom's own code, by which the study's networks are known, stays as it is.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -25,9 +25,9 @@ _BRAIN = [TISSUES.index(name) for name in ("white", "grey", "fluid")]
 _MEDIAN_VOLUME_ML = 95.0  # exp(4.55), the median of the study's phantom
 _EVEN = Growth(roughness=0.0, anisotropy=1.0, white_to_grey=1.0)
 
-# Wider than the ranges of the study's phantom. What stays: how bright a tissue is before its draw, what stands out how
-# far, how a reader draws, pixel sizes, the shares of cysts and rims. No sequence is missing, because a copy of FLAIR
-# would get other levels than FLAIR.
+# Wider than the ranges of the study's phantom. What stays: how bright a tissue is before its draw, what conspicuity
+# does to a tumour, how a reader draws, pixel sizes, the shares of cysts and rims. No sequence is missing, because a
+# copy of FLAIR would get other levels than FLAIR.
 WIDE_SLICES = (20, 60)
 WIDE_BRIGHTNESS = (20.0, 240.0)
 WIDE_NOISE = (0.003, 0.05)
@@ -138,40 +138,24 @@ def _narrower(plan: PatientPlan, drawing: Drawing) -> Drawing:
     return _moved_border(drawing, cv2.erode)
 
 
-@dataclass(frozen=True)
-class Ingredient:
-    """One way of drawing the phantom otherwise.
-
-    Attributes
-    ----------
-    planned : callable, optional
-        Takes the plan of a patient and gives another.
-    drawn : callable, optional
-        Takes the plan and what was drawn of it, tissues included, and gives another drawing.
-    """
-
-    planned: Callable[[PatientPlan], PatientPlan] | None = None
-    drawn: Callable[[PatientPlan, Drawing], Drawing] | None = None
-
-
 WIDE, NARROWER, WIDER = "wide ranges", "border 2 px inside", "border 2 px outside"
 
 INGREDIENTS = {
-    "no skull": Ingredient(drawn=_brain_alone),
-    "no shading": Ingredient(planned=_without_bias),
-    "no noise": Ingredient(planned=_without_noise),
-    "no cysts or rims": Ingredient(planned=_without_cores),
-    "one contrast": Ingredient(planned=_of_one_contrast),
-    "one size": Ingredient(planned=_equally_large),
-    "round tumours": Ingredient(planned=_round),
-    "one scanner": Ingredient(planned=_of_one_scanner),
+    "no skull": PhantomChange(drawn=_brain_alone),
+    "no shading": PhantomChange(planned=_without_bias),
+    "no noise": PhantomChange(planned=_without_noise),
+    "no cysts or rims": PhantomChange(planned=_without_cores),
+    "one contrast": PhantomChange(planned=_of_one_contrast),
+    "one size": PhantomChange(planned=_equally_large),
+    "round tumours": PhantomChange(planned=_round),
+    "one scanner": PhantomChange(planned=_of_one_scanner),
 }
 """What is taken out -> how, one at a time."""
 
 CHANGES = {
-    WIDE: Ingredient(planned=_of_wide_ranges, drawn=_other_levels),
-    NARROWER: Ingredient(drawn=_narrower),
-    WIDER: Ingredient(drawn=_wider),
+    WIDE: PhantomChange(planned=_of_wide_ranges, drawn=_other_levels),
+    NARROWER: PhantomChange(drawn=_narrower),
+    WIDER: PhantomChange(drawn=_wider),
     **INGREDIENTS,
 }
 """Name of a phantom in the tables -> how it differs from the study's."""
@@ -189,5 +173,4 @@ def change_named(name: str) -> PhantomChange | None:
         return None
     if name not in CHANGES:
         raise ValueError(f'no phantom is called "{name}": choose from {", ".join(CHANGES)}')
-    found = CHANGES[name]
-    return PhantomChange(f"{name}-{code_digest(__name__)[:8]}", found.planned, found.drawn)
+    return CHANGES[name]._replace(key=f"{name}-{code_digest(__name__)[:8]}")

@@ -23,6 +23,7 @@ from brainseg.experiments.synthetic import (
     MARGIN,
     MODEL,
     development_patients,
+    mean_dice,
     require_real,
     score_real,
 )
@@ -172,10 +173,11 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> tuple[PhantomFinding, ...
     seed : int
         Of the bootstrap.
     """
-    dice = mean_dice(patients)
-    others = [name for name in dice if name != OWN]
+    patients = patients[patients["cohort"] == PHANTOM.seed]
+    dice = mean_dice(patients, by="phantom").dropna()
+    others = [name for name in patients["phantom"].unique() if name != OWN]
     differences = {name: paired_difference(dice[name], dice[OWN], seed=seed) for name in others}
-    trainings = _beside(patients).groupby("phantom")["seed"].nunique().min()
+    trainings = patients.groupby("phantom")["seed"].nunique().min()
     judged = shown_together(differences, margin=MARGIN, trainings=int(trainings))
     missed = (dice < FAILURE).sum()
     return tuple(
@@ -185,15 +187,6 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> tuple[PhantomFinding, ...
         )
         for name in others
     )  # fmt: skip
-
-
-def mean_dice(patients: pd.DataFrame) -> pd.DataFrame:
-    """Each patient's Dice, the mean over the seeds, on the cohort that all phantoms share: a column a phantom."""
-    return _beside(patients).groupby(["patient", "phantom"], sort=False)["dice"].mean().unstack("phantom").dropna()
-
-
-def _beside(patients: pd.DataFrame) -> pd.DataFrame:
-    return patients[patients["cohort"] == PHANTOM.seed]
 
 
 def read_findings(seed: int = 0) -> tuple[PhantomFinding, ...]:

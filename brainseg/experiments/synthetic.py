@@ -480,9 +480,9 @@ def findings(patients: pd.DataFrame, threshold: pd.DataFrame, real: pd.DataFrame
     )  # fmt: skip
 
 
-def mean_dice(patients: pd.DataFrame) -> pd.DataFrame:
-    """Each patient's Dice of the volume, the mean over the seeds: a row a patient, a column a method."""
-    return patients.groupby(["patient", "model"])["dice"].mean().unstack("model")
+def mean_dice(patients: pd.DataFrame, by: str = "model") -> pd.DataFrame:
+    """Each patient's Dice of the volume, the mean over the seeds: a row a patient, a column a value of `by`."""
+    return patients.groupby(["patient", by])["dice"].mean().unstack(by)
 
 
 def _in_order(models: Iterable[str]) -> list[str]:

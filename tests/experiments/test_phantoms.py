@@ -22,6 +22,7 @@ from brainseg.experiments.ingredients import (
     change_named,
 )
 from brainseg.experiments.plan import PHANTOM, Phantom
+from brainseg.figures import synthetic as figures
 from brainseg.images.preprocess import Preprocessing
 from brainseg.phantom.anatomy import load_head
 from brainseg.phantom.cohort import draw_patient
@@ -223,3 +224,18 @@ def test_tumours_that_were_not_found_are_counted():
         2,
         0,
     ) and "not found: 2 after this phantom, 0 after the study's." in found.sentence()
+
+
+def test_where_it_comes_from_is_told():
+    runs = [{"processor": "a GPU", "weights": str(number)} for number in range(6)]
+    said = phantoms.described({"settings": {"seeds": [0, 1, 2]}, "runs": runs, "seconds": 120.0})
+    assert said == (
+        "U-Net was trained on 160 simulated patients of each phantom, by the study's recipe, 3 times: 6 trainings, 2.0 "
+        "minutes on a GPU."
+    )
+
+
+def test_the_figure_has_a_row_for_each_phantom(drawn):
+    _, drawing = drawn
+    figure = figures.phantoms([(drawing.images[:3], drawing.masks[:3])] * 2)
+    assert len(figure.axes) == 6 and all(len(ax.images) == 1 for ax in figure.axes)
