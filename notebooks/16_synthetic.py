@@ -165,7 +165,7 @@ Markdown(rate.ends())
 #
 # This question is not in the protocol. The phantom's numbers were set by statistics of real patients, the scored ones among them, and the recipe was chosen for networks that start from it. So the rate holds for this phantom and this recipe, and may flatter them. It is not the price of a phantom that was made without masks.
 #
-# One thing the lines show about the recipe itself. The trials that adopted the start from the phantom ({doc}`limits <../limits>`) gave the networks from drawn weights half as many steps. So they could not tell the start from the longer training; here both sides train equally long.
+# The lines say something about the recipe itself, too. The trials that adopted the start from the phantom ({doc}`limits <../limits>`) gave the networks from drawn weights half as many steps. So they could not tell the start from the longer training; here both sides train equally long.
 
 # %%
 Markdown(exchange.described(read_record("exchange")))
