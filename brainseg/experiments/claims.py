@@ -635,7 +635,7 @@ def answer(found: ClaimFindings, by_convention: ConventionFindings, ranking: Ran
     return (
         f"A great gain by contrast: **{found.claim()}** (CLAHE changes Dice by {change:+z.3f}); a score that owes "
         f"nothing to empty slices: **{empty}** (they change the mean Dice of slices by {by_convention.lift:+z.2f}); "
-        f"ResUNet as the best: **{best}** ({ranking.best} has the highest mean)."
+        f"ResUNet as the best: **{best}** ({ranking.reason()})."
     )
 
 

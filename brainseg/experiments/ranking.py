@@ -40,6 +40,11 @@ class Pair:
         """As in "ResUNet minus U-Net"."""
         return f"{self.first} minus {self.second}"
 
+    @property
+    def better(self) -> str | None:
+        """The network that is shown to be better; None where neither is."""
+        return {1: self.first, -1: self.second}.get(self.verdict.direction)
+
     def sentence(self) -> str:
         """The pair as an item of a list, in Markdown."""
         found = self.difference
@@ -77,16 +82,31 @@ class Ranking:
         or equivalent.
         """
         mine = MODEL_NAMES["resunet"]
-        signs = []
-        for pair in self.pairs:
-            if mine in (pair.first, pair.second):
-                towards = 1 if pair.first == mine else -1
-                signs.append((pair.verdict.answer, towards * pair.verdict.direction))
-        if signs and all(sign > 0 for _, sign in signs):
+        beside = [pair for pair in self.pairs if mine in (pair.first, pair.second)]
+        if beside and all(pair.better == mine for pair in beside):
             return True
-        if any(sign < 0 or answer is Answer.EQUIVALENT for answer, sign in signs):
-            return False
-        return Answer.CANNOT_TELL
+        return False if self._against() else Answer.CANNOT_TELL
+
+    def _against(self) -> list[str]:
+        """What speaks against ResUNet as the best: the networks that are shown to be better, or equivalent."""
+        mine, found = MODEL_NAMES["resunet"], []
+        for pair in self.pairs:
+            if mine not in (pair.first, pair.second):
+                continue
+            other = pair.second if pair.first == mine else pair.first
+            if pair.better == other:
+                found.append(f"{other} is better")
+            elif pair.verdict.answer is Answer.EQUIVALENT:
+                found.append(f"{other} is equivalent")
+        return found
+
+    def reason(self) -> str:
+        """What the answer of `article` rests on, in a few words."""
+        return {
+            True: "better than each other network",
+            False: " and ".join(self._against()),
+            Answer.CANNOT_TELL: f"{self.best} has the highest mean",
+        }[self.article()]
 
     def sentence(self) -> str:
         """What the comparison says of the article's claim, in Markdown."""

@@ -20,7 +20,7 @@ def dice_of(**shifts):
 def test_resunet_that_is_shown_to_be_better_than_each_is_best():
     ranking = rank_networks(dice_of(fcn32=0, unet=0, resunet=0.05), trainings=3)
     assert ranking.article() is True and ranking.best == "ResUNet"
-    assert "as the article found" in ranking.sentence()
+    assert "as the article found" in ranking.sentence() and ranking.reason() == "better than each other network"
     by_label = {pair.label: pair for pair in ranking.pairs}
     assert list(by_label) == ["ResUNet minus U-Net", "ResUNet minus FCN-32", "U-Net minus FCN-32"]
     assert by_label["ResUNet minus U-Net"].verdict.direction == 1
@@ -31,13 +31,14 @@ def test_another_network_that_is_better_refutes_it():
     ranking = rank_networks(dice_of(fcn32=0, unet=0.05, resunet=0), trainings=3)
     assert ranking.article() is False and ranking.best == "U-Net"
     assert "does not hold here" in ranking.sentence()
+    assert ranking.reason() == "U-Net is better and FCN-32 is equivalent"
     assert ranking.pairs[0].verdict.direction == -1 and "-0.05" in ranking.pairs[0].sentence()
 
 
 def test_an_equivalent_network_refutes_it_too():
     ranking = rank_networks(dice_of(fcn32=-0.1, unet=0, resunet=0), trainings=3)
     assert ranking.pairs[0].verdict.answer is Answer.EQUIVALENT
-    assert ranking.article() is False
+    assert ranking.article() is False and ranking.reason() == "U-Net is equivalent"
 
 
 @pytest.mark.parametrize("trainings", [1, 2])
@@ -45,6 +46,7 @@ def test_with_few_trainings_it_cannot_be_told(trainings):
     ranking = rank_networks(dice_of(fcn32=0, unet=0, resunet=0.2), trainings=trainings)
     assert {pair.verdict.reason for pair in ranking.pairs} == {Reason.TOO_FEW_TRAININGS}
     assert ranking.article() is Answer.CANNOT_TELL and "cannot tell" in ranking.sentence()
+    assert ranking.reason() == "ResUNet has the highest mean"
 
 
 def test_with_few_patients_it_cannot_be_told():
