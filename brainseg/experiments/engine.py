@@ -31,6 +31,7 @@ from brainseg.chapters import of_type
 from brainseg.cohort import index_cohort
 from brainseg.data import get_cohort
 from brainseg.experiments.plan import Training, to_do, workload
+from brainseg.experiments.reference import participants
 from brainseg.images.prepared import Prepared
 from brainseg.networks.recipe import Recipe
 from brainseg.networks.record import RECORD, reference_digests, shares_reference_patients
@@ -202,7 +203,7 @@ def _carry_out(
         "runs": runs,
         "seconds": seconds,
         "networks": reference_digests(),
-        **origin(cohort),
+        **origin(participants(cohort)),
     }
 
 

@@ -18,6 +18,7 @@ from brainseg.chapters import study_recipe, trainings_text
 from brainseg.evaluation.scores import VOLUME_COLUMNS
 from brainseg.experiments.ingredients import INGREDIENTS, NARROWER, WIDE, WIDER
 from brainseg.experiments.plan import PHANTOM, Phantom, Training, on_the_phantom
+from brainseg.experiments.reference import participants
 from brainseg.experiments.synthetic import (
     FAILURE,
     MARGIN,
@@ -106,7 +107,7 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
         ingredient and by those of the study's phantom with the same seeds.
     """
     development = set(development_patients()["patient"])
-    sides = {"ingredients": development, "patients": set(cohort["patient"]) - development}
+    sides = {"ingredients": development, "patients": set(participants(cohort)["patient"]) - development}
     scored = {name: [] for name in sides}
     for training, run in runs:
         for name in _asked(training, settings):

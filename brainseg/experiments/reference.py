@@ -43,12 +43,12 @@ from brainseg.networks.record import (
     RunRecord,
     find_reference,
     reference_runs,
-    shares_reference_patients,
 )
 from brainseg.provenance import origin
 from brainseg.results import (
     REFERENCE,
     changing,
+    has_results,
     has_tables,
     log_test,
     read_log,
@@ -120,6 +120,34 @@ def protocol() -> dict:
     }
 
 
+def participants(cohort: pd.DataFrame) -> pd.DataFrame:
+    """The slices of the patients who take part in experiments.
+
+    Of TCGA-LGG they are those whom ``folds.csv`` names: the locked test set stays unseen, whatever folder it lies in.
+    Of other people's cohorts they are all.
+
+    Parameters
+    ----------
+    cohort : DataFrame
+        From :func:`brainseg.cohort.index_cohort`.
+
+    Returns
+    -------
+    DataFrame
+        Rows of `cohort` with their index, so that a split of them is reindexed to one of the cohort; its ``attrs``.
+    """
+    named = _tested_in(cohort).notna()
+    return cohort[named] if named.any() else cohort
+
+
+def _tested_in(cohort: pd.DataFrame) -> pd.Series:
+    """The fold in which the patient of each slice is tested; NaN where ``folds.csv`` does not name the patient."""
+    path = results_folder(REFERENCE) / "folds.csv" if has_results() else None
+    if path is None or not path.is_file():
+        return pd.Series(np.nan, index=cohort.index)
+    return cohort["patient"].map(pd.read_csv(path).set_index("patient")["fold"])
+
+
 def fold_sides(cohort: pd.DataFrame, fold: int) -> pd.Series:
     """The side of each slice in one fold: "test", "train", or "new" for a patient whom no fold names.
 
@@ -134,8 +162,7 @@ def fold_sides(cohort: pd.DataFrame, fold: int) -> pd.Series:
     ValueError
         Where no patient of the cohort is tested in this fold.
     """
-    folds = pd.read_csv(results_folder(REFERENCE) / "folds.csv").set_index("patient")["fold"]
-    tested_in = cohort["patient"].map(folds)
+    tested_in = _tested_in(cohort)
     if not (tested_in == fold).any():
         raise ValueError(f"no patient of {cohort.attrs['root']} is tested in fold {fold}: name the whole cohort")
     sides = (tested_in == fold).map({True: "test", False: "train"})
@@ -145,7 +172,7 @@ def fold_sides(cohort: pd.DataFrame, fold: int) -> pd.Series:
 def sides(cohort: pd.DataFrame, fold: int, seed: int) -> pd.Series:
     """Who trains and who is tested in a fold of an experiment, where nobody validates.
 
-    Patients of the reference runs keep their folds, so that one fold 0 is meant everywhere. Others are dealt anew.
+    Patients of the reference edition keep their folds, so that one fold 0 is meant everywhere. Others are dealt anew.
 
     Parameters
     ----------
@@ -160,7 +187,7 @@ def sides(cohort: pd.DataFrame, fold: int, seed: int) -> pd.Series:
     Series
         "train", "test", or "new" for a patient who has no part in it.
     """
-    if shares_reference_patients(cohort):
+    if _tested_in(cohort).notna().any():
         return fold_sides(cohort, fold)
     return make_split(cohort, by="patient", fold=fold, seed=seed).replace("validation", "train")
 
@@ -270,7 +297,7 @@ def _score_together(cohort: pd.DataFrame, protocol: str, members: dict[str, Run]
     from brainseg.evaluation.predict import evaluate_with_masks
     from brainseg.networks.models import mean_network
 
-    first, record = next(iter(members.values())), {**origin(cohort), "tolerance": TOLERANCE}
+    first, record = next(iter(members.values())), {**origin(participants(cohort)), "tolerance": TOLERANCE}
     described = {"protocol": protocol, "model": first.recipe.model, "fold": first.record.fold}
     tables: dict[str, list[pd.DataFrame]] = {"seeds": [], "article": []}
     logged = set(read_log()["weights"].dropna())

@@ -23,6 +23,7 @@ from brainseg.chapters import study_recipe
 from brainseg.cohort import FLAIR, read_patient
 from brainseg.evaluation.scores import VOLUME_COLUMNS, drop_small_pieces, score_patients, score_slices, summarise
 from brainseg.experiments.plan import PHANTOM, Training, on_the_phantom
+from brainseg.experiments.reference import participants
 from brainseg.images.crop import head_silhouette
 from brainseg.images.prepared import Prepared, prepare
 from brainseg.images.preprocess import BRAIN_LEVEL, Preprocessing
@@ -269,7 +270,7 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
         :func:`try_thresholds` of phantom patients.
     """
     root = cohort.attrs["root"]
-    names = sorted(set(cohort["patient"]) - set(development_patients()["patient"]))
+    names = sorted(set(participants(cohort)["patient"]) - set(development_patients()["patient"]))
     phantom = PHANTOM.prepare(Preprocessing())
     tried = try_thresholds(phantom, draw_patients(phantom.table, settings.threshold_patients))
     real = prepare(root, Preprocessing())

@@ -17,8 +17,9 @@ import pandas as pd
 from brainseg.evaluation.scores import VOLUME_COLUMNS, score_patients
 from brainseg.experiments.plan import Training, after_the_phantom
 from brainseg.experiments.ranking import MARGIN
+from brainseg.experiments.reference import participants
 from brainseg.images.preprocess import Preprocessing
-from brainseg.networks.record import RunRecord, reference_digests, reference_runs
+from brainseg.networks.record import NEW, RunRecord, reference_digests, reference_runs
 from brainseg.results import REFERENCE, read_record, read_table
 from brainseg.splits import split_by_institution
 from brainseg.statistics import Difference, Verdict, interval_text, paired_difference, shown_together
@@ -60,7 +61,8 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
     """
     if not (settings.plain_folds or settings.institutions):
         raise ValueError("nothing to do: name plain_folds or institutions")
-    there = sorted(cohort["institution"].unique())
+    taking_part = participants(cohort)
+    there = sorted(taking_part["institution"].unique())
     if strangers := set(settings.institutions) - set(there):
         raise ValueError(
             f"no institution {', '.join(map(repr, sorted(strangers)))} in the cohort: choose from {', '.join(there)}"
@@ -80,7 +82,8 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
         )
     for institution in settings.institutions:
         record = _reference()
-        split = split_by_institution(cohort, institution, seed=record.recipe.seed)
+        split = split_by_institution(taking_part, institution, seed=record.recipe.seed)
+        split = split.reindex(cohort.index, fill_value=NEW)
         if not record.patients["validation"]:
             split = split.replace("validation", "train")
         labels = {"variant": f"without {institution}"}

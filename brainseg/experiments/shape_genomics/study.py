@@ -17,12 +17,13 @@ import pandas as pd
 from brainseg.cohort import FRAME, read_mask, read_patient_table
 from brainseg.evaluation.scores import drop_small_pieces
 from brainseg.experiments.plan import Training, after_the_phantom
+from brainseg.experiments.reference import participants
 from brainseg.experiments.shape_genomics.analysis import HONEST, LEAKY, MANUAL, analyse
 from brainseg.experiments.shape_genomics.features import features_table
 from brainseg.experiments.shape_genomics.findings import findings
 from brainseg.images.prepared import Prepared
 from brainseg.metrics import THRESHOLD
-from brainseg.networks.record import RunRecord, reference_digests, reference_runs
+from brainseg.networks.record import NEW, RunRecord, reference_digests, reference_runs
 from brainseg.results import read_log
 from brainseg.splits import make_split
 
@@ -130,9 +131,10 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
 
     They differ from the reference runs in nothing but the split. None where the cohort shares no patient with those.
     """
-    trainings = []
+    trainings, taking_part = [], participants(cohort)
     for record in _references(cohort, settings):
-        split = make_split(cohort, by="slice", fold=record.fold, seed=record.recipe.seed)
+        split = make_split(taking_part, by="slice", fold=record.fold, seed=record.recipe.seed)
+        split = split.reindex(cohort.index, fill_value=NEW)
         if not record.patients["validation"]:
             split = split.replace("validation", "train")
         labels = {"source": LEAKY, "fold": record.fold}
@@ -159,7 +161,7 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
         folds[HONEST] = [load_reference(record, cohort.attrs["root"]) for record in records]
     sources = {name: predicted(folds[name]) for name in (HONEST, LEAKY) if folds[name]}
     features = features_table(
-        {MANUAL: manual(cohort)} | {name: source for name, source in sources.items() if source.patients}
+        {MANUAL: manual(participants(cohort))} | {name: source for name, source in sources.items() if source.patients}
     )
     return {"features": features} | analyse(features, read_patient_table(cohort.attrs["root"]), settings.seed)
 
