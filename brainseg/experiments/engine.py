@@ -34,7 +34,13 @@ from brainseg.experiments.plan import Training, to_do, workload
 from brainseg.experiments.reference import participants
 from brainseg.images.prepared import Prepared
 from brainseg.networks.recipe import Recipe
-from brainseg.networks.record import RECORD, reference_digests, shares_reference_patients
+from brainseg.networks.record import (
+    RECORD,
+    locked_patients,
+    reference_digests,
+    reference_patients,
+    shares_reference_patients,
+)
 from brainseg.paths import BusyError
 from brainseg.provenance import origin
 from brainseg.results import REFERENCE, has_tables, log_test, read_record, read_tables, write_tables
@@ -210,8 +216,9 @@ def _carry_out(
 def get_tables(name: str, cohort: pd.DataFrame, settings: Mapping | None = None, recompute: bool = False) -> Tables:
     """The tables of an experiment that may speak for a cohort: read where they are there, computed otherwise.
 
-    Kept tables speak for the cohort that they were made of, and for one that shares patients with the reference runs: a
-    part of the data set, or all of it. Anybody else's patients get results of their own.
+    Kept tables speak for the cohort that they were made of. Those of the reference runs' patients speak also for a
+    cohort that has some of these: a part of the data set, or all of it. Anybody else's patients get results of their
+    own.
 
     Parameters
     ----------
@@ -225,10 +232,10 @@ def get_tables(name: str, cohort: pd.DataFrame, settings: Mapping | None = None,
         Compute them in any case.
     """
     if not recompute and has_tables(name):
-        record = read_record(name)
+        record, tables = read_record(name), read_tables(name)
         same = record["cohort"]["fingerprint"] == cohort.attrs["fingerprint"]
-        if same or shares_reference_patients(cohort):
-            return Tables(read_tables(name), record, read=True)
+        if same or (shares_reference_patients(cohort) and _of_reference_patients(tables)):
+            return Tables(tables, record, read=True)
     experiment = _module(name)
     return Tables(*compute(experiment, cohort, _settings(name, experiment, settings or {})), read=False)
 
@@ -246,6 +253,12 @@ def plan_experiment(name: str, data: str | Path, settings: Mapping | None = None
     experiment = _module(name)
     chosen = _settings(name, experiment, settings or {})
     cohort = index_cohort(get_cohort(data))
+    locked = locked_patients(cohort["patient"])
+    if locked and not shares_reference_patients(cohort):
+        raise ValueError(
+            f"{min(locked)} in {cohort.attrs['root']} is a patient of the locked test, which only `python -m brainseg "
+            "locked-test` scores. Name the folder of the others, or of the whole data set."
+        )
     return Planned(experiment.plan(cohort, chosen), cohort, chosen)
 
 
@@ -274,21 +287,19 @@ def run_experiment(
     ------
     ValueError
         For a name or a setting that is not known; the message lists those that are. For a value of another type, one
-        value where a list belongs, and a list that names one twice. Also where results of real patients would be
-        replaced by synthetic ones.
+        value where a list belongs, and a list that names one twice. Also for patients of the locked test alone, and
+        where results of the reference runs' patients would be replaced by those of others, or results of real patients
+        by synthetic ones.
     """
     plan, cohort, chosen = plan_experiment(name, data, settings)
-    if cohort["synthetic"].any() and has_tables(name) and not read_record(name)["cohort"]["synthetic"]:
-        raise ValueError(
-            f"results/{name} holds results of real patients, and these are synthetic. Move that folder away first."
-        )
+    _refuse_to_replace(name, cohort)
     print(workload(plan, cohort).sentence())
     if name in KEPT:
         train_plan(plan, cohort, cluster)
         return _module(name).keep_runs(cohort, chosen, load_plan(plan, cohort))
     tables, record = _carry_out(plan, _module(name), cohort, chosen, cluster)
     folder = write_tables(name, tables, record)
-    if not record["cohort"]["synthetic"]:
+    if shares_reference_patients(cohort):
         # Another table may hold the whole cohort, as the design of an experiment does.
         scored = tables.get("patients", next(table for table in tables.values() if "patient" in table))
         log_test(
@@ -298,6 +309,24 @@ def run_experiment(
             why="test patients scored by networks of the experiment",
         )
     return folder
+
+
+def _of_reference_patients(tables: Mapping[str, pd.DataFrame]) -> bool:
+    """Whether tables name a patient whom the reference runs know."""
+    known = reference_patients()
+    return any(table["patient"].isin(known).any() for table in tables.values() if "patient" in table)
+
+
+def _refuse_to_replace(name: str, cohort: pd.DataFrame) -> None:
+    """Keep what is kept of other patients, where these may not take their place."""
+    if not has_tables(name) or shares_reference_patients(cohort):
+        return
+    real = cohort["synthetic"].any() and not read_record(name)["cohort"]["synthetic"]
+    if real or _of_reference_patients(read_tables(name)):
+        raise ValueError(
+            f"results/{name} holds results of real patients, and {cohort.attrs['root']} has none of them. Move that "
+            "folder away first."
+        )
 
 
 def _module(name: str) -> ModuleType:

@@ -7,10 +7,13 @@ reference runs, of all folds and seeds. What comes out lies in ``results/locked/
     patients.csv     one row per network and patient
     MODEL-masks.npz  the masks, for :func:`brainseg.evaluation.masks.read_masks`
     record.json      which weights, which cohort, which commit
+
+The look is written to the log before it begins, so one that was interrupted is not repeated without a word.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,19 +21,39 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from brainseg.cohort import index_cohort
+from brainseg.cohort.kaggle import PUBLISHED
 from brainseg.data import get_cohort
 from brainseg.evaluation.masks import save_masks
 from brainseg.evaluation.scores import score_patients, summarise
 from brainseg.networks.recipe import MODEL_NAMES, MODELS
-from brainseg.networks.record import RunRecord, reference_digests, reference_patients, reference_runs
+from brainseg.networks.record import (
+    NEW,
+    RunRecord,
+    locked_patients,
+    reference_digests,
+    reference_patients,
+    reference_runs,
+)
 from brainseg.provenance import origin
-from brainseg.results import has_tables, log_test, read_record, read_table, results_folder, write_tables
+from brainseg.results import (
+    changing,
+    has_tables,
+    log_test,
+    read_log,
+    read_record,
+    read_table,
+    results_folder,
+    write_tables,
+)
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
 
 LOCKED = "locked"
 """The folder of its results."""
+
+LOOK = "the locked test"
+"""What the log says in its column ``why`` of a look that counts."""
 
 
 def run_locked_test(data: str | Path) -> Path:
@@ -49,43 +72,71 @@ def run_locked_test(data: str | Path) -> Path:
     Raises
     ------
     ValueError
-        Where the test has been taken, the cohort is synthetic or has no locked patient, or no weights are kept.
+        Where the test has been taken, or begun; where the cohort does not hold the locked patients, all of them and no
+        other whom the reference runs do not know; where no weights are kept.
     """
+    with changing("locked_test"):  # two calls at once are two looks
+        _require_untaken()
+        cohort = index_cohort(get_cohort(data))
+        by_model = {model: reference_runs(model, "patient", with_weights=True) for model in MODELS}
+        if not all(by_model.values()):
+            without = ", ".join(MODEL_NAMES[model] for model, records in by_model.items() if not records)
+            raise ValueError(f"results/reference has no weights of {without}: the test is of all three networks")
+        locked = _locked(cohort)
+        runs = {model: _together(records, cohort, locked) for model, records in by_model.items()}
+        record = {"networks": reference_digests(), **origin(cohort[locked])}
+        look = {"commit": record["commit"], "why": LOOK}
+        counted = {"patients": record["cohort"]["patients"], "slices": record["cohort"]["slices"]}
+        log_test(run="locked test", **counted, **look)
+        slices, patients = _score(runs)
+        patients["networks"] = patients["model"].map({model: len(records) for model, records in by_model.items()})
+        for model, own in patients.groupby("model", sort=False):
+            log_test(run=f"locked test, {model}", **counted, mean_dice=own["dice"].mean(), **look)
+        return write_tables(LOCKED, {"slices": slices, "patients": patients}, record)
+
+
+def _require_untaken() -> None:
     if has_tables(LOCKED):
         raise ValueError(
             f"The locked test has been taken: {results_folder(LOCKED)} has its scores, made with commit "
             f"{read_record(LOCKED)['commit']}. A second look would make it one more validation set."
         )
-    cohort = index_cohort(get_cohort(data))
-    if cohort["synthetic"].any():
-        raise ValueError("The locked test is taken on real patients, and these are synthetic. Name their folder.")
-    by_model = {model: reference_runs(model, "patient", with_weights=True) for model in MODELS}
-    if not all(by_model.values()):
-        without = [MODEL_NAMES[model] for model, records in by_model.items() if not records]
-        raise ValueError(f"results/reference has no weights of {', '.join(without)}: the test is of all three networks")
-    locked = ~cohort["patient"].isin(reference_patients())
-    if not locked.any():
+    log = read_log()
+    for look in log[log["why"] == LOOK].itertuples():
         raise ValueError(
-            f"{data} holds no patient whom the reference runs do not know. Give the folder of the locked patients."
+            f"The log of looks says that the locked test was begun on {look.date} with commit {look.commit}, and "
+            f"{results_folder(LOCKED)} has no scores. If somebody has seen one, the test has been taken. If it was "
+            f'stopped before that, write so into results/reference/test_log.csv, in the place of "{LOOK}", and call '
+            "this again."
         )
+
+
+def _locked(cohort: pd.DataFrame) -> pd.Series:
+    """Which slices are of the locked patients; a cohort that holds others, or not all of them, is refused."""
+    known = reference_patients()
+    unknown = set(cohort["patient"]) - known
+    locked = locked_patients(unknown)
+    expected, strangers = PUBLISHED["patients"] - len(known), unknown - locked
+    if strangers or len(locked) != expected:
+        stranger = f"; {min(strangers)} is none of them" if strangers else ""
+        raise ValueError(
+            f"{cohort.attrs['root']} holds {len(locked)} patients of the locked test, which has {expected}"
+            f"{stranger}. Nobody was scored. Give the folder of the locked patients, or of the whole data set."
+        )
+    return cohort["patient"].isin(locked)
+
+
+def _score(runs: Mapping[str, Run]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A row a network and slice, and a row a network and patient; the masks are written."""
     from brainseg.evaluation.predict import evaluate_with_masks
 
-    slices, patients, lines = [], [], []
-    for model, records in by_model.items():
-        run = _together(records, cohort, locked)
+    slices, patients = [], []
+    for model, run in runs.items():
         scored, masks = evaluate_with_masks(run)
-        by_patient = score_patients(scored).reset_index()
         save_masks(results_folder(LOCKED) / f"{model}-masks.npz", scored, masks)
         slices.append(scored.assign(model=model))
-        patients.append(by_patient.assign(model=model, networks=len(records)))
-        lines.append({"run": f"locked test, {model}", "patients": len(by_patient), "slices": len(scored),
-                      "mean_dice": by_patient["dice"].mean()})  # fmt: skip
-    record = {"networks": reference_digests(), **origin(cohort)}
-    tables = {"slices": pd.concat(slices), "patients": pd.concat(patients)}
-    folder = write_tables(LOCKED, tables, record)
-    for line in lines:
-        log_test(**line, commit=record["commit"], why="the locked test")
-    return folder
+        patients.append(score_patients(scored).reset_index().assign(model=model))
+    return pd.concat(slices), pd.concat(patients)
 
 
 def _together(records: list[RunRecord], cohort: pd.DataFrame, locked: pd.Series) -> Run:
@@ -99,7 +150,7 @@ def _together(records: list[RunRecord], cohort: pd.DataFrame, locked: pd.Series)
         raise ValueError(f"the runs {', '.join(record.name for record in records)} prepare slices in several ways")
     configure_backend()
     prepared = prepare(cohort.attrs["root"], records[0].preprocessing)
-    split = locked.map({True: "test", False: "new"}).rename("split")
+    split = locked.map({True: "test", False: NEW}).rename("split")
     return Run(mean_network([load_network(record) for record in records]), prepared, split, records[0])
 
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import pandas as pd
 
+from brainseg.cohort.find import case_of
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import Recipe
 from brainseg.networks.weights import weights_digest
@@ -254,6 +255,14 @@ def reference_patients() -> set[str]:
 def shares_reference_patients(cohort: pd.DataFrame) -> bool:
     """Whether the reference runs with weights know a patient of a cohort."""
     return bool(cohort["patient"].isin(reference_patients()).any())
+
+
+def locked_patients(patients: Iterable[str]) -> set[str]:
+    """Those of some patients who are named as the locked test set is: of the reference runs' institutions, but new."""
+    known = {case_of(patient) for patient in reference_patients()}
+    institutions = {case.rpartition("_")[0] for case in known}
+    cases = {patient: case_of(patient) for patient in patients}
+    return {patient for patient, case in cases.items() if case not in known and case.rpartition("_")[0] in institutions}
 
 
 def reference_digests() -> dict[str, str]:

@@ -57,8 +57,19 @@ def test_a_dry_run_says_what_is_to_be_done_and_writes_nothing(demo, tiny_cohort_
     assert not demo.exists()
 
 
-def test_scores_of_real_patients_are_logged(demo, tiny_cohort_once, monkeypatch):
+@pytest.fixture
+def known(tiny_cohort_once, monkeypatch):
+    """The patients whom the reference runs know: those of the tiny cohort, and "a" of the table of scores."""
+    names = {"a", *index_cohort(tiny_cohort_once)["patient"]}
+    monkeypatch.setattr(engine, "reference_patients", lambda: names)
+    monkeypatch.setattr(engine, "shares_reference_patients", lambda cohort: bool(cohort["patient"].isin(names).any()))
+
+
+def test_scores_of_the_study_s_patients_are_logged_and_no_others(demo, tiny_cohort_once, monkeypatch, request):
     monkeypatch.setattr("brainseg.provenance.commit", lambda: "abc")
+    engine.run_experiment("demo", tiny_cohort_once)
+    assert results.read_log().empty
+    request.getfixturevalue("known")
     engine.run_experiment("demo", tiny_cohort_once)
     line = results.read_log().iloc[0]
     assert (line["run"], line["patients"], line["commit"]) == ("experiment demo", 2, "abc")
@@ -70,6 +81,39 @@ def test_results_of_real_patients_are_not_replaced_by_synthetic_ones(demo, tmp_p
     with pytest.raises(ValueError, match="results of real patients"):
         engine.run_experiment("demo", phantom)
     assert results.read_table("demo", "rows")["seed"].tolist() == [1]
+
+
+def test_results_of_the_study_s_patients_are_replaced_by_nobody_else_s(demo, known, tiny_cohort_once, tmp_path):
+    others = write_cohort(tmp_path / "mine", ["MINE_AA_0001_20000101"], slices=2)
+    engine.run_experiment("demo", others, {"seed": 1})
+    engine.run_experiment("demo", tiny_cohort_once, {"seed": 2})
+    with pytest.raises(ValueError, match=f"holds results of real patients, and {others} has none of them"):
+        engine.run_experiment("demo", others, {"seed": 3})
+    assert results.read_table("demo", "rows")["seed"].tolist() == [2] and len(results.read_log()) == 1
+    engine.run_experiment("demo", tiny_cohort_once, {"seed": 4})
+    assert results.read_table("demo", "rows")["seed"].tolist() == [4]
+
+
+def test_patients_of_the_locked_test_alone_are_refused(demo, tiny_cohort_once, monkeypatch):
+    monkeypatch.setattr("brainseg.networks.record.reference_patients", lambda: {"TEST_AA_0009_20000101"})
+    with pytest.raises(ValueError, match="TEST_AA_0001_20000101 in .* is a patient of the locked test"):
+        engine.plan_experiment("demo", tiny_cohort_once)
+
+
+def test_tables_of_others_do_not_speak_for_the_study_s_patients(demo, known, tiny_cohort_once, monkeypatch):
+    """As where somebody moved the kept tables away, and computed the experiment on a phantom."""
+    cohort = index_cohort(tiny_cohort_once)
+    table = pd.DataFrame({"patient": ["PHANTOM_AA_0001_20000101"]})
+    results.write_tables("demo", {"patients": table}, {"cohort": {"fingerprint": "phantom", "synthetic": True}})
+    assert not engine.get_tables("demo", cohort).read
+    table = pd.DataFrame({"patient": ["a"]})
+    results.write_tables("demo", {"patients": table}, {"cohort": {"fingerprint": "all", "synthetic": False}})
+    assert engine.get_tables("demo", cohort).read
+
+
+@pytest.mark.parametrize("name", [name for name in engine.EXPERIMENTS if results.has_tables(name)])
+def test_every_kept_table_speaks_for_the_study_s_patients(name):
+    assert engine._of_reference_patients(results.read_tables(name))
 
 
 def test_tables_speak_for_their_cohort_and_for_patients_whom_the_reference_runs_know(
@@ -88,6 +132,8 @@ def test_tables_speak_for_their_cohort_and_for_patients_whom_the_reference_runs_
     computed = engine.get_tables("demo", other, {"seed": 5})
     assert not computed.read and computed.tables["rows"]["seed"].tolist() == [5]
     monkeypatch.setattr(engine, "shares_reference_patients", lambda cohort: True)
+    assert not engine.get_tables("demo", other).read  # the tables name nobody whom the reference runs know
+    monkeypatch.setattr(engine, "reference_patients", lambda: {"a"})
     assert engine.get_tables("demo", other).read
 
 

@@ -1,9 +1,11 @@
 """The locked test: whom it scores, that it is taken once, and what it says."""
 
+import threading
+
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import PATIENTS, untrained_run
+from helpers import PATIENTS, untrained_run, write_cohort
 
 keras = pytest.importorskip("keras")
 from brainseg import results
@@ -30,6 +32,7 @@ def project(tmp_path, monkeypatch, tiny_cohort):
         keep(type(run)(run.model, run.prepared, sides, run.record), "patient", fold)
     all_runs = reference_runs
     monkeypatch.setattr(locked, "reference_runs", lambda model, *rest, **more: all_runs("unet", *rest, **more))
+    monkeypatch.setitem(locked.PUBLISHED, "patients", len(PATIENTS))
     return tmp_path
 
 
@@ -59,7 +62,10 @@ def test_the_locked_patients_are_scored_by_the_mean_network_once(project, tiny_c
     assert tables["patients"]["dice"].iloc[1] == pytest.approx(score_patients(unet)["dice"].iloc[0], abs=1e-5)
 
     log = results.read_log()
-    assert log["run"].tolist() == [f"locked test, {model}" for model in MODELS]
+    assert log["run"].tolist() == ["locked test", *(f"locked test, {model}" for model in MODELS)]
+    assert set(log["why"]) == {locked.LOOK} and set(log["patients"]) == {1} and set(log["slices"]) == {5}
+    means = tables["patients"].set_index("model")["dice"]
+    assert log["mean_dice"][1:].tolist() == pytest.approx(means[list(MODELS)].tolist(), abs=1e-5)
     assert set(results.read_record("locked")["networks"]) == {
         "unet-by-patient-fold0-seed0",
         "unet-by-patient-fold1-seed0",
@@ -69,10 +75,74 @@ def test_the_locked_patients_are_scored_by_the_mean_network_once(project, tiny_c
     assert len(results.read_log()) == len(log)
 
 
-def test_without_a_locked_patient_or_without_weights_nothing_is_scored(project, tiny_cohort, monkeypatch):
-    monkeypatch.setattr(locked, "reference_patients", lambda: set(PATIENTS))
-    with pytest.raises(ValueError, match="no patient whom the reference runs do not know"):
+def test_a_look_that_was_interrupted_is_not_repeated_without_a_word(project, tiny_cohort, monkeypatch):
+    def killed(run):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predict, "evaluate_with_masks", killed)
+        with pytest.raises(KeyboardInterrupt):
+            locked.run_locked_test(tiny_cohort)
+    assert results.read_log()["run"].tolist() == ["locked test"] and not results.has_tables("locked")
+    with pytest.raises(ValueError, match=r"locked test was begun on .*write so into results/reference/test_log\.csv"):
         locked.run_locked_test(tiny_cohort)
+    log = results.results_folder("reference") / "test_log.csv"
+    log.write_text(log.read_text().replace(locked.LOOK, "stopped before a score was seen"))
+    locked.run_locked_test(tiny_cohort)
+    assert results.has_tables("locked") and len(results.read_log()) == 2 + len(MODELS)
+
+
+def test_the_look_is_in_the_log_before_its_tables_are_written(project, tiny_cohort, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(locked, "write_tables", killed)
+    with pytest.raises(KeyboardInterrupt):
+        locked.run_locked_test(tiny_cohort)
+    assert results.read_log()["mean_dice"].count() == len(MODELS)
+
+
+def test_two_calls_at_once_are_one_look(project, tiny_cohort, monkeypatch):
+    """The second waits for the first, and is refused."""
+    second, refused = [], []
+    score = locked._score
+
+    def again():
+        try:
+            locked.run_locked_test(tiny_cohort)
+        except ValueError as error:
+            refused.append(str(error))
+
+    def score_while_another_call_begins(runs):
+        second.append(threading.Thread(target=again))
+        second[0].start()
+        return score(runs)
+
+    monkeypatch.setattr(locked, "_score", score_while_another_call_begins)
+    locked.run_locked_test(tiny_cohort)
+    second[0].join()
+    assert len(second) == 1 and len(refused) == 1 and "has been taken" in refused[0]
+    assert len(results.read_log()) == 1 + len(MODELS)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([*PATIENTS[:4], "MINE_AB_0001_20000101"], "holds 0 patients .* which has 1; MINE_AB_0001_20000101 is none"),
+        ([*PATIENTS, "MINE_AB_0001_20000101"], "holds 1 patients .* which has 1; MINE_AB_0001_20000101 is none"),
+        ([*PATIENTS, "TEST_AA_0001_20100101"], "TEST_AA_0001_20100101 is none"),  # another examination of one known
+        ([*PATIENTS, "TEST_AA_0009_20000101"], "holds 2 patients of the locked test, which has 1. Nobody was scored"),
+        ([*PATIENTS[:4], PATIENTS[-1]], "holds 0 patients of the locked test, which has 1. Nobody was scored"),
+        (["PHANTOM_AA_0001_20000101"], "PHANTOM_AA_0001_20000101 is none"),
+    ],
+)
+def test_a_folder_without_exactly_the_locked_patients_uses_up_no_look(project, tmp_path, names, message):
+    with pytest.raises(ValueError, match=message):
+        locked.run_locked_test(write_cohort(tmp_path / "wrong", names, slices=2))
+    assert not results.has_tables("locked") and results.read_log().empty
+
+
+def test_without_weights_nothing_is_scored(project, tiny_cohort, monkeypatch):
     monkeypatch.setattr(locked, "reference_runs", lambda model, *_, **__: [] if model == "resunet" else ["a run"])
     with pytest.raises(ValueError, match="no weights of ResUNet"):
         locked.run_locked_test(tiny_cohort)
