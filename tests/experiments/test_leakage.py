@@ -470,7 +470,9 @@ def test_a_second_call_trains_nothing(computed, monkeypatch):
     [
         ({"seeds": 0}, "seeds is 0"),
         ({"doses": (80,)}, "name 0 and others"),
-        ({"doses": (0, 120)}, "up to 100"),
+        ({"doses": (0, 80, 120)}, "up to 100"),
+        ({"doses": (0, 100)}, "at least one up to 80"),
+        ({"doses": (0, 90)}, "at least one up to 80"),
     ],
 )
 def test_settings_that_compare_nothing_are_refused(settings, message):
