@@ -276,7 +276,13 @@ def _settings(pairs: list[str]) -> dict:
         name, equals, value = pair_.partition("=")
         if not equals:
             raise ValueError(f"-p takes NAME=VALUE, as in -p epochs=10, and not {pair_!r}.")
-        settings[name] = yaml.safe_load(value)
+        try:
+            settings[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ValueError(
+                f"-p {pair_} cannot be read: {getattr(error, 'problem', error)}. A list is written as in "
+                '-p folds=[0,1], and in quotes where it has spaces, as in -p "others=[wide ranges]".'
+            ) from None
     return settings
 
 

@@ -82,3 +82,6 @@ def test_an_error_is_one_message(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["notebook", "no_such_notebook", "-p", "epochs"])
     assert str(stopped.value) == "error: -p takes NAME=VALUE, as in -p epochs=10, and not 'epochs'."
+    with pytest.raises(SystemExit, match=r"^error: -p folds=\[0, cannot be read: .*A list is written as in") as stopped:
+        main(["experiment", "claims", "-p", "folds=[0,"])
+    assert "\n" not in str(stopped.value)

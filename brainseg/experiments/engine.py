@@ -3,7 +3,7 @@
 An experiment is a module with four names.
 
 - ``Settings``: a frozen dataclass. Its fields are what the command line sets with ``-p NAME=VALUE``, and its defaults
-  are those of the real cohort.
+  are those of the real cohort. A list may be empty where :data:`brainseg.experiments.plan.MAY_BE_EMPTY` says so.
 - ``plan(cohort, settings)``: the trainings that it needs, a list of :class:`brainseg.experiments.plan.Training`.
 - ``score(cohort, settings, runs)``: tidy tables by name, from the trained runs.
 - ``findings(...)``: what a page says of the tables, as dataclasses with numbers, intervals and a verdict.
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -287,9 +287,9 @@ def run_experiment(
     ------
     ValueError
         For a name or a setting that is not known; the message lists those that are. For a value of another type, one
-        value where a list belongs, and a list that names one twice. Also for patients of the locked test alone, and
-        where results of the reference runs' patients would be replaced by those of others, or results of real patients
-        by synthetic ones.
+        value where a list belongs, and a list that is empty or names one twice. For patients of the locked test alone,
+        and where results of the reference runs' patients would be replaced by those of others, or results of real
+        patients by synthetic ones.
     """
     plan, cohort, chosen = plan_experiment(name, data, settings)
     _refuse_to_replace(name, cohort)
@@ -341,6 +341,7 @@ def _settings(name: str, experiment: ModuleType, given: Mapping):
     kinds = get_type_hints(experiment.Settings)
     if unknown := given.keys() - kinds.keys():
         raise ValueError(f"{name} has no setting {', '.join(sorted(unknown))}: choose from {', '.join(kinds)}")
+    may_be_empty = {field.name for field in fields(experiment.Settings) if field.metadata.get("may_be_empty")}
     values = {}
     for key, value in given.items():
         if get_origin(kinds[key]) is not tuple:
@@ -348,7 +349,10 @@ def _settings(name: str, experiment: ModuleType, given: Mapping):
             continue
         if not isinstance(value, (list, tuple)):
             raise ValueError(f"{key} is a list, as in -p {key}=[{value}], and not {value!r}")
-        if len(set(value)) < len(value):
-            raise ValueError(f"{key} names one twice: {', '.join(map(str, value))}")
-        values[key] = tuple(of_type(each, get_args(kinds[key])[0], key) for each in value)
+        listed = tuple(of_type(each, get_args(kinds[key])[0], key) for each in value)
+        if not listed and key not in may_be_empty:
+            raise ValueError(f"{key} is empty: name at least one, or leave -p {key} out")
+        if len(set(listed)) < len(listed):
+            raise ValueError(f"{key} names one twice: {', '.join(map(str, listed))}")
+        values[key] = listed
     return experiment.Settings(**values)

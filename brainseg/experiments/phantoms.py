@@ -9,7 +9,7 @@ the remaining patients.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -17,7 +17,7 @@ import pandas as pd
 from brainseg.chapters import study_recipe, trainings_text
 from brainseg.evaluation.scores import VOLUME_COLUMNS
 from brainseg.experiments.ingredients import INGREDIENTS, NARROWER, WIDE, WIDER
-from brainseg.experiments.plan import PHANTOM, Phantom, Training, on_the_phantom
+from brainseg.experiments.plan import MAY_BE_EMPTY, PHANTOM, Phantom, Training, on_the_phantom
 from brainseg.experiments.reference import participants
 from brainseg.experiments.synthetic import (
     FAILURE,
@@ -59,9 +59,9 @@ class Settings:
     """
 
     cohorts: tuple[int, ...] = (PHANTOM.seed, 8, 9)
-    others: tuple[str, ...] = (WIDE, NARROWER, WIDER)
+    others: tuple[str, ...] = field(default=(WIDE, NARROWER, WIDER), metadata=MAY_BE_EMPTY)
     seeds: tuple[int, ...] = (0, 1, 2)
-    ingredient_seeds: tuple[int, ...] = (0, 1)
+    ingredient_seeds: tuple[int, ...] = field(default=(0, 1), metadata=MAY_BE_EMPTY)
 
     def __post_init__(self) -> None:
         if PHANTOM.seed not in self.cohorts:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from brainseg.chapters import require_size
 from brainseg.data import phantom_table, prepare_phantom
 from brainseg.experiments.ingredients import change_named
 from brainseg.images.prepared import Prepared, prepare, prepared_fingerprint
@@ -21,6 +22,9 @@ from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import Recipe
 from brainseg.networks.record import RECORD, RunRecord, finished_runs, reference_runs, run_folder
 from brainseg.provenance import processor
+
+MAY_BE_EMPTY = {"may_be_empty": True}
+"""Metadata of a field of an experiment's settings: a list of which an empty one means something."""
 
 
 class Phantom(NamedTuple):
@@ -67,6 +71,11 @@ class Training:
         Takes the place of the cohort; the split is then one of its table.
     start : Training, optional
         Whose weights this one starts from: see :meth:`starting_from`.
+
+    Raises
+    ------
+    ValueError
+        Where the network does not take slices of this size, or has no filters.
     """
 
     recipe: Recipe
@@ -75,6 +84,9 @@ class Training:
     labels: Mapping[str, str | int]
     phantom: Phantom | None = None
     start: Training | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        require_size(self.recipe, self.preprocessing)
 
     def starting_from(self, first: Training, cohort: pd.DataFrame) -> Training:
         """The same training, which starts from the weights of another; cohort as in :meth:`folder`."""

@@ -8,14 +8,14 @@ variant.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from brainseg.evaluation.scores import VOLUME_COLUMNS, score_patients
-from brainseg.experiments.plan import Training, after_the_phantom
+from brainseg.experiments.plan import MAY_BE_EMPTY, Training, after_the_phantom
 from brainseg.experiments.ranking import MARGIN
 from brainseg.experiments.reference import participants
 from brainseg.images.preprocess import Preprocessing
@@ -47,8 +47,8 @@ class Settings:
         Those that are left out, one training each.
     """
 
-    plain_folds: tuple[int, ...] = ()
-    institutions: tuple[str, ...] = ()
+    plain_folds: tuple[int, ...] = field(default=(), metadata=MAY_BE_EMPTY)
+    institutions: tuple[str, ...] = field(default=(), metadata=MAY_BE_EMPTY)
 
 
 def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:

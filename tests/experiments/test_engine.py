@@ -150,6 +150,8 @@ def test_a_setting_that_does_not_exist_is_refused(demo, tiny_cohort_once):
         ({"sizes": "seven"}, r"sizes is a list, as in -p sizes=\[seven\]"),
         ({"sizes": [7, 7]}, "sizes names one twice: 7, 7"),
         ({"sizes": ["seven"]}, "sizes takes a whole number, not 'seven'"),
+        ({"sizes": [[7, 8]]}, r"sizes takes a whole number, not \[7, 8\]"),
+        ({"sizes": []}, "sizes is empty: name at least one"),
         ({"seed": "seven"}, "seed takes a whole number, not 'seven'"),
         ({"seed": True}, "seed takes a whole number, not True"),
         ({"seed": -1}, "seed takes a whole number of at least 0, not -1"),
@@ -164,6 +166,38 @@ def test_a_setting_of_another_type_is_refused_before_anything_runs(demo, setting
 def test_an_unknown_experiment_is_refused(demo, tiny_cohort_once):
     with pytest.raises(ValueError, match="unknown experiment 'dome': choose one of .*demo"):
         engine.run_experiment("dome", tiny_cohort_once)
+
+
+MEANT = {
+    "variants": {"plain_folds", "institutions"},
+    "phantoms": {"others", "ingredient_seeds"},
+}
+"""Lists of which an empty one means something: nothing of this kind is trained."""
+
+
+@pytest.mark.parametrize("name", engine.EXPERIMENTS | engine.KEPT)
+def test_an_empty_list_is_refused_where_it_means_nothing(name):
+    experiment = import_module((engine.EXPERIMENTS | engine.KEPT)[name])
+    for field in fields(experiment.Settings):
+        if not isinstance(field.default, tuple):
+            continue
+        if field.name in MEANT.get(name, ()):
+            assert getattr(engine._settings(name, experiment, {field.name: []}), field.name) == ()
+        else:
+            with pytest.raises(ValueError, match=f"{field.name} is empty"):
+                engine._settings(name, experiment, {field.name: []})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"image_size": 100}, "image_size 100 does not fit U-Net, which needs a multiple of 16: choose 96 or 112"),
+        ({"filters": 0}, "filters must be at least 1, not 0"),
+    ],
+)
+def test_a_network_that_cannot_be_built_is_not_planned(tiny_cohort_once, settings, message):
+    with pytest.raises(ValueError, match=message):
+        engine.plan_experiment("claims", tiny_cohort_once, settings)
 
 
 @pytest.mark.slow
