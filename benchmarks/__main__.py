@@ -164,7 +164,7 @@ def main() -> None:
                 "turns": turns,
                 "cohort": {"patients": int(cohort["patient"].nunique()), "slices": len(cohort)},
             }
-            print(f"written: {write_tables('speed', {name: table}, record) / name}.csv")
+            print(f"written: {write_tables('speed', {name: table}, record, add=True) / name}.csv")
 
 
 def take_turns(name: str, turns: int, measures: list[Measure]) -> pd.DataFrame:

@@ -150,7 +150,7 @@ def main() -> None:
             "turns": 1,
             "how": "All rows by `python -m benchmarks.gpu`.",
         }
-        print(f"written: {write_tables('speed', {'gpu': table}, record)}/gpu.csv")
+        print(f"written: {write_tables('speed', {'gpu': table}, record, add=True)}/gpu.csv")
 
 
 if __name__ == "__main__":

@@ -91,8 +91,10 @@ def of_which_cohort(record: dict, table: pd.DataFrame) -> str:
     )
 
 
-def write_tables(study: str, tables: dict[str, pd.DataFrame], record: dict) -> Path:
+def write_tables(study: str, tables: dict[str, pd.DataFrame], record: dict, *, add: bool = False) -> Path:
     """Write tables as ``NAME.csv``, without their index, and the record of how they came about, last.
+
+    Other tables of the study are removed, because they belong to an earlier record.
 
     Parameters
     ----------
@@ -102,6 +104,8 @@ def write_tables(study: str, tables: dict[str, pd.DataFrame], record: dict) -> P
         By name. Floats are kept to six digits.
     record : dict
         Parameters, cohort, versions, seconds: what JSON can hold; `brainseg.provenance.origin` is part of all.
+    add : bool
+        Leave the other tables: for a study that is made table by table, or has its inputs beside them.
 
     Returns
     -------
@@ -112,6 +116,9 @@ def write_tables(study: str, tables: dict[str, pd.DataFrame], record: dict) -> P
     folder.mkdir(parents=True, exist_ok=True)
     with changing(study):
         (folder / "record.json").unlink(missing_ok=True)
+        for path in [] if add else folder.glob("*.csv"):
+            if path.stem not in tables:
+                path.unlink()
         for name, table in tables.items():
             with write_atomically(folder / f"{name}.csv") as part:
                 table.to_csv(part, index=False, float_format=f"%.{DIGITS}g")
@@ -145,7 +152,10 @@ def read_table(study: str, name: str) -> pd.DataFrame:
 
 
 def read_tables(study: str) -> dict[str, pd.DataFrame]:
-    """All kept tables of a study by name, without those that describe its runs; errors as :func:`read_table`."""
+    """All tables in a study's folder by name, of the reference edition its folds and its log too.
+
+    Tables in the folders of single runs are left out; errors as :func:`read_table`.
+    """
     names = sorted(path.stem for path in results_folder(study).glob("*.csv"))
     return {name: read_table(study, name) for name in names}
 

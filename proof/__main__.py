@@ -110,7 +110,7 @@ def main() -> None:
             "versions": versions() | ({"monai": version("monai")} if name == "field" else {}),
             "minutes": round((time.monotonic() - start) / 60, 1),
         }
-        print(f"written: {write_tables('proof', tables, record)} ({', '.join(tables)})")
+        print(f"written: {write_tables('proof', tables, record, add=True)} ({', '.join(tables)})")
 
 
 if __name__ == "__main__":

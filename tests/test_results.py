@@ -25,6 +25,15 @@ def test_what_is_written_is_read(root):
     assert results.read_record("demo") == {"seed": 3}
 
 
+def test_tables_of_an_earlier_record_go_and_those_made_one_by_one_stay(root):
+    table = pd.DataFrame({"dice": [0.5]})
+    results.write_tables("demo", {"patients": table, "ingredients": table}, {"seeds": [0, 1]})
+    results.write_tables("demo", {"patients": table}, {"seeds": []})
+    assert set(results.read_tables("demo")) == {"patients"}
+    results.write_tables("demo", {"sizes": table}, {"seeds": []}, add=True)
+    assert set(results.read_tables("demo")) == {"patients", "sizes"}
+
+
 def test_a_folder_without_a_record_is_unfinished(root):
     results.write_tables("demo", {"patients": pd.DataFrame({"dice": [1.0]})}, {})
     (root / "results" / "demo" / "record.json").unlink()

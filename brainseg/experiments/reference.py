@@ -341,7 +341,7 @@ def _write(tables: dict[str, pd.DataFrame], record: dict) -> None:
         path = results_folder(REFERENCE) / f"{name}.csv"
         kept = pd.read_csv(path) if path.is_file() else table.iloc[:0]
         joined[name] = pd.concat([kept[~kept["run"].isin(table["run"])], table]).sort_values("run", kind="stable")
-    write_tables(REFERENCE, joined, record)
+    write_tables(REFERENCE, joined, record, add=True)
 
 
 def article_rows(run: Run) -> pd.DataFrame:
