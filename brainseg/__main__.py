@@ -150,7 +150,10 @@ def unbundle(arguments: argparse.Namespace) -> None:
     from brainseg.experiments.bundle import unpack
 
     taken = unpack(arguments.place)
-    print("\n".join([f"taken: {name}" for name in taken]) or "nothing new: all of these runs are here already")
+    print(
+        "\n".join([f"taken: {name}" for name in taken])
+        or "nothing new: all of these runs are here already, or trained here now"
+    )
 
 
 def reproduce(arguments: argparse.Namespace) -> None:

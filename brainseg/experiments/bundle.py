@@ -8,6 +8,7 @@ build folder, where an experiment finds them by their names as if they had been 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import json
@@ -28,7 +29,7 @@ from brainseg.images.prepared import Prepared
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import Recipe
 from brainseg.networks.record import RECORD, WEIGHTS, RunRecord, run_folder
-from brainseg.paths import build_folder, folder_atomically
+from brainseg.paths import BusyError, build_folder, folder_atomically, locked
 
 PART_BYTES = 60 * 2**20
 
@@ -139,7 +140,9 @@ def _unit(folder: Path, recipe: dict, preprocessing: dict, prepared: str, split:
 
 
 def unpack(place: str | Path) -> list[str]:
-    """Take the runs of a trained bundle into the build folder; those that are there already are left alone.
+    """Take the runs of a trained bundle into the build folder.
+
+    Those that are there already are left alone, and so are those that another process trains here.
 
     Parameters
     ----------
@@ -166,14 +169,15 @@ def unpack(place: str | Path) -> list[str]:
     for folder in folders:
         load_network(RunRecord.read(folder))  # refuses weights that are cut or of another network
         target = build_folder() / "runs" / folder.name
-        if (target / RECORD).is_file():
-            continue
-        shutil.rmtree(target, ignore_errors=True)  # what an interrupted training left
-        with folder_atomically(target) as part:
-            for file in folder.iterdir():
-                if file.is_file() and not file.name.startswith("."):
-                    shutil.copyfile(file, part / file.name)
-        taken.append(folder.name)
+        with contextlib.suppress(BusyError), locked(target, wait=False):
+            if (target / RECORD).is_file():
+                continue
+            shutil.rmtree(target, ignore_errors=True)  # what an interrupted training left
+            with folder_atomically(target) as part:
+                for file in folder.iterdir():
+                    if file.is_file() and not file.name.startswith("."):
+                        shutil.copyfile(file, part / file.name)
+            taken.append(folder.name)
     return taken
 
 

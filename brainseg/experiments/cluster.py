@@ -139,8 +139,7 @@ def train_apart(training: Training, fingerprint: str, name: str, storage: str, s
         raise ValueError("A worker has another version of this package. Install the same one everywhere.")
     build, place = build_folder(), Storage(storage)
     arrays, run = build / "arrays" / fingerprint, build / "runs" / name
-    if not arrays.is_dir():
-        place.fetch(f"prepared/{fingerprint}", arrays)
+    place.fetch(f"prepared/{fingerprint}", arrays)
     place.fetch(f"runs/{name}", run)
     if training.recipe.start:
         place.fetch(f"runs/{training.recipe.start}", build / "runs" / training.recipe.start)

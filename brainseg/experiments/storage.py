@@ -18,7 +18,7 @@ import pandas as pd
 from brainseg.images.prepared import Prepared
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.record import RECORD
-from brainseg.paths import folder_atomically
+from brainseg.paths import folder_atomically, locked
 
 ARRAYS = ("images.npy", "masks.npy")
 TABLE = "table.csv"
@@ -88,14 +88,19 @@ class Storage:
         self.files.pipe_file(f"{self.root}/{place}/{TABLE}", prepared.table[COLUMNS].to_csv(index=False).encode())
 
     def fetch(self, place: str, folder: Path) -> None:
-        """Replace a folder here by one of the storage, whole; where there is none, nothing happens."""
-        names = self.names(place)
-        if not names:
-            return
-        shutil.rmtree(folder, ignore_errors=True)
-        with folder_atomically(folder) as part:
-            for name in names:
-                self.files.get_file(f"{self.root}/{place}/{name}", str(part / name))
+        """Replace a folder here by one of the storage, whole; where there is none, nothing happens.
+
+        Nor does anything where a finished run or arrays lie here already: others on this machine may read them. What is
+        being made here is waited for.
+        """
+        with locked(folder):
+            names = self.names(place)
+            if not names or any((folder / name).is_file() for name in (RECORD, TABLE)):
+                return
+            shutil.rmtree(folder, ignore_errors=True)
+            with folder_atomically(folder) as part:
+                for name in names:
+                    self.files.get_file(f"{self.root}/{place}/{name}", str(part / name))
 
     def _put(self, path: Path, target: str) -> None:
         self.files.put_file(str(path), f"{target}.part")

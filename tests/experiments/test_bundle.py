@@ -136,6 +136,17 @@ def test_what_a_training_starts_from_goes_along(cohort, elsewhere, here):
 
 
 @pytest.mark.slow
+def test_a_run_that_is_trained_here_is_left_alone(cohort, elsewhere, here):
+    busy, free = (training.folder(cohort) for training in elsewhere.plan)
+    busy.mkdir(parents=True)
+    (busy / "0001.weights.h5").write_text("a state")
+    with locked(busy):  # as a training holds it
+        assert bundle.unpack(elsewhere.there) == [free.name]
+        assert [path.name for path in busy.iterdir()] == ["0001.weights.h5"]
+    assert bundle.unpack(elsewhere.there) == [busy.name] and (busy / RECORD).is_file()
+
+
+@pytest.mark.slow
 def test_damaged_weights_are_refused(elsewhere, here, tmp_path):
     there = Path(shutil.copytree(elsewhere.there / "runs", tmp_path / "runs"))
     weights = sorted(there.glob("*/best.npz"))[0]

@@ -22,6 +22,7 @@ from brainseg.experiments.cluster import get_cluster, train_on_worker
 from brainseg.images.prepared import prepare
 from brainseg.networks.record import RunRecord
 from brainseg.networks.runs import train_or_load
+from brainseg.paths import locked
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +212,37 @@ def test_a_storage_holds_files_that_are_whole_and_forgets_those_that_are_gone(tm
     }
     place.fetch("runs/nothing", tmp_path / "there")
     assert (tmp_path / "there").is_dir()
+
+
+@pytest.mark.parametrize("whole", ["run.json", "table.csv"])
+def test_what_is_whole_here_is_not_fetched_again(tmp_path, whole):
+    place = storage.Storage(str(tmp_path / "storage"))
+    there, here = tmp_path / "sent", tmp_path / "here"
+    there.mkdir()
+    (there / whole).write_text("from the storage")
+    place.send(there, "runs/a")
+    place.fetch("runs/a", here)
+    assert (here / whole).read_text() == "from the storage"
+    (here / "beside").write_text("somebody reads it")
+    place.fetch("runs/a", here)
+    assert {path.name for path in here.iterdir()} == {whole, "beside"}
+
+
+def test_what_is_being_made_here_is_waited_for(tmp_path):
+    place = storage.Storage(str(tmp_path / "storage"))
+    there, here = tmp_path / "sent", tmp_path / "here"
+    for folder in (there, here):
+        folder.mkdir()
+    (there / "history.csv").write_text("of an earlier epoch")
+    place.send(there, "runs/a")
+    fetching = threading.Thread(target=place.fetch, args=("runs/a", here))
+    with locked(here):  # as a training holds it
+        fetching.start()
+        fetching.join(0.5)
+        assert fetching.is_alive()
+        (here / "run.json").write_text("trained here")
+    fetching.join()
+    assert [path.name for path in here.iterdir()] == ["run.json"]
 
 
 def test_a_storage_that_cannot_be_used_is_named():
