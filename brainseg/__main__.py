@@ -150,10 +150,8 @@ def unbundle(arguments: argparse.Namespace) -> None:
     from brainseg.experiments.bundle import unpack
 
     taken = unpack(arguments.place)
-    print(
-        "\n".join([f"taken: {name}" for name in taken])
-        or "nothing new: all of these runs are here already, or trained here now"
-    )
+    nothing = "nothing new: all of these runs are here already, or are being trained here"
+    print("\n".join(f"taken: {name}" for name in taken) or nothing)
 
 
 def reproduce(arguments: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import pandas as pd
 
 from brainseg.images.prepared import Prepared
 from brainseg.images.preprocess import Preprocessing
-from brainseg.networks.record import RECORD
+from brainseg.networks.record import HISTORY, RECORD
 from brainseg.paths import folder_atomically, locked
 
 ARRAYS = ("images.npy", "masks.npy")
@@ -31,6 +32,23 @@ def load_arrays(folder: Path, preprocessing: Preprocessing) -> Prepared:
     images, masks = (np.load(folder / name, mmap_mode="r") for name in ARRAYS)
     table = pd.read_csv(folder / TABLE)
     return Prepared(images, masks, table, preprocessing, folder.name, folder, folder)
+
+
+def _copy_of_one_moment(folder: Path, copy: Path) -> list[Path]:
+    """The files of a run that may be in training, as they were while its history did not change."""
+
+    def written() -> int | None:
+        history = folder / HISTORY
+        return history.stat().st_mtime_ns if history.is_file() else None
+
+    while True:
+        before = written()
+        files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+        with contextlib.suppress(FileNotFoundError):  # the training removed one
+            for path in files:
+                shutil.copyfile(path, copy / path.name)
+            if written() == before:
+                return [copy / path.name for path in files]
 
 
 class Storage:
@@ -66,12 +84,16 @@ class Storage:
         return {name: size for name, size in whole.items() if not name.endswith(".part")}
 
     def send(self, folder: Path, place: str) -> None:
-        """Make a folder of the storage the same as one here. A file appears there when it is whole, the record last."""
+        """Make a folder of the storage the same as a run's here, which may be in training.
+
+        A file appears there when it is whole. The history comes after the weights that it speaks of, and the record
+        last, so a training that goes on from there finds them, wherever this was stopped.
+        """
         there = self.names(place)
-        here = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
         self.files.makedirs(f"{self.root}/{place}", exist_ok=True)
-        for path in sorted(here, key=lambda path: path.name == RECORD):
-            with contextlib.suppress(FileNotFoundError):  # the training replaced it meanwhile
+        with tempfile.TemporaryDirectory() as copy:
+            here = _copy_of_one_moment(folder, Path(copy))
+            for path in sorted(here, key=lambda path: (path.name == RECORD, path.name == HISTORY)):
                 if there.get(path.name) != path.stat().st_size:
                     self._put(path, f"{self.root}/{place}/{path.name}")
         for name in there.keys() - {path.name for path in here}:

@@ -1,5 +1,6 @@
 """Trainings on a Dask cluster: a scheduler and two workers of their own on this machine, one of which is killed."""
 
+import contextlib
 import os
 import random
 import signal
@@ -212,6 +213,50 @@ def test_a_storage_holds_files_that_are_whole_and_forgets_those_that_are_gone(tm
     }
     place.fetch("runs/nothing", tmp_path / "there")
     assert (tmp_path / "there").is_dir()
+
+
+def epoch(folder, number):
+    """What a training without validation leaves after an epoch, in its order."""
+    (folder / f"{number:04d}.weights.h5").write_text("a state")
+    (folder / f"best-{number:04d}.npz").write_text("weights")
+    (folder / "history.csv").write_text("epoch\n" + "".join(f"{row}\n" for row in range(1, number + 1)))
+    (folder / f"best-{number - 1:04d}.npz").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("stopped", range(5))
+def test_a_storage_never_holds_a_history_without_the_weights_that_it_speaks_of(tmp_path, monkeypatch, stopped):
+    """An epoch ends while the files of the one before are sent, and the worker dies after some of them."""
+    place, here = storage.Storage(str(tmp_path / "storage")), tmp_path / "run"
+    there = tmp_path / "storage" / "runs" / "a"
+    here.mkdir()
+    epoch(here, 1)
+    place.send(here, "runs/a")
+    epoch(here, 2)
+    put, sent = storage.Storage._put, []
+
+    def put_while_an_epoch_ends(self, path, target):
+        if len(sent) == stopped:
+            raise ConnectionError("the worker died")
+        if not sent:
+            epoch(here, 3)
+        put(self, path, target)
+        sent.append(path.name)
+
+    monkeypatch.setattr(storage.Storage, "_put", put_while_an_epoch_ends)
+    with contextlib.suppress(ConnectionError):
+        place.send(here, "runs/a")
+    last = (there / "history.csv").read_text().split()[-1]
+    assert (there / f"best-000{last}.npz").is_file() and (there / f"000{last}.weights.h5").is_file()
+
+
+def test_the_record_comes_last_and_the_history_before_it(tmp_path, monkeypatch):
+    place, here, sent = storage.Storage(str(tmp_path / "storage")), tmp_path / "run", []
+    here.mkdir()
+    for name in ("run.json", "history.csv", "best.npz", "zzz"):
+        (here / name).write_text(name)
+    monkeypatch.setattr(storage.Storage, "_put", lambda self, path, target: sent.append(path.name))
+    place.send(here, "runs/a")
+    assert sorted(sent[:2]) == ["best.npz", "zzz"] and sent[2:] == ["history.csv", "run.json"]
 
 
 @pytest.mark.parametrize("whole", ["run.json", "table.csv"])
