@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from brainseg.cohort import index_cohort
 from brainseg.data import get_cohort
-from brainseg.experiments.engine import EXPERIMENTS, plan_experiment
+from brainseg.experiments import EXPERIMENTS
+from brainseg.experiments.engine import plan_experiment
 from brainseg.networks.models import build_model, multiply_adds
 from brainseg.networks.recipe import Recipe
 from brainseg.networks.record import reference_runs

@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from brainseg.experiments import EXPERIMENTS, KEPT
 from brainseg.paths import provide_home
 
 DATA_HELP = (
@@ -176,7 +177,7 @@ def reproduce(arguments: argparse.Namespace) -> None:
 def locked_test(arguments: argparse.Namespace) -> None:
     """Score the locked patients with all kept networks, once: the table goes to results/locked/, the look to the log.
 
-    A second call is refused.
+    A second call is refused. So is one after a call that was interrupted, until the log says that no score was seen.
     """
     from brainseg.experiments.locked import run_locked_test, sentences
 
@@ -352,11 +353,8 @@ def _commands() -> argparse.ArgumentParser:
     of_experiment = add(experiment, "compute the tables of an experiment")
     of_bundle = add(bundle, "pack an experiment's trainings for another machine")
     for of_plan in (of_experiment, of_bundle):
-        of_plan.add_argument(
-            "name",
-            help="reference, trials, leakage, claims, shape, variants or quality; variants wants its -p: "
-            "see book/reproduce.md",
-        )
+        names = ", ".join(EXPERIMENTS | KEPT)
+        of_plan.add_argument("name", help=f"one of {names}; variants wants its -p: see book/reproduce.md")
         of_plan.add_argument("--data", default="kaggle", help=DATA_HELP)
         of_plan.add_argument(
             "-p", dest="parameters", metavar="NAME=VALUE", action="append", default=[],

@@ -48,6 +48,17 @@ def test_help_answers_without_importing_the_study():
     assert all(command in done.stdout for command in ("data", "book", "notebook", "pair", "clean", "test"))
 
 
+@pytest.mark.parametrize("command", ["experiment", "bundle"])
+def test_the_help_names_every_experiment(command, capsys, monkeypatch):
+    from brainseg.__main__ import main
+    from brainseg.experiments import EXPERIMENTS, KEPT
+
+    monkeypatch.setenv("COLUMNS", "1000")
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert f"one of {', '.join([*EXPERIMENTS, *KEPT])};" in capsys.readouterr().out
+
+
 def test_wrong_input_of_predict_is_refused_without_keras(tmp_path):
     (tmp_path / "empty").mkdir()
     code = "import sys\nfrom brainseg.evaluation.folder import predict_folder\n"

@@ -1,1 +1,18 @@
 """Experiments: what is to be trained (`plan`), what trains and scores it (`engine`), and a module for each question."""
+
+EXPERIMENTS = {
+    "claims": "brainseg.experiments.claims",
+    "exchange": "brainseg.experiments.exchange",
+    "leakage": "brainseg.experiments.leakage",
+    "phantoms": "brainseg.experiments.phantoms",
+    "quality": "brainseg.experiments.quality",
+    "shape": "brainseg.experiments.shape_genomics.study",
+    "synthetic": "brainseg.experiments.synthetic",
+    "trials": "brainseg.experiments.trials",
+    "variants": "brainseg.experiments.variants",
+}
+"""Name of an experiment, and of its folder below ``results``, -> its module."""
+
+KEPT = {"reference": "brainseg.experiments.reference"}
+"""One whose runs are kept, and not its tables alone: ``keep_runs(cohort, settings, runs)`` does what ``score`` and the
+engine do for the others."""

@@ -8,7 +8,7 @@ An experiment is a module with four names.
 - ``score(cohort, settings, runs)``: tidy tables by name, from the trained runs.
 - ``findings(...)``: what a page says of the tables, as dataclasses with numbers, intervals and a verdict.
 
-One experiment keeps its runs as well as its tables, and is in :data:`KEPT`.
+One experiment keeps its runs as well as its tables, and is in :data:`brainseg.experiments.KEPT`.
 
 `cohort` is the table of :func:`brainseg.cohort.index_cohort`, which knows its folder. A training that was done is not
 repeated, so an interrupted experiment goes on where it was stopped.
@@ -30,6 +30,7 @@ from tqdm import tqdm
 from brainseg.chapters import of_type
 from brainseg.cohort import index_cohort
 from brainseg.data import get_cohort
+from brainseg.experiments import EXPERIMENTS, KEPT
 from brainseg.experiments.plan import Training, to_do, workload
 from brainseg.experiments.reference import participants
 from brainseg.images.prepared import Prepared
@@ -43,28 +44,11 @@ from brainseg.networks.record import (
 )
 from brainseg.paths import BusyError
 from brainseg.provenance import origin
-from brainseg.results import REFERENCE, has_tables, log_test, read_record, read_tables, write_tables
+from brainseg.results import has_tables, log_test, read_record, read_tables, write_tables
 
 if TYPE_CHECKING:
     from brainseg.experiments.cluster import Cluster
     from brainseg.networks.runs import Run
-
-EXPERIMENTS = {
-    "claims": "brainseg.experiments.claims",
-    "exchange": "brainseg.experiments.exchange",
-    "leakage": "brainseg.experiments.leakage",
-    "phantoms": "brainseg.experiments.phantoms",
-    "quality": "brainseg.experiments.quality",
-    "shape": "brainseg.experiments.shape_genomics.study",
-    "synthetic": "brainseg.experiments.synthetic",
-    "trials": "brainseg.experiments.trials",
-    "variants": "brainseg.experiments.variants",
-}
-"""Name of an experiment, and of its folder below ``results``, -> its module."""
-
-KEPT = {REFERENCE: "brainseg.experiments.reference"}
-"""One whose runs are kept, and not its tables alone: ``keep_runs(cohort, settings, runs)`` does what ``score`` and the
-engine do for the others."""
 
 
 class Tables(NamedTuple):
@@ -223,7 +207,7 @@ def get_tables(name: str, cohort: pd.DataFrame, settings: Mapping | None = None,
     Parameters
     ----------
     name : str
-        A name of :data:`EXPERIMENTS`.
+        A name of :data:`brainseg.experiments.EXPERIMENTS`.
     cohort : DataFrame
         From :func:`brainseg.cohort.index_cohort`.
     settings : mapping, optional
@@ -270,7 +254,7 @@ def run_experiment(
     Parameters
     ----------
     name : str
-        A name of :data:`EXPERIMENTS` or :data:`KEPT`.
+        A name of :data:`brainseg.experiments.EXPERIMENTS` or :data:`brainseg.experiments.KEPT`.
     data : str or path
         As :func:`brainseg.data.get_cohort`.
     settings : mapping, optional

@@ -15,7 +15,7 @@ from helpers import write_cohort
 from brainseg import results
 from brainseg.__main__ import main
 from brainseg.cohort import index_cohort
-from brainseg.experiments import engine, leakage
+from brainseg.experiments import EXPERIMENTS, KEPT, engine, leakage
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def demo(tmp_path, monkeypatch):
 
     module.Settings, module.plan, module.score = Settings, lambda cohort, settings: [], score
     monkeypatch.setitem(sys.modules, "demo_experiment", module)
-    monkeypatch.setitem(engine.EXPERIMENTS, "demo", "demo_experiment")
+    monkeypatch.setitem(EXPERIMENTS, "demo", "demo_experiment")
     monkeypatch.setattr(results, "project_root", lambda: tmp_path)
     return tmp_path / "results" / "demo"
 
@@ -111,7 +111,7 @@ def test_tables_of_others_do_not_speak_for_the_study_s_patients(demo, known, tin
     assert engine.get_tables("demo", cohort).read
 
 
-@pytest.mark.parametrize("name", [name for name in engine.EXPERIMENTS if results.has_tables(name)])
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if results.has_tables(name)])
 def test_every_kept_table_speaks_for_the_study_s_patients(name):
     assert engine._of_reference_patients(results.read_tables(name))
 
@@ -175,9 +175,9 @@ MEANT = {
 """Lists of which an empty one means something: nothing of this kind is trained."""
 
 
-@pytest.mark.parametrize("name", engine.EXPERIMENTS | engine.KEPT)
+@pytest.mark.parametrize("name", EXPERIMENTS | KEPT)
 def test_an_empty_list_is_refused_where_it_means_nothing(name):
-    experiment = import_module((engine.EXPERIMENTS | engine.KEPT)[name])
+    experiment = import_module((EXPERIMENTS | KEPT)[name])
     for field in fields(experiment.Settings):
         if not isinstance(field.default, tuple):
             continue
@@ -233,7 +233,7 @@ def test_an_interrupted_experiment_goes_on_with_what_is_missing(shallow, tmp_pat
     assert set(tables["slices"]["arm"]) == {"copy", "interpolation", "0 %", "80 %"}
 
 
-@pytest.mark.parametrize("name", [name for name in engine.EXPERIMENTS if results.has_tables(name)])
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if results.has_tables(name)])
 def test_every_kept_experiment_on_real_patients_is_in_the_log(name):
     record = results.read_record(name)
     if record["cohort"]["synthetic"]:
@@ -253,9 +253,9 @@ def test_every_kept_score_of_the_reference_edition_is_in_the_log():
     pd.testing.assert_frame_equal(log.loc[scored.index, list(scored)], scored, check_dtype=False, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", engine.EXPERIMENTS)
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_has_its_four_names_and_its_record_their_settings(name):
-    experiment = import_module(engine.EXPERIMENTS[name])
+    experiment = import_module(EXPERIMENTS[name])
     assert all(callable(function) for function in (experiment.plan, experiment.score, experiment.findings))
     settings = {field.name for field in fields(experiment.Settings)}
     assert not results.has_tables(name) or set(results.read_record(name)["settings"]) == settings

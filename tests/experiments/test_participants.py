@@ -12,7 +12,7 @@ from helpers import untrained_run, write_cohort
 pytest.importorskip("keras")
 from brainseg import results
 from brainseg.cohort import FLAIR, index_cohort
-from brainseg.experiments import engine, phantoms, synthetic
+from brainseg.experiments import EXPERIMENTS, phantoms, synthetic
 from brainseg.experiments.plan import Phantom
 from brainseg.experiments.reference import fold_sides, participants, sides
 from brainseg.images.prepared import prepare
@@ -96,12 +96,12 @@ def test_the_kept_folds_name_the_patients_of_the_kept_runs():
 
 
 def plan_of(name, cohort):
-    experiment = import_module(engine.EXPERIMENTS[name])
+    experiment = import_module(EXPERIMENTS[name])
     settings = experiment.Settings(**FEW[name])
     return experiment, settings, experiment.plan(cohort, settings)
 
 
-@pytest.mark.parametrize("name", engine.EXPERIMENTS)
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_no_experiment_trains_on_or_tests_a_stranger(name, cohort):
     _, _, plan = plan_of(name, cohort)
     assert plan or name == "quality"
@@ -112,7 +112,7 @@ def test_no_experiment_trains_on_or_tests_a_stranger(name, cohort):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", engine.EXPERIMENTS)
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_no_experiment_scores_a_stranger(name, cohort, monkeypatch):
     experiment, settings, plan = plan_of(name, cohort)
     monkeypatch.setattr(synthetic, "PHANTOM", Phantom(3, 0))
