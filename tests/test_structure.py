@@ -93,7 +93,7 @@ def test_tests_mirror_the_package():
     others |= {"test_crop_contrast", "test_backends"}
     others |= {"test_odd_cohorts", "test_surroundings", "test_properties", "test_proof"}
     others |= {"test_broken_cohorts", "test_disks", "test_download", "test_safety"}
-    others |= {"test_answers", "test_reading"}
+    others |= {"test_answers", "test_reading", "test_participants"}
     strangers = [
         path.relative_to(ROOT / "tests").as_posix()
         for path in (ROOT / "tests").rglob("test_*.py")
