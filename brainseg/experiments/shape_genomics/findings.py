@@ -40,9 +40,6 @@ differences of the first campaign had been seen when this was named, so it follo
 AUC_MARGIN = 0.10
 """Of AUC: the change that does not matter, of question Q5 of ``results/protocol.md``."""
 
-TRAININGS = 1
-"""How many trainings of a source of masks a patient's mask rests on."""
-
 # Cramer's V from which two classifications count as near to one: half of the way from nothing to the same groups.
 ALIKE = 0.5
 
@@ -631,16 +628,16 @@ def findings(tables: dict[str, pd.DataFrame]) -> Findings:
     tables : dict of DataFrame
         Those of :func:`brainseg.experiments.shape_genomics.analysis.analyse`, with ``features``.
     """
-    by_hand = tables["associations"].query("source == @MANUAL")
+    by_hand, trainings = tables["associations"].query("source == @MANUAL"), _trainings(tables["features"])
     return Findings(
         links=_links(by_hand),
         repeated=_repeated(by_hand),
         control=_control(by_hand),
         agreed=tuple(_agreed(tables["agreement"])),
-        smoothed=tuple(_smoothed(tables["features"])),
-        replaced=tuple(_replaced(tables["effects"])),
-        carried=tuple(_carried(tables["carried"])),
-        leak=_leak(tables["leak"]),
+        smoothed=tuple(_smoothed(tables["features"], trainings)),
+        replaced=tuple(_replaced(tables["effects"], trainings)),
+        carried=tuple(_carried(tables["carried"], trainings)),
+        leak=_leak(tables["leak"], trainings),
         told=tuple(_told(tables["discrimination"])),
         explained=_explained(tables["others"], tables["adjusted"]),
     )
@@ -653,7 +650,13 @@ def _agreed(agreement: pd.DataFrame) -> Iterable[Agreed]:
         yield Agreed(source, worst["feature"], int(worst["patients"]), icc)
 
 
-def _smoothed(features: pd.DataFrame) -> Iterable[Smoothed]:
+def _trainings(features: pd.DataFrame) -> dict[str, int | None]:
+    """How many trainings the masks of each source rest on; None where no network made them."""
+    fewest = features.groupby("source")["trainings"].min()
+    return {source: int(number) or None for source, number in fewest.items()}
+
+
+def _smoothed(features: pd.DataFrame, trainings: Mapping[str, int | None]) -> Iterable[Smoothed]:
     """One for each source of masks by networks."""
     wide = features.pivot(index="patient", columns="source", values="mf")
     for source in [name for name in features["source"].unique() if name not in (MANUAL, GRID)]:
@@ -661,10 +664,10 @@ def _smoothed(features: pd.DataFrame) -> Iterable[Smoothed]:
         if len(both):
             found = paired_difference(both[source], both[MANUAL])
             of_grid = float((both[GRID] - both[MANUAL]).mean()) if GRID in both else np.nan
-            yield Smoothed(source, found, shown(found), of_grid)
+            yield Smoothed(source, found, shown(found, trainings=trainings[source]), of_grid)
 
 
-def _replaced(effects: pd.DataFrame) -> Iterable[Replaced]:
+def _replaced(effects: pd.DataFrame, trainings: Mapping[str, int | None]) -> Iterable[Replaced]:
     effects = effects[(effects["code"] == TARGET[0]) & effects["low"].notna()]
     for source, rows in effects.groupby("source", sort=False):
         linked = holm(rows["manual_p"].fillna(1)) < LARGEST_P
@@ -672,17 +675,15 @@ def _replaced(effects: pd.DataFrame) -> Iterable[Replaced]:
         replacements = []
         for row, link, p_corrected in zip(rows.itertuples(), linked, corrected, strict=True):
             evidence = _evidence(row)
-            verdict = shown(evidence, margin=EFFECT_MARGIN, p_corrected=float(p_corrected))
+            verdict = shown(evidence, margin=EFFECT_MARGIN, p_corrected=float(p_corrected), trainings=trainings[source])
             replacements.append(Replacement(row.feature, row.manual, row.effect, evidence, verdict, bool(link)))
         yield Replaced(source, int(rows["patients"].max()), tuple(replacements))
 
 
-def _carried(carried: pd.DataFrame) -> Iterable[Carried]:
-    """By the rule as the protocol has it, which counts the trainings of masks by networks; see `TRAININGS`."""
+def _carried(carried: pd.DataFrame, trainings: Mapping[str, int | None]) -> Iterable[Carried]:
     for source, rows in carried.groupby("source", sort=False):
-        trainings = None if source == GRID else TRAININGS
         evidence = {row.feature: _evidence(row) for row in rows.itertuples()}
-        judged = shown_together(evidence, margin=AUC_MARGIN, trainings=trainings)
+        judged = shown_together(evidence, margin=AUC_MARGIN, trainings=trainings[source])
         features = tuple(
             Compared(row.feature, row.manual, row.auc, evidence[row.feature], judged[row.feature][1])
             for row in rows.itertuples()
@@ -690,10 +691,10 @@ def _carried(carried: pd.DataFrame) -> Iterable[Carried]:
         yield Carried(source, int(rows["patients"].max()), int(rows["positive"].max()), features)
 
 
-def _leak(leak: pd.DataFrame) -> Leak:
-    """The arms are two ways to train, so their trainings count; see `TRAININGS`."""
+def _leak(leak: pd.DataFrame, trainings: Mapping[str, int | None]) -> Leak:
+    fewest = min((trainings[source] for source in (HONEST, LEAKY) if source in trainings), default=None)
     verdicts = {
-        (row.measure, row.feature): shown(_evidence(row), margin=EFFECT_MARGIN, trainings=TRAININGS)
+        (row.measure, row.feature): shown(_evidence(row), margin=EFFECT_MARGIN, trainings=fewest)
         for row in leak.itertuples()
     }
     return Leak(int(leak["patients"].max()) if len(leak) else 0, verdicts)

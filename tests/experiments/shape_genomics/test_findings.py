@@ -54,11 +54,18 @@ def tables(**changed):
         "discrimination": ["source", "score", "patients", "positive", "auc", "low", "high"],
         "others": ["what", "p_value"],
         "adjusted": ["feature", "adjusted_for", "patients", "p_value"],
-        "features": ["source", "patient", "mf"],
     }
     return {name: pd.DataFrame(columns=columns) for name, columns in empty.items()} | {
-        "associations": associations(), "adjusted": adjusted({}), **changed,
+        "associations": associations(), "adjusted": adjusted({}), "features": rested_on(), **changed,
     }  # fmt: skip
+
+
+def rested_on(by_patient=3, by_slice=3):
+    """How many trainings the masks of each source rest on, and a patient who has no shape."""
+    trainings = {MANUAL: 0, GRID: 0, HONEST: by_patient, LEAKY: by_slice}
+    return pd.DataFrame(
+        {"source": list(trainings), "trainings": list(trainings.values()), "patient": "a", "mf": np.nan}
+    )
 
 
 def adjusted(p_values, patients=75):
@@ -209,7 +216,7 @@ def test_other_masks_tell_the_cluster_as_well_or_worse_or_better():
     assert small.features[0].verdict.answer is Answer.DIFFERENCE and "as well as" in small.answer
 
 
-def test_whether_other_masks_tell_the_cluster_may_stay_open(monkeypatch):
+def test_whether_other_masks_tell_the_cluster_may_stay_open():
     wide = told_as_well(difference=-0.05, spread=0.15, p=0.4)
     assert {feature.verdict.reason for feature in wide.features} == {Reason.INTERVAL_TOO_WIDE}
     assert wide.answer.endswith("because the 95 % interval includes 0, and the 90 % interval reaches beyond 0.1")
@@ -220,12 +227,23 @@ def test_whether_other_masks_tell_the_cluster_may_stay_open(monkeypatch):
     assert "corrected for several questions" in str(one)
     few = told_as_well(difference=-0.2, spread=0.05, patients=9)
     assert "because of too few patients (9" in few.answer and "ASD" not in str(few)
-    # Masks by networks rest on one training, and the protocol's rule asks for three.
-    once = told_as_well(difference=-0.2, spread=0.05, source=HONEST)
+    # Where masks by networks rest on one training, the protocol's rule asks for three.
+    by_network = carried(difference=-0.2, spread=0.05, source=HONEST)
+    (once,) = found.findings(tables(carried=by_network, features=rested_on(by_patient=1))).carried
     assert "because of too few trainings (1, and 3 are needed)" in once.answer and str(once).count("too few") == 1
     assert "ASD: 0.70 by manual and 0.50 by these masks" in str(once) and "often be missed" in str(once)
-    monkeypatch.setattr(found, "TRAININGS", 3)
     assert "worse than drawn ones" in told_as_well(difference=-0.2, spread=0.05, source=HONEST).answer
+
+
+def test_masks_of_one_training_replace_nothing():
+    once = {"effects": effects(difference=-0.01, spread=0.05, p=0.7), "features": rested_on(by_patient=1)}
+    (replaced,) = found.findings(tables(**once)).replaced
+    assert {link.verdict.reason for link in replaced.linked} == {Reason.TOO_FEW_TRAININGS}
+    assert "stays open" in replaced.answer and "too few trainings (1, and 3 are needed)" in str(replaced)
+    drawn = effects(difference=-0.01, spread=0.05, p=0.7, source=GRID)  # no network, so nothing to count
+    assert "can replace" in found.findings(tables(effects=drawn, features=rested_on(1, 1))).replaced[0].answer
+    (smoothed,) = found.findings(tables(features=measured(-0.015, 0).assign(trainings=1))).smoothed
+    assert smoothed.verdict.reason is Reason.TOO_FEW_TRAININGS
 
 
 def leak(difference, patients=80):
@@ -238,11 +256,10 @@ def leak(difference, patients=80):
     )  # fmt: skip
 
 
-def test_one_training_cannot_tell_what_a_leak_is_worth(monkeypatch):
-    result = found.findings(tables(leak=leak(0.3))).leak
+def test_one_training_cannot_tell_what_a_leak_is_worth():
+    result = found.findings(tables(leak=leak(0.3), features=rested_on(by_slice=1))).leak
     assert {verdict.reason for verdict in result.verdicts.values()} == {Reason.TOO_FEW_TRAININGS}
     assert "cannot tell**: too few trainings (1, and 3 are needed)." in str(result)
-    monkeypatch.setattr(found, "TRAININGS", 3)
     better, worse = (str(found.findings(tables(leak=leak(value))).leak) for value in (0.3, -0.3))
     assert f"ASD (icc): the data show a difference, larger *{LEAKY}*" in better
     assert f"larger *{HONEST}*" in worse and LEAKY not in worse
@@ -255,7 +272,8 @@ def measured(shift, of_grid, patients=12):
     noise = 0.001 * np.resize([-1, 1], patients)
     names = [f"TEST_AA_{number:04d}_20000101" for number in range(patients)]
     parts = {MANUAL: drawn, HONEST: drawn + shift + noise, GRID: drawn + of_grid}
-    return pd.concat([pd.DataFrame({"source": name, "patient": names, "mf": mf}) for name, mf in parts.items()])
+    rows = [pd.DataFrame({"source": name, "patient": names, "mf": mf}) for name, mf in parts.items()]
+    return pd.concat(rows).assign(trainings=3)
 
 
 @pytest.mark.parametrize("of_grid, whose", [(-0.001, "network's"), (-0.014, "grid's"), (0.01, "network's")])
