@@ -714,9 +714,7 @@ class LeakFindings:
             return f"{said}{leak.estimate:+z.3f}, and a single patient gives no interval."
         said += f"{interval_text(leak)}, {p_text(leak.p_value, name='p')}"
         if self.verdict.answer is Answer.DIFFERENCE and self.verdict.direction > 0:
-            return (
-                f"{said}; {self.verdict.text}. That is what the leak is worth here; a new patient gets nothing of it."
-            )
+            return f"{said}; {self.verdict.text}. That is what the leak is worth here; a new patient gets nothing."
         if self.verdict.answer is Answer.DIFFERENCE:
             return f"{said}; {self.verdict.text}. Here the leak did not flatter the networks but held them back."
         if self.verdict.answer is Answer.EQUIVALENT:

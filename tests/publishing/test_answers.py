@@ -15,6 +15,7 @@ from brainseg.experiments import (
     comparison,
     contrast,
     cropping,
+    exchange,
     exploration,
     leakage,
     outcome,
@@ -157,7 +158,7 @@ def results(mean=0.84, small=True):
     return {"found": outcome.Outcome(tuple(found), 70, 18), "lowest": lowest}
 
 
-def simulated(flat=-0.2, real=0.1, seeds=3):
+def simulated(flat=-0.2, real=0.1, seeds=3, worth=10.0):
     """U-Net that met the phantom alone, a threshold, and U-Net after real patients; each shifted by what is named."""
     base = np.random.default_rng(0).uniform(0.4, 0.7, 20)
     shifts = {synthetic.FLAT: flat, "unet": 0.0}
@@ -169,7 +170,9 @@ def simulated(flat=-0.2, real=0.1, seeds=3):
     tried = pd.DataFrame({"patient": ["a"], "rim_px": [10], "level": [0.5], "dice": [0.4]})
     unet = patients[patients["model"] == "unet"]
     later = unet.assign(dice=unet["dice"] + (real or 0)) if real is not None else unet.iloc[:0]
-    return {"found": synthetic.findings(patients, tried, later)}
+    size = exchange.SizeFinding("1", 1.0, Interval(0.6, 0.5, 0.7), None, None, None, None)
+    rate = exchange.ExchangeFindings(Interval(0.7, 0.6, 0.8), (size,), None, Interval(worth, 5.0, np.inf), 39, 1)
+    return {"found": synthetic.findings(patients, tried, later), "rate": rate}
 
 
 WORLDS = {
@@ -199,6 +202,7 @@ WORLDS = {
     "15_results": [results(), results(0.7), results(small=False)],
     "16_synthetic": [
         simulated(), simulated(flat=0.0), simulated(real=-0.1), simulated(real=None), simulated(seeds=1),
+        simulated(worth=np.inf), simulated(worth=0.0),
     ],
 }  # fmt: skip
 
