@@ -263,8 +263,8 @@ class ExchangeFindings:
         needed = f"about {worth:.0f}" if 0 < worth < math.inf else self._end(worth)
         low, high = map(self._end, (self.worth.low, self.worth.high))
         return (
-            f"from drawn weights it takes {needed} real patients to get as far as the phantom alone does (95 % interval "
-            f"{low} to {high})"
+            f"from drawn weights it takes {needed} real patients to get as far as the phantom alone does "
+            f"(95 % interval {low} to {high})"
         )
 
     def _end(self, number: float) -> str:
