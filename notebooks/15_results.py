@@ -101,7 +101,7 @@ Markdown("\n".join([*said, "", by_fold(outcome.wide_dice(patients), in_fold)]))
 # %% [markdown]
 # ### How much is luck?
 #
-# A seed decides the starting weights, the order of the slices and how they are augmented. The result of a network is the mean of its seeds' probabilities. Here each seed stands for itself.
+# A seed decides the starting weights, the order of the slices and how they are augmented. The result of a network is the mean of its seeds' probabilities. Here each seed stands for itself. Some were trained on another kind of machine (the table at the end says which), and rounding is a part of their luck as well.
 
 # %%
 by_seed = read_table("reference", "seeds")
