@@ -85,6 +85,7 @@ Markdown(found.sentences())
 
 # %% [markdown]
 # The aims were set before any of these networks was trained. They say what we hoped for, and rest on no result.
+# FCN-32 sees each prepared slice at twice its size, so its cells are 16 of the slice's pixels wide, not the 32 of its name ([chapter 5](05_train_fcn32)).
 #
 # ## Is one network better?
 #
@@ -99,7 +100,7 @@ Markdown("\n".join([*(pair.sentence() for pair in ranking.pairs), "", ranking.se
 # %% [markdown]
 # ### How much is luck?
 #
-# A seed decides the starting weights, the order of the slices and how they are augmented. The result of a network is the mean of its seeds' probabilities. Here each seed stands for itself.
+# A {term}`seed` decides the starting weights, the order of the slices and how they are augmented. The result of a network is the mean of its seeds' probabilities. Here each seed stands for itself.
 
 # %%
 by_seed = read_table("reference", "seeds")
