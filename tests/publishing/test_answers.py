@@ -1,4 +1,4 @@
-"""The sentence or two with which a chapter answers its question: the chapter's own cell, which follows what was found."""
+"""How a chapter answers its question: a sentence or two of its own cell, which follow what was found."""
 
 from __future__ import annotations
 
