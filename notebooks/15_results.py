@@ -85,6 +85,7 @@ Markdown(found.sentences())
 
 # %% [markdown]
 # The aims were set before any of these networks was trained. They say what we hoped for, and rest on no result.
+# FCN-32 sees each prepared slice at twice its size, so its cells are 16 of the slice's pixels wide, not the 32 of its name ([chapter 5](05_train_fcn32)).
 #
 # ## Is one network better?
 #
@@ -101,7 +102,7 @@ Markdown("\n".join([*said, "", by_fold(outcome.wide_dice(patients), in_fold)]))
 # %% [markdown]
 # ### How much is luck?
 #
-# A seed decides the starting weights, the order of the slices and how they are augmented. The result of a network is the mean of its seeds' probabilities. Here each seed stands for itself. Some were trained on another kind of machine (the table at the end says which), and rounding is a part of their luck as well.
+# A {term}`seed` decides the starting weights, the order of the slices and how they are augmented. The result of a network is the mean of its seeds' probabilities. Here each seed stands for itself. Some were trained on another kind of machine (the table at the end says which), and rounding is a part of their luck as well.
 
 # %%
 by_seed = read_table("reference", "seeds")

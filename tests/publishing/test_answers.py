@@ -1,4 +1,4 @@
-"""The sentence with which a chapter answers its question: it is the chapter's own cell, and follows what was found."""
+"""How a chapter answers its question: a sentence or two of its own cell, which follow what was found."""
 
 from __future__ import annotations
 
@@ -183,11 +183,12 @@ WORLDS = {
     "05_train_fcn32": [
         {"grid": GridFinding(side, reached, averaged)}
         for side, reached, averaged in (
-            ("validation", 0.8, 0.7), ("validation", 0.6, 0.7), ("training", 0.8, 0.7), ("training", 0.8, np.nan)
+            ("validation", 0.8, 0.7), ("validation", 0.6, 0.7), ("validation", 0.7, 0.7), ("training", 0.8, 0.7),
+            ("training", 0.8, np.nan),
         )
     ],
     "06_train_unet": [{"bridges": BridgeFinding(0.9, {"one": low, "other": 0.9})} for low in (0.3, 0.6, 0.9)],
-    "07_train_resunet": [{"units": UnitFinding({"unit1": 0.5, "unit2": most})} for most in (1.5, 2.5)],
+    "07_train_resunet": [{"units": UnitFinding({"unit1": 0.5, "unit2": most})} for most in (0.8, 1.5, 2.5)],
     "08_compare": [
         networks(), networks(resunet=0.1), networks(trainings=1), networks(patients=1), networks(on_several_sides=3),
     ],
@@ -212,7 +213,7 @@ def test_every_chapter_has_its_answer():
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_an_answer_is_one_sentence_and_follows_what_was_found(name):
+def test_an_answer_is_a_sentence_or_two_and_follows_what_was_found(name):
     cells = read_source(NOTEBOOKS[name]).cells
     (place,) = (place for place, cell in enumerate(cells) if "answer" in cell.metadata.get("tags", []))
     assert cells[place + 1].source.startswith("## Take-away")
@@ -220,4 +221,4 @@ def test_an_answer_is_one_sentence_and_follows_what_was_found(name):
     assert len(set(said)) == len(said)
     for sentence in said:
         assert sentence.startswith("**Answer.** ") and sentence.endswith(".") and "\n" not in sentence
-        assert "nan" not in sentence and ". " not in sentence.removeprefix("**Answer.** ")
+        assert "nan" not in sentence and sentence.removeprefix("**Answer.** ").count(". ") <= 1

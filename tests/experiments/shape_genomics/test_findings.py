@@ -246,6 +246,54 @@ def test_masks_of_one_training_replace_nothing():
     assert smoothed.verdict.reason is Reason.TOO_FEW_TRAININGS
 
 
+def test_the_answer_of_chapter_14_says_of_each_source_what_was_found():
+    def said(of_network=None, of_cluster=None, of_grid=None, trainings=3):
+        of_all = [effects(**of_network, source=HONEST)] if of_network else []
+        of_all += [effects(**of_grid, source=GRID)] if of_grid else []
+        told = carried(**of_cluster, source=HONEST) if of_cluster else tables()["carried"]
+        rested = rested_on(by_patient=trainings)
+        return found.findings(tables(effects=pd.concat(of_all), carried=told, features=rested)).answer()
+
+    same, lost = {"difference": -0.01, "spread": 0.05, "p": 0.7}, {"difference": -0.25, "spread": 0.1}
+    wide = {"difference": -0.1, "spread": 0.22, "p": 0.4}
+    network, grid = "Masks by networks that never met the patient", "Drawn masks made as coarse as a network's"
+    replaces = f"{grid} can replace the manual ones for this finding, within 0.1 of eta squared."
+
+    assert said(wide, same, same, trainings=1) == (
+        f"{network}: the data cannot tell, because of too few trainings (1, and 3 are needed). {replaces}"
+    )
+    assert said(wide, wide, same) == (
+        f"{network}: the data cannot tell, because the 95 % interval includes 0, and the 90 % interval reaches beyond "
+        f"0.1. {replaces}"
+    )
+    assert said(wide, same, lost) == (
+        f"{network} tell code 2 as well as drawn ones, within 0.1 of AUC; by the link with all clusters at once, "
+        f"whether they can replace the manual ones for this finding stays open. {grid} weaken the link of ASD, BEVR "
+        "and MF, so they do not replace the manual ones for this finding."
+    )
+    assert said(same, wide, wide).startswith(f"{network}: whether they tell code 2 as well as drawn ones, the data")
+    assert "at once, they can replace the manual ones" in said(same, wide, wide)
+    assert said(same, wide, wide).endswith(
+        f"{grid}: the data cannot tell, because the 95 % interval includes 0, and the 90 % interval reaches beyond 0.1."
+    )
+    few = {**same, "patients": 9}
+    assert said(of_grid=few).endswith(
+        f"{grid}: the data cannot tell, because of too few patients (9, and 10 are needed)."
+    )
+    assert said(of_grid=same).startswith(f"{network}: the data cannot tell, because too few patients have such a mask")
+    unlinked = said(of_grid={**same, "manual_p": 0.2})
+    assert unlinked.endswith(f"{grid}: manual masks show no link on these patients, so there is no finding to replace.")
+
+
+@pytest.mark.parametrize("mf, apart", [(0.01, True), (0.06, False)])
+def test_one_number_of_shape_is_not_enough_where_two_disagree(mf, apart):
+    measured_shapes = {"ellipse": {"asd": 0.3, "mf": mf}, "ragged disc": {"asd": 0.2, "mf": 0.04}}
+    ranked = pd.DataFrame({"tumour_px": [0.1, -0.5]}, index=["ASD", "BEVR"])
+    said = found.shape_answer(measured_shapes, ranked)
+    assert said.startswith("Yes, but one number is not enough: a smooth" if apart else "Yes: a smooth ellipse")
+    assert "1.5 times the ASD" in said and f"{mf / 0.04:.1f} times its MF; of the three, BEVR goes most" in said
+
+
 def leak(difference, patients=80):
     return pd.DataFrame(
         {
