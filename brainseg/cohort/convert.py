@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,16 @@ from tqdm import tqdm
 from brainseg.cohort.errors import CohortError
 from brainseg.cohort.find import SYNTHETIC_PROJECT
 from brainseg.cohort.frame import framed
-from brainseg.cohort.pixels import PixelError, Plane, covers_head, eight_bits, levels_of, read_plane, tumour_of
+from brainseg.cohort.pixels import (
+    PixelError,
+    Plane,
+    covers_head,
+    eight_bits,
+    levels_of,
+    read_picture,
+    read_plane,
+    tumour_of,
+)
 from brainseg.paths import folder_atomically
 
 SEQUENCE_COLUMNS = ("pre", "flair", "post")
@@ -202,30 +212,25 @@ def _write_patient(
     rows: pd.DataFrame, folder: Path, labels: np.ndarray | None, invert: bool | None, faults: _Faults, levels: dict
 ) -> None:
     """Write one patient's slices and masks; or nothing, and why into `faults`. `levels` gets those of the masks."""
-    planes: dict[str, list[Plane]] = {}
-    for column in (*SEQUENCE_COLUMNS, "mask"):
-        if column in rows and not _empty(rows[column]).any():
-            planes[column] = []
-            for row, path, page in zip(rows.index, rows[column], rows["page"], strict=True):
-                with faults.caught(column, row, path):
-                    planes[column].append(read_plane(path, None if pd.isna(page) else int(page)))
-    if any(len(stack) < len(rows) for stack in planes.values()):
+    given = [column for column in SEQUENCE_COLUMNS if column in rows and not _empty(rows[column]).any()]
+    pictures = {column: _read_column(rows, column, read_picture, faults) for column in given}
+    planes = _read_column(rows, "mask", read_plane, faults)
+    if any(len(stack) < len(rows) for stack in (*pictures.values(), planes)):
         return
     masks: list[np.ndarray] = []
     for place, (row, path) in enumerate(rows["mask"].items()):
         with faults.caught("mask", row, path):
-            plane = planes["mask"][place]
-            for column, stack in planes.items():
+            plane = planes[place]
+            for column, stack in pictures.items():
                 _refuse_other_size(plane, stack[place], column)
             masks.append(tumour_of(plane, labels, invert))
             for level in levels_of(plane).tolist():
                 levels.setdefault(level, (row, path))
-    del planes["mask"]
     volumes: dict[str, list[np.ndarray]] = {}
-    for column, stack in planes.items():
+    for column, stack in pictures.items():
         with faults.caught(column, rows.index[0], rows[column].iloc[0]):
-            volumes[column] = eight_bits([plane.pixels for plane in stack])
-    if len(masks) < len(rows) or len(volumes) < len(planes):
+            volumes[column] = eight_bits(stack)
+    if len(masks) < len(rows) or len(volumes) < len(pictures):
         return
     for row, path, mask, flair in zip(rows.index, rows["mask"], masks, volumes["flair"], strict=True):
         with faults.caught("mask", row, path):
@@ -238,9 +243,18 @@ def _write_patient(
         _write_slices(folder, volumes, masks)
 
 
-def _refuse_other_size(mask: Plane, plane: Plane, column: str) -> None:
-    if mask.pixels.shape != plane.pixels.shape:
-        its, pictures = (" x ".join(map(str, found.pixels.shape)) for found in (mask, plane))
+def _read_column(rows: pd.DataFrame, column: str, read: Callable[..., Any], faults: _Faults) -> list:
+    """What `read` makes of the files of a column; fewer than there are rows where some are refused."""
+    found = []
+    for row, path, page in zip(rows.index, rows[column], rows["page"], strict=True):
+        with faults.caught(column, row, path):
+            found.append(read(path, None if pd.isna(page) else int(page)))
+    return found
+
+
+def _refuse_other_size(mask: Plane, picture: np.ndarray, column: str) -> None:
+    if mask.pixels.shape != picture.shape:
+        its, pictures = (" x ".join(map(str, pixels.shape)) for pixels in (mask.pixels, picture))
         raise PixelError(
             f"has {its} pixels, and its picture in the column {column} {pictures}. Give both the same size.", "size"
         )

@@ -22,7 +22,7 @@ import tifffile
 from brainseg.cohort.errors import CohortError
 from brainseg.cohort.find import by_patient, files_below, natural_key, resolved
 from brainseg.cohort.frame import framed, unframed
-from brainseg.cohort.pixels import PixelError, eight_bits, read_plane, tumour_of, write_png
+from brainseg.cohort.pixels import PixelError, eight_bits, read_picture, read_plane, tumour_of, write_png
 from brainseg.cohort.read import FLAIR, FRAME, POST, PRE, SEQUENCES, read_image, read_mask
 from brainseg.cohort.volumes import (
     NIFTI,
@@ -212,16 +212,16 @@ def _read_pictures(paths: Sequence[Path], masks: Mapping[Path, Path]) -> Images:
         )  # fmt: skip
     planes, truth, problems = [], [], []
     for path, mask in zip(paths, beside, strict=True):
-        for file, kept in ((path, planes), (mask, truth)):
+        for file, kept, read in ((path, planes, read_picture), (mask, truth, read_plane)):
             try:
-                kept.append(read_plane(file) if file else None)
+                kept.append(read(file) if file else None)
             except PixelError as error:
                 problems.append(f"{file} {error}")
     if problems:
         raise CohortError(problems)
-    shape = planes[0].pixels.shape
+    shape = planes[0].shape
     try:
-        levels = eight_bits([plane.pixels for plane in planes])
+        levels = eight_bits(planes)
         outlined = [np.zeros(shape, bool) if mask is None else tumour_of(mask, None, None) for mask in truth]
     except PixelError as error:
         raise CohortError(f"{paths[0]} {error}") from None

@@ -6,7 +6,8 @@ A picture is one grey plane. Three equal channels count as one. It is refused wh
 - **Colour.** Channels that differ are colours, and so is a palette. A transparency that varies may be where a shape is
   drawn, so it is refused; one that is the same everywhere is left out.
 - **Polarity.** A TIFF whose tag says that 0 is white shows the opposite of its numbers. Whoever wrote it knows which of
-  the two is meant, so it is refused, unless a mask's `invert` is given.
+  the two is meant, so it is refused, unless it is a mask and `invert` is given. Numbers are those of the file, however
+  it is compressed.
 - **Numbers.** NaN and infinities are refused.
 - **Mask.** 0 is background and one other level is tumour, the same one in all masks. More levels are labels or the
   traces of smoothing and lossy compression: they are refused, unless `labels` says which of them are tumour.
@@ -43,6 +44,12 @@ COVERED = 0.5
 
 SMALL = 0.05
 """Of the picture: no mask below it is too large, because at the crown a tumour may fill a small section."""
+
+WHITE_IS_ZERO = (
+    "is a TIFF in which 0 is white, so it shows the opposite of its numbers. Save it with 0 as black, as in "
+    'tifffile.imwrite(..., photometric="minisblack").'
+)
+"""Why a picture is refused of which nobody can say what its numbers mean."""
 
 _MAGIC = {b"\x89PNG": "PNG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF"}
 _MAGIC |= {b"\xff\xd8\xff": "JPEG", b"BM": "BMP", b"P5": "PGM", b"P2": "PGM"}
@@ -114,6 +121,25 @@ def read_plane(path: str | Path, page: int | None = None) -> Plane:
             raise PixelError(f"has one page, so page {page} is none. Leave `page` out.", "page")
         pixels, white_is_zero = _decode(data), False
     return Plane(_grey(pixels), white_is_zero)
+
+
+def read_picture(path: str | Path, page: int | None = None) -> np.ndarray:
+    """The grey levels of a file of which 0 is black, as :func:`read_plane` takes and refuses them.
+
+    Returns
+    -------
+    ndarray, shape (rows, columns)
+        Of any real type, all of them finite.
+
+    Raises
+    ------
+    PixelError
+        By the rules of this module; also where 0 is white.
+    """
+    plane = read_plane(path, page)
+    if plane.white_is_zero:
+        raise PixelError(WHITE_IS_ZERO, "white")
+    return plane.pixels
 
 
 def _decode(data: bytes, page: int = 0) -> np.ndarray:
@@ -201,10 +227,21 @@ def _page_of(tiff: tifffile.TiffFile, data: bytes, page: int | None) -> tuple[np
                 raise PixelError(
                     "is compressed and has channels beside the picture. Save it uncompressed.", "codec"
                 ) from None
-            pixels = _decode(data, page or 0)
+            pixels = _decode(_with_0_as_black(data, chosen), page or 0)
     if chosen.axes.startswith("S"):
         pixels = np.moveaxis(pixels, 0, -1)
     return pixels, chosen.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+
+
+def _with_0_as_black(data: bytes, page: tifffile.TiffPage) -> bytes:
+    """A TIFF's bytes with a page that calls 0 black. OpenCV turns the numbers of one that calls it white."""
+    if page.photometric != tifffile.PHOTOMETRIC.MINISWHITE:
+        return data
+    tag = page.tags.get("PhotometricInterpretation")
+    if tag is None or tag.dtype != tifffile.DATATYPE.SHORT:
+        raise PixelError("is compressed and does not say whether 0 is black. Save it uncompressed.", "codec")
+    black = int(tifffile.PHOTOMETRIC.MINISBLACK).to_bytes(2, "little" if data.startswith(b"II") else "big")
+    return data[: tag.valueoffset] + black + data[tag.valueoffset + 2 :]
 
 
 def tags_problem(page: tifffile.TiffPage) -> tuple[str, str] | None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 from helpers import PATIENTS, ellipse
+from PIL import Image
 from scans import dicom, head, nifti
 
 from brainseg.cohort import CohortError
@@ -53,6 +54,16 @@ def test_grey_pictures_stand_for_flair_and_get_masks_of_their_own_size(tmp_path,
     images.write(own, tmp_path / "out")
     written = cv2.imdecode(np.fromfile(tmp_path / "out" / "10_predicted.png", np.uint8), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(written > 0, own[1])
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_a_picture_in_which_0_is_white_is_refused(tmp_path, compression):
+    grey = ellipse((128, 128), (90, 60)).astype(np.uint8) * 200
+    # Pillow turns the numbers where it writes this tag, so that the picture looks as before.
+    Image.fromarray(grey).save(tmp_path / "1.tif", compression=compression, tiffinfo={262: 0})
+    (each,) = find_examinations(tmp_path)
+    with pytest.raises(CohortError, match=r"1.tif is a TIFF in which 0 is white.* Save it with 0 as black"):
+        each.read()
 
 
 def test_volumes_of_several_patients_are_told_by_their_names(tmp_path):

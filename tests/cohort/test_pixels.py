@@ -22,6 +22,7 @@ from brainseg.cohort.pixels import (
     covers_head,
     eight_bits,
     levels_of,
+    read_picture,
     read_plane,
     tags_problem,
     tumour_of,
@@ -46,6 +47,25 @@ def pillow(picture, form="PNG", **options):
 
 def opencv(pixels, suffix=".png", *options):
     return lambda path: path.write_bytes(cv2.imencode(suffix, pixels, options)[1].tobytes())
+
+
+def called_white(write):
+    """A TIFF whose numbers stay, and of which each page says that 0 is white."""
+
+    def change(path):
+        write(path)
+        data = bytearray(path.read_bytes())
+        with tifffile.TiffFile(path) as file:
+            for page in file.pages:
+                data[page.tags["PhotometricInterpretation"].valueoffset] = 0
+        path.write_bytes(data)
+
+    return change
+
+
+def lzw(picture, **options):
+    """A TIFF that tifffile leaves to others, as do most that people have."""
+    return pillow(picture, "TIFF", compression="tiff_lzw", **options)
 
 
 SOUND_MASK, SOUND_FLAIR = opencv(MASK), opencv(FLAIR)
@@ -102,6 +122,7 @@ REFUSED_MASKS = {
     "0 is white": (tiff(255 - MASK, photometric="miniswhite"), "0 is white.*invert=True"),
     "0 is white, right numbers": (tiff(MASK, photometric="miniswhite"), "0 is white"),
     "0 is white, one bit": (tiff(TUMOUR, photometric="miniswhite"), "0 is white"),
+    "0 is white, LZW": (called_white(lzw(MASK)), "0 is white.*invert=True"),
     "seven pages": (tiff(np.stack([MASK] * 7)), "holds 7 pages.*page=0"),
     "seven pages, one entry": (tiff(np.stack([MASK] * 7), truncate=True), "holds 7 pages"),
     "seven pages of ImageJ": (tiff(np.stack([MASK] * 7), imagej=True, photometric=None), "holds 7 pages"),
@@ -238,7 +259,10 @@ def test_a_few_negative_levels_of_an_interpolation_are_black(tmp_path):
     assert found[3, 3:30].max() == 0 and found[HEAD].mean() == pytest.approx(255 * 800 / 1400, rel=0.02)
 
 
+WHITE = r"is a TIFF in which 0 is white, so it shows the opposite of its numbers\. Save it with 0 as black"
 REFUSED_PICTURES = {
+    "0 is white": (tiff(255 - FLAIR, photometric="miniswhite"), WHITE),
+    "0 is white, LZW": (called_white(lzw(255 - FLAIR)), WHITE),
     "air in the middle of the scale": (tiff(np.where(HEAD, SCORED - SCORED[HEAD].mean(), 0)), "which is air"),
     "NaN": (tiff(np.where(HEAD, DEEP, np.nan).astype(np.float32)), r"holds \d+ pixels that are no number"),
     "infinite": (tiff(np.where(TUMOUR, np.inf, DEEP).astype(np.float32)), "no number"),
@@ -554,9 +578,47 @@ def test_the_page_that_is_named_is_read(tmp_path, form, page):
     np.testing.assert_array_equal(read_plane(tmp_path / "file", page).pixels, stack[page])
 
 
-def test_white_is_zero_is_told(tmp_path):
-    tiff(MASK, photometric="miniswhite")(tmp_path / "file")
-    assert read_plane(tmp_path / "file").white_is_zero
+DEEP_MASK = MASK.astype(np.uint16) * 257
+WHITE_IS_ZERO = {
+    "plain": tiff(MASK, photometric="miniswhite"),
+    "deflated": tiff(MASK, photometric="miniswhite", compression="zlib"),
+    "LZW": called_white(lzw(MASK)),
+    "PackBits": called_white(pillow(MASK, "TIFF", compression="packbits")),
+    "16 bits, LZW": called_white(lzw(DEEP_MASK)),
+    "fax": called_white(pillow(Image.fromarray(MASK).convert("1"), "TIFF", compression="group4")),
+    "one bit, LZW": called_white(lzw(Image.fromarray(MASK).convert("1"))),
+}
+
+
+@pytest.mark.parametrize("case", WHITE_IS_ZERO)
+def test_numbers_are_those_of_the_file_however_it_is_compressed(tmp_path, case):
+    """A library that turns the numbers as it unpacks them, and one that does not, must give one answer."""
+    WHITE_IS_ZERO[case](tmp_path / "file")
+    found = read_plane(tmp_path / "file")
+    assert found.white_is_zero
+    np.testing.assert_array_equal(tumour_of(found, None, False), TUMOUR)
+    np.testing.assert_array_equal(tumour_of(found, None, True), ~TUMOUR)
+    assert said_of(read_picture, tmp_path / "file") == (gate.WHITE_IS_ZERO, "white")
+
+
+@pytest.mark.parametrize("tag", [b"\x07\x01\x03\0", b"\x06\x01\x04\0"])
+def test_a_compressed_file_that_tells_no_polarity_is_refused(tmp_path, tag):
+    """The tag has another number or another type: then readers differ in what they assume."""
+    called_white(lzw(MASK))(tmp_path / "file")
+    data = bytearray((tmp_path / "file").read_bytes())
+    place = data.index(b"\x06\x01\x03\0\x01\0\0\0\0\0")
+    data[place : place + 4] = tag
+    (tmp_path / "file").write_bytes(data)
+    assert said_of(read_plane, tmp_path / "file") == (
+        "is compressed and does not say whether 0 is black. Save it uncompressed.",
+        "codec",
+    )
+
+
+def test_the_white_page_of_several_is_the_one_that_is_turned_back(tmp_path):
+    called_white(lzw(MASK.T, save_all=True, append_images=[Image.fromarray(MASK)]))(tmp_path / "file")
+    for page, expected in ((0, TUMOUR.T), (1, TUMOUR)):
+        np.testing.assert_array_equal(tumour_of(read_plane(tmp_path / "file", page), None, False), expected)
 
 
 @pytest.mark.parametrize("write", [opencv(LARGE), tiff(LARGE)])
