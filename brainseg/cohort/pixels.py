@@ -2,9 +2,11 @@
 
 A picture is one grey plane. Three equal channels count as one. It is refused where its meaning cannot be told:
 
-- **File.** PNG, TIFF, JPEG, BMP or PGM, of one page unless a page is named, upright, and within `MOST_PIXELS`.
-- **Colour.** Channels that differ are colours, and so is a palette. A transparency that varies may be where a shape is
-  drawn, so it is refused; one that is the same everywhere is left out.
+- **File.** PNG, TIFF, JPEG, BMP or PGM, of one page unless a page is named, upright, and within `MOST_PIXELS`. A second
+  picture behind the first is a page.
+- **Colour.** Channels that differ are colours, and so is a palette, even one of greys, because it may show two labels
+  alike. A BMP has no other way to be grey, so there one counts as grey that rises from black to white in equal steps. A
+  transparency that varies may be where a shape is drawn, so it is refused; one that is the same everywhere is left out.
 - **Polarity.** A TIFF whose tag says that 0 is white shows the opposite of its numbers. Whoever wrote it knows which of
   the two is meant, so it is refused, unless it is a mask and `invert` is given. Numbers are those of the file, however
   it is compressed.
@@ -19,6 +21,7 @@ A picture is one grey plane. Three equal channels count as one. It is refused wh
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +54,10 @@ WHITE_IS_ZERO = (
 )
 """Why a picture is refused of which nobody can say what its numbers mean."""
 
+PALETTE = "numbers the colours of a palette. Save it grey."
+
+_MARKER = re.compile(rb"\xff([^\0\x01\xd0-\xd8\xff])", re.DOTALL)  # of a JPEG, those that have a length, or its end
+_PGM = re.compile(rb"P([25])" + rb"(?:\s|#[^\n]*\n)+(\d{1,9})" * 3 + rb"\s")  # width, height, and white
 _MAGIC = {b"\x89PNG": "PNG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF"}
 _MAGIC |= {b"\xff\xd8\xff": "JPEG", b"BM": "BMP", b"P5": "PGM", b"P2": "PGM"}
 
@@ -119,6 +126,10 @@ def read_plane(path: str | Path, page: int | None = None) -> Plane:
     else:
         if page not in (None, 0):
             raise PixelError(f"has one page, so page {page} is none. Leave `page` out.", "page")
+        if _behind(data, form).strip(b"\0\t\n\r "):
+            raise PixelError("holds something behind its first picture. Save the one picture that is meant.", "page")
+        if form == "BMP" and not _is_grey_bmp(data):
+            raise PixelError(PALETTE, "palette")
         pixels, white_is_zero = _decode(data), False
     return Plane(_grey(pixels), white_is_zero)
 
@@ -150,9 +161,10 @@ def _decode(data: bytes, page: int = 0) -> np.ndarray:
         raise damaged
     if b"acTL" in chunks:
         raise PixelError("is an animation. Save the one picture that is meant.", "page")
-    width, height = (int.from_bytes(chunks.get(b"IHDR", b"")[place : place + 4]) for place in (0, 4))
-    if width * height > MOST_PIXELS:
-        raise PixelError(f"says that it is {width} x {height} pixels large, which is no slice. Save it again.", "size")
+    head = chunks.get(b"IHDR", b"")
+    _refuse_large(int.from_bytes(head[:4]), int.from_bytes(head[4:8]))
+    if head[9:10] == b"\3":
+        raise PixelError(PALETTE, "palette")
     try:
         found, pictures = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED, range=(page, page + 1))
         if data.startswith(b"\xff\xd8") or b"eXIf" in chunks:
@@ -179,6 +191,45 @@ def _chunks(data: bytes) -> dict[bytes, bytes] | None:
             break
         place += 12 + length
     return chunks
+
+
+def _behind(data: bytes, form: str) -> bytes:
+    """What lies behind the first picture of a JPEG or PGM, forms in which several may follow one another.
+
+    OpenCV reads the first and says nothing of the others. A file that does not say where its picture ends has nothing
+    behind it.
+    """
+    if form == "JPEG":
+        place = 2
+        while found := _MARKER.search(data, place):
+            if found[1] == b"\xd9":
+                return data[found.end() :]
+            place = found.end() + int.from_bytes(data[found.end() : found.end() + 2])
+    elif form == "PGM" and (head := _PGM.match(data)):
+        kind, width, height, white = map(int, head.groups())
+        _refuse_large(width, height)
+        raster = data[head.end() :]
+        if kind == 5:
+            return raster[width * height * (2 if white > 255 else 1) :]
+        return b" ".join(re.sub(rb"#[^\n]*", b"", raster).split()[width * height :])
+    return b""
+
+
+def _is_grey_bmp(data: bytes) -> bool:
+    """Whether a BMP has no palette, or the one that stands for grey."""
+    header = int.from_bytes(data[14:18], "little")
+    place, colour = (24, 3) if header == 12 else (28, 4)  # the oldest header is short, and its colours too
+    bits = int.from_bytes(data[place : place + 2], "little")
+    if bits not in (1, 4, 8):
+        return True
+    grey = np.linspace(0, 255, 2**bits).astype(np.uint8)
+    palette = np.frombuffer(data[14 + header :][: colour * len(grey)], np.uint8)
+    return palette.size == colour * len(grey) and bool((palette.reshape(-1, colour)[:, :3] == grey[:, None]).all())
+
+
+def _refuse_large(width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        raise PixelError(f"says that it is {width} x {height} pixels large, which is no slice. Save it again.", "size")
 
 
 def _refuse_turned(turned: bool) -> None:
@@ -249,7 +300,7 @@ def tags_problem(page: tifffile.TiffPage) -> tuple[str, str] | None:
     if (tag := page.tags.get("Orientation")) is not None and tag.value != 1:
         return "is turned by a tag, which programs heed or not. Save it upright.", "turned"
     if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
-        return "numbers the colours of a palette. Save it grey.", "palette"
+        return PALETTE, "palette"
     if int(page.photometric) not in (0, 1, 2, 6):  # white or black is 0, RGB, YCbCr
         return f"has colours of the kind {page.photometric!r}. Save it grey.", "photometric"
     return None

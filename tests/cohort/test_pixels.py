@@ -49,6 +49,12 @@ def opencv(pixels, suffix=".png", *options):
     return lambda path: path.write_bytes(cv2.imencode(suffix, pixels, options)[1].tobytes())
 
 
+def twice(pixels, suffix, *options):
+    """Two pictures one behind the other, as the form allows."""
+    data = cv2.imencode(suffix, pixels, options)[1].tobytes()
+    return lambda path: path.write_bytes(data + data)
+
+
 def called_white(write):
     """A TIFF whose numbers stay, and of which each page says that 0 is white."""
 
@@ -89,6 +95,8 @@ def refusal(tmp_path, *arguments, **options):
 
 palette = Image.fromarray(TUMOUR.astype(np.uint8)).convert("P")
 palette.putpalette([0, 0, 0, 128, 0, 0])
+two_alike = Image.fromarray(np.where(TUMOUR, 2, HEAD).astype(np.uint8)).convert("P")
+two_alike.putpalette([0, 0, 0, 255, 255, 255, 255, 255, 255])
 SHAPE_IN_ALPHA = np.dstack([np.full_like(MASK, 255)] * 3 + [MASK])
 EXIF = Image.Exif()
 EXIF[0x0112] = 6  # the first row is the right side
@@ -114,8 +122,15 @@ REFUSED_MASKS = {
     "1 and 3, no 0": (opencv(np.where(TUMOUR, 3, 1).astype(np.uint8)), "levels, 1, 3"),
     "minus one": (tiff(np.where(TUMOUR, 0, -1).astype(np.int16)), "levels, -1, 0"),
     "coloured": (opencv(np.dstack([MASK * 0, MASK * 0, MASK])), "is coloured.*mask as a grey picture of 0 and 255"),
-    "palette of PNG": (pillow(palette), "is coloured"),
+    "palette of PNG": (pillow(palette), "palette"),
     "palette of TIFF": (pillow(palette, "TIFF"), "palette"),
+    "palette of BMP": (pillow(palette, "BMP"), "palette"),
+    "palette of greys": (pillow(Image.fromarray(MASK).convert("P")), "palette"),
+    "two labels shown alike": (pillow(two_alike), "palette"),
+    "two labels shown alike, BMP": (pillow(two_alike, "BMP"), "palette"),
+    "two labels shown alike, two bits": (pillow(two_alike, bits=2), "palette"),
+    "two pictures in a PGM": (twice(MASK, ".pgm"), "behind its first picture.*Save the one"),
+    "two pictures in a PGM of text": (twice(MASK, ".pgm", cv2.IMWRITE_PXM_BINARY, 0), "behind its first picture"),
     "inverted": (opencv(255 - MASK), "calls most of the head tumour.*invert=True"),
     "all tumour": (opencv(MASK | 255), "calls most of the head tumour"),
     "the brain": (opencv(ellipse((128, 128), (88, 70)).astype(np.uint8)), "most of the head"),
@@ -158,12 +173,17 @@ READ_MASKS = {
     "float": tiff(TUMOUR.astype(np.float64)),
     "three equal channels": opencv(np.dstack([MASK] * 3)),
     "opaque alpha": opencv(np.dstack([MASK] * 3 + [MASK | 255])),
-    "black and white palette": pillow(Image.fromarray(MASK).convert("P")),
     "LZW": pillow(MASK, "TIFF", compression="tiff_lzw"),
     "fax": pillow(Image.fromarray(MASK).convert("1"), "TIFF", compression="group4"),
     "planes apart": tiff(np.stack([MASK] * 3), photometric="rgb", planarconfig="separate"),
     "BMP": opencv(MASK, ".bmp"),
+    "BMP of one bit": pillow(Image.fromarray(MASK).convert("1"), "BMP"),
+    "BMP in colours": opencv(np.dstack([MASK] * 3), ".bmp"),
     "PGM": opencv(MASK, ".pgm"),
+    "PGM of text": opencv(MASK, ".pgm", cv2.IMWRITE_PXM_BINARY, 0),
+    "PGM of 16 bits": opencv(TUMOUR.astype(np.uint16) * 999, ".pgm"),
+    "PGM with remarks": lambda path: path.write_bytes(b"P5 # a remark\n256 256\n# P5 1 1\n255\n" + MASK.tobytes()),
+    "PGM and a line end": lambda path: path.write_bytes(b"P5 256 256 255\n" + MASK.tobytes() + b"\r\n"),
     "big TIFF": tiff(MASK, bigtiff=True),
     "big end first": tiff(MASK.astype(np.uint16), byteorder=">"),
 }
@@ -269,6 +289,13 @@ REFUSED_PICTURES = {
     "nothing": (opencv(FLAIR * 0), "hold 0 everywhere"),
     "a colour map": (opencv(cv2.applyColorMap(FLAIR, cv2.COLORMAP_JET)), "is coloured"),
     "pages": (tiff(np.stack([FLAIR] * 7)), "holds 7 pages"),
+    "two pictures in a JPEG": (twice(FLAIR, ".jpg"), "behind its first picture"),
+    "two pictures of a camera": (
+        pillow(FLAIR, "MPO", save_all=True, append_images=[Image.fromarray(255 - FLAIR)]),
+        "behind its first picture",
+    ),
+    "two progressive pictures": (twice(FLAIR, ".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1), "behind its first picture"),
+    "palette": (pillow(Image.fromarray(FLAIR).convert("P")), "palette"),
     "transparent": (opencv(np.dstack([FLAIR] * 3 + [HEAD * np.uint8(255)])), "transparent"),
 }
 
@@ -388,6 +415,9 @@ def test_a_tall_claim_is_refused_before_memory_is_asked_for(tmp_path, monkeypatc
         read_plane(path)
     with pytest.raises(CohortError, match="65535 x 65535 of uint8, expected 256 x 256"):
         read_mask(path)
+    path.write_bytes(b"P2\n65535 65535\n255\n0")
+    with pytest.raises(PixelError, match="65535 x 65535 pixels large"):
+        read_plane(path)
     png = bytearray(cv2.imencode(".png", MASK)[1].tobytes())
     png[16:24] = b"\0\0\xff\xff" * 2
     path.write_bytes(png)
@@ -549,6 +579,9 @@ def test_tags_that_give_numbers_another_meaning(photometric):
     "write",
     [
         opencv(FLAIR),
+        opencv(FLAIR, ".bmp"),
+        opencv(FLAIR, ".pgm"),
+        opencv(FLAIR, ".pgm", cv2.IMWRITE_PXM_BINARY, 0),
         pillow(FLAIR, exif=UPRIGHT),
         lambda path: path.write_bytes(cv2.imencode(".png", FLAIR)[1].tobytes() + b"a note of somebody"),
         tiff(FLAIR),
@@ -564,6 +597,36 @@ def test_a_picture_is_what_was_drawn(tmp_path, write, page):
     found = read_plane(tmp_path / "file", page)
     np.testing.assert_array_equal(found.pixels, FLAIR)
     assert found.pixels.ndim == 2 and not found.white_is_zero
+
+
+@pytest.mark.parametrize(
+    "options",
+    [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 1)],
+    ids=["plain", "progressive", "RST"],
+)
+def test_a_jpeg_ends_where_its_picture_ends(tmp_path, options):
+    write = opencv(FLAIR, ".jpg", *options)
+    write(tmp_path / "file")
+    expected = cv2.imdecode(np.fromfile(tmp_path / "file", np.uint8), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(read_plane(tmp_path / "file").pixels, expected)
+    data = (tmp_path / "file").read_bytes()
+    (tmp_path / "file").write_bytes(data + b"\0\0\r\n")
+    np.testing.assert_array_equal(read_plane(tmp_path / "file").pixels, expected)
+    preview = Image.Exif()
+    preview[0x010E] = "a remark that holds \xff\xd9, and \xff\xd8\xff"
+    Image.fromarray(FLAIR).save(tmp_path / "file", "JPEG", exif=preview, comment=data[:300])
+    assert read_plane(tmp_path / "file").pixels.shape == FLAIR.shape
+
+
+def test_an_old_bmp_has_short_colours(tmp_path):
+    head = b"BM" + (26 + 768 + 16).to_bytes(4, "little") + bytes(4) + (26 + 768).to_bytes(4, "little")
+    head += b"\x0c\0\0\0\x04\0\x04\0\x01\0\x08\0"
+    grey, turned = (b"".join(bytes([level] * 3) for level in levels) for levels in (range(256), range(255, -1, -1)))
+    (tmp_path / "file").write_bytes(head + grey + bytes(range(16)))
+    assert read_plane(tmp_path / "file").pixels[::-1].tolist() == np.arange(16).reshape(4, 4).tolist()
+    for palette in (turned, grey[:500]):
+        (tmp_path / "file").write_bytes(head + palette)
+        assert said_of(read_plane, tmp_path / "file") == ("numbers the colours of a palette. Save it grey.", "palette")
 
 
 @pytest.mark.parametrize("page", [0, 1, 2])
