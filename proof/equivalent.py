@@ -24,9 +24,6 @@ EQUIVALENT: dict[tuple[str, str], dict[str, str]] = {
         'for row, path, mask, flair in zip(rows.index, rows["mask"], masks, volumes["flair"], strict=None):': "Both are always of one length.",
         'for row, path, mask, flair in zip(rows.index, rows["mask"], masks, volumes["flair"], ):': "Both are always of one length.",
         'for row, path, mask, flair in zip(rows.index, rows["mask"], masks, volumes["flair"], strict=False):': "Both are always of one length.",
-        "None,": "The word only tells the kinds of faults apart, and stays another one.",
-        '"XXcoverageXX",': "The word only tells the kinds of faults apart, and stays another one.",
-        '"COVERAGE",': "The word only tells the kinds of faults apart, and stays another one.",
     },
     ("cohort/convert", "_write_slices"): {
         "tumour = framed(mask.astype(None)) >= 0.5": "Numbers of 64 bits are scaled to the same half.",

@@ -19,11 +19,11 @@ from brainseg.cohort.frame import framed
 from brainseg.cohort.pixels import (
     PixelError,
     Plane,
-    covers_head,
     eight_bits,
     levels_of,
     read_picture,
     read_plane,
+    refuse_head,
     tumour_of,
 )
 from brainseg.paths import folder_atomically
@@ -234,11 +234,7 @@ def _write_patient(
         return
     for row, path, mask, flair in zip(rows.index, rows["mask"], masks, volumes["flair"], strict=True):
         with faults.caught("mask", row, path):
-            if covers_head(mask, flair):
-                raise PixelError(
-                    "calls most of the head tumour. It may be inverted (say invert=True) or outline the brain.",
-                    "coverage",
-                )
+            refuse_head(mask, flair)
     if not faults:
         _write_slices(folder, volumes, masks)
 

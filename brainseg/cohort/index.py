@@ -25,7 +25,7 @@ from brainseg.cohort.find import (
     resolved,
     tiffs_in,
 )
-from brainseg.cohort.pixels import covers_head
+from brainseg.cohort.pixels import PixelError, refuse_head
 from brainseg.cohort.read import FLAIR, POST, PRE, read_image, read_mask, read_patient_table
 from brainseg.paths import build_folder, write_atomically
 
@@ -184,12 +184,10 @@ def _read_slice(root: Path, patient: str, number: int) -> dict:
     if problems:
         return {"problems": problems}
     image, mask = pixels
-    if covers_head(mask, image[..., FLAIR]):
-        return {
-            "problems": [
-                f"{paths[1]} calls most of the head tumour. It may be inverted: swap its 0 and 255, or draw it."
-            ]
-        }
+    try:
+        refuse_head(mask, image[..., FLAIR])
+    except PixelError as error:
+        return {"problems": [f"{paths[1]} {error.by_file}"]}
     means = cv2.mean(image)  # a channel at a time, and far faster than NumPy over three interleaved channels
     return {
         "patient": patient,

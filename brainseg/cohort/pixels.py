@@ -71,11 +71,14 @@ class PixelError(ValueError):
         What follows the file's name in a sentence, and the way out.
     kind : str
         The same for all files that are refused alike.
+    by_file : str, optional
+        As `reason`, with a way out by the file alone, for who takes no options. Without it `reason` has none either.
     """
 
-    def __init__(self, reason: str, kind: str):
+    def __init__(self, reason: str, kind: str, by_file: str | None = None):
         super().__init__(reason)
         self.kind = kind
+        self.by_file = by_file or reason
 
 
 @dataclass(frozen=True)
@@ -256,6 +259,7 @@ def _page_of(tiff: tifffile.TiffFile, data: bytes, page: int | None) -> tuple[np
         raise PixelError(
             f"holds {pages} pages. Say which one is the slice: page=0 is the first, and a list gives one for each row.",
             "pages",
+            f"holds {pages} pages. Save the one that is the slice.",
         )
     if page is not None and not 0 <= page < pages:
         raise PixelError(f"has no page {page}: it holds {pages}, counted from 0.", "page")
@@ -369,6 +373,7 @@ def tumour_of(plane: Plane, labels: Iterable[int] | None, invert: bool | None) -
             "is a TIFF in which 0 is white. Say invert=True where white is tumour, and invert=False where the numbers "
             "count, or save it with 0 as black.",
             "polarity",
+            WHITE_IS_ZERO,
         )
     if labels is None:
         levels = levels_of(plane)
@@ -385,14 +390,15 @@ def levels_of(plane: Plane) -> np.ndarray:
     return np.unique(plane.pixels)
 
 
-def _too_many(levels: np.ndarray) -> tuple[str, str]:
+def _too_many(levels: np.ndarray) -> tuple[str, str, str]:
     shown = ", ".join(f"{level:g}" for level in levels[:6].tolist()) + (", ..." if len(levels) > 6 else "")
-    top = levels[-1]
+    top, wrong = levels[-1], f"holds {len(levels)} levels, {shown}. A mask may hold 0 and one other."
     return (
-        f"holds {len(levels)} levels, {shown}. A mask may hold 0 and one other. If these are labels, say which are "
-        f"tumour, as in labels=[{top:g}]. If smoothing, resizing or lossy compression made them, take the mask from "
-        f"before that, or cut it half-way, as in labels=range({int(top) // 2 + 1}, {int(top) + 1}).",
+        f"{wrong} If these are labels, say which are tumour, as in labels=[{top:g}]. If smoothing, resizing or lossy "
+        "compression made them, take the mask from before that, or cut it half-way, as in "
+        f"labels=range({int(top) // 2 + 1}, {int(top) + 1}).",
         "levels",
+        f"{wrong} Save it with 0 where there is no tumour and one other level where there is some.",
     )
 
 
@@ -411,6 +417,22 @@ def covers_head(tumour: np.ndarray, flair: np.ndarray) -> bool:
         return False
     head = flair > flair.mean()
     return area > COVERED * tumour.size or np.count_nonzero(tumour & head) > COVERED * np.count_nonzero(head)
+
+
+def refuse_head(tumour: np.ndarray, flair: np.ndarray) -> None:
+    """Refuse a mask that :func:`covers_head`.
+
+    Raises
+    ------
+    PixelError
+    """
+    if covers_head(tumour, flair):
+        wrong = "calls most of the head tumour."
+        raise PixelError(
+            f"{wrong} It may be inverted (say invert=True) or outline the brain.",
+            "coverage",
+            f"{wrong} It may be inverted or outline the brain: swap its 0 and 255, or draw it.",
+        )
 
 
 # ---------------------------------------------------------------- volumes

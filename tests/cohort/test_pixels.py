@@ -756,6 +756,32 @@ def test_levels_that_are_tumour():
     assert levels_of(plane([3, 1], [1, 0])).tolist() == [0, 1, 3]
 
 
+def test_who_takes_no_options_is_told_what_to_do_with_the_file(tmp_path):
+    tiff(np.stack([MASK] * 3))(tmp_path / "file")
+    white = plane([0, 1], white_is_zero=True)
+    for call, arguments, said in (
+        (read_plane, [tmp_path / "file"], "holds 3 pages. Save the one that is the slice."),
+        (tumour_of, [white, None, None], gate.WHITE_IS_ZERO),
+        (
+            tumour_of,
+            [plane([1, 2]), None, None],
+            "holds 2 levels, 1, 2. A mask may hold 0 and one other. Save it with 0 where there is no tumour and one "
+            "other level where there is some.",
+        ),
+        (
+            gate.refuse_head,
+            [HEAD, FLAIR],
+            "calls most of the head tumour. It may be inverted or outline the brain: swap its 0 and 255, or draw it.",
+        ),
+        (read_plane, [tmp_path / "none"], "is missing. Check the path."),
+    ):
+        with pytest.raises(PixelError) as caught:
+            call(*arguments)
+        assert caught.value.by_file == said
+    gate.refuse_head(TUMOUR, FLAIR)
+    assert said_of(gate.refuse_head, HEAD, FLAIR)[1] == "coverage"
+
+
 def first(count, size=100):
     return (np.arange(size) < count).reshape(10, -1)
 
