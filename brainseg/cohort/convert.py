@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,9 +51,10 @@ def convert_pairs(
     Parameters
     ----------
     pairs : DataFrame
-        One row per slice, in the order of the stack. ``patient``: any name. ``flair``, ``mask``: paths of grey
-        pictures, such as PNG or TIFF, of one size. Optional: ``pre`` and ``post``, the T1 before and after
-        contrast agent; for a patient without them a copy of FLAIR takes their place, as in the data set itself.
+        One row per slice, in the order of the stack. ``patient``: any name; blanks around it do not count. ``flair``,
+        ``mask``: paths of grey pictures, such as PNG or TIFF, of one size, each named once in its column. Optional:
+        ``pre`` and ``post``, the T1 before and after contrast agent; for a patient without them a copy of FLAIR takes
+        their place, as in the data set itself.
         ``institution``: two capitals or digits, ``"XX"`` by default.
     root : str or Path
         The folder to make. It appears only when it is whole.
@@ -76,6 +79,8 @@ def convert_pairs(
         `brainseg.cohort.pixels`, each with its row.
     """
     root = Path(root)
+    if "patient" in pairs.columns and pairs.columns.is_unique:
+        pairs = pairs.assign(patient=[name.strip() if isinstance(name, str) else name for name in pairs["patient"]])
     labels = None if labels is None else np.atleast_1d(list(labels) if isinstance(labels, Iterable) else labels)
     problems = _problems_of_names(pairs, root, project, labels, page)
     if problems:
@@ -165,6 +170,7 @@ def _problems_of_cells(pairs: pd.DataFrame, page) -> list[str]:
     empty = {name: _empty(pairs[name]) for name in pairs}
     if empty["patient"].any():
         problems.append(f"No patient is named in row {_spans(pairs.index[empty['patient']].tolist())}. Name it.")
+    problems += _problems_of_patients(pairs["patient"][~empty["patient"]].drop_duplicates())
     for column in (*SEQUENCE_COLUMNS, "mask"):
         if column not in pairs:
             continue
@@ -182,6 +188,9 @@ def _problems_of_cells(pairs: pd.DataFrame, page) -> list[str]:
             *problems,
             f"page has {len(pages)} numbers for {len(pairs)} rows. Give one for each row, or one for all.",
         ]
+    for column in empty:
+        if column in (*SEQUENCE_COLUMNS, "mask"):
+            problems += _problems_of_repeats(pairs[column], pages, empty[column])
     same = (pairs["flair"].astype(str) == pairs["mask"].astype(str)) & ~empty["flair"]
     if same.any():
         problems.append(f"Picture and mask are one file in row {_spans(pairs.index[same].tolist())}. Name the mask.")
@@ -190,6 +199,49 @@ def _problems_of_cells(pairs: pd.DataFrame, page) -> list[str]:
     if pairs["patient"].nunique() > MOST_PATIENTS:
         problems.append(f"There are more than {MOST_PATIENTS} patients. Make several cohorts.")
     return problems
+
+
+def _problems_of_patients(names: pd.Series) -> list[str]:
+    """Names that no file can hold, and pairs of names that are likely to be one person's."""
+    problems = []
+    met: dict[str, object] = {}
+    for row, name in names.items():
+        try:
+            text = str(name).encode()
+        except UnicodeEncodeError:
+            text = b"\0"
+        if b"\0" in text:
+            problems.append(f"The patient {name!r} (row {row}) has a name that is no text in UTF-8. Give another one.")
+            continue
+        spelt = "".join(unicodedata.normalize("NFKC", str(name)).casefold().split())
+        if (other := met.setdefault(spelt, name)) is not name:
+            problems.append(
+                f"The patients {other!r} and {name!r} (row {row}) differ in nothing but blanks, capitals or forms of "
+                "letters. Give one person one name, or two persons names that differ in more."
+            )
+    return problems
+
+
+def _problems_of_repeats(files: pd.Series, pages: Sequence, empty: pd.Series) -> list[str]:
+    """Rows that name one file and page of a column: they would be one slice twice, perhaps of two patients."""
+    rows: dict[tuple, list] = {}
+    for row, path, page, lacks in zip(files.index, files, pages, empty, strict=True):
+        if not lacks:
+            rows.setdefault((_place(path), 0 if pd.isna(page) else page), []).append(row)
+    return [
+        f"{files[named[0]]} is named in the column {files.name} by row {_spans(named)}. Give each slice a file of its "
+        "own, or leave the row out."
+        for named in rows.values()
+        if len(named) > 1
+    ]
+
+
+def _place(path: object) -> str:
+    """Where a file lies, however its path is written."""
+    try:
+        return os.path.realpath(str(path))
+    except (OSError, ValueError):  # a name that no file can have, which whoever reads it reports
+        return str(path)
 
 
 def _problems_of_levels(levels: dict, labels) -> list[str]:

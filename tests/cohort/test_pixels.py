@@ -331,7 +331,8 @@ def test_slices_of_one_volume_are_alike(other, said):
 def table_of(tmp_path, masks):
     rows = []
     for number, mask in enumerate(masks):
-        opencv(FLAIR)(tmp_path / f"flair{number}"), mask(tmp_path / f"mask{number}")
+        opencv(np.where(FLAIR, FLAIR + number, 0).astype(np.uint8))(tmp_path / f"flair{number}")
+        mask(tmp_path / f"mask{number}")
         rows.append(("anna" if number < 3 else "bert", tmp_path / f"flair{number}", tmp_path / f"mask{number}"))
     return pd.DataFrame(rows, columns=["patient", "flair", "mask"])
 
