@@ -30,7 +30,7 @@ from brainseg.cohort.read import FLAIR, POST, PRE, read_image, read_mask, read_p
 from brainseg.paths import build_folder, write_atomically
 
 _ARCHIVE_FOLDERS = ("kaggle_3m", "lgg-mri-segmentation")  # the second copy of a doubled tree, passed over
-_INDEX_FORMAT = 2  # raise it when a column or a check changes: old cache entries are then passed over
+_INDEX_FORMAT = 3  # raise it when a column or a check changes: old cache entries are then passed over
 
 
 def index_cohort(root: str | Path, workers: int | None = None, progress: bool = True) -> pd.DataFrame:
@@ -161,15 +161,32 @@ def _read_all(root: Path, slices: list, problems: list[str], workers: int | None
         bar = tqdm(read, total=len(slices), desc="checking slices", unit="slice", leave=False, disable=not progress)
         rows = list(bar)
     problems = problems + [problem for row in rows for problem in row["problems"]]
+    table = pd.DataFrame(rows)
+    problems = problems or _problems_of_doubles(root, table)
     if problems:
         raise CohortError(problems, root)
-    table = pd.DataFrame(rows)
     fingerprint = _digest("".join(table["patient"] + table["slice"].astype(str) + table["digest"]).encode())
     for sequence in ("pre", "post"):
         table[f"missing_{sequence}"] = table.groupby("patient")[f"{sequence}_is_flair"].transform("all")
     table["synthetic"] = table["patient"].str.startswith(SYNTHETIC_PROJECT)
-    table = table.drop(columns=["problems", "digest", "pre_is_flair", "post_is_flair"])
+    table = table.drop(columns=["problems", "digest", "image_digest", "pre_is_flair", "post_is_flair"])
     return {"fingerprint": fingerprint, "columns": table.to_dict("list")}
+
+
+def _problems_of_doubles(root: Path, table: pd.DataFrame) -> list[str]:
+    """Cases that share a slice with tumour: they are one person, who would stand on both sides of a split."""
+    tumours = table[table["tumour_px"] > 0]
+    cases = tumours.groupby("image_digest")["case"]
+    doubles = tumours[cases.transform("nunique") > 1].groupby("image_digest", sort=False)
+    told: dict[tuple[str, ...], str] = {}
+    for _, same in doubles:
+        first, second = same.drop_duplicates("case")["image_path"][:2]
+        told.setdefault(
+            tuple(same["case"].unique()),
+            f"{root / first} and {root / second} are one picture with tumour, in the folders of two cases. Give both "
+            "the same name but for the date, or remove one.",
+        )
+    return list(told.values())
 
 
 def _read_slice(root: Path, patient: str, number: int) -> dict:
@@ -203,6 +220,7 @@ def _read_slice(root: Path, patient: str, number: int) -> dict:
         "pre_is_flair": bool(np.array_equal(image[..., PRE], image[..., FLAIR])),
         "post_is_flair": bool(np.array_equal(image[..., POST], image[..., FLAIR])),
         "digest": _digest(image.tobytes() + mask.tobytes()),
+        "image_digest": _digest(image.tobytes()),
         "problems": problems,
     }
 

@@ -337,6 +337,41 @@ def test_synthetic_and_real_patients_are_not_mixed(tiny_cohort):
     assert "PHANTOM_AA_0001_20000101 is synthetic" in problem
 
 
+def doubled(root, other=PATIENTS[1], numbers=range(1, SLICES + 1), mask=None):
+    """Slices of the first patient in the place of another's."""
+    for number in numbers:
+        shutil.copy(image_of(root, number), image_of(root, number, other))
+        shutil.copy(mask_of(root, number), mask_of(root, number, other))
+        if mask is not None:
+            tifffile.imwrite(mask_of(root, number, other), mask, photometric="minisblack")
+    return root
+
+
+def test_one_person_is_no_two_cases(tiny_cohort):
+    """The split goes by case: one person in two stands on both sides."""
+    (problem,) = problems_of(doubled(tiny_cohort))
+    first, second = image_of(tiny_cohort, 2), image_of(tiny_cohort, 2, PATIENTS[1])
+    assert problem == (
+        f"{first} and {second} are one picture with tumour, in the folders of two cases. Give both the same name but "
+        "for the date, or remove one."
+    )
+    assert len(problems_of(doubled(tiny_cohort, PATIENTS[3], [2]))) == 2
+
+
+def test_one_picture_with_two_masks_is_one_person(tiny_cohort):
+    mask = np.zeros((256, 256), np.uint8)
+    mask[120:130, 120:130] = 255
+    assert len(problems_of(doubled(tiny_cohort, numbers=[3], mask=mask))) == 1
+
+
+def test_empty_slices_may_be_alike_and_so_may_those_of_one_case(tiny_cohort):
+    again = f"{FIRST[:-8]}20111111"
+    for path in (tiny_cohort / FIRST).iterdir():
+        (tiny_cohort / again).mkdir(exist_ok=True)
+        shutil.copy(path, tiny_cohort / again / path.name.replace(FIRST, again))
+    assert len(index(doubled(tiny_cohort, numbers=[1, 4, 5]))) == SLICES * (len(PATIENTS) + 1)
+
+
 def test_indexing_a_folder_without_patients(tmp_path):
     assert "holds no patient folder" in problems_of(tmp_path)[0]
 
