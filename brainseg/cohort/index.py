@@ -36,8 +36,10 @@ _INDEX_FORMAT = 3  # raise it when a column or a check changes: old cache entrie
 def index_cohort(root: str | Path, workers: int | None = None, progress: bool = True) -> pd.DataFrame:
     """Check every file of a cohort and return one row per slice.
 
-    The result is kept under ``_build/cohorts/``. The key is every file's name, size and time of
-    change, so a second call reads no image, and a changed file is noticed.
+    The result is kept under ``_build/cohorts/``. The key is the folder, and every file's name, size and
+    times. So a second call reads no image, and a changed file is noticed, even one that was copied with
+    the time stamp of its original: the system's own time of change is no copier's to set. Windows has
+    none, and gives the time at which a file was made. A cohort that was moved is read again.
 
     Parameters
     ----------
@@ -65,7 +67,7 @@ def index_cohort(root: str | Path, workers: int | None = None, progress: bool = 
     """
     root = resolved(root)
     slices, sizes, problems = _list_files(root)
-    key = _digest(json.dumps([_INDEX_FORMAT, sizes]).encode())
+    key = _digest(json.dumps([_INDEX_FORMAT, str(root), sizes]).encode())
     cache = build_folder() / "cohorts" / f"index-{key}.json"
     stored = None
     if not problems and cache.is_file():
@@ -135,7 +137,7 @@ def _list_patient(root: Path, patient: str) -> tuple[list[int], list, list[str]]
         except OSError as error:  # a link to nothing, or in a circle
             problems.append(f"{path} cannot be read ({error.strerror}). Copy it again from the archive.")
         else:
-            sizes.append([f"{patient}/{path.name}", state.st_size, state.st_mtime_ns])
+            sizes.append([f"{patient}/{path.name}", state.st_size, state.st_mtime_ns, state.st_ctime_ns])
     if not images and not masks:
         problems.append(f"{root / patient} holds no slices. Unpack it again, or remove the folder.")
     for number in sorted(images - masks):

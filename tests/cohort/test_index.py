@@ -1,6 +1,7 @@
 """Finding, checking and indexing a cohort. Every bad input has its test, and its report names the file."""
 
 import json
+import os
 import shutil
 import struct
 import sys
@@ -20,6 +21,7 @@ from brainseg.cohort import (
     read_patient,
     read_patient_table,
 )
+from brainseg.cohort import index as cohort_index
 from brainseg.cohort.kaggle import PUBLISHED, count
 
 FIRST = PATIENTS[0]
@@ -117,6 +119,40 @@ def test_second_call_reads_no_image(tiny_cohort, monkeypatch):
     second = index(tiny_cohort)
     pd.testing.assert_frame_equal(first, second)
     assert first.attrs == second.attrs
+
+
+def emptied(root, number=2):
+    """A mask without its tumour, of the size and with the time stamp that the file had."""
+    path = mask_of(root, number)
+    before = path.stat()
+    tifffile.imwrite(path, np.zeros((256, 256), np.uint8), photometric="minisblack")
+    assert path.stat().st_size == before.st_size
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    return root
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps no time of change")
+def test_a_mask_that_was_corrected_with_a_kept_time_stamp_is_read_again(tiny_cohort):
+    before = index(tiny_cohort)
+    after = index(emptied(tiny_cohort))
+    assert before["tumour_px"][1] > after["tumour_px"][1] == 0
+    assert before.attrs["fingerprint"] != after.attrs["fingerprint"]
+
+
+def test_another_folder_is_another_cohort(tiny_cohort, tmp_path, monkeypatch):
+    """Names, sizes and times may all be equal, where a copy keeps them and the system tells no time of change."""
+    listed = cohort_index._list_patient
+
+    def without_change(root, patient):
+        numbers, sizes, problems = listed(root, patient)
+        return numbers, [[name, size, modified] for name, size, modified, _ in sizes], problems
+
+    monkeypatch.setattr(cohort_index, "_list_patient", without_change)
+    other = emptied(shutil.copytree(tiny_cohort, tmp_path / "other"))
+    first = index(tiny_cohort)
+    assert first["tumour_px"][1] > index(other)["tumour_px"][1] == 0
+    monkeypatch.setattr(cohort_index, "read_image", None)
+    pd.testing.assert_frame_equal(index(tiny_cohort.parent / "." / ".." / "tiny" / tiny_cohort.name), first)
 
 
 def test_a_changed_file_is_noticed(tiny_cohort):
