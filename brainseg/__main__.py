@@ -18,8 +18,8 @@ DATA_HELP = (
 )
 
 # What the build folder holds. BRAINSEG_BUILD may name any folder, so nothing else in it is ever removed.
-BOOK = ("executed", "src", "html", "site", "student", "book.log")
-DATA = ("cohorts", "prepared", "crops", "runs", "home")
+BOOK = ("executed", "src", "html", "site", "student", "examples", "book.log")
+DATA = ("cohorts", "prepared", "crops", "runs", "arrays", "home")
 
 
 def data(arguments: argparse.Namespace) -> None:

@@ -163,20 +163,22 @@ draw.worst_slices(table, cropping.worst_slices(article))
 #
 # Our way takes **one square box for all slices of a patient**. The brightest value over slices and channels shows the whole
 # head at once. A threshold {cite:p}`otsu1979` parts it from the air, the largest region is the head, and the box around it
-# gets a {term}`margin`. A square keeps the shape when it is resized.
+# gets a {term}`margin`. A square keeps the shape when it is resized. Here are the steps for one patient, whose box has the median area.
 #
 # A black slice takes away no more of the head than it alone would have shown. A slice that is far brighter than the others is worse:
 # it raises the threshold, and the box can shrink (exercise 3).
 
 # %%
-images, masks = read_patient(table, example["patient"])
+heads = cropping.find_heads(table)  # of all patients, by the same steps
+ours = {patient: head.box() for patient, head in heads.items()}
+typical = sorted(ours, key=lambda patient: ours[patient].area_px)[len(ours) // 2]
+
+images, masks = read_patient(table, typical)
 silhouette = head_silhouette(images)
 box = square_box(silhouette, MARGIN_PX)
 print("rows", box.top, "to", box.bottom, "and columns", box.left, "to", box.right, "for all", len(images), "slices")
 
 # %%
-heads = cropping.find_heads(table)  # the same for all patients
-ours = {patient: head.box() for patient, head in heads.items()}
 default = cropping.with_our_thresholds(article)
 stretch = cropping.stretch(default)
 Markdown(stretch.sentence())

@@ -137,7 +137,7 @@ draw.dice_against_iou({name: iou(confusion(truth, p), empty=np.nan) for name, p 
 # %% [markdown]
 # ## From the coefficient to a loss
 #
-# A network puts out probabilities, and training needs a gradient. So the counts become sums of probabilities, and a
+# A network puts out probabilities, and training needs a {term}`gradient`. So the counts become sums of probabilities, and a
 # constant $s$ is added above and below to keep the ratio defined. V-Net was trained with such a loss {cite:p}`milletari2016vnet`.
 # The article names two forms of the {term}`loss`: $1 - d$, with a
 # range of 0 to 1, and $-d$, with a range of -1 to 0.

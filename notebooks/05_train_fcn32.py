@@ -83,7 +83,7 @@ style.use_theme()
 #
 # Long, Shelhamer and Darrell {cite:p}`long2015fully` left out the last step.
 # They stopped at a coarse grid, let each of its cells vote, and enlarged the votes to the size of the image.
-# Such a network is convolutions from end to end, so they called it *fully convolutional*.
+# Such a network is {term}`convolutions <convolution>` from end to end, so they called it *fully convolutional*.
 #
 # ## Built in three steps
 #

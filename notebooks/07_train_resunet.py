@@ -19,7 +19,7 @@
 # :::{admonition} In this chapter
 # :class: tip
 # - **You will** rebuild U-Net out of {term}`residual units <residual unit>`, train it, and measure what each unit adds.
-# - **You will learn** why a layer that learns a *correction* trains more easily than one that learns everything.
+# - **You will learn** why a unit that has learned nothing does no harm, and how much a trained one adds to its input.
 # - **You need** [the chapter on U-Net](06_train_unet).
 # - **It takes** about 15 minutes to read. The training itself takes a few minutes on a laptop.
 # :::
@@ -72,7 +72,8 @@ style.use_theme()
 # ## Learn the correction, not the whole
 #
 # A deep network must pass its signal through every layer.
-# Each layer distorts it a little, and the way back for the gradient is just as long.
+# Each layer distorts it a little, and the way back for the {term}`gradient` is just as long.
+# A shortcut past the layers is a straight way for both.
 #
 # A {term}`residual unit` adds its input to its output.
 # If the layers inside do nothing, the unit passes its input on unharmed.
@@ -152,7 +153,7 @@ figures.predictions(run.prepared, rows, predict_masks(run, rows))
 # ## What the units add
 #
 # How large is the correction that each unit makes on the slices of {numref}`fig-resunet-first`, compared with the signal on its shortcut?
-# A ratio near 0 means a unit that hardly does anything. A ratio above 1 means that the correction outweighs the signal.
+# A ratio near 0 means a unit that hardly does anything. A ratio above 1 means a unit that does more than correct: what it adds outweighs what it passes on.
 
 # %%
 additions = [layer for layer in run.model.layers if isinstance(layer, layers.Add)]
@@ -178,7 +179,7 @@ Markdown(f"**Answer.** {units.answer()}")
 # %% [markdown]
 # ## Take-away
 #
-# - A residual unit adds a learned correction to its input, so a unit that has learned nothing does no harm.
+# - A residual unit adds what it has learned to its input, so a unit that has learned nothing does no harm.
 # - ResUNet is a U-Net of such units. Encoder, decoder and bridges stay.
 # - The article found ResUNet best of the three. [The next chapter](08_compare) asks whether that holds, and how surely.
 #

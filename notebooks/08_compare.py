@@ -71,7 +71,7 @@ style.use_theme()
 # %% [markdown]
 # ## The three runs
 #
-# Same slices, same steps, same loss, same schedule, same seed. Only the architecture differs.
+# Same slices, same steps, same loss, same schedule, same {term}`seed`. Only the architecture differs.
 
 # %%
 runs = {
@@ -162,7 +162,7 @@ display(Markdown(found.fresh_sentence()))
 # Draw as many patients from them as there are test patients, make the interval, see whether it holds the true mean, and repeat.
 #
 # The plain way takes {term}`percentiles of the redrawn means <bootstrap>` as the ends of the interval. It is right where scores spread evenly to both sides. Dice scores do not:
-# a few patients have almost none. The intervals of this study shift the two ends to allow for that. They are called bias-corrected and accelerated (BCa).
+# a few patients have almost none. The intervals of this study shift the two ends to allow for that. They are called bias-corrected and accelerated ({term}`BCa`).
 # The differences between two networks, which the chapter comes to below, are tried as well.
 
 # %%
@@ -217,6 +217,8 @@ figures.paired_differences(pairs)
 Markdown(found.order_sentences())
 
 # %% [markdown]
+# [Chapter 15](15_results) has several trainings of each network and scores real patients of all folds, so there the rule can answer.
+#
 # ## The same slices through all three
 #
 # The slices of {numref}`fig-compare-panel` are chosen by their tumour, not by their score: the largest tumour slice of up to four test patients.

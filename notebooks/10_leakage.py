@@ -211,7 +211,7 @@ Markdown(found.distance.sentence())
 # ## The conclusion in one sentence
 
 # %%
-Markdown(f"> {found.conclusion()}")
+Markdown(f"> {found.conclusion()}\n\n{found.fragility()}")
 
 # %% [markdown]
 # ## What this comparison cannot show

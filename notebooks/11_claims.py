@@ -87,7 +87,7 @@ style.use_theme()
 # ## Claim 1: "Enhancing the contrast will greatly improve the models"
 #
 # Six **arms** are compared: with CLAHE and without, by three crops. An arm is a way to prepare the slices: {numref}`fig-claims-arms`.
-# All else is the same in each: U-Net, the slices and their order, the number of steps, the learning rate, the loss, the seeds.
+# All else that a training chooses is the same in each: U-Net, the slices and their order, the number of steps, the learning rate, the loss, the seeds. Not all trainings ran on the same kind of machine, which is named with the results; another machine rounds otherwise, so to us it is a part of a training's luck.
 #
 # The article normalises no volume, names no augmentation and knows no simulated patients, so no arm has any of these.
 # The first two are other remedies for dark slices. With them, we would no longer test what contrast does in the article's pipeline.
@@ -179,7 +179,7 @@ display(
 Markdown(found.sentences())
 
 # %% [markdown]
-# Trainings of one arm and fold differ by their seed alone, and the intervals above do not hold that spread.
+# Trainings of one arm and fold differ by their seed, and some by the machine that trained them. The intervals above do not hold that spread.
 
 # %%
 Markdown(found.luck())

@@ -90,8 +90,8 @@ readable = partial(p_text, digits=4)
 # A prediction counts only if the network had the patient, or the slice, on its test side.
 #
 # - **manual**: the masks that come with the data.
-# - **by patient**: U-Nets in folds by patient. Each patient is predicted by one network, of the first seed, that never saw the patient.
-# - **by slice**: U-Nets in folds by slice, as in the article. Each slice is new to its network and its patient is not. A volume is put together from the slices of five networks.
+# - **by patient**: U-Nets in folds by patient. Each patient is predicted by the reference networks that never saw the patient: the mean of all their seeds, as in [the page of results](15_results).
+# - **by slice**: U-Nets in folds by slice, as in the article. Each slice is new to its network and its patient is not. A volume is put together from the slices of five networks, of one seed each.
 # - **chapter 6**: where the cohort shares no patient with the reference runs, the U-Net of [chapter 6](06_train_unet), for the patients of its test side.
 
 # %%
@@ -208,7 +208,7 @@ Markdown(
 )
 
 # %% [markdown]
-# The answer is about these masks and no others: another training of the same networks gives other masks. The networks *by slice* have seen other slices of the patient, so only masks *by patient* answer
+# The answer is about these masks and no others: other trainings of the same networks give other masks, so the rule asks for three. The networks *by slice* have seen other slices of the patient, so only masks *by patient* answer
 # for a new patient.
 #
 # Do networks that know the patient look better than they should? That asks about two ways to train, so it takes several trainings of each.
@@ -241,7 +241,7 @@ Markdown("\n".join(f"- {source}" for source in found.told) or f"Too few patients
 # %% [markdown]
 # **Do the shapes of predicted masks tell it as well?** This is the fifth question of the protocol, which was frozen before a network of the second campaign was trained: the AUC by other masks minus that by
 # drawn ones, feature by feature, on the same patients, with intervals and p value made as above. A change within 0.10 does not matter. The protocol declares the question underpowered:
-# so few patients have this code that only a large change could be shown. And its rule asks for three trainings of each network, while each patient's mask rests on one here.
+# so few patients have this code that only a large change could be shown.
 
 # %%
 Markdown("\n".join(map(str, found.carried)) or "Too few patients have a second mask and an RNASeq code here.")

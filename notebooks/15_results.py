@@ -24,8 +24,8 @@
 # - **It takes** about 15 minutes to read and seconds to run: nothing is trained here.
 # :::
 #
-# All scores come from the tables in `results/`, whatever cohort the other pages were executed on. `make reproduce` computes those of the {term}`reference runs <reference run>` again, from weights and slices.
-# 22 more patients of the data set are a locked test set that nobody here has scored. Where the slices and masks come from, and under which licences, says the {doc}`data card <../data>`. Not for clinical use.
+# All scores come from the tables in `results/`, whatever cohort the other pages were executed on. `make reproduce` checks those of the {term}`reference runs <reference run>` on the slices: it predicts with the kept weights, those of the first seed, and scores the kept masks of all seeds.
+# 22 more patients of the data set are a locked test set that nobody here has scored ({doc}`../limits`). Where the slices and masks come from, and under which licences, says the {doc}`data card <../data>`. Not for clinical use.
 
 # %% tags=["install", "remove-cell"]
 import importlib.util
@@ -57,7 +57,7 @@ from brainseg.data import get_cohort
 from brainseg.evaluation.headline import headline
 from brainseg.evaluation.scores import HEADINGS, summarise_by_size
 from brainseg.experiments import gallery, locked, outcome, seeds, trials, variants
-from brainseg.experiments.ranking import rank_networks
+from brainseg.experiments.ranking import by_fold, rank_networks
 from brainseg.figures import results as figures
 from brainseg.figures import style
 from brainseg.results import read_log, read_table
@@ -85,6 +85,7 @@ Markdown(found.sentences())
 
 # %% [markdown]
 # The aims were set before any of these networks was trained. They say what we hoped for, and rest on no result.
+# FCN-32 sees each prepared slice at twice its size, so its cells are 16 of the slice's pixels wide, not the 32 of its name ([chapter 5](05_train_fcn32)).
 #
 # ## Is one network better?
 #
@@ -94,12 +95,14 @@ Markdown(found.sentences())
 # %%
 trainings = int(patients["networks"].min())  # seeds in each fold
 ranking = rank_networks(outcome.wide_dice(patients), trainings=trainings, seed=seed)
-Markdown("\n".join([*(pair.sentence() for pair in ranking.pairs), "", ranking.sentence()]))
+in_fold = patients.drop_duplicates("patient").set_index("patient")["fold"]
+said = [*(pair.sentence() for pair in ranking.pairs), "", ranking.sentence()]
+Markdown("\n".join([*said, "", by_fold(outcome.wide_dice(patients), in_fold)]))
 
 # %% [markdown]
 # ### How much is luck?
 #
-# A seed decides the starting weights, the order of the slices and how they are augmented. The result of a network is the mean of its seeds' probabilities. Here each seed stands for itself.
+# A {term}`seed` decides the starting weights, the order of the slices and how they are augmented. The result of a network is the mean of its seeds' probabilities. Here each seed stands for itself. Some were trained on another kind of machine (the table at the end says which), and rounding is a part of their luck as well.
 
 # %%
 by_seed = read_table("reference", "seeds")
@@ -183,7 +186,7 @@ Markdown(outcome.article_sentence(by_article))
 #
 # ## The locked test
 #
-# Every patient above is known to this project: settings were chosen on some of them, and their scores have been seen. A test that nobody could have aimed at needs patients whom nobody has met.
+# Every patient above is known to this project: settings were chosen on some of them, and their scores have been seen. A test that nobody here could have aimed at needs patients whom nobody here has met.
 
 # %%
 Markdown(locked.sentences(seed))
@@ -193,6 +196,8 @@ Markdown(locked.sentences(seed))
 #
 # The ways of training were compared on inner patients alone, before any network above was trained, and the recipe was frozen in `results/protocol.md`. A gain counts where it lies above one standard error over the patients and does not hang on one of them.
 # The first table sets other ways of training beside the plainest, the second other ways of making a mask beside the study's (both ways, cut at one half, small pieces dropped).
+#
+# The way that was adopted changes three things at once: it scales grey levels by the brain, it starts from the phantom, and it takes twice as many steps. So the table cannot say which of them gained. [Chapter 16](16_synthetic) trains from drawn weights and after the phantom for equally many steps, and shows what is left of the gain.
 
 # %% tags=["hide-input"]
 tried = read_table("trials", "patients")
@@ -270,8 +275,8 @@ print("Right.")
 
 # %% [markdown] tags=["solution"]
 # :::{dropdown} Answers in words
-# **1.** The recipe was chosen by trials whose inner patients are test patients of folds 1 to 4, and on the test side of fold 0 pilot trainings had been scored. So each score had a small say in how all networks are trained. Only patients whom nobody has
-# scored are free of that: the 22 of the locked test.
+# **1.** The recipe was chosen by trials whose inner patients are test patients of folds 1 to 4, and on the test side of fold 0 pilot trainings had been scored. So each score had a small say in how all networks are trained. The 22 of the locked test come nearest to being free of that: no number of
+# theirs has reached this project. But others had scored earlier networks on them, and told in which direction the scores moved.
 #
 # **3.** Whether a patient of that name was among those that the network was trained or chosen on. A score on such a patient is no result.
 #

@@ -16,7 +16,10 @@ def test_clean_removes_what_the_project_made_and_nothing_else(tmp_path, monkeypa
     from brainseg.__main__ import main
 
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
-    book, data = {"executed", "src", "html", "site", "student"}, {"cohorts", "prepared", "crops", "runs"}
+    book, data = (
+        {"executed", "src", "html", "site", "student", "examples"},
+        {"cohorts", "prepared", "crops", "runs", "arrays"},
+    )
     for name in book | data | {"letters"}:
         (tmp_path / "build" / name / "below").mkdir(parents=True)
     for name in ("book.log", "diary.txt"):

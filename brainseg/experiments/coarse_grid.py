@@ -90,13 +90,17 @@ class GridFinding:
     reached: float
     averaged: float
 
+    @property
+    def _gap(self) -> float:
+        """By how much the network exceeds the simple answer, as both are printed."""
+        return round(self.reached, 2) - round(self.averaged, 2)
+
     def sentence(self) -> str:
-        """Whether the grid explains what the network misses, in Markdown; the numbers are compared as printed."""
+        """Whether the grid explains what the network misses, in Markdown."""
         if np.isnan(self.averaged):
             return f"No {self.side} slice shows tumour, so there is nothing to compare the network with."
-        gap = round(self.reached, 2) - round(self.averaged, 2)
-        place = "above" if gap > 0 else "below" if gap < 0 else "level with"
-        grid = " Its grid alone does not explain what it misses." if gap < 0 else ""
+        place = "above" if self._gap > 0 else "below" if self._gap < 0 else "level with"
+        grid = " Its grid alone does not explain what it misses." if self._gap < 0 else ""
         return (
             f"Trained, the network reaches a mean Dice of **{self.reached:.2f}** on the {self.side} patients. The true "
             f"masks of the same patients, averaged over its cells, keep {self.averaged:.2f}. So the trained votes and "
@@ -105,13 +109,19 @@ class GridFinding:
         )
 
     def answer(self) -> str:
-        """What the grid costs and what training makes of it, in a sentence: what the chapter finds."""
+        """What the grid costs and whether that is a limit, in two sentences: what the chapter finds."""
         if np.isnan(self.averaged):
             return f"These data cannot tell, because no {self.side} slice shows tumour."
-        met = ", whom it was trained on" if self.side == "training" else ""
+        same = "patients, on whom it was trained" if self.side == "training" else f"{self.side} patients"
+        if self._gap > 0:
+            so = "so averaging is no limit"
+        elif self._gap < 0:
+            so = "so the grid alone does not explain what it misses"
+        else:
+            so = "no more and no less than averaging"
         return (
-            f"Perfect masks keep a Dice of {self.averaged:.2f} when they are averaged over the network's cells; the "
-            f"trained network reaches {self.reached:.2f} on the same {self.side} patients{met}."
+            f"A perfect mask, averaged over the network's cells, keeps a mean Dice of {self.averaged:.2f}. The trained "
+            f"network reaches {self.reached:.2f} on the same {same}, {so}."
         )
 
 

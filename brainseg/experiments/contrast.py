@@ -37,6 +37,9 @@ PRIMARY = ("clahe", "he")
 
 SECONDARY = (("he", "none"), ("clahe", "none"))
 
+NUMERALS = ("none", "one", "two", "three")
+"""To count `MEASURES`."""
+
 
 def darkest_slices(table: pd.DataFrame, count: int = 4) -> pd.DataFrame:
     """The darkest slices with tumour that are not black, one a patient, from the darkest on.
@@ -189,16 +192,26 @@ class ContrastFindings:
         """Whether CLAHE is better than HE, and than doing nothing, in a sentence: what the chapter finds."""
         if not self.verdicts:
             return "This cohort cannot tell, because no slice with tumour could be measured."
+        every = NUMERALS[len(MEASURES)]
         return (
-            f"Held against HE, CLAHE is {self._counted(*PRIMARY)} of {len(MEASURES)} measures; held against doing "
-            f"nothing, it is {self._counted('clahe', 'none')}."
+            f"Against HE, CLAHE is {self._counted(*PRIMARY, f'{every} measures')}; against doing nothing it is "
+            f"{self._counted('clahe', 'none', every)}."
         )
 
-    def _counted(self, first: str, second: str) -> str:
+    def _counted(self, first: str, second: str, every: str) -> str:
+        """On how many measures `first` is better, and on how many worse; `every` is what all of them are called."""
         signs = [self.improvement(name, first, second) for name in MEASURES]
-        counts = {"better": signs.count(1), "worse": signs.count(-1), "undecided": signs.count(0)}
-        *said, last = (f"{word} by {count}" for word, count in counts.items() if count)
-        return f"{', '.join(said)} and {last}" if said else last
+        counts = {"better": signs.count(1), "worse": signs.count(-1)}
+        told = [(word, count) for word, count in counts.items() if count]
+        if not told:
+            return f"not shown to be better or worse on any of the {every}"
+        (word, count), *others = told
+        if count == len(signs):
+            return f"{word} on all {every}"
+        said = f"{word} on {NUMERALS[count]} of {every}"
+        said += "".join(f" and {word} on {NUMERALS[count]}" for word, count in others)
+        unclear = signs.count(0)
+        return f"{said}, and on {NUMERALS[unclear]} the data cannot tell" if unclear else said
 
     def _told(self, first: str, second: str) -> str:
         words = {1: "**better**", -1: "**worse**", 0: "these data cannot tell"}

@@ -257,6 +257,16 @@ class ExchangeFindings:
             f"patients, {low} to {high}; which patients were drawn is not in it)."
         )
 
+    def in_short(self) -> str:
+        """The exchange rate as a clause of a sentence."""
+        worth = self.worth.estimate
+        needed = f"about {worth:.0f}" if 0 < worth < math.inf else self._end(worth)
+        low, high = map(self._end, (self.worth.low, self.worth.high))
+        return (
+            f"from drawn weights it takes {needed} real patients to get as far as the phantom alone does "
+            f"(95 % interval {low} to {high})"
+        )
+
     def _end(self, number: float) -> str:
         if math.isinf(number):
             return f"more than all {self.sizes[-1].real_patients:.0f}"

@@ -42,12 +42,12 @@ class BridgeFinding:
 
 @dataclass(frozen=True)
 class UnitFinding:
-    """How large the corrections of a ResUNet's units are.
+    """How much a ResUNet's units add to what they pass on.
 
     Attributes
     ----------
     ratio : mapping of str to float
-        Size of a unit's correction over that of the signal on its shortcut, by the unit's name.
+        Size of what a unit adds over that of the signal on its shortcut, by the unit's name.
     """
 
     ratio: Mapping[str, float]
@@ -55,18 +55,33 @@ class UnitFinding:
     def _ends(self) -> tuple[str, str]:
         return min(self.ratio, key=lambda name: self.ratio[name]), max(self.ratio, key=lambda name: self.ratio[name])
 
+    def _outweigh(self) -> int:
+        """How many units add more than they pass on; numbers are compared as printed."""
+        return sum(round(ratio, 1) > 1 for ratio in self.ratio.values())
+
     def sentence(self) -> str:
-        """The largest and the smallest correction, in Markdown."""
+        """The largest and the smallest addition, and whether these are corrections, in Markdown."""
         least, most = self._ends()
+        outweigh, units = self._outweigh(), len(self.ratio)
+        if outweigh == units:
+            so = "So these units do not merely correct: what each adds outweighs what it passes on."
+        elif outweigh:
+            so = f"So {outweigh} of {units} units do not merely correct: what they add outweighs what they pass on."
+        else:
+            so = "So these units correct: what each adds is no larger than what it passes on."
         return (
             f"The correction is largest, relative to its shortcut, in `{most}` ({self.ratio[most]:.1f} times the "
-            f"shortcut) and smallest in `{least}` ({self.ratio[least]:.1f} times)."
+            f"shortcut) and smallest in `{least}` ({self.ratio[least]:.1f} times). {so} The shortcut is still the "
+            "straight way for the gradient."
         )
 
     def answer(self) -> str:
-        """How much the units change, in a sentence: what the chapter finds."""
+        """How much the units add, in a sentence: what the chapter finds."""
         least, most = self._ends()
+        outweigh = self._outweigh()
+        so = "is more than a correction" if outweigh else "is a correction"
+        where = "in some units " if 0 < outweigh < len(self.ratio) else ""
         return (
-            f"A correction, which in this network is {self.ratio[least]:.1f} times (`{least}`) to "
-            f"{self.ratio[most]:.1f} times (`{most}`) as large as the signal that it corrects."
+            f"What its layers have learned: in this network {self.ratio[least]:.1f} times (`{least}`) to "
+            f"{self.ratio[most]:.1f} times (`{most}`) as much as the signal itself, which {where}{so}."
         )

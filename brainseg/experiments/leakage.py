@@ -55,6 +55,9 @@ MOST = 80
 MARGIN = 0.03
 """Of Dice: a leak that is worth less would not change how a score is read. Named before this rule was applied."""
 
+QUESTIONS = 5
+"""Primary questions of ``results/protocol.md``, of which the leak is one."""
+
 FARTHEST = 5  # slices; what lies farther is counted with it
 
 IMAGE_FREE = ("copy", "interpolation")
@@ -674,6 +677,10 @@ class LeakFindings:
         Way -> its mean over the same patients.
     gains : tuple of float
         What the largest dose gains, network by network: in each fold with each seed.
+    trimmed : Difference, optional
+        What the largest dose gains without the patient who gains most; None where that leaves fewer than two.
+    of_five : Verdict
+        What would be said of the largest dose, were the `QUESTIONS` of the protocol one family.
     distance : DistanceFinding
         Secondary; it has an interval and no p value, because some patients have slices on one side only.
     """
@@ -684,6 +691,8 @@ class LeakFindings:
     volume: DoseFinding
     image_free: Mapping[str, float]
     gains: tuple[float, ...]
+    trimmed: Difference | None
+    of_five: Verdict
     distance: DistanceFinding
 
     @property
@@ -705,7 +714,7 @@ class LeakFindings:
             return f"{said}{leak.estimate:+z.3f}, and a single patient gives no interval."
         said += f"{interval_text(leak)}, {p_text(leak.p_value, name='p')}"
         if self.verdict.answer is Answer.DIFFERENCE and self.verdict.direction > 0:
-            return f"{said}; {self.verdict.text}. That is what the leak is worth here, and no new patient would see it."
+            return f"{said}; {self.verdict.text}. That is what the leak is worth here; a new patient gets nothing."
         if self.verdict.answer is Answer.DIFFERENCE:
             return f"{said}; {self.verdict.text}. Here the leak did not flatter the networks but held them back."
         if self.verdict.answer is Answer.EQUIVALENT:
@@ -737,6 +746,18 @@ class LeakFindings:
         if gain.low > 0:
             return f"{said}So this comparison can see a leak where there is one."
         return f"{said}So little is remembered that a smaller leak can hardly be seen."
+
+    def fragility(self) -> str:
+        """How much of the primary answer hangs on one patient, and on counting one question; empty for few patients."""
+        leak = self.primary.difference
+        if self.trimmed is None:
+            return ""
+        return (
+            f"The median patient gains {leak.median:+z.3f}. Without the patient who gains most, the mean gain is "
+            f"{self.trimmed.estimate:+z.3f}, {p_text(self.trimmed.p_value, name='p')}. Each question of the protocol "
+            f"is a family of its own. Corrected for all {QUESTIONS} of them (Bonferroni), this one would have "
+            f"{p_text(min(1.0, QUESTIONS * leak.p_value), name='p')}, and the answer would be: {self.of_five.text}."
+        )
 
     def luck(self) -> str:
         """How far the trainings lie apart."""
@@ -790,6 +811,8 @@ def findings(patients: pd.DataFrame, slices: pd.DataFrame, seed: int = 0) -> Lea
 
     graded = tuple(finding(dose) for dose in doses if 0 < dose <= MOST)
     primary = graded[-1]
+    leaky, never = (by_score["slice_dice"][arm_name(dose)] for dose in (primary.dose, 0))
+    others = (leaky - never).drop((leaky - never).idxmax()).index
     networks = patients[patients["arm"].isin([honest, arm_name(primary.dose)])]
     each = networks.groupby(["fold", "seed", "arm"])["slice_dice"].mean().unstack("arm")
     trainings = int(networks.groupby(["arm", "fold"])["seed"].nunique().min())
@@ -800,6 +823,13 @@ def findings(patients: pd.DataFrame, slices: pd.DataFrame, seed: int = 0) -> Lea
         volume=finding(primary.dose, "volume_dice"),
         image_free=dict(by_score["slice_dice"][list(IMAGE_FREE)].mean()),
         gains=tuple(each[arm_name(primary.dose)] - each[honest]),
+        trimmed=paired_difference(leaky[others], never[others], seed=seed) if len(others) > 1 else None,
+        of_five=shown(
+            primary.difference,
+            margin=MARGIN,
+            trainings=trainings,
+            p_corrected=min(1.0, QUESTIONS * primary.difference.p_value),
+        ),
         distance=_distance_finding(slices, trainings, seed),
     )
 

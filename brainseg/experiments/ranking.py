@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import pandas as pd
+from scipy import stats
 
 from brainseg.networks.recipe import MODEL_NAMES
 from brainseg.statistics import Answer, Difference, Verdict, interval_text, p_text, paired_difference, shown_together
@@ -76,36 +77,40 @@ class Ranking:
         return max(self.means, key=lambda name: self.means[name])
 
     def article(self) -> Answer | bool:
-        """Whether ResUNet is best, as the article says: yes, no, or `Answer.CANNOT_TELL`.
+        """Whether ResUNet is best, as the article says.
 
-        Yes where it is shown to be better than each other network. No where another one is shown to be better than it,
-        or equivalent.
+        True where it is shown to be better than each other network. False where another one is shown to be better.
+        `Answer.EQUIVALENT` where none is, and one is shown to be as good; else `Answer.CANNOT_TELL`.
         """
         mine = MODEL_NAMES["resunet"]
         beside = [pair for pair in self.pairs if mine in (pair.first, pair.second)]
         if beside and all(pair.better == mine for pair in beside):
             return True
-        return False if self._against() else Answer.CANNOT_TELL
+        if any(pair.better not in (None, mine) for pair in beside):
+            return False
+        equivalent = any(pair.verdict.answer is Answer.EQUIVALENT for pair in beside)
+        return Answer.EQUIVALENT if equivalent else Answer.CANNOT_TELL
 
-    def _against(self) -> list[str]:
-        """What speaks against ResUNet as the best: the networks that are shown to be better, or equivalent."""
+    def _beside_resunet(self) -> str:
+        """What is shown of ResUNet and the others, where it is not shown to be the best: a clause."""
         mine, found = MODEL_NAMES["resunet"], []
         for pair in self.pairs:
             if mine not in (pair.first, pair.second):
                 continue
             other = pair.second if pair.first == mine else pair.first
             if pair.better == other:
-                found.append(f"{other} is better")
+                found.append(f"{other} is shown to be better than {mine}")
             elif pair.verdict.answer is Answer.EQUIVALENT:
-                found.append(f"{other} is equivalent")
-        return found
+                found.append(f"{other} is equivalent to {mine} within {MARGIN:g}")
+        return " and ".join(found)
 
-    def reason(self) -> str:
-        """What the answer of `article` rests on, in a few words."""
+    def answer_to_article(self) -> str:
+        """Whether ResUNet is best and what that rests on, in a few words of Markdown: what chapter 11 finds."""
         return {
-            True: "better than each other network",
-            False: " and ".join(self._against()),
-            Answer.CANNOT_TELL: f"{self.best} has the highest mean",
+            True: "**yes** (it is shown to be better than each other network)",
+            False: f"**no** ({self._beside_resunet()})",
+            Answer.EQUIVALENT: f"**not shown** ({self.best} has the highest mean, and {self._beside_resunet()})",
+            Answer.CANNOT_TELL: f"**cannot tell** ({self.best} has the highest mean)",
         }[self.article()]
 
     def sentence(self) -> str:
@@ -113,7 +118,8 @@ class Ranking:
         said = self.article()
         verdict = {
             True: "So ResUNet is the best of them, **as the article found**.",
-            False: "So the article's ranking, ResUNet first, **does not hold here**.",
+            False: f"{self._beside_resunet()}, so the article's ranking, ResUNet first, **does not hold here**.",
+            Answer.EQUIVALENT: f"But {self._beside_resunet()}, so it is **not shown** that ResUNet is best.",
             Answer.CANNOT_TELL: "Whether ResUNet is best, as the article found, these data **cannot tell**.",
         }[said]
         return f"{self.best} has the highest mean, {self.means[self.best]:.3f} over {self.patients} patients. {verdict}"
@@ -184,4 +190,32 @@ def rank_networks(dice: pd.DataFrame, trainings: int, *, seed: int = 0) -> Ranki
             Pair(MODEL_NAMES[first], MODEL_NAMES[second], found[first, second], *judged[first, second])
             for first, second in pairs
         ),
+    )
+
+
+def by_fold(dice: pd.DataFrame, fold: pd.Series) -> str:
+    """Whether ResUNet minus U-Net rests on a fold or on a patient, in Markdown; empty with fewer than three folds.
+
+    Patients of a fold share their networks, which an interval over patients does not know. An interval over the means
+    of the folds does, and is as wide as so few numbers make it.
+
+    Parameters
+    ----------
+    dice : DataFrame
+        As for :func:`rank_networks`.
+    fold : Series
+        In which fold a patient was tested, by patient.
+    """
+    difference = (dice["resunet"] - dice["unet"]).dropna()
+    means = difference.groupby(fold.reindex(difference.index)).mean()
+    if len(means) < 3:
+        return ""
+    low, high = stats.t.interval(0.90, len(means) - 1, means.mean(), stats.sem(means))
+    within = "within" if low > -MARGIN and high < MARGIN else "not within"
+    most = difference.abs().idxmax()
+    return (
+        "Patients of a fold are predicted by the same networks, so they are not quite independent. Over the means of "
+        f"the {len(means)} folds, the 90 % interval of ResUNet minus U-Net is {low:+.3f} to {high:+.3f} (by t), "
+        f"{within} the margin of {MARGIN:g}. And one patient counts most: without {most} ({difference[most]:+.2f}) the "
+        f"mean difference is {difference.drop(most).mean():+z.3f}."
     )

@@ -437,7 +437,7 @@ class SyntheticFindings:
             if gap.model == MODEL:
                 gain = -gap.difference.estimate
                 moved = f"{'adds' if gain >= 0 else 'takes away'} {abs(gain):.2f}"
-                said += f", and training on real patients as well {moved} ({_in_short(gap.verdict)})"
+                said += f", and going on with real patients for as many steps again {moved} ({_in_short(gap.verdict)})"
         return f"{said}."
 
 

@@ -34,7 +34,7 @@ def find_network(page: dict, shown: list[str]) -> RunRecord | None:
     Returns
     -------
     RunRecord or None
-        None where no such run is at hand.
+        None where no such run is at hand, or several are: a page's provenance does not tell runs of two splits apart.
     """
     values = page["parameters"]
     preprocessing, recipes = study_settings(values)
@@ -42,8 +42,8 @@ def find_network(page: dict, shown: list[str]) -> RunRecord | None:
     prepared = f"{page['cohort']['fingerprint']}-{preprocessing.digest}"
     kept = find_reference(recipe, preprocessing, values["split_by"], values["fold"]) if page["cohort"]["tcga"] else None
     here = [run for run in finished_runs() if (run.recipe, run.prepared) == (recipe, prepared)]
-    fitting = [run for run in [kept, *here] if run and run.has_weights and not run.has_met() & set(shown)]
-    return fitting[0] if fitting else None
+    run = kept or (here[0] if len(here) == 1 else None)
+    return run if run and run.has_weights and not run.has_met() & set(shown) else None
 
 
 def write_network(record: RunRecord, folder: Path) -> None:

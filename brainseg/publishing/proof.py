@@ -82,10 +82,14 @@ def _again(tables: dict[str, pd.DataFrame], _: Path) -> str:
     again, others = table[table["limit"] == 0], table[table["limit"] > 0]
     same = "the same, byte by byte" if again["same"].all() else "**not the same**"
     rows = [[row.threads, row.figure, _small(row.largest), f"{row.limit:g}"] for row in table.itertuples()]
-    beyond = int((others["largest"] > others["limit"]).sum())
-    kept = (
-        "Each stayed within what is allowed." if not beyond else f"**{beyond} of {len(others)} figures lay beyond it.**"
-    )
+    beyond = others[others["largest"] > others["limit"]]
+    kept = "Each stayed within what is allowed."
+    if len(beyond):
+        named = ", ".join(f"{row.figure} (threads: {row.threads})" for row in beyond.itertuples())
+        kept = (
+            f"**{len(beyond)} of {len(others)} figures lay beyond what was allowed: {named}.** The limits stay as they "
+            "were set."
+        )
     return (
         f"Trained again with {again['threads'].iloc[0]} threads, weights and tables were {same}. With other numbers of "
         f"threads the figures differ. {kept}\n\n"

@@ -250,7 +250,7 @@ def _gpu(tables: dict[str, pd.DataFrame], target: Path) -> str:
         f"One process does not fill this GPU: {best['processes']} of them{' with MPS' if best['mps'] else ''} do "
         f"{best['steps_a_second'] / alone:.1f} times the steps of one. The processor's cores make the augmented "
         "batches, so beside so fast a GPU they are the limit. At the rate with augmentation, the "
-        f"{len(reference)} trainings of one seed of the reference edition, {steps:,.0f} steps each, would take "
+        f"{len(reference)} trainings of the reference edition, {steps:,.0f} steps each, would take "
         f"{ABOUT}{60 * speed.gpu_hours(reference, gpu):.1f} minutes. This is extrapolated from U-Net to all three "
         "networks. Compiling, preparing and scoring come on top, and so do the trainings that they start from."
     )

@@ -48,8 +48,8 @@ patients that it makes itself. No graphics card is needed.
 
 {package}
 
-Chapters 1 to 4 need no deep-learning library. Chapters 5 to 9 train small networks in minutes. Chapter 15 reads the
-project's results, so it needs a copy of the project.
+Chapters 1 to 4 need no deep-learning library. Chapters 5 to 9 train small networks in minutes. Chapters 15 and 16 read
+the project's results, so they need a copy of the project.
 
 Research and teaching only. Not for clinical use. Code: MIT. Text: CC BY 4.0, by the brainseg developers.
 """

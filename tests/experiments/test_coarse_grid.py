@@ -62,6 +62,23 @@ def test_the_sentence_goes_by_the_numbers_that_it_prints(reached, averaged, said
     assert ("grid alone does not explain" in sentence) == explained
 
 
+@pytest.mark.parametrize(
+    ("reached", "averaged", "so"),
+    [
+        (0.80, 0.60, "so averaging is no limit."),
+        (0.60, 0.80, "so the grid alone does not explain what it misses."),
+        (0.801, 0.799, "no more and no less than averaging."),
+    ],
+)
+def test_the_answer_says_what_the_grid_costs_and_whether_it_is_a_limit(reached, averaged, so):
+    trained, validated = (GridFinding(side, reached, averaged).answer() for side in ("training", "validation"))
+    cost = f"A perfect mask, averaged over the network's cells, keeps a mean Dice of {averaged:.2f}. "
+    assert trained.startswith(cost) and validated.startswith(cost) and trained.endswith(so) and validated.endswith(so)
+    assert f"reaches {reached:.2f} on the same patients, on whom it was trained, " in trained
+    assert f"reaches {reached:.2f} on the same validation patients, " in validated
+    assert "no training slice shows tumour" in GridFinding("training", reached, np.nan).answer()
+
+
 def test_a_finding_is_about_validation_patients():
     run = SimpleNamespace(
         split=pd.Series(["validation", "train"]),

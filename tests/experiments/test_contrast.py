@@ -81,6 +81,27 @@ def test_no_difference_and_few_patients_cannot_tell(patients, clahe):
     assert found.article() is Answer.CANNOT_TELL and "these data **cannot tell**" in found.sentence()
 
 
+@pytest.mark.parametrize(
+    ("he", "clahe", "against_he", "against_nothing"),
+    [
+        ({"air": -2.0, "cnr": -0.2}, {"cnr": -0.1, "separability": -0.05},
+         "better on one of three measures and worse on two", "worse on two of three, and on one the data cannot tell"),
+        ({}, GOOD, "better on all three measures", "better on all three"),
+        (GOOD, {}, "worse on all three measures", "not shown to be better or worse on any of the three"),
+        ({}, {}, "not shown to be better or worse on any of the three measures",
+         "not shown to be better or worse on any of the three"),
+        ({"air": 2.0}, {"cnr": 0.2}, "better on two of three measures, and on one the data cannot tell",
+         "better on one of three, and on two the data cannot tell"),
+        ({"air": 2.0, "separability": 0.05}, {"cnr": 0.2, "air": 1.0},
+         "better on two of three measures and worse on one",
+         "better on one of three and worse on one, and on one the data cannot tell"),
+    ],
+)  # fmt: skip
+def test_the_answer_counts_measures(he, clahe, against_he, against_nothing):
+    said = contrast.findings(measured(he=he, clahe=clahe)).answer()
+    assert said == f"Against HE, CLAHE is {against_he}; against doing nothing it is {against_nothing}."
+
+
 def test_each_patient_counts_once_and_slices_without_a_ring_are_counted():
     table = measured(12)
     again = table[table["patient"] == "p00"].assign(slice=2, cnr=np.nan, separability=np.nan)

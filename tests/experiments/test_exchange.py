@@ -130,6 +130,7 @@ def test_the_worth_lies_between_two_points_of_the_curve():
         "it takes **3 real patients** to get as far (95 % interval over the scored patients, 3 to 3;"
         in found.sentence()
     )
+    assert "takes about 3 real patients to get as far as the phantom alone" in found.in_short()
     assert [size.given for size in found.sizes] == ["1", "10", ALL]
     assert [size.real_patients for size in found.sizes] == [1, 10, 70]
     assert found.sizes[0].verdict.answer is Answer.DIFFERENCE and found.sizes[0].verdict.direction == 1
@@ -149,6 +150,7 @@ def test_the_worth_lies_between_two_points_of_the_curve():
 def test_a_phantom_outside_the_curve_has_no_number(alone, said, interval):
     found = exchange.findings(table_of(SCRATCH_MEANS, {NONE: alone, "1": 0.5, "10": 0.7, ALL: 0.8}))
     assert said in found.sentence() and interval in found.sentence()
+    assert f"takes {interval.partition(' to ')[0]} real patients" in found.in_short() and interval in found.in_short()
 
 
 def test_the_phantom_may_be_a_burden_and_a_patient_may_make_it_forgotten():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import asdict
 
 import numpy as np
@@ -14,6 +15,7 @@ from brainseg import results
 from brainseg.cohort import index_cohort
 from brainseg.experiments import engine, leakage, reference
 from brainseg.figures import leakage as figures
+from brainseg.paths import project_root
 from brainseg.splits import split_by_patient
 from brainseg.statistics import Answer
 
@@ -318,12 +320,12 @@ def found_of(slices):
         (
             scored(leaky=0.7),
             Answer.DIFFERENCE,
-            "; the data show a difference. That is what the leak is worth here, and no new patient",
+            "; the data show a difference. That is what the leak is worth here; a new patient gets nothing",
         ),
         (
             scored(leaky=0.62),
             Answer.DIFFERENCE,
-            "a difference, but one smaller than 0.03. That is what the leak is worth here, and no new patient",
+            "a difference, but one smaller than 0.03. That is what the leak is worth here; a new patient gets nothing",
         ),
         (
             scored(leaky=0.5),
@@ -346,7 +348,29 @@ def test_the_conclusion_holds_whichever_way_it_came_out(slices, answer, said):
     found = found_of(slices)
     assert found.verdict.answer is answer
     assert said in found.conclusion() and "nan" not in found.conclusion()
-    assert ("no new patient would see it" in found.conclusion()) == ("no new patient" in said)  # no gain without one
+    assert ("a new patient gets nothing" in found.conclusion()) == ("gets nothing" in said)  # no gain without one
+
+
+def test_what_hangs_on_one_patient_and_on_counting_one_question_is_told():
+    found = found_of(scored(leaky=0.7))
+    assert found.of_five.answer is Answer.DIFFERENCE and "the data show a difference" in found.fragility()
+    table = scored(leaky=0.6, spread=0.0)
+    rng = np.random.default_rng(0)
+    own = dict(zip(table["patient"].unique(), rng.normal(0.0003, 0.001, 12), strict=True))
+    rows = table["arm"] == "80 %"
+    table.loc[rows, "dice"] += table.loc[rows, "patient"].map(own)
+    table.loc[rows & (table["patient"] == table["patient"].iloc[0]), "dice"] += 0.2
+    one = found_of(table)
+    assert one.trimmed.patients == one.primary.difference.patients - 1
+    assert one.trimmed.estimate < 0.003 < one.primary.difference.estimate
+    assert f"mean gain is {one.trimmed.estimate:+.3f}" in one.fragility()
+    assert one.of_five.answer is not Answer.DIFFERENCE and one.of_five.text in one.fragility()
+    assert found_of(scored(leaky=0.7, patients=1)).fragility() == ""
+
+
+def test_the_protocol_names_as_many_questions():
+    rows = re.findall(r"^\| Q(\d) ", (project_root() / "results" / "protocol.md").read_text(encoding="utf-8"), re.M)
+    assert len(rows) == leakage.QUESTIONS
 
 
 def test_the_control_tells_whether_a_leak_could_be_seen():

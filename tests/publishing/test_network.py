@@ -498,3 +498,6 @@ def test_the_network_is_that_of_the_chapter_and_has_met_nobody_shown(run, monkey
     mine = page | {"cohort": {"tcga": False, "fingerprint": "mine"}}
     assert find_network(mine, [stranger]) == trained
     assert find_network(mine, RECORD.patients["train"][:1]) is None
+    again = [run.record, trained, replace(trained, patients={"train": [], "validation": []})]  # of another split
+    monkeypatch.setattr("brainseg.publishing.network.finished_runs", lambda: again)
+    assert find_network(mine, [stranger]) is None

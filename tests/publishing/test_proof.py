@@ -125,4 +125,7 @@ def test_what_fell_short_is_said(page):
     keep({"again": again})
     fill_proof(page.parent)
     text = page.read_text(encoding="utf-8")
-    assert "weights and tables were **not the same**" in text and "**1 of 1 figures lay beyond it.**" in text
+    assert "weights and tables were **not the same**" in text and "Each stayed" not in text
+    assert (
+        "**1 of 1 figures lay beyond what was allowed: loss (threads: 1).** The limits stay as they were set." in text
+    )

@@ -263,30 +263,30 @@ def shape_features(mask: np.ndarray) -> dict:
     }
 
 
-def features_table(sources: Mapping[str, tuple[Callable[[str], np.ndarray], list[str]]]) -> pd.DataFrame:
+def features_table(sources: Mapping[str, tuple[Callable[[str], np.ndarray], list[str], int]]) -> pd.DataFrame:
     """Features of many patients by many sources of masks; a bar shows where it takes longer than some seconds.
 
     Parameters
     ----------
-    sources : mapping of a source's name to (masks, patients)
-        ``masks(patient)`` gives the bool volume (n, 256, 256), slices in their order.
+    sources : mapping of a source's name to (masks, patients, trainings)
+        A :class:`brainseg.experiments.shape_genomics.study.Source`: ``masks(patient)`` gives the bool volume
+        (n, 256, 256), slices in their order.
 
     Returns
     -------
     DataFrame
-        A row per source and patient: ``source, patient``, those of :func:`shape_features`, and ``empty``. A patient
-        with an empty mask keeps its row: zero pixels and components, and NaN for the rest.
+        A row per source and patient: ``source, trainings, patient``, those of :func:`shape_features`, and ``empty``. A
+        patient with an empty mask keeps its row: zero pixels and components, and NaN for the rest.
     """
     from tqdm import tqdm
 
     nothing = dict.fromkeys(FEATURES, np.nan) | {"tumour_px": 0, "components": 0, "largest_share": np.nan, "slices": 0}
     rows = []
-    for source, (masks, patients) in sources.items():
+    for source, (masks, patients, trainings) in sources.items():
         for patient in tqdm(patients, desc=f"shapes, {source}", unit="patient", delay=5, leave=False):
             mask = np.asarray(masks(patient), bool)
             empty = not mask.any()
-            rows.append(
-                {"source": source, "patient": patient} | (nothing if empty else shape_features(mask)) | {"empty": empty}
-            )
-    columns = ["source", "patient", *nothing, "empty"]
+            known = {"source": source, "trainings": trainings, "patient": patient}
+            rows.append(known | (nothing if empty else shape_features(mask)) | {"empty": empty})
+    columns = ["source", "trainings", "patient", *nothing, "empty"]
     return pd.DataFrame(rows, columns=columns)

@@ -40,9 +40,6 @@ differences of the first campaign had been seen when this was named, so it follo
 AUC_MARGIN = 0.10
 """Of AUC: the change that does not matter, of question Q5 of ``results/protocol.md``."""
 
-TRAININGS = 1
-"""How many trainings of a source of masks a patient's mask rests on."""
-
 # Cramer's V from which two classifications count as near to one: half of the way from nothing to the same groups.
 ALIKE = 0.5
 
@@ -65,9 +62,10 @@ def shape_answer(measured: Mapping[str, Mapping[str, float]], ranked: pd.DataFra
         few patients.
     """
     asd, mf = (measured["ellipse"][name] / measured["ragged disc"][name] for name in ("asd", "mf"))
+    apart = (asd > 1) != (mf > 1)  # what one number calls the less regular shape, the other calls the more regular
     said = (
-        f"Yes, in more than one: a smooth ellipse has {asd:.1f} times the ASD of a ragged disc and {mf:.1f} times its "
-        "MF"
+        f"Yes{', but one number is not enough' if apart else ''}: a smooth ellipse has {asd:.1f} times the ASD of a "
+        f"ragged disc and {mf:.1f} times its MF"
     )
     sizes = ranked["tumour_px"].dropna()
     if sizes.empty:
@@ -426,23 +424,28 @@ class Carried:
     positive: int
     features: tuple[Compared, ...]
 
+    def _beyond_margin(self, direction: int) -> list[str]:
+        verdicts = ((feature.feature.upper(), feature.verdict) for feature in self.features)
+        return [name for name, verdict in verdicts if not verdict.within_margin and verdict.direction == direction]
+
+    @property
+    def because(self) -> str:
+        """Why the data cannot tell, as what follows "because"; empty where they can."""
+        return "" if self._beyond_margin(-1) else _because(self.features)
+
     @property
     def answer(self) -> str:
         """A clause without its full stop."""
-        verdicts = {feature.feature.upper(): feature.verdict for feature in self.features}
-        beyond = {name: verdict.direction for name, verdict in verdicts.items() if not verdict.within_margin}
-        lost, gained = ([name for name, way in beyond.items() if way == sign] for sign in (-1, 1))
-        if lost:
+        if lost := self._beyond_margin(-1):
             return f"these masks tell code {TARGET[1]} worse than drawn ones by {_listed(lost)}"
-        if len(gained) == len(beyond):
-            better = f", and better by {_listed(gained)}" if gained else ""
-            return f"these masks tell code {TARGET[1]} as well as drawn ones, within {AUC_MARGIN:g} of AUC{better}"
-        reasons = dict.fromkeys(verdict.text for name, verdict in verdicts.items() if beyond.get(name) == 0)
-        because = "; ".join(text.removeprefix("cannot tell: ") for text in reasons)
-        return (
-            f"whether these masks tell code {TARGET[1]} as well as drawn ones, the data cannot tell, because "
-            f"{'of ' * because.startswith('too few')}{because}"
-        )
+        if self.because:
+            return (
+                f"whether these masks tell code {TARGET[1]} as well as drawn ones, the data cannot tell, because "
+                f"{self.because}"
+            )
+        gained = self._beyond_margin(1)
+        better = f", and better by {_listed(gained)}" if gained else ""
+        return f"these masks tell code {TARGET[1]} as well as drawn ones, within {AUC_MARGIN:g} of AUC{better}"
 
     def __str__(self) -> str:
         lines = [
@@ -473,15 +476,26 @@ class Replaced:
         return [feature for feature in self.features if feature.linked]
 
     @property
+    def _lost(self) -> list[str]:
+        lost = (link for link in self.linked if link.verdict.direction < 0 and not link.verdict.within_margin)
+        return [link.feature.upper() for link in lost]
+
+    @property
+    def because(self) -> str:
+        """Why the data cannot tell, as what follows "because"; empty where they can."""
+        if self.patients < FEWEST_PATIENTS:
+            return f"of {_too_few(self.patients).removeprefix('the data cannot tell: ')}"
+        return "" if self._lost else _because(self.linked)
+
+    @property
     def answer(self) -> str:
         """A sentence without its full stop."""
         if self.patients < FEWEST_PATIENTS:
             return _too_few(self.patients)
         if not self.linked:
             return "manual masks show no link on these patients, so there is no finding to replace"
-        lost = [link for link in self.linked if link.verdict.direction < 0 and not link.verdict.within_margin]
-        if lost:
-            named = _listed(link.feature.upper() for link in lost)
+        if self._lost:
+            named = _listed(self._lost)
             return f"these masks weaken the link of {named}, so they do not replace the manual ones for this finding"
         if all(link.verdict.within_margin for link in self.linked):
             return f"these masks can replace the manual ones for this finding, within {EFFECT_MARGIN:g} of eta squared"
@@ -608,19 +622,31 @@ class Findings:
     explained: Explained
 
     def answer(self) -> str:
-        """Whether masks by a network can replace drawn ones, in a sentence: what chapter 14 finds."""
-        by_source = {replaced.source: replaced.answer for replaced in self.replaced}
-        of_grid = by_source.pop(GRID, "too few patients have a code")
+        """Whether masks by a network can replace drawn ones, in two sentences: what chapter 14 finds."""
+        by_source = {replaced.source: replaced for replaced in self.replaced}
+        of_grid = by_source.pop(GRID, None)
         by_source.pop(LEAKY, None)  # its networks know the patients
-        of_network = "too few patients have such a mask"
-        if by_source:
-            source, over_all = next(iter(by_source.items()))
-            told = [carried.answer for carried in self.carried if carried.source == source]
-            of_network = "; ".join([*told, f"by the link with all clusters at once, {over_all}"])
-        return (
-            f"Of masks by networks that never met the patient: {of_network}; of drawn masks that are made as coarse as "
-            f"a network's: {of_grid}."
+        of_network = next(iter(by_source.values()), None)
+        of_cluster = next((found for found in self.carried if of_network and found.source == of_network.source), None)
+        return " ".join(
+            [
+                _answer("Masks by networks that never met the patient", of_cluster, of_network),
+                _answer("Drawn masks made as coarse as a network's", None, of_grid),
+            ]
         )
+
+
+def _answer(masks: str, of_cluster: Carried | None, of_all: Replaced | None) -> str:
+    """What was found of one source of masks: of the one cluster, where that was asked, and of all at once."""
+    if of_all is None:
+        return f"{masks}: the data cannot tell, because too few patients have such a mask and a code."
+    if of_all.because and (of_cluster is None or of_cluster.because):
+        return f"{masks}: the data cannot tell, because {(of_cluster or of_all).because}."
+    answer = of_all.answer
+    if of_cluster is not None:
+        answer = f"{of_cluster.answer}; by the link with all clusters at once, {answer}"
+    answer = answer.replace("these masks", "they")
+    return f"{masks} {answer.removeprefix('they ')}." if answer.startswith("they ") else f"{masks}: {answer}."
 
 
 def findings(tables: dict[str, pd.DataFrame]) -> Findings:
@@ -631,16 +657,16 @@ def findings(tables: dict[str, pd.DataFrame]) -> Findings:
     tables : dict of DataFrame
         Those of :func:`brainseg.experiments.shape_genomics.analysis.analyse`, with ``features``.
     """
-    by_hand = tables["associations"].query("source == @MANUAL")
+    by_hand, trainings = tables["associations"].query("source == @MANUAL"), _trainings(tables["features"])
     return Findings(
         links=_links(by_hand),
         repeated=_repeated(by_hand),
         control=_control(by_hand),
         agreed=tuple(_agreed(tables["agreement"])),
-        smoothed=tuple(_smoothed(tables["features"])),
-        replaced=tuple(_replaced(tables["effects"])),
-        carried=tuple(_carried(tables["carried"])),
-        leak=_leak(tables["leak"]),
+        smoothed=tuple(_smoothed(tables["features"], trainings)),
+        replaced=tuple(_replaced(tables["effects"], trainings)),
+        carried=tuple(_carried(tables["carried"], trainings)),
+        leak=_leak(tables["leak"], trainings),
         told=tuple(_told(tables["discrimination"])),
         explained=_explained(tables["others"], tables["adjusted"]),
     )
@@ -653,7 +679,13 @@ def _agreed(agreement: pd.DataFrame) -> Iterable[Agreed]:
         yield Agreed(source, worst["feature"], int(worst["patients"]), icc)
 
 
-def _smoothed(features: pd.DataFrame) -> Iterable[Smoothed]:
+def _trainings(features: pd.DataFrame) -> dict[str, int | None]:
+    """How many trainings the masks of each source rest on; None where no network made them."""
+    fewest = features.groupby("source")["trainings"].min()
+    return {source: int(number) or None for source, number in fewest.items()}
+
+
+def _smoothed(features: pd.DataFrame, trainings: Mapping[str, int | None]) -> Iterable[Smoothed]:
     """One for each source of masks by networks."""
     wide = features.pivot(index="patient", columns="source", values="mf")
     for source in [name for name in features["source"].unique() if name not in (MANUAL, GRID)]:
@@ -661,10 +693,10 @@ def _smoothed(features: pd.DataFrame) -> Iterable[Smoothed]:
         if len(both):
             found = paired_difference(both[source], both[MANUAL])
             of_grid = float((both[GRID] - both[MANUAL]).mean()) if GRID in both else np.nan
-            yield Smoothed(source, found, shown(found), of_grid)
+            yield Smoothed(source, found, shown(found, trainings=trainings[source]), of_grid)
 
 
-def _replaced(effects: pd.DataFrame) -> Iterable[Replaced]:
+def _replaced(effects: pd.DataFrame, trainings: Mapping[str, int | None]) -> Iterable[Replaced]:
     effects = effects[(effects["code"] == TARGET[0]) & effects["low"].notna()]
     for source, rows in effects.groupby("source", sort=False):
         linked = holm(rows["manual_p"].fillna(1)) < LARGEST_P
@@ -672,17 +704,15 @@ def _replaced(effects: pd.DataFrame) -> Iterable[Replaced]:
         replacements = []
         for row, link, p_corrected in zip(rows.itertuples(), linked, corrected, strict=True):
             evidence = _evidence(row)
-            verdict = shown(evidence, margin=EFFECT_MARGIN, p_corrected=float(p_corrected))
+            verdict = shown(evidence, margin=EFFECT_MARGIN, p_corrected=float(p_corrected), trainings=trainings[source])
             replacements.append(Replacement(row.feature, row.manual, row.effect, evidence, verdict, bool(link)))
         yield Replaced(source, int(rows["patients"].max()), tuple(replacements))
 
 
-def _carried(carried: pd.DataFrame) -> Iterable[Carried]:
-    """By the rule as the protocol has it, which counts the trainings of masks by networks; see `TRAININGS`."""
+def _carried(carried: pd.DataFrame, trainings: Mapping[str, int | None]) -> Iterable[Carried]:
     for source, rows in carried.groupby("source", sort=False):
-        trainings = None if source == GRID else TRAININGS
         evidence = {row.feature: _evidence(row) for row in rows.itertuples()}
-        judged = shown_together(evidence, margin=AUC_MARGIN, trainings=trainings)
+        judged = shown_together(evidence, margin=AUC_MARGIN, trainings=trainings[source])
         features = tuple(
             Compared(row.feature, row.manual, row.auc, evidence[row.feature], judged[row.feature][1])
             for row in rows.itertuples()
@@ -690,10 +720,10 @@ def _carried(carried: pd.DataFrame) -> Iterable[Carried]:
         yield Carried(source, int(rows["patients"].max()), int(rows["positive"].max()), features)
 
 
-def _leak(leak: pd.DataFrame) -> Leak:
-    """The arms are two ways to train, so their trainings count; see `TRAININGS`."""
+def _leak(leak: pd.DataFrame, trainings: Mapping[str, int | None]) -> Leak:
+    fewest = min((trainings[source] for source in (HONEST, LEAKY) if source in trainings), default=None)
     verdicts = {
-        (row.measure, row.feature): shown(_evidence(row), margin=EFFECT_MARGIN, trainings=TRAININGS)
+        (row.measure, row.feature): shown(_evidence(row), margin=EFFECT_MARGIN, trainings=fewest)
         for row in leak.itertuples()
     }
     return Leak(int(leak["patients"].max()) if len(leak) else 0, verdicts)
@@ -748,6 +778,13 @@ def _with_p(p_values: dict[str, float], below: bool) -> str:
 
 def _way(verdict: Verdict) -> str:
     return {1: f"larger *{LEAKY}*", -1: f"larger *{HONEST}*", 0: "neither is larger"}[verdict.direction]
+
+
+def _because(compared: Iterable[Compared]) -> str:
+    """The reasons why the data cannot tell, each once, as what follows "because"; empty where they can of all."""
+    verdicts = (one.verdict for one in compared if one.verdict.answer is Answer.CANNOT_TELL)
+    reasons = "; ".join(dict.fromkeys(verdict.text.removeprefix("cannot tell: ") for verdict in verdicts))
+    return f"{'of ' * reasons.startswith('too few')}{reasons}"
 
 
 def _too_few(patients: int) -> str:

@@ -2,7 +2,8 @@
 
 :func:`score` measures every patient by every source, and :func:`brainseg.experiments.shape_genomics.analysis.analyse`
 does the statistics, which take seconds. A source is a name and a :class:`Source`; the manual masks are always the
-first. :func:`predicted` makes one of trained runs, out of fold.
+first. :func:`predicted` makes one of trained runs, out of fold, and :func:`together` one of the reference edition's
+kept masks.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ import numpy as np
 import pandas as pd
 
 from brainseg.cohort import FRAME, read_mask, read_patient_table
+from brainseg.evaluation.masks import read_masks
 from brainseg.evaluation.scores import drop_small_pieces
 from brainseg.experiments.plan import Training, after_the_phantom
+from brainseg.experiments.reference import masks_of
 from brainseg.experiments.shape_genomics.analysis import HONEST, LEAKY, MANUAL, analyse
 from brainseg.experiments.shape_genomics.features import features_table
 from brainseg.experiments.shape_genomics.findings import findings
 from brainseg.images.prepared import Prepared
 from brainseg.metrics import THRESHOLD
 from brainseg.networks.record import RunRecord, reference_digests, reference_runs
-from brainseg.results import read_log
+from brainseg.results import REFERENCE, has_tables, read_log, read_table
 from brainseg.splits import make_split
 
 if TYPE_CHECKING:
@@ -39,17 +42,20 @@ __all__ = [
     "predicted",
     "score",
     "through_grid",
+    "together",
 ]
 
 
 class Source(NamedTuple):
     """Where masks come from.
 
-    ``masks(patient)`` is a bool volume (n, 256, 256) in the order of slices, for each of `patients`.
+    ``masks(patient)`` is a bool volume (n, 256, 256) in the order of slices, for each of `patients`. `trainings` says
+    how many trainings a mask rests on: 0 where it is no network's.
     """
 
     masks: Callable[[str], np.ndarray]
     patients: list[str]
+    trainings: int = 0
 
 
 def manual(table: pd.DataFrame) -> Source:
@@ -92,7 +98,36 @@ def predicted(runs: Sequence) -> Source:
             volume[mine] = predict_probabilities(runs[number], rows[mine]) >= THRESHOLD
         return drop_small_pieces(volume)
 
-    return Source(masks, list(whole.index[whole]))
+    return Source(masks, list(whole.index[whole]), trainings=1)
+
+
+def together(cohort: pd.DataFrame, model: str) -> Source | None:
+    """The kept masks of the reference runs by patient: those that the seeds of a network predict together, out of fold.
+
+    Parameters
+    ----------
+    cohort : DataFrame
+        From :func:`brainseg.cohort.index_cohort`.
+    model : str
+        A name of :data:`brainseg.networks.recipe.MODELS`.
+
+    Returns
+    -------
+    Source or None
+        Of the patients of the cohort whom the reference runs have tested; None where there is none.
+    """
+    if not has_tables(REFERENCE):
+        return None
+    tested = read_table(REFERENCE, "patients").query("protocol == 'honest' and model == @model").set_index("patient")
+    tested = tested[tested.index.isin(cohort["patient"])]
+    if tested.empty:
+        return None
+
+    def masks(patient: str) -> np.ndarray:
+        rows = cohort[cohort["patient"] == patient]
+        return read_masks(masks_of("honest", model, int(tested.loc[patient, "fold"])), rows)
+
+    return Source(masks, sorted(tested.index), int(tested["networks"].min()))
 
 
 def through_grid(prepared: Prepared) -> Source:
@@ -150,17 +185,13 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
         ``features`` (:func:`brainseg.experiments.shape_genomics.features.features_table`), and those of
         :func:`brainseg.experiments.shape_genomics.analysis.analyse`.
     """
-    from brainseg.networks.backend import configure_backend
-    from brainseg.networks.runs import load_reference
-
-    folds = {LEAKY: [run for _, run in runs], HONEST: []}
-    if records := _references(cohort, settings):
-        configure_backend()
-        folds[HONEST] = [load_reference(record, cohort.attrs["root"]) for record in records]
-    sources = {name: predicted(folds[name]) for name in (HONEST, LEAKY) if folds[name]}
-    features = features_table(
-        {MANUAL: manual(cohort)} | {name: source for name, source in sources.items() if source.patients}
-    )
+    by_slice = [run for _, run in runs]
+    sources = {
+        MANUAL: manual(cohort),
+        HONEST: together(cohort, settings.model),
+        LEAKY: predicted(by_slice) if by_slice else None,
+    }
+    features = features_table({name: source for name, source in sources.items() if source and source.patients})
     return {"features": features} | analyse(features, read_patient_table(cohort.attrs["root"]), settings.seed)
 
 

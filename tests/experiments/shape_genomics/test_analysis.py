@@ -30,7 +30,7 @@ def drawn():
     )
     clinical.iloc[0, 0] = np.nan
     other = masks | {patients[5]: np.zeros_like(masks[patients[5]])}
-    sources = {"manual": (masks.get, patients), "other": (other.get, patients[:20])}
+    sources = {"manual": (masks.get, patients, 0), "other": (other.get, patients[:20], 1)}
     return features.features_table(sources), clinical
 
 

@@ -173,7 +173,8 @@ def test_what_has_no_shape_is_refused_or_kept_as_empty():
     with pytest.raises(ValueError, match="4 pixels"):
         features.radii(tiny[1])
     masks = {"none": np.zeros((3, 8, 8), bool), "tiny": tiny}
-    table = features.features_table({"drawn": (masks.get, ["none", "tiny"])}).set_index("patient")
-    assert table["empty"].tolist() == [True, False] and table["tumour_px"].tolist() == [0, 4]
+    table = features.features_table({"drawn": (masks.get, ["none", "tiny"], 2)}).set_index("patient")
+    assert table["trainings"].tolist() == [2, 2] and table["empty"].tolist() == [True, False]
+    assert table["tumour_px"].tolist() == [0, 4]
     assert table.loc["none", list(features.FEATURES)].isna().all()
     assert np.isnan(table.loc["tiny", "asd"]) and table.loc["tiny", "bevr"] > 0

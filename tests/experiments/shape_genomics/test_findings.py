@@ -54,11 +54,18 @@ def tables(**changed):
         "discrimination": ["source", "score", "patients", "positive", "auc", "low", "high"],
         "others": ["what", "p_value"],
         "adjusted": ["feature", "adjusted_for", "patients", "p_value"],
-        "features": ["source", "patient", "mf"],
     }
     return {name: pd.DataFrame(columns=columns) for name, columns in empty.items()} | {
-        "associations": associations(), "adjusted": adjusted({}), **changed,
+        "associations": associations(), "adjusted": adjusted({}), "features": rested_on(), **changed,
     }  # fmt: skip
+
+
+def rested_on(by_patient=3, by_slice=3):
+    """How many trainings the masks of each source rest on, and a patient who has no shape."""
+    trainings = {MANUAL: 0, GRID: 0, HONEST: by_patient, LEAKY: by_slice}
+    return pd.DataFrame(
+        {"source": list(trainings), "trainings": list(trainings.values()), "patient": "a", "mf": np.nan}
+    )
 
 
 def adjusted(p_values, patients=75):
@@ -209,7 +216,7 @@ def test_other_masks_tell_the_cluster_as_well_or_worse_or_better():
     assert small.features[0].verdict.answer is Answer.DIFFERENCE and "as well as" in small.answer
 
 
-def test_whether_other_masks_tell_the_cluster_may_stay_open(monkeypatch):
+def test_whether_other_masks_tell_the_cluster_may_stay_open():
     wide = told_as_well(difference=-0.05, spread=0.15, p=0.4)
     assert {feature.verdict.reason for feature in wide.features} == {Reason.INTERVAL_TOO_WIDE}
     assert wide.answer.endswith("because the 95 % interval includes 0, and the 90 % interval reaches beyond 0.1")
@@ -220,12 +227,71 @@ def test_whether_other_masks_tell_the_cluster_may_stay_open(monkeypatch):
     assert "corrected for several questions" in str(one)
     few = told_as_well(difference=-0.2, spread=0.05, patients=9)
     assert "because of too few patients (9" in few.answer and "ASD" not in str(few)
-    # Masks by networks rest on one training, and the protocol's rule asks for three.
-    once = told_as_well(difference=-0.2, spread=0.05, source=HONEST)
+    # Where masks by networks rest on one training, the protocol's rule asks for three.
+    by_network = carried(difference=-0.2, spread=0.05, source=HONEST)
+    (once,) = found.findings(tables(carried=by_network, features=rested_on(by_patient=1))).carried
     assert "because of too few trainings (1, and 3 are needed)" in once.answer and str(once).count("too few") == 1
     assert "ASD: 0.70 by manual and 0.50 by these masks" in str(once) and "often be missed" in str(once)
-    monkeypatch.setattr(found, "TRAININGS", 3)
     assert "worse than drawn ones" in told_as_well(difference=-0.2, spread=0.05, source=HONEST).answer
+
+
+def test_masks_of_one_training_replace_nothing():
+    once = {"effects": effects(difference=-0.01, spread=0.05, p=0.7), "features": rested_on(by_patient=1)}
+    (replaced,) = found.findings(tables(**once)).replaced
+    assert {link.verdict.reason for link in replaced.linked} == {Reason.TOO_FEW_TRAININGS}
+    assert "stays open" in replaced.answer and "too few trainings (1, and 3 are needed)" in str(replaced)
+    drawn = effects(difference=-0.01, spread=0.05, p=0.7, source=GRID)  # no network, so nothing to count
+    assert "can replace" in found.findings(tables(effects=drawn, features=rested_on(1, 1))).replaced[0].answer
+    (smoothed,) = found.findings(tables(features=measured(-0.015, 0).assign(trainings=1))).smoothed
+    assert smoothed.verdict.reason is Reason.TOO_FEW_TRAININGS
+
+
+def test_the_answer_of_chapter_14_says_of_each_source_what_was_found():
+    def said(of_network=None, of_cluster=None, of_grid=None, trainings=3):
+        of_all = [effects(**of_network, source=HONEST)] if of_network else []
+        of_all += [effects(**of_grid, source=GRID)] if of_grid else []
+        told = carried(**of_cluster, source=HONEST) if of_cluster else tables()["carried"]
+        rested = rested_on(by_patient=trainings)
+        return found.findings(tables(effects=pd.concat(of_all), carried=told, features=rested)).answer()
+
+    same, lost = {"difference": -0.01, "spread": 0.05, "p": 0.7}, {"difference": -0.25, "spread": 0.1}
+    wide = {"difference": -0.1, "spread": 0.22, "p": 0.4}
+    network, grid = "Masks by networks that never met the patient", "Drawn masks made as coarse as a network's"
+    replaces = f"{grid} can replace the manual ones for this finding, within 0.1 of eta squared."
+
+    assert said(wide, same, same, trainings=1) == (
+        f"{network}: the data cannot tell, because of too few trainings (1, and 3 are needed). {replaces}"
+    )
+    assert said(wide, wide, same) == (
+        f"{network}: the data cannot tell, because the 95 % interval includes 0, and the 90 % interval reaches beyond "
+        f"0.1. {replaces}"
+    )
+    assert said(wide, same, lost) == (
+        f"{network} tell code 2 as well as drawn ones, within 0.1 of AUC; by the link with all clusters at once, "
+        f"whether they can replace the manual ones for this finding stays open. {grid} weaken the link of ASD, BEVR "
+        "and MF, so they do not replace the manual ones for this finding."
+    )
+    assert said(same, wide, wide).startswith(f"{network}: whether they tell code 2 as well as drawn ones, the data")
+    assert "at once, they can replace the manual ones" in said(same, wide, wide)
+    assert said(same, wide, wide).endswith(
+        f"{grid}: the data cannot tell, because the 95 % interval includes 0, and the 90 % interval reaches beyond 0.1."
+    )
+    few = {**same, "patients": 9}
+    assert said(of_grid=few).endswith(
+        f"{grid}: the data cannot tell, because of too few patients (9, and 10 are needed)."
+    )
+    assert said(of_grid=same).startswith(f"{network}: the data cannot tell, because too few patients have such a mask")
+    unlinked = said(of_grid={**same, "manual_p": 0.2})
+    assert unlinked.endswith(f"{grid}: manual masks show no link on these patients, so there is no finding to replace.")
+
+
+@pytest.mark.parametrize("mf, apart", [(0.01, True), (0.06, False)])
+def test_one_number_of_shape_is_not_enough_where_two_disagree(mf, apart):
+    measured_shapes = {"ellipse": {"asd": 0.3, "mf": mf}, "ragged disc": {"asd": 0.2, "mf": 0.04}}
+    ranked = pd.DataFrame({"tumour_px": [0.1, -0.5]}, index=["ASD", "BEVR"])
+    said = found.shape_answer(measured_shapes, ranked)
+    assert said.startswith("Yes, but one number is not enough: a smooth" if apart else "Yes: a smooth ellipse")
+    assert "1.5 times the ASD" in said and f"{mf / 0.04:.1f} times its MF; of the three, BEVR goes most" in said
 
 
 def leak(difference, patients=80):
@@ -238,11 +304,10 @@ def leak(difference, patients=80):
     )  # fmt: skip
 
 
-def test_one_training_cannot_tell_what_a_leak_is_worth(monkeypatch):
-    result = found.findings(tables(leak=leak(0.3))).leak
+def test_one_training_cannot_tell_what_a_leak_is_worth():
+    result = found.findings(tables(leak=leak(0.3), features=rested_on(by_slice=1))).leak
     assert {verdict.reason for verdict in result.verdicts.values()} == {Reason.TOO_FEW_TRAININGS}
     assert "cannot tell**: too few trainings (1, and 3 are needed)." in str(result)
-    monkeypatch.setattr(found, "TRAININGS", 3)
     better, worse = (str(found.findings(tables(leak=leak(value))).leak) for value in (0.3, -0.3))
     assert f"ASD (icc): the data show a difference, larger *{LEAKY}*" in better
     assert f"larger *{HONEST}*" in worse and LEAKY not in worse
@@ -255,7 +320,8 @@ def measured(shift, of_grid, patients=12):
     noise = 0.001 * np.resize([-1, 1], patients)
     names = [f"TEST_AA_{number:04d}_20000101" for number in range(patients)]
     parts = {MANUAL: drawn, HONEST: drawn + shift + noise, GRID: drawn + of_grid}
-    return pd.concat([pd.DataFrame({"source": name, "patient": names, "mf": mf}) for name, mf in parts.items()])
+    rows = [pd.DataFrame({"source": name, "patient": names, "mf": mf}) for name, mf in parts.items()]
+    return pd.concat(rows).assign(trainings=3)
 
 
 @pytest.mark.parametrize("of_grid, whose", [(-0.001, "network's"), (-0.014, "grid's"), (0.01, "network's")])

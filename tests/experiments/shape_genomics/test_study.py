@@ -11,7 +11,9 @@ from helpers import untrained_run
 
 from brainseg import results
 from brainseg.cohort import index_cohort
+from brainseg.evaluation.masks import save_masks
 from brainseg.experiments import engine
+from brainseg.experiments.reference import masks_of
 from brainseg.experiments.shape_genomics import study
 from brainseg.images.prepared import prepare
 from brainseg.images.preprocess import Preprocessing
@@ -76,9 +78,30 @@ def kept_in(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_kept_masks_of_the_reference_runs_are_a_source(tiny_cohort_once, kept_in):
+    """Each patient's by the fold that tested the patient; a patient whom no fold tested has none."""
+    cohort = index_cohort(tiny_cohort_once)
+    assert study.together(cohort, "unet") is None  # nothing is kept
+    first, second, third = cohort["patient"].unique()[:3]
+    rows = [("honest", "unet", 0, 3, first), ("honest", "unet", 1, 2, second), ("honest", "resunet", 0, 3, third),
+            ("article", "unet", 0, 1, third), ("honest", "unet", 1, 1, "somebody else")]  # fmt: skip
+    columns = ["protocol", "model", "fold", "networks", "patient"]
+    results.write_tables("reference", {"patients": pd.DataFrame(rows, columns=columns)}, {})
+    wanted = {}
+    for fold, patient in enumerate((first, second)):
+        slices = cohort[cohort["patient"] == patient]
+        wanted[patient] = np.random.default_rng(fold).random((len(slices), 256, 256)) < 0.1
+        save_masks(masks_of("honest", "unet", fold), slices[::-1], wanted[patient][::-1])
+    source = study.together(cohort, "unet")
+    assert source.patients == [first, second] and source.trainings == 2
+    for patient, masks in wanted.items():
+        np.testing.assert_array_equal(source.masks(patient), masks)
+    assert study.together(cohort[cohort["patient"] == third], "unet") is None
+
+
 @pytest.mark.slow
 def test_the_sources_of_the_study_differ_in_the_split_alone(tiny_cohort, kept_in):
-    """Reference runs of two folds: their test patients are predicted by networks that have and have not met them."""
+    """Reference runs of two folds: their test patients are predicted by networks that have met them, too."""
     pytest.importorskip("keras")
     from brainseg.networks.runs import keep
     from brainseg.splits import make_split
@@ -97,9 +120,7 @@ def test_the_sources_of_the_study_differ_in_the_split_alone(tiny_cohort, kept_in
         assert training.split.tolist() == by_slice.tolist() != splits[training.labels["fold"]].tolist()
 
     tables, record = engine.compute(study, cohort, study.Settings())
-    honest = tables["features"].query("source == @study.HONEST")
-    tested = cohort.loc[(splits[0] == "test") | (splits[1] == "test"), "patient"].unique()
-    assert sorted(honest["patient"]) == sorted(tested)
+    assert set(tables["features"]["source"]) <= {study.MANUAL, study.LEAKY}  # no masks of the references are kept
     assert len(record["runs"]) == 2 and record["networks"].keys() == {
         "unet-by-patient-fold0-seed0",
         "unet-by-patient-fold1-seed0",
