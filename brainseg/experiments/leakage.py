@@ -133,7 +133,7 @@ def copy_sides(table: pd.DataFrame, split: pd.Series) -> tuple[np.ndarray, np.nd
 def without_source(split: pd.Series, targets: np.ndarray) -> str:
     """The test slices that :func:`copy_sides` leaves out, in a sentence; empty where there are none."""
     left = int((split == "test").sum()) - len(targets)
-    return f" Left out: {left} test slices whose patients have none in training." if left else ""
+    return f" Left out: {left} test slice{'s' * (left != 1)} of patients who have none in training." if left else ""
 
 
 def read_masks(table: pd.DataFrame, rows: np.ndarray) -> np.ndarray:

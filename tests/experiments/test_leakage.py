@@ -278,7 +278,7 @@ def test_masks_are_copied_where_there_is_one_to_copy():
     split = pd.Series(["train", "test", "train", "test", "test"])
     sources, targets = leakage.copy_sides(table, split)
     assert sources.tolist() == [0, 2] and targets.tolist() == [1, 3]
-    assert leakage.without_source(split, targets) == " Left out: 1 test slices whose patients have none in training."
+    assert leakage.without_source(split, targets) == " Left out: 1 test slice of patients who have none in training."
     assert leakage.without_source(split[:4], targets) == ""
     with pytest.raises(ValueError, match="split by slice, no test slice shows tumour and has another slice of"):
         leakage.copy_sides(table.assign(tumour_px=[5, 0, 9, 0, 9]), split)
