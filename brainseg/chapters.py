@@ -99,11 +99,23 @@ def study_run(
 def _study_split(
     table: pd.DataFrame, recipe: Recipe, preprocessing: Preprocessing, split_by: str, fold: int
 ) -> tuple[RunRecord | None, pd.Series]:
-    """The reference run that a run would be, and its sides; none, and new sides, where the cohort is another one."""
+    """The reference run that a run would be, and its sides; none, and new sides, where the cohort is another one.
+
+    Raises
+    ------
+    ValueError
+        Where the cohort cannot be split so; where a side shows no tumour, so that nothing is learnt or scored.
+    """
     record = find_reference(recipe, preprocessing, split_by, fold)
     split = None if record is None else record.split(table)
     if split is None or not {"train", "test"} <= set(split):
-        return None, make_split(table, by=split_by, fold=fold, seed=recipe.seed)
+        record, split = None, make_split(table, by=split_by, fold=fold, seed=recipe.seed)
+    for side in ("train", "test"):
+        if not (table["tumour_px"][split == side] > 0).any():
+            raise ValueError(
+                f"split by {split_by}, none of the {(split == side).sum()} slices to {side} on shows tumour; another "
+                "fold or seed may do"
+            )
     return record, split
 
 
@@ -151,7 +163,8 @@ def require_feasible(parameters: Mapping) -> None:
     Raises
     ------
     ValueError
-        Where a setting is wrong, a network does not take the image size, or the cohort has too few patients.
+        Where a setting is wrong, a network does not take the image size, the cohort has too few patients, or those who
+        train or are tested show no tumour. Chapters that split by patient in any case have to be possible as well.
     """
     preprocessing, recipes = study_settings(parameters)
     for recipe in recipes.values():
@@ -159,7 +172,8 @@ def require_feasible(parameters: Mapping) -> None:
     table = index_cohort(get_cohort(parameters["data"]))
     try:
         for recipe in recipes.values():
-            _study_split(table, recipe, preprocessing, parameters["split_by"], parameters["fold"])
+            for split_by in dict.fromkeys((parameters["split_by"], "patient")):
+                _study_split(table, recipe, preprocessing, split_by, parameters["fold"])
     except ValueError as error:
         patients = table["case"].nunique()
         raise ValueError(

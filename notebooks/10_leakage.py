@@ -82,7 +82,8 @@ table = index_cohort(get_cohort(data))
 
 # %%
 split = split_by_slice(table, fold=fold, seed=seed)
-training, test = table[split == "train"], table[split == "test"]
+sources, targets = leakage.copy_sides(table, split)
+training, test = table.iloc[sources], table.iloc[targets]
 
 
 def nearest(row):
@@ -103,9 +104,8 @@ figures.copied(read_image(source["image_path"]), masks[0], read_image(largest["i
 # {numref}`fig-leakage-copied` shows one copy. Now all test slices, scored like a network: in the original {term}`frame`, tumour slices alone, and the test slices of a patient together as one {term}`volume`.
 
 # %%
-sides = [np.flatnonzero(split == side) for side in ("train", "test")]
-copies = leakage.score_copies(table, *sides)
-Markdown(leakage.copy_findings(copies).sentence())
+copies = leakage.score_copies(table, sources, targets)
+Markdown(leakage.copy_findings(copies).sentence() + leakage.without_source(split, targets))
 
 # %% [markdown]
 # A lazy method can be less lazy. Most test slices lie *between* two training slices of the same head.
@@ -113,7 +113,7 @@ Markdown(leakage.copy_findings(copies).sentence())
 # Still no image is looked at. The masks of other slices are all that it needs, and a random split by slice hands them over.
 
 # %%
-between = leakage.score_interpolations(table, *sides)
+between = leakage.score_interpolations(table, sources, targets)
 ways = {"copied from the nearest slice": copies, "drawn between the two nearest slices": between}
 image_free = leakage.image_free_table(ways)
 image_free.round(2)
@@ -171,7 +171,7 @@ figures.turns(turns[one])
 
 # %%
 display(sizes.groupby(["fold", "seed"], sort=False).get_group((sizes["fold"].iloc[0], 0)).set_index("dose"))
-Markdown(leakage.described_test(slices))
+Markdown(leakage.described_test(slices) + leakage.no_probes(table, turns, fold, seed))
 
 # %% [markdown]
 # ## What the leak is worth

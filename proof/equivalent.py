@@ -10,21 +10,20 @@ EQUIVALENT: dict[tuple[str, str], dict[str, str]] = {
     ("cohort/convert", "_problems_of_names"): {
         "problems = _problems_of_cells(pairs, page)": "The list is empty before.",
     },
+    ("cohort/convert", "_read_column"): {
+        'for row, path, page in zip(rows.index, rows[column], rows["page"], strict=None):': "Both are always of one length.",
+        'for row, path, page in zip(rows.index, rows[column], rows["page"], ):': "Both are always of one length.",
+        'for row, path, page in zip(rows.index, rows[column], rows["page"], strict=False):': "Both are always of one length.",
+    },
     ("cohort/convert", "_refuse_other_size"): {
         'f"has {its} pixels, and its picture in the column {column} {pictures}. Give both the same size.", None': "The word only tells the kinds of faults apart, and stays another one.",
         'f"has {its} pixels, and its picture in the column {column} {pictures}. Give both the same size.", "XXsizeXX"': "The word only tells the kinds of faults apart, and stays another one.",
         'f"has {its} pixels, and its picture in the column {column} {pictures}. Give both the same size.", "SIZE"': "The word only tells the kinds of faults apart, and stays another one.",
     },
     ("cohort/convert", "_write_patient"): {
-        'for row, path, page in zip(rows.index, rows[column], rows["page"], strict=None):': "Both are always of one length.",
-        'for row, path, page in zip(rows.index, rows[column], rows["page"], ):': "Both are always of one length.",
-        'for row, path, page in zip(rows.index, rows[column], rows["page"], strict=False):': "Both are always of one length.",
         'for row, path, mask, flair in zip(rows.index, rows["mask"], masks, volumes["flair"], strict=None):': "Both are always of one length.",
         'for row, path, mask, flair in zip(rows.index, rows["mask"], masks, volumes["flair"], ):': "Both are always of one length.",
         'for row, path, mask, flair in zip(rows.index, rows["mask"], masks, volumes["flair"], strict=False):': "Both are always of one length.",
-        "None,": "The word only tells the kinds of faults apart, and stays another one.",
-        '"XXcoverageXX",': "The word only tells the kinds of faults apart, and stays another one.",
-        '"COVERAGE",': "The word only tells the kinds of faults apart, and stays another one.",
     },
     ("cohort/convert", "_write_slices"): {
         "tumour = framed(mask.astype(None)) >= 0.5": "Numbers of 64 bits are scaled to the same half.",
@@ -40,10 +39,10 @@ EQUIVALENT: dict[tuple[str, str], dict[str, str]] = {
         'pd.DataFrame(patients).to_csv(folder / "data.csv", index=None)': "None counts as False here.",
     },
     ("cohort/pixels", "_chunks"): {
-        "chunks.setdefault(kind, data[place + 8 : place + 9 + length])": "Of a chunk only the first eight bytes are read.",
+        "chunks.setdefault(kind, data[place + 8 : place + 9 + length])": "Of a chunk only the first ten bytes are read.",
     },
     ("cohort/pixels", "_decode"): {
-        'width, height = (int.from_bytes(chunks.get(b"IHDR", b"XXXX")[place : place + 4]) for place in (0, 4))': "A file without a head has a height of 0 either way.",
+        'head = chunks.get(b"IHDR", b"XXXX")': "A file without a head has a height of 0 either way.",
         "found, pictures = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED, range=(page, page + 2))": "Only the first of the pages that are read is used.",
     },
     ("cohort/pixels", "_page_of"): {

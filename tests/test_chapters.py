@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from helpers import PATIENTS, write_cohort
 
 from brainseg import results
@@ -20,6 +21,7 @@ from brainseg.chapters import (
     study_run,
     training_summary,
 )
+from brainseg.cohort import index_cohort
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import MODELS, Recipe
 from brainseg.networks.record import find_reference, reference_runs
@@ -188,6 +190,36 @@ def test_a_cohort_that_cannot_be_split_is_refused_beforehand(tmp_path, patients)
         require_feasible({"data": str(root), **FEASIBLE})
 
 
+def without_tumour(root, patients):
+    for patient in patients:
+        for path in (root / patient).glob("*_mask.tif"):
+            tifffile.imwrite(path, np.zeros((256, 256), np.uint8), photometric="minisblack")
+
+
+@pytest.mark.parametrize("split_by", ["patient", "slice"])
+def test_a_side_without_tumour_is_refused_beforehand(tiny_cohort, monkeypatch, split_by):
+    def prepare(*_):
+        raise AssertionError("slices are prepared")
+
+    monkeypatch.setattr("brainseg.images.prepared.prepare", prepare)
+    parameters = {"data": str(tiny_cohort), **FEASIBLE, "split_by": split_by}
+    table = index_cohort(tiny_cohort, progress=False)
+    sides = {by: make_split(table, by=by) for by in ("patient", "slice")}  # dealt by tumour load, so before it changes
+    monkeypatch.setattr("brainseg.chapters.make_split", lambda table, by, **_: sides[by])
+    tested = table["patient"][sides["patient"] == "test"].unique()
+    without_tumour(tiny_cohort, tested)
+    said = (
+        f"split by patient, none of the {5 * len(tested)} slices to test on shows tumour; another fold or seed may do"
+    )
+    with pytest.raises(ValueError, match=rf"No network can be trained on .*: {said}\. Chapters 1 to 4 run on any"):
+        require_feasible(parameters)
+    without_tumour(tiny_cohort, PATIENTS)
+    with pytest.raises(ValueError, match=rf"split by {split_by}, none of the \d+ slices to train on shows tumour"):
+        require_feasible(parameters)
+    with pytest.raises(ValueError, match=rf"split by {split_by}, none of the \d+ slices to train on shows tumour"):
+        study_run("unet", **parameters)
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_a_size_is_refused_as_the_network_itself_would(model):
     pytest.importorskip("keras")
@@ -219,6 +251,40 @@ def test_the_book_of_such_a_cohort_stops_before_the_first_page(tmp_path, monkeyp
 def test_the_length_of_a_training_is_told_in_words():
     assert epochs_text(12, 480) == "12 epochs of 480 slices"
     assert epochs_text(1, 0) == "1 epoch of all slices"
+
+
+def of_one_slice(root):
+    for path in root.glob("*/*.tif"):
+        if int(path.stem.removesuffix("_mask").rpartition("_")[2]) != 3:
+            path.unlink()
+
+
+def of_no_tumour(root):
+    without_tumour(root, PATIENTS)
+
+
+@pytest.mark.parametrize(
+    ("change", "chapter", "said"),
+    [
+        (of_one_slice, None, "Chapter 10 cannot show on .* no test slice shows tumour and has another"),
+        (of_one_slice, "10", "Chapter 10 cannot show on .* nothing can leak. The other chapters run one at a time"),
+        (of_no_tumour, None, "No network can be trained on .* none of the"),
+        (of_no_tumour, "05", "No network can be trained on .* none of the"),
+        (of_no_tumour, "10", "No network can be trained on .* none of the"),
+        (of_no_tumour, "11", "No network can be trained on .* none of the"),
+        (of_no_tumour, "14", "No network can be trained on .* none of the"),
+    ],
+)
+def test_an_odd_cohort_is_refused_before_the_first_page(tiny_cohort, monkeypatch, change, chapter, said):
+    from brainseg.publishing.execute import execute_edition
+
+    def execute(*_):
+        raise AssertionError("a page is executed")
+
+    monkeypatch.setattr("brainseg.publishing.execute._execute", execute)
+    change(tiny_cohort)
+    with pytest.raises(ValueError, match=said):
+        execute_edition(project_root(), "quick", {"data": str(tiny_cohort)}, chapter)
 
 
 LESSON = read_profile(project_root() / "notebooks", "lesson")

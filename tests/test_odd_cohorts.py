@@ -133,3 +133,28 @@ def test_a_chapter_says_what_it_cannot_show_and_goes_on(chapter, name, tiny_coho
 def test_a_cohort_that_shows_everything_is_counted_alone(tiny_cohort_once):
     said = counted(index_cohort(tiny_cohort_once, progress=False))
     assert said == "6 patients, 30 slices, 12 of them with tumour."
+
+
+class Trains(Exception):
+    """A chapter asks for networks."""
+
+
+def test_a_chapter_copies_masks_where_there_are_some_to_copy(tiny_cohort, monkeypatch):
+    """Chapter 10 up to its trainings: of half of the patients there is one slice, which nothing can be copied to."""
+    seen = []
+
+    def get_tables(*_, **__):
+        seen.extend(shown.text)
+        raise Trains
+
+    shown = _Shown()
+    monkeypatch.setattr(f"{__name__}._Shown", lambda: shown)
+    monkeypatch.setattr("brainseg.experiments.engine.get_tables", get_tables)
+    for path in tiny_cohort.glob("*/*.tif"):
+        number = int(path.stem.removesuffix("_mask").rpartition("_")[2])
+        if path.parent.name in PATIENTS[3:] and number != 3:
+            path.unlink()
+    with pytest.raises(Trains):
+        execute("10_leakage", monkeypatch, data=str(tiny_cohort))
+    text = "\n".join(seen)
+    assert "Left out: 1 test slice of patients who have none in training." in text and "nan" not in text

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +18,16 @@ from tqdm import tqdm
 from brainseg.cohort.errors import CohortError
 from brainseg.cohort.find import SYNTHETIC_PROJECT
 from brainseg.cohort.frame import framed
-from brainseg.cohort.pixels import PixelError, Plane, covers_head, eight_bits, levels_of, read_plane, tumour_of
+from brainseg.cohort.pixels import (
+    PixelError,
+    Plane,
+    eight_bits,
+    levels_of,
+    read_picture,
+    read_plane,
+    refuse_head,
+    tumour_of,
+)
 from brainseg.paths import folder_atomically
 
 SEQUENCE_COLUMNS = ("pre", "flair", "post")
@@ -39,9 +51,10 @@ def convert_pairs(
     Parameters
     ----------
     pairs : DataFrame
-        One row per slice, in the order of the stack. ``patient``: any name. ``flair``, ``mask``: paths of grey
-        pictures, such as PNG or TIFF, of one size. Optional: ``pre`` and ``post``, the T1 before and after
-        contrast agent; for a patient without them a copy of FLAIR takes their place, as in the data set itself.
+        One row per slice, in the order of the stack. ``patient``: any name; blanks around it do not count. ``flair``,
+        ``mask``: paths of grey pictures, such as PNG or TIFF, of one size, each named once in its column. Optional:
+        ``pre`` and ``post``, the T1 before and after contrast agent; for a patient without them a copy of FLAIR takes
+        their place, as in the data set itself.
         ``institution``: two capitals or digits, ``"XX"`` by default.
     root : str or Path
         The folder to make. It appears only when it is whole.
@@ -66,6 +79,8 @@ def convert_pairs(
         `brainseg.cohort.pixels`, each with its row.
     """
     root = Path(root)
+    if "patient" in pairs.columns and pairs.columns.is_unique:
+        pairs = pairs.assign(patient=[name.strip() if isinstance(name, str) else name for name in pairs["patient"]])
     labels = None if labels is None else np.atleast_1d(list(labels) if isinstance(labels, Iterable) else labels)
     problems = _problems_of_names(pairs, root, project, labels, page)
     if problems:
@@ -155,6 +170,7 @@ def _problems_of_cells(pairs: pd.DataFrame, page) -> list[str]:
     empty = {name: _empty(pairs[name]) for name in pairs}
     if empty["patient"].any():
         problems.append(f"No patient is named in row {_spans(pairs.index[empty['patient']].tolist())}. Name it.")
+    problems += _problems_of_patients(pairs["patient"][~empty["patient"]].drop_duplicates())
     for column in (*SEQUENCE_COLUMNS, "mask"):
         if column not in pairs:
             continue
@@ -172,6 +188,9 @@ def _problems_of_cells(pairs: pd.DataFrame, page) -> list[str]:
             *problems,
             f"page has {len(pages)} numbers for {len(pairs)} rows. Give one for each row, or one for all.",
         ]
+    for column in empty:
+        if column in (*SEQUENCE_COLUMNS, "mask"):
+            problems += _problems_of_repeats(pairs[column], pages, empty[column])
     same = (pairs["flair"].astype(str) == pairs["mask"].astype(str)) & ~empty["flair"]
     if same.any():
         problems.append(f"Picture and mask are one file in row {_spans(pairs.index[same].tolist())}. Name the mask.")
@@ -180,6 +199,49 @@ def _problems_of_cells(pairs: pd.DataFrame, page) -> list[str]:
     if pairs["patient"].nunique() > MOST_PATIENTS:
         problems.append(f"There are more than {MOST_PATIENTS} patients. Make several cohorts.")
     return problems
+
+
+def _problems_of_patients(names: pd.Series) -> list[str]:
+    """Names that no file can hold, and pairs of names that are likely to be one person's."""
+    problems = []
+    met: dict[str, object] = {}
+    for row, name in names.items():
+        try:
+            text = str(name).encode()
+        except UnicodeEncodeError:
+            text = b"\0"
+        if b"\0" in text:
+            problems.append(f"The patient {name!r} (row {row}) has a name that is no text in UTF-8. Give another one.")
+            continue
+        spelt = "".join(unicodedata.normalize("NFKC", str(name)).casefold().split())
+        if (other := met.setdefault(spelt, name)) is not name:
+            problems.append(
+                f"The patients {other!r} and {name!r} (row {row}) differ in nothing but blanks, capitals or forms of "
+                "letters. Give one person one name, or two persons names that differ in more."
+            )
+    return problems
+
+
+def _problems_of_repeats(files: pd.Series, pages: Sequence, empty: pd.Series) -> list[str]:
+    """Rows that name one file and page of a column: they would be one slice twice, perhaps of two patients."""
+    rows: dict[tuple, list] = {}
+    for row, path, page, lacks in zip(files.index, files, pages, empty, strict=True):
+        if not lacks:
+            rows.setdefault((_place(path), 0 if pd.isna(page) else page), []).append(row)
+    return [
+        f"{files[named[0]]} is named in the column {files.name} by row {_spans(named)}. Give each slice a file of its "
+        "own, or leave the row out."
+        for named in rows.values()
+        if len(named) > 1
+    ]
+
+
+def _place(path: object) -> str:
+    """Where a file lies, however its path is written."""
+    try:
+        return os.path.realpath(str(path))
+    except (OSError, ValueError):  # a name that no file can have, which whoever reads it reports
+        return str(path)
 
 
 def _problems_of_levels(levels: dict, labels) -> list[str]:
@@ -202,45 +264,45 @@ def _write_patient(
     rows: pd.DataFrame, folder: Path, labels: np.ndarray | None, invert: bool | None, faults: _Faults, levels: dict
 ) -> None:
     """Write one patient's slices and masks; or nothing, and why into `faults`. `levels` gets those of the masks."""
-    planes: dict[str, list[Plane]] = {}
-    for column in (*SEQUENCE_COLUMNS, "mask"):
-        if column in rows and not _empty(rows[column]).any():
-            planes[column] = []
-            for row, path, page in zip(rows.index, rows[column], rows["page"], strict=True):
-                with faults.caught(column, row, path):
-                    planes[column].append(read_plane(path, None if pd.isna(page) else int(page)))
-    if any(len(stack) < len(rows) for stack in planes.values()):
+    given = [column for column in SEQUENCE_COLUMNS if column in rows and not _empty(rows[column]).any()]
+    pictures = {column: _read_column(rows, column, read_picture, faults) for column in given}
+    planes = _read_column(rows, "mask", read_plane, faults)
+    if any(len(stack) < len(rows) for stack in (*pictures.values(), planes)):
         return
     masks: list[np.ndarray] = []
     for place, (row, path) in enumerate(rows["mask"].items()):
         with faults.caught("mask", row, path):
-            plane = planes["mask"][place]
-            for column, stack in planes.items():
+            plane = planes[place]
+            for column, stack in pictures.items():
                 _refuse_other_size(plane, stack[place], column)
             masks.append(tumour_of(plane, labels, invert))
             for level in levels_of(plane).tolist():
                 levels.setdefault(level, (row, path))
-    del planes["mask"]
     volumes: dict[str, list[np.ndarray]] = {}
-    for column, stack in planes.items():
+    for column, stack in pictures.items():
         with faults.caught(column, rows.index[0], rows[column].iloc[0]):
-            volumes[column] = eight_bits([plane.pixels for plane in stack])
-    if len(masks) < len(rows) or len(volumes) < len(planes):
+            volumes[column] = eight_bits(stack)
+    if len(masks) < len(rows) or len(volumes) < len(pictures):
         return
     for row, path, mask, flair in zip(rows.index, rows["mask"], masks, volumes["flair"], strict=True):
         with faults.caught("mask", row, path):
-            if covers_head(mask, flair):
-                raise PixelError(
-                    "calls most of the head tumour. It may be inverted (say invert=True) or outline the brain.",
-                    "coverage",
-                )
+            refuse_head(mask, flair)
     if not faults:
         _write_slices(folder, volumes, masks)
 
 
-def _refuse_other_size(mask: Plane, plane: Plane, column: str) -> None:
-    if mask.pixels.shape != plane.pixels.shape:
-        its, pictures = (" x ".join(map(str, found.pixels.shape)) for found in (mask, plane))
+def _read_column(rows: pd.DataFrame, column: str, read: Callable[..., Any], faults: _Faults) -> list:
+    """What `read` makes of the files of a column; fewer than there are rows where some are refused."""
+    found = []
+    for row, path, page in zip(rows.index, rows[column], rows["page"], strict=True):
+        with faults.caught(column, row, path):
+            found.append(read(path, None if pd.isna(page) else int(page)))
+    return found
+
+
+def _refuse_other_size(mask: Plane, picture: np.ndarray, column: str) -> None:
+    if mask.pixels.shape != picture.shape:
+        its, pictures = (" x ".join(map(str, pixels.shape)) for pixels in (mask.pixels, picture))
         raise PixelError(
             f"has {its} pixels, and its picture in the column {column} {pictures}. Give both the same size.", "size"
         )

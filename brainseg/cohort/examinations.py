@@ -20,10 +20,20 @@ import numpy as np
 import tifffile
 
 from brainseg.cohort.errors import CohortError
-from brainseg.cohort.find import by_patient, files_below, natural_key, resolved
+from brainseg.cohort.find import by_patient, files_below, natural_key, patient_of, resolved
 from brainseg.cohort.frame import framed, unframed
-from brainseg.cohort.pixels import PixelError, eight_bits, read_plane, tumour_of, write_png
-from brainseg.cohort.read import FLAIR, FRAME, POST, PRE, SEQUENCES, read_image, read_mask
+from brainseg.cohort.pixels import (
+    PixelError,
+    Plane,
+    eight_bits,
+    levels_of,
+    read_picture,
+    read_plane,
+    refuse_head,
+    tumour_of,
+    write_png,
+)
+from brainseg.cohort.read import FLAIR, POST, PRE, SEQUENCES, read_image, read_mask
 from brainseg.cohort.volumes import (
     NIFTI,
     Series,
@@ -78,7 +88,7 @@ class Images:
     voxel_ml : float
         Millilitres of a voxel of the file's own grid; NaN where it is not known.
     truth : bool (n, rows, columns), optional
-        In the file's own grid, upright.
+        In the file's own grid, upright; None where there is none, or it was not asked for.
     own_masks : callable
         Takes masks in the frame, bool (n, 256, 256), and gives them in the file's own grid, upright.
     write : callable
@@ -106,13 +116,14 @@ class Examination:
         That holds the files.
     files : tuple of Path
     read : callable
-        Takes nothing, and gives its :class:`Images`; raises :class:`brainseg.cohort.CohortError`.
+        Takes whether the masks beside the slices are read too, which they are by default, and gives its
+        :class:`Images`; raises :class:`brainseg.cohort.CohortError`.
     """
 
     patient: str
     folder: Path
     files: tuple[Path, ...]
-    read: Callable[[], Images] = field(repr=False)
+    read: Callable[..., Images] = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -176,63 +187,149 @@ def _stem(path: Path) -> str:
 
 def _of_pictures(files: Sequence[Path], _: Wanted) -> list[Examination]:
     slices = [path for path in files if not _MASK.search(path.stem)]
-    masks = {path.parent / _MASK.sub("", path.stem): path for path in files if _MASK.search(path.stem)}
     problems, named = [], {}
     for path in slices:
         if (other := named.setdefault(path.with_suffix(""), path)) != path:
             problems.append(f"{path} and {other.name} would give the same files. Rename one or move it away.")
     if problems:
         raise CohortError(problems)
+    masks: dict[Path, list[Path]] = {}
+    strays: dict[tuple[Path, str], list[Path]] = {}
+    for path in files:
+        if _MASK.search(path.stem):
+            beside = path.parent / _MASK.sub("", path.stem)
+            masks.setdefault(beside, []).append(path)
+            if beside not in named:
+                strays.setdefault((path.parent, patient_of(path) or path.parent.name), []).append(path)
     return [
-        Examination(patient, folder, tuple(paths), lambda paths=tuple(paths): _read_pictures(paths, masks))
-        for (folder, patient), paths in by_patient(slices).items()
+        Examination(key[1], key[0], tuple(paths), functools.partial(_read_pictures, paths, masks, strays.get(key, [])))
+        for key, paths in by_patient(slices).items()
     ]
 
 
-def _read_pictures(paths: Sequence[Path], masks: Mapping[Path, Path]) -> Images:
-    """Slices of the data set as they are; grey pictures as FLAIR."""
-    beside = [masks.get(path.with_suffix("")) for path in paths]
+def _read_pictures(
+    paths: Sequence[Path], masks: Mapping[Path, Sequence[Path]], strays: Sequence[Path], truth: bool = True
+) -> Images:
+    """Slices of the data set as they are; grey pictures as FLAIR. `strays` are masks of the patient without a slice."""
     names = tuple(path.name for path in paths)
-    if all(_is_of_the_data_set(path) for path in paths):
-        images, truth, problems = [], [], []
-        for path, mask in zip(paths, beside, strict=True):
+    of_the_data_set = all(_is_of_the_data_set(path) for path in paths)
+    beside = _masks_beside(paths, masks, strays, of_the_data_set) if truth else [None] * len(paths)
+    pictures: list[np.ndarray] = []
+    planes: list[Plane | None] = []
+    problems: list[str] = []
+    for path, mask in zip(paths, beside, strict=True):
+        for file, kept, read in (
+            (path, pictures, read_image if of_the_data_set else read_picture),
+            (mask, planes, _read_mask_of_the_data_set if of_the_data_set else read_plane),
+        ):
             try:
-                images.append(read_image(path))
-                truth.append(read_mask(mask) if mask else np.zeros(FRAME, bool))
+                kept.append(read(file) if file else None)
+            except PixelError as error:
+                problems.append(f"{file} {error.by_file}")
             except CohortError as error:
                 problems += error.problems
-        if problems:
-            raise CohortError(problems)
-        stack = np.stack(images)
+    if problems:
+        raise CohortError(problems)
+    if of_the_data_set:
+        stack = np.stack(pictures)
         copies = [channel for channel in (PRE, POST) if np.array_equal(stack[..., channel], stack[..., FLAIR])]
         return Images(
             stack, names, tuple(SEQUENCES[channel] for channel in copies), float("nan"),
-            np.stack(truth) if any(beside) else None, lambda given: given,
+            _truth_of_slices(beside, planes, list(stack[..., FLAIR])), lambda given: given,
             lambda given, out: _write_pictures(given, out, names, ".tif"),
         )  # fmt: skip
-    planes, truth, problems = [], [], []
-    for path, mask in zip(paths, beside, strict=True):
-        for file, kept in ((path, planes), (mask, truth)):
-            try:
-                kept.append(read_plane(file) if file else None)
-            except PixelError as error:
-                problems.append(f"{file} {error}")
-    if problems:
-        raise CohortError(problems)
-    shape = planes[0].pixels.shape
+    shape = pictures[0].shape
     try:
-        levels = eight_bits([plane.pixels for plane in planes])
-        outlined = [np.zeros(shape, bool) if mask is None else tumour_of(mask, None, None) for mask in truth]
+        levels = eight_bits(pictures)
     except PixelError as error:
-        raise CohortError(f"{paths[0]} {error}") from None
-    if strange := next((mask for mask, found in zip(beside, outlined, strict=True) if found.shape != shape), None):
-        raise CohortError(f"{strange} has another size than its slice. Give both the same size.")
+        raise CohortError(f"{paths[0]} {error.by_file}") from None
     return Images(
         _three([None, levels, None], 1.0), names, (SEQUENCES[PRE], SEQUENCES[POST]), float("nan"),
-        np.stack(outlined) if any(beside) else None,
+        _truth_of_slices(beside, planes, levels),
         lambda given: np.stack([unframed(mask, shape) for mask in given]),
         lambda given, out: _write_pictures(given, out, names, ".tif" if _all_tiffs(paths) else ".png"),
     )  # fmt: skip
+
+
+def _masks_beside(
+    paths: Sequence[Path], masks: Mapping[Path, Sequence[Path]], strays: Sequence[Path], each: bool
+) -> list[Path | None]:
+    """The mask of each slice, all None where none has one. Where not `each` needs one, some may be None: no tumour."""
+    several = [masks.get(path.with_suffix(""), []) for path in paths]
+    problems = [
+        f"{path} has several masks: {', '.join(mask.name for mask in found)}. Keep the one that is meant."
+        for path, found in zip(paths, several, strict=True)
+        if len(found) > 1
+    ]
+    problems += [f"{mask} has no slice beside it. Name it after its slice, or move it away." for mask in strays]
+    if each and any(several):
+        problems += [
+            f"{path} has no mask beside it, and other slices of the patient have one. Copy it, or leave --truth out."
+            for path, found in zip(paths, several, strict=True)
+            if not found
+        ]
+    if problems:
+        raise CohortError(problems)
+    return [found[0] if found else None for found in several]
+
+
+def _read_mask_of_the_data_set(path: Path) -> Plane:
+    return Plane(read_mask(path), white_is_zero=False)
+
+
+def _truth_of_slices(
+    named: Sequence[Path | None], planes: Sequence[Plane | None], flair: Sequence[np.ndarray]
+) -> np.ndarray | None:
+    """Masks of slices, an empty one where a slice has none: bool (n, rows, columns); None where no slice has one."""
+    found = _truth(
+        {
+            str(name): (Plane(plane.pixels[None], plane.white_is_zero), grey[None])
+            for name, plane, grey in zip(named, planes, flair, strict=True)
+            if plane is not None
+        }
+    )
+    empty = np.zeros((1, *flair[0].shape), bool)
+    return np.concatenate([found.get(str(name), empty) for name in named]) if found else None
+
+
+def _truth(masks: Mapping[str, tuple[Plane, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The tumour in all masks of a patient, through the gate of :mod:`brainseg.cohort.pixels`.
+
+    Parameters
+    ----------
+    masks : mapping
+        What a message calls a mask -> the mask, and its FLAIR as uint8, both (slices, rows, columns).
+
+    Returns
+    -------
+    dict
+        The same names -> bool (slices, rows, columns).
+
+    Raises
+    ------
+    CohortError
+        Where a mask is refused, and where one holds another level beside 0 than the next.
+    """
+    found: dict[str, np.ndarray] = {}
+    levels: dict[float, str] = {}
+    problems = []
+    for name, (mask, flair) in masks.items():
+        try:
+            if mask.pixels.shape != flair.shape:
+                raise PixelError("has another size than its slice. Give both the same size.", "size")
+            found[name] = tumour_of(mask, None, None)
+            for tumour, grey in zip(found[name], flair, strict=True):
+                refuse_head(tumour, grey)
+        except PixelError as error:
+            problems.append(f"{name} {error.by_file}")
+        else:
+            levels |= {level: name for level in levels_of(mask).tolist() if level and level not in levels}
+    if len(levels) > 1:
+        said = "; ".join(f"{level:g} in {name}" for level, name in sorted(levels.items()))
+        problems.append(f"Masks of one patient hold different levels beside 0: {said}. Save all of them alike.")
+    if problems:
+        raise CohortError(problems)
+    return found
 
 
 def _all_tiffs(paths: Sequence[Path]) -> bool:
@@ -311,19 +408,20 @@ def _of_nifti(files: Sequence[Path], wanted: Wanted) -> list[Examination]:
             problems.append(f"{next(iter(roles.values()))}: there is no FLAIR beside it. Say which with --flair.")
         elif FLAIR in roles:
             name = rest or folder.name
-            found.append(Examination(name, folder, tuple(roles.values()), lambda r=dict(roles): _read_nifti(r)))
+            found.append(Examination(name, folder, tuple(roles.values()), functools.partial(_read_nifti, dict(roles))))
     if problems:
         raise CohortError(problems)
     return found
 
 
-def _read_nifti(roles: Mapping[str | int | None, Path]) -> Images:
+def _read_nifti(roles: Mapping[str | int | None, Path], truth: bool = True) -> Images:
     volumes, problems = {}, []
+    roles = {role: path for role, path in roles.items() if truth or role != TRUTH}
     for role, path in roles.items():
         try:
             volumes[role] = read_nifti(path)
         except PixelError as error:
-            problems.append(f"{path} {error}")
+            problems.append(f"{path} {error.by_file}")
     if problems:
         raise CohortError(problems)
     stem = _stem(roles[FLAIR])
@@ -367,14 +465,14 @@ def _of_dicom(files: Sequence[Path], wanted: Wanted) -> list[Examination]:
     return found
 
 
-def _read_dicom(patient: str, used: Mapping[str | int | None, Series]) -> Images:
+def _read_dicom(patient: str, used: Mapping[str | int | None, Series], _: bool = True) -> Images:
     volumes, problems = {}, []
     named = {role: f"{series.files[0].parent}: the series {series.name!r}" for role, series in used.items()}
     for role, series in used.items():
         try:
             volumes[role] = read_dicom(series.files)
         except PixelError as error:
-            problems.append(f"{named[role]} {error}")
+            problems.append(f"{named[role]} {error.by_file}")
     if problems:
         raise CohortError(problems)
     return _from_volumes(
@@ -395,17 +493,18 @@ def _from_volumes(
         if not volume.lies_as(flair)
     ]
     stacks: list[list[np.ndarray] | None] = [None, None, None]
-    truth = None
     for role, volume in volumes.items():
-        try:
-            if role == TRUTH:
-                truth = volume.levels != 0
-            elif isinstance(role, int):
+        if isinstance(role, int):
+            try:
                 stacks[role] = eight_bits(list(volume.levels))
-        except PixelError as error:
-            problems.append(f"{named[role]} {error}")
+            except PixelError as error:
+                problems.append(f"{named[role]} {error.by_file}")
     if problems:
         raise CohortError(problems)
+    truth = None
+    if TRUTH in volumes:
+        name = named[TRUTH]
+        truth = _truth({name: (Plane(volumes[TRUTH].levels, white_is_zero=False), np.stack(stacks[FLAIR]))})[name]
     slices, rows, columns = flair.levels.shape
     return Images(
         _three(stacks, flair.tall), tuple(f"slice {number}" for number in range(1, slices + 1)),

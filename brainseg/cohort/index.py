@@ -25,19 +25,21 @@ from brainseg.cohort.find import (
     resolved,
     tiffs_in,
 )
-from brainseg.cohort.pixels import covers_head
+from brainseg.cohort.pixels import PixelError, refuse_head
 from brainseg.cohort.read import FLAIR, POST, PRE, read_image, read_mask, read_patient_table
 from brainseg.paths import build_folder, write_atomically
 
 _ARCHIVE_FOLDERS = ("kaggle_3m", "lgg-mri-segmentation")  # the second copy of a doubled tree, passed over
-_INDEX_FORMAT = 2  # raise it when a column or a check changes: old cache entries are then passed over
+_INDEX_FORMAT = 3  # raise it when a column or a check changes: old cache entries are then passed over
 
 
 def index_cohort(root: str | Path, workers: int | None = None, progress: bool = True) -> pd.DataFrame:
     """Check every file of a cohort and return one row per slice.
 
-    The result is kept under ``_build/cohorts/``. The key is every file's name, size and time of
-    change, so a second call reads no image, and a changed file is noticed.
+    The result is kept under ``_build/cohorts/``. The key is the folder, and every file's name, size and
+    times. So a second call reads no image, and a changed file is noticed, even one that was copied with
+    the time stamp of its original: the system's own time of change is no copier's to set. Windows has
+    none, and gives the time at which a file was made. A cohort that was moved is read again.
 
     Parameters
     ----------
@@ -65,7 +67,7 @@ def index_cohort(root: str | Path, workers: int | None = None, progress: bool = 
     """
     root = resolved(root)
     slices, sizes, problems = _list_files(root)
-    key = _digest(json.dumps([_INDEX_FORMAT, sizes]).encode())
+    key = _digest(json.dumps([_INDEX_FORMAT, str(root), sizes]).encode())
     cache = build_folder() / "cohorts" / f"index-{key}.json"
     stored = None
     if not problems and cache.is_file():
@@ -135,7 +137,7 @@ def _list_patient(root: Path, patient: str) -> tuple[list[int], list, list[str]]
         except OSError as error:  # a link to nothing, or in a circle
             problems.append(f"{path} cannot be read ({error.strerror}). Copy it again from the archive.")
         else:
-            sizes.append([f"{patient}/{path.name}", state.st_size, state.st_mtime_ns])
+            sizes.append([f"{patient}/{path.name}", state.st_size, state.st_mtime_ns, state.st_ctime_ns])
     if not images and not masks:
         problems.append(f"{root / patient} holds no slices. Unpack it again, or remove the folder.")
     for number in sorted(images - masks):
@@ -161,15 +163,32 @@ def _read_all(root: Path, slices: list, problems: list[str], workers: int | None
         bar = tqdm(read, total=len(slices), desc="checking slices", unit="slice", leave=False, disable=not progress)
         rows = list(bar)
     problems = problems + [problem for row in rows for problem in row["problems"]]
+    table = pd.DataFrame(rows)
+    problems = problems or _problems_of_doubles(root, table)
     if problems:
         raise CohortError(problems, root)
-    table = pd.DataFrame(rows)
     fingerprint = _digest("".join(table["patient"] + table["slice"].astype(str) + table["digest"]).encode())
     for sequence in ("pre", "post"):
         table[f"missing_{sequence}"] = table.groupby("patient")[f"{sequence}_is_flair"].transform("all")
     table["synthetic"] = table["patient"].str.startswith(SYNTHETIC_PROJECT)
-    table = table.drop(columns=["problems", "digest", "pre_is_flair", "post_is_flair"])
+    table = table.drop(columns=["problems", "digest", "image_digest", "pre_is_flair", "post_is_flair"])
     return {"fingerprint": fingerprint, "columns": table.to_dict("list")}
+
+
+def _problems_of_doubles(root: Path, table: pd.DataFrame) -> list[str]:
+    """Cases that share a slice with tumour: they are one person, who would stand on both sides of a split."""
+    tumours = table[table["tumour_px"] > 0]
+    cases = tumours.groupby("image_digest")["case"]
+    doubles = tumours[cases.transform("nunique") > 1].groupby("image_digest", sort=False)
+    told: dict[tuple[str, ...], str] = {}
+    for _, same in doubles:
+        first, second = same.drop_duplicates("case")["image_path"][:2]
+        told.setdefault(
+            tuple(same["case"].unique()),
+            f"{root / first} and {root / second} are one picture with tumour, in the folders of two cases. Give both "
+            "the same name but for the date, or remove one.",
+        )
+    return list(told.values())
 
 
 def _read_slice(root: Path, patient: str, number: int) -> dict:
@@ -184,12 +203,10 @@ def _read_slice(root: Path, patient: str, number: int) -> dict:
     if problems:
         return {"problems": problems}
     image, mask = pixels
-    if covers_head(mask, image[..., FLAIR]):
-        return {
-            "problems": [
-                f"{paths[1]} calls most of the head tumour. It may be inverted: swap its 0 and 255, or draw it."
-            ]
-        }
+    try:
+        refuse_head(mask, image[..., FLAIR])
+    except PixelError as error:
+        return {"problems": [f"{paths[1]} {error.by_file}"]}
     means = cv2.mean(image)  # a channel at a time, and far faster than NumPy over three interleaved channels
     return {
         "patient": patient,
@@ -205,6 +222,7 @@ def _read_slice(root: Path, patient: str, number: int) -> dict:
         "pre_is_flair": bool(np.array_equal(image[..., PRE], image[..., FLAIR])),
         "post_is_flair": bool(np.array_equal(image[..., POST], image[..., FLAIR])),
         "digest": _digest(image.tobytes() + mask.tobytes()),
+        "image_digest": _digest(image.tobytes()),
         "problems": problems,
     }
 

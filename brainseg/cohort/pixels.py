@@ -2,11 +2,14 @@
 
 A picture is one grey plane. Three equal channels count as one. It is refused where its meaning cannot be told:
 
-- **File.** PNG, TIFF, JPEG, BMP or PGM, of one page unless a page is named, upright, and within `MOST_PIXELS`.
-- **Colour.** Channels that differ are colours, and so is a palette. A transparency that varies may be where a shape is
-  drawn, so it is refused; one that is the same everywhere is left out.
+- **File.** PNG, TIFF, JPEG, BMP or PGM, of one page unless a page is named, upright, and within `MOST_PIXELS`. A second
+  picture behind the first is a page.
+- **Colour.** Channels that differ are colours, and so is a palette, even one of greys, because it may show two labels
+  alike. A BMP has no other way to be grey, so there one counts as grey that rises from black to white in equal steps. A
+  transparency that varies may be where a shape is drawn, so it is refused; one that is the same everywhere is left out.
 - **Polarity.** A TIFF whose tag says that 0 is white shows the opposite of its numbers. Whoever wrote it knows which of
-  the two is meant, so it is refused, unless a mask's `invert` is given.
+  the two is meant, so it is refused, unless it is a mask and `invert` is given. Numbers are those of the file, however
+  it is compressed.
 - **Numbers.** NaN and infinities are refused.
 - **Mask.** 0 is background and one other level is tumour, the same one in all masks. More levels are labels or the
   traces of smoothing and lossy compression: they are refused, unless `labels` says which of them are tumour.
@@ -18,6 +21,7 @@ A picture is one grey plane. Three equal channels count as one. It is refused wh
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +48,16 @@ COVERED = 0.5
 SMALL = 0.05
 """Of the picture: no mask below it is too large, because at the crown a tumour may fill a small section."""
 
+WHITE_IS_ZERO = (
+    "is a TIFF in which 0 is white, so it shows the opposite of its numbers. Save it with 0 as black, as in "
+    'tifffile.imwrite(..., photometric="minisblack").'
+)
+"""Why a picture is refused of which nobody can say what its numbers mean."""
+
+PALETTE = "numbers the colours of a palette. Save it grey."
+
+_MARKER = re.compile(rb"\xff([^\0\x01\xd0-\xd8\xff])", re.DOTALL)  # of a JPEG, those that have a length, or its end
+_PGM = re.compile(rb"P([25])" + rb"(?:\s|#[^\n]*\n)+(\d{1,9})" * 3 + rb"\s")  # width, height, and white
 _MAGIC = {b"\x89PNG": "PNG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF"}
 _MAGIC |= {b"\xff\xd8\xff": "JPEG", b"BM": "BMP", b"P5": "PGM", b"P2": "PGM"}
 
@@ -57,11 +71,14 @@ class PixelError(ValueError):
         What follows the file's name in a sentence, and the way out.
     kind : str
         The same for all files that are refused alike.
+    by_file : str, optional
+        As `reason`, with a way out by the file alone, for who takes no options. Without it `reason` has none either.
     """
 
-    def __init__(self, reason: str, kind: str):
+    def __init__(self, reason: str, kind: str, by_file: str | None = None):
         super().__init__(reason)
         self.kind = kind
+        self.by_file = by_file or reason
 
 
 @dataclass(frozen=True)
@@ -112,8 +129,31 @@ def read_plane(path: str | Path, page: int | None = None) -> Plane:
     else:
         if page not in (None, 0):
             raise PixelError(f"has one page, so page {page} is none. Leave `page` out.", "page")
+        if _behind(data, form).strip(b"\0\t\n\r "):
+            raise PixelError("holds something behind its first picture. Save the one picture that is meant.", "page")
+        if form == "BMP" and not _is_grey_bmp(data):
+            raise PixelError(PALETTE, "palette")
         pixels, white_is_zero = _decode(data), False
     return Plane(_grey(pixels), white_is_zero)
+
+
+def read_picture(path: str | Path, page: int | None = None) -> np.ndarray:
+    """The grey levels of a file of which 0 is black, as :func:`read_plane` takes and refuses them.
+
+    Returns
+    -------
+    ndarray, shape (rows, columns)
+        Of any real type, all of them finite.
+
+    Raises
+    ------
+    PixelError
+        By the rules of this module; also where 0 is white.
+    """
+    plane = read_plane(path, page)
+    if plane.white_is_zero:
+        raise PixelError(WHITE_IS_ZERO, "white")
+    return plane.pixels
 
 
 def _decode(data: bytes, page: int = 0) -> np.ndarray:
@@ -124,9 +164,10 @@ def _decode(data: bytes, page: int = 0) -> np.ndarray:
         raise damaged
     if b"acTL" in chunks:
         raise PixelError("is an animation. Save the one picture that is meant.", "page")
-    width, height = (int.from_bytes(chunks.get(b"IHDR", b"")[place : place + 4]) for place in (0, 4))
-    if width * height > MOST_PIXELS:
-        raise PixelError(f"says that it is {width} x {height} pixels large, which is no slice. Save it again.", "size")
+    head = chunks.get(b"IHDR", b"")
+    _refuse_large(int.from_bytes(head[:4]), int.from_bytes(head[4:8]))
+    if head[9:10] == b"\3":
+        raise PixelError(PALETTE, "palette")
     try:
         found, pictures = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED, range=(page, page + 1))
         if data.startswith(b"\xff\xd8") or b"eXIf" in chunks:
@@ -155,6 +196,45 @@ def _chunks(data: bytes) -> dict[bytes, bytes] | None:
     return chunks
 
 
+def _behind(data: bytes, form: str) -> bytes:
+    """What lies behind the first picture of a JPEG or PGM, forms in which several may follow one another.
+
+    OpenCV reads the first and says nothing of the others. A file that does not say where its picture ends has nothing
+    behind it.
+    """
+    if form == "JPEG":
+        place = 2
+        while found := _MARKER.search(data, place):
+            if found[1] == b"\xd9":
+                return data[found.end() :]
+            place = found.end() + int.from_bytes(data[found.end() : found.end() + 2])
+    elif form == "PGM" and (head := _PGM.match(data)):
+        kind, width, height, white = map(int, head.groups())
+        _refuse_large(width, height)
+        raster = data[head.end() :]
+        if kind == 5:
+            return raster[width * height * (2 if white > 255 else 1) :]
+        return b" ".join(re.sub(rb"#[^\n]*", b"", raster).split()[width * height :])
+    return b""
+
+
+def _is_grey_bmp(data: bytes) -> bool:
+    """Whether a BMP has no palette, or the one that stands for grey."""
+    header = int.from_bytes(data[14:18], "little")
+    place, colour = (24, 3) if header == 12 else (28, 4)  # the oldest header is short, and its colours too
+    bits = int.from_bytes(data[place : place + 2], "little")
+    if bits not in (1, 4, 8):
+        return True
+    grey = np.linspace(0, 255, 2**bits).astype(np.uint8)
+    palette = np.frombuffer(data[14 + header :][: colour * len(grey)], np.uint8)
+    return palette.size == colour * len(grey) and bool((palette.reshape(-1, colour)[:, :3] == grey[:, None]).all())
+
+
+def _refuse_large(width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        raise PixelError(f"says that it is {width} x {height} pixels large, which is no slice. Save it again.", "size")
+
+
 def _refuse_turned(turned: bool) -> None:
     if turned:
         raise PixelError("is turned by a tag, which programs heed or not. Save it upright.", "turned")
@@ -179,6 +259,7 @@ def _page_of(tiff: tifffile.TiffFile, data: bytes, page: int | None) -> tuple[np
         raise PixelError(
             f"holds {pages} pages. Say which one is the slice: page=0 is the first, and a list gives one for each row.",
             "pages",
+            f"holds {pages} pages. Save the one that is the slice.",
         )
     if page is not None and not 0 <= page < pages:
         raise PixelError(f"has no page {page}: it holds {pages}, counted from 0.", "page")
@@ -201,10 +282,21 @@ def _page_of(tiff: tifffile.TiffFile, data: bytes, page: int | None) -> tuple[np
                 raise PixelError(
                     "is compressed and has channels beside the picture. Save it uncompressed.", "codec"
                 ) from None
-            pixels = _decode(data, page or 0)
+            pixels = _decode(_with_0_as_black(data, chosen), page or 0)
     if chosen.axes.startswith("S"):
         pixels = np.moveaxis(pixels, 0, -1)
     return pixels, chosen.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+
+
+def _with_0_as_black(data: bytes, page: tifffile.TiffPage) -> bytes:
+    """A TIFF's bytes with a page that calls 0 black. OpenCV turns the numbers of one that calls it white."""
+    if page.photometric != tifffile.PHOTOMETRIC.MINISWHITE:
+        return data
+    tag = page.tags.get("PhotometricInterpretation")
+    if tag is None or tag.dtype != tifffile.DATATYPE.SHORT:
+        raise PixelError("is compressed and does not say whether 0 is black. Save it uncompressed.", "codec")
+    black = int(tifffile.PHOTOMETRIC.MINISBLACK).to_bytes(2, "little" if data.startswith(b"II") else "big")
+    return data[: tag.valueoffset] + black + data[tag.valueoffset + 2 :]
 
 
 def tags_problem(page: tifffile.TiffPage) -> tuple[str, str] | None:
@@ -212,7 +304,7 @@ def tags_problem(page: tifffile.TiffPage) -> tuple[str, str] | None:
     if (tag := page.tags.get("Orientation")) is not None and tag.value != 1:
         return "is turned by a tag, which programs heed or not. Save it upright.", "turned"
     if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
-        return "numbers the colours of a palette. Save it grey.", "palette"
+        return PALETTE, "palette"
     if int(page.photometric) not in (0, 1, 2, 6):  # white or black is 0, RGB, YCbCr
         return f"has colours of the kind {page.photometric!r}. Save it grey.", "photometric"
     return None
@@ -281,6 +373,7 @@ def tumour_of(plane: Plane, labels: Iterable[int] | None, invert: bool | None) -
             "is a TIFF in which 0 is white. Say invert=True where white is tumour, and invert=False where the numbers "
             "count, or save it with 0 as black.",
             "polarity",
+            WHITE_IS_ZERO,
         )
     if labels is None:
         levels = levels_of(plane)
@@ -297,14 +390,15 @@ def levels_of(plane: Plane) -> np.ndarray:
     return np.unique(plane.pixels)
 
 
-def _too_many(levels: np.ndarray) -> tuple[str, str]:
+def _too_many(levels: np.ndarray) -> tuple[str, str, str]:
     shown = ", ".join(f"{level:g}" for level in levels[:6].tolist()) + (", ..." if len(levels) > 6 else "")
-    top = levels[-1]
+    top, wrong = levels[-1], f"holds {len(levels)} levels, {shown}. A mask may hold 0 and one other."
     return (
-        f"holds {len(levels)} levels, {shown}. A mask may hold 0 and one other. If these are labels, say which are "
-        f"tumour, as in labels=[{top:g}]. If smoothing, resizing or lossy compression made them, take the mask from "
-        f"before that, or cut it half-way, as in labels=range({int(top) // 2 + 1}, {int(top) + 1}).",
+        f"{wrong} If these are labels, say which are tumour, as in labels=[{top:g}]. If smoothing, resizing or lossy "
+        "compression made them, take the mask from before that, or cut it half-way, as in "
+        f"labels=range({int(top) // 2 + 1}, {int(top) + 1}).",
         "levels",
+        f"{wrong} Save it with 0 where there is no tumour and one other level where there is some.",
     )
 
 
@@ -323,6 +417,22 @@ def covers_head(tumour: np.ndarray, flair: np.ndarray) -> bool:
         return False
     head = flair > flair.mean()
     return area > COVERED * tumour.size or np.count_nonzero(tumour & head) > COVERED * np.count_nonzero(head)
+
+
+def refuse_head(tumour: np.ndarray, flair: np.ndarray) -> None:
+    """Refuse a mask that :func:`covers_head`.
+
+    Raises
+    ------
+    PixelError
+    """
+    if covers_head(tumour, flair):
+        wrong = "calls most of the head tumour."
+        raise PixelError(
+            f"{wrong} It may be inverted (say invert=True) or outline the brain.",
+            "coverage",
+            f"{wrong} It may be inverted or outline the brain: swap its 0 and 255, or draw it.",
+        )
 
 
 # ---------------------------------------------------------------- volumes

@@ -11,7 +11,7 @@ import pandas as pd
 import tifffile
 
 from brainseg.cohort.errors import CohortError
-from brainseg.cohort.pixels import tags_problem
+from brainseg.cohort.pixels import WHITE_IS_ZERO, tags_problem
 
 SEQUENCES = ("pre-contrast T1", "FLAIR", "post-contrast T1")
 PRE, FLAIR, POST = 0, 1, 2
@@ -93,10 +93,7 @@ def _checked(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
     if pages > 1:
         raise CohortError(f"{path} holds {pages} pages, expected one. Save the one that is the slice.")
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-        raise CohortError(
-            f"{path} is a TIFF in which 0 is white, so it shows the opposite of its numbers. Save it with 0 as black, "
-            'as in tifffile.imwrite(..., photometric="minisblack").'
-        )
+        raise CohortError(f"{path} {WHITE_IS_ZERO}")
     if reason := tags_problem(page):
         raise CohortError(f"{path} {reason[0]}")
     return pixels

@@ -114,7 +114,7 @@ def predict_folder(
     slices, patients = [], []
     for each in tqdm(examinations, desc="predicting", unit="patient"):
         chosen, met = _spared(each, networks) if not runs else (networks, _met(each, networks))
-        images = each.read()
+        images = each.read(truth)
         answer = _ask(images.images, chosen, threshold)
         masks = drop_small_pieces(answer.probability >= threshold)
         own = images.own_masks(masks)
@@ -163,7 +163,7 @@ def _check(examinations: Iterable[Examination], truth: bool) -> None:
     problems = []
     for each in tqdm(examinations, desc="reading", unit="patient", leave=False):
         try:
-            images = each.read()
+            images = each.read(truth)
         except CohortError as error:
             problems += error.problems
             continue

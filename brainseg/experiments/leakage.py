@@ -15,6 +15,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -22,11 +23,14 @@ import numpy as np
 import pandas as pd
 
 from brainseg.chapters import epochs_text, study_recipe, trainings_text
-from brainseg.cohort import FRAME, read_mask
+from brainseg.cohort import FRAME, index_cohort, read_mask
+from brainseg.data import get_cohort
 from brainseg.evaluation.scores import score_patients, score_slices
 from brainseg.experiments.plan import Training, after_the_phantom
 from brainseg.experiments.reference import sides
 from brainseg.images.preprocess import Preprocessing
+from brainseg.networks.record import shares_reference_patients
+from brainseg.splits import split_by_slice
 from brainseg.statistics import (
     DRAWS,
     FEWEST_PATIENTS,
@@ -101,6 +105,35 @@ def nearest_source(table: pd.DataFrame, sources: np.ndarray, targets: np.ndarray
         apart = np.abs(numbers[targets[mine]][:, None] - numbers[own])
         rows[mine], distance[mine] = own[apart.argmin(1)], apart.min(1)
     return rows, distance
+
+
+def copy_sides(table: pd.DataFrame, split: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """From which slices of a split by slice masks are copied, and to which.
+
+    Returns
+    -------
+    sources, targets : ndarray of int
+        Row numbers of the training slices, and of the test slices whose patient has some.
+
+    Raises
+    ------
+    ValueError
+        Where none of the targets shows tumour, as where each patient has one slice.
+    """
+    sources = split == "train"
+    targets = (split == "test") & table["patient"].isin(table["patient"][sources])
+    if not (table["tumour_px"][targets] > 0).any():
+        raise ValueError(
+            "split by slice, no test slice shows tumour and has another slice of its patient in training: nothing can "
+            "leak"
+        )
+    return np.flatnonzero(sources), np.flatnonzero(targets)
+
+
+def without_source(split: pd.Series, targets: np.ndarray) -> str:
+    """The test slices that :func:`copy_sides` leaves out, in a sentence; empty where there are none."""
+    left = int((split == "test").sum()) - len(targets)
+    return f" Left out: {left} test slice{'s' * (left != 1)} of patients who have none in training." if left else ""
 
 
 def read_masks(table: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
@@ -224,6 +257,8 @@ def design(table: pd.DataFrame, side: pd.Series, seed: int | Sequence[int] = 0) 
     As many patients as there are probes are drawn from the rest to stand in for them, and more only where these have
     too few slices of a kind. A stand-in has the turn of the slice whose place it takes.
 
+    A test patient with one slice of each kind at most has nothing to leak beside what is tested, and is no probe.
+
     Parameters
     ----------
     table : DataFrame
@@ -237,7 +272,8 @@ def design(table: pd.DataFrame, side: pd.Series, seed: int | Sequence[int] = 0) 
     -------
     DataFrame
         On the table's index: ``patient, slice, tumour_px``, ``role`` ("probe", "stand-in", "common", "unused" for the
-        other slices of those who stand in, or "new") and ``turn`` (above 0 to 100 for probes and stand-ins, else NaN).
+        other slices of those who stand in, or "new" for those who have no part in it) and ``turn`` (above 0 to 100 for
+        probes and stand-ins, else NaN).
 
     Raises
     ------
@@ -246,9 +282,13 @@ def design(table: pd.DataFrame, side: pd.Series, seed: int | Sequence[int] = 0) 
     """
     rng = np.random.default_rng(seed)
     tumour = table["tumour_px"] > 0
+    tested = int((side == "test").sum())
+    alike = table.groupby([table["patient"], tumour])["slice"].transform("size").groupby(table["patient"])
+    side = side.mask((side == "test") & (alike.transform("max") < 2), "new")
     probe = side == "test"
     if not (probe & tumour).any():
-        raise ValueError(f"none of the {probe.sum()} test slices shows tumour: take another fold or seed")
+        also = "" if probe.sum() == tested else " and is of a patient with several slices"
+        raise ValueError(f"none of the {tested} test slices shows tumour{also}: take another fold or seed")
     turn = pd.Series(np.nan, index=table.index)
     for _, rows in table[probe].groupby([table["patient"], tumour]):
         turn[rows.index] = 100 * (rng.permutation(len(rows)) + 1) / len(rows)
@@ -261,6 +301,46 @@ def design(table: pd.DataFrame, side: pd.Series, seed: int | Sequence[int] = 0) 
         role[drawn] = "stand-in"
         turn[drawn] = replaced.to_numpy()
     return table[["patient", "slice", "tumour_px"]].assign(role=role, turn=turn)
+
+
+def require_leak(data: str | Path, fold: int, seed: int, seeds: int, recompute: bool) -> None:
+    """Refuse a cohort on which the chapter on leaks would fail, before anything is done; parameters as the chapter has.
+
+    Raises
+    ------
+    ValueError
+        Where nothing can leak from slice to slice; where networks would be trained and a :func:`design` is impossible.
+    """
+    table = index_cohort(get_cohort(data))
+    try:
+        copy_sides(table, split_by_slice(table, fold=fold, seed=seed))
+        if recompute or not shares_reference_patients(table):
+            for training in range(seeds):
+                _roles(table, Settings(seed=seed), fold, training)
+    except ValueError as error:
+        raise ValueError(
+            f"Chapter 10 cannot show on {data} what a leak is worth: {error}. The other chapters run one at a time, as "
+            "in: python -m brainseg notebook 01"
+        ) from None
+
+
+def no_probes(table: pd.DataFrame, turns: pd.DataFrame, fold: int, seed: int) -> str:
+    """Test patients of a fold who are no probes of a :func:`design`, in a sentence; empty where there are none.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`brainseg.cohort.index_cohort`.
+    turns : DataFrame
+        ``design`` of :func:`score`.
+    fold, seed : int
+        As in :class:`Settings`.
+    """
+    tested = table["patient"][sides(table, fold, seed) == "test"]
+    left = sorted(set(tested) - set(turns["patient"]))
+    if not left:
+        return ""
+    return f" Left out, with too few slices to leak some and test others: {', '.join(left)}."
 
 
 def _helpers(table: pd.DataFrame, side: pd.Series, rng: np.random.Generator) -> pd.Series:

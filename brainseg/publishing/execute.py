@@ -55,6 +55,9 @@ from brainseg.publishing.notebooks import (
 
 PACKAGE = Path(brainseg.__file__).parent
 STUDY_RUN = {"data", "split_by", "fold", "filters", "epochs", "slices_per_epoch"}
+LEAK = "10_leakage"
+"""The chapter for which a cohort needs several slices of a patient."""
+
 """The parameters by which a notebook asks for a network of `brainseg.chapters.study_run`."""
 AT_A_TIME = 2
 """Chapters that run side by side. One that trains leaves a processor core idle now and then, and a figure takes one."""
@@ -328,10 +331,13 @@ class _Watch(threading.Thread):
 def _require_feasible(parameters: dict[str, dict]) -> None:
     """Refuse the notebooks' parameters where a training would fail; see `brainseg.chapters.require_feasible`."""
     from brainseg.chapters import require_feasible
+    from brainseg.experiments.leakage import require_leak
 
-    for values in parameters.values():
-        if values.keys() >= STUDY_RUN | {"image_size"}:
-            require_feasible(values)
+    for name, values in parameters.items():
+        if values.keys() >= (STUDY_RUN | {"image_size"}) - {"split_by"}:
+            require_feasible({"split_by": "patient", **values})
+        if name == LEAK:
+            require_leak(values["data"], values["fold"], values["seed"], values["seeds"], values["recompute"])
 
 
 def _require_reference(parameters: dict[str, dict]) -> None:

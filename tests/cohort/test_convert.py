@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,6 +30,7 @@ def scans(tmp_path, monkeypatch):
     for patient in ("anna", "bert"):
         for number in (1, 2):
             image = np.tile(np.linspace(0, 200, 200), (100, 1)).astype(np.uint8)
+            image[0, 0] = patient == "bert"  # nobody has the head of another
             mask = np.zeros((100, 200), np.uint8)
             mask[40:60, 80:100] = number == 2
             picture(tmp_path / "my_scans" / "images" / f"{patient}_{number:02d}.png", image)
@@ -74,7 +76,8 @@ def test_all_faults_come_in_one_report_and_nothing_is_written(tmp_path):
     grey = picture(tmp_path / "grey.png", np.eye(20, dtype=np.uint8) * 9)
     small = picture(tmp_path / "small.png", np.zeros((10, 20), np.uint8))
     coloured = picture(tmp_path / "coloured.png", np.eye(20, dtype=np.uint8)[..., None] * np.array([1, 2, 3], np.uint8))
-    rows = [("a", grey, tmp_path / "none.png"), ("b", coloured, grey), ("c", grey, small)]
+    again = picture(tmp_path / "again.png", np.eye(20, dtype=np.uint8) * 9)
+    rows = [("a", grey, tmp_path / "none.png"), ("b", coloured, grey), ("c", again, small)]
     with pytest.raises(
         CohortError, match=r"(?s)3 problems.*none\.png.* is missing.*coloured\.png.* is coloured.*same size"
     ):
@@ -102,7 +105,7 @@ def sound(tmp_path):
     rows = [
         {
             "patient": patient,
-            "flair": picture(tmp_path / f"f{number}.png", flair),
+            "flair": picture(tmp_path / f"f{number}.png", np.where(flair, flair + number, 0).astype(np.uint8)),
             "mask": picture(tmp_path / f"m{number}.png", mask),
         }
         for number, patient in enumerate(["anna", "anna", "bert"])
@@ -168,6 +171,65 @@ def test_problems_of_a_table_and_its_options(sound, tmp_path, change, options, s
     assert not (tmp_path / "out").exists()
 
 
+REPEATED = "{} is named in the column {} by row {}. Give each slice a file of its own, or leave the row out."
+
+
+def test_a_slice_is_named_once(sound, tmp_path):
+    """Whoever is two patients, or one slice twice, stands on both sides of a split."""
+    twice = pd.concat([sound[:1], sound[:1].assign(patient="bert")], ignore_index=True)
+    said = [REPEATED.format(sound[column][0], column, "0 to 1") for column in ("flair", "mask")]
+    assert problems(twice, tmp_path / "out") == said
+    assert problems(sound.assign(flair=[sound["flair"][0]] * 3), tmp_path / "out") == [
+        REPEATED.format(sound["flair"][0], "flair", "0 to 2")
+    ]
+    other_way = tmp_path / "nowhere" / ".." / sound["mask"][0].name
+    assert problems(sound.assign(mask=[sound["mask"][0], sound["mask"][1], str(other_way)]), tmp_path / "out") == [
+        REPEATED.format(sound["mask"][0], "mask", "0, 2")
+    ]
+    pre = sound.assign(pre=[sound["flair"][0], sound["flair"][0], None])
+    assert problems(pre, tmp_path / "out") == [REPEATED.format(sound["flair"][0], "pre", "0 to 1")]
+    none = "a\0b"
+    assert problems(sound.assign(flair=none), tmp_path / "out") == [REPEATED.format(none, "flair", "0 to 2")]
+    assert problems(twice, tmp_path / "out", page=[0, None]) == said  # both are the first page
+    assert len(problems(twice, tmp_path / "out", page=[0, 1])) == 2  # another page is another slice, if it were there
+    assert "has one page" in problems(twice, tmp_path / "out", page=[0, 1])[0]
+
+
+def test_blanks_around_a_name_do_not_count(sound, tmp_path):
+    table = index_cohort(convert_pairs(sound.assign(patient=["anna ", "\tanna", "bert"]), tmp_path / "out"))
+    assert table["patient"].nunique() == 2
+    assert read_patient_table(tmp_path / "out")["name"].tolist() == ["anna", "bert"]
+
+
+PERSON = (
+    "The patients {!r} and {!r} (row {}) differ in nothing but blanks, capitals or forms of letters. Give one person "
+    "one name, or two persons names that differ in more."
+)
+
+
+@pytest.mark.parametrize(
+    ("names", "row"),
+    [
+        (["B 1", "B 1", "B1"], 2),
+        (["b1", "B1", "c"], 1),
+        (["straße", "x", "STRASSE"], 2),
+        (["Zoë", "Zoe\u0308", "x"], 1),
+        (["\uff17", "x", "7"], 2),
+        ([7, "x", "7"], 2),
+    ],
+)
+def test_one_person_is_no_two_patients(sound, tmp_path, names, row):
+    assert problems(sound.assign(patient=names), tmp_path / "out") == [PERSON.format(names[0], names[row], row)]
+
+
+@pytest.mark.parametrize("name", [b"D\xfc".decode(errors="surrogateescape"), "a\0b"])
+def test_a_name_that_no_table_can_hold_is_refused_before_anything_is_read(sound, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(convert, "read_picture", None)
+    assert problems(sound.assign(patient=["anna", "anna", name]), tmp_path / "out") == [
+        f"The patient {name!r} (row 2) has a name that is no text in UTF-8. Give another one."
+    ]
+
+
 def test_a_folder_that_exists_is_left_alone(sound, tmp_path):
     assert problems(sound, tmp_path) == [f"{tmp_path} exists. Remove it or name another folder."]
 
@@ -182,7 +244,8 @@ def test_as_many_patients_as_have_numbers_of_four_digits(sound, tmp_path, monkey
 def test_rows_are_gathered_by_column_and_kind(sound, tmp_path):
     small = picture(tmp_path / "small.png", np.eye(8, 9, dtype=np.uint8))
     none, gone = tmp_path / "none.png", tmp_path / "gone.png"
-    pairs = sound.assign(mask=[none, sound["mask"][1], none], flair=[gone, small, sound["flair"][2]])
+    lost = tmp_path / "lost.png"
+    pairs = sound.assign(mask=[none, sound["mask"][1], lost], flair=[gone, small, sound["flair"][2]])
     pairs.index = ["x", "y", "z"]
     assert problems(pairs, tmp_path / "out") == [
         f"{gone} (row x, column flair) is missing. Check the path.",
@@ -205,7 +268,8 @@ def test_a_mask_of_the_head_is_refused_with_the_way_out(sound, tmp_path):
 
 def test_levels_must_be_the_same_in_all_masks(sound, tmp_path):
     other = picture(tmp_path / "other.png", np.where(np.eye(64) > 0, 7, 0).astype(np.uint8))
-    pairs = sound.assign(mask=[sound["mask"][0], other, other])
+    again = picture(tmp_path / "again.png", np.where(np.eye(64) > 0, 7, 0).astype(np.uint8))
+    pairs = sound.assign(mask=[sound["mask"][0], other, again])
     assert problems(pairs, tmp_path / "out") == [
         f"Masks hold different levels beside 0: 7 in {other} (row 1); 255 in {sound['mask'][0]} (row 0). Say which are "
         "tumour, as in labels=[7, 255]."
@@ -234,14 +298,22 @@ def test_names_numbers_and_the_patient_table(sound, tmp_path):
 def test_pages_are_named_for_all_rows_or_one_by_one(sound, tmp_path):
     planes = [np.pad(np.full((30, 30), 50 * page, np.uint8), 17) for page in (1, 2, 3)]
     masks = [np.roll(np.pad(np.full((6, 6), 255, np.uint8), 29), 5 * page) for page in (1, 2, 3)]
-    for name, stack in (("f.tif", planes), ("m.tif", masks)):
-        tifffile.imwrite(tmp_path / name, np.stack(stack), photometric="minisblack")
-    pairs = sound.assign(flair=tmp_path / "f.tif", mask=tmp_path / "m.tif")
+    names = {}
+    for column, stack in (("flair", planes), ("mask", masks)):
+        names[column] = [tmp_path / f"{column}{copy}.tif" for copy in range(3)]
+        for copy, path in enumerate(names[column]):
+            levels = np.stack(stack)
+            levels[:, 0, 0] = copy if column == "flair" else 0  # nobody has the head of another
+            tifffile.imwrite(path, levels, photometric="minisblack")
+    pairs = sound.assign(**names)
     for name, page, expected in (
         ("all", 2, [2, 2, 2]),
         ("each", [0, 2, 1], [0, 2, 1]),
         ("numbers", pd.Series([1, 0, 2]), [1, 0, 2]),
+        ("of one file", [1, 0, 2], [1, 0, 2]),
     ):
+        if name == "of one file":
+            pairs = pairs.assign(flair=names["flair"][0], mask=names["mask"][0])
         table = index_cohort(convert_pairs(pairs, tmp_path / name, page=page), progress=False)
         brightest = [read_image(path)[..., 1].max() // 50 - 1 for path in table["image_path"]]
         assert brightest == expected
@@ -249,7 +321,8 @@ def test_pages_are_named_for_all_rows_or_one_by_one(sound, tmp_path):
 
 def test_many_levels_are_named_by_the_first_six(sound, tmp_path):
     masks = [picture(tmp_path / f"{n}.png", np.where(np.eye(64) > 0, n, 0).astype(np.uint8)) for n in range(1, 9)]
-    pairs = pd.DataFrame({"patient": "anna", "flair": sound["flair"][0], "mask": masks})
+    grey = [picture(tmp_path / f"grey{n}.png", cv2.imread(str(sound["flair"][0]), -1)) for n in range(1, 9)]
+    pairs = pd.DataFrame({"patient": "anna", "flair": grey, "mask": masks})
     named = "; ".join(f"{n} in {masks[n - 1]} (row {n - 1})" for n in range(1, 7))
     assert problems(pairs, tmp_path / "out") == [
         f"Masks hold different levels beside 0: {named}. Say which are tumour, as in labels=[1, 2, 3, 4, 5, 6, 7, 8]."
@@ -279,7 +352,7 @@ def test_kinds_of_faults_of_one_column_are_told_apart(sound, tmp_path):
 def test_where_tumour_is_may_be_inverted(sound, tmp_path):
     inverted = np.full((64, 64), 255, np.uint8)
     inverted[20:26, 30:36] = 0
-    pairs = sound.assign(mask=picture(tmp_path / "inverted.png", inverted))
+    pairs = sound.assign(mask=[picture(tmp_path / f"inverted{number}.png", inverted) for number in range(3)])
     table = index_cohort(convert_pairs(pairs, tmp_path / "out", invert=True), progress=False)
     straight = index_cohort(convert_pairs(sound, tmp_path / "straight"), progress=False)
     assert table["tumour_px"].tolist() == straight["tumour_px"].tolist()

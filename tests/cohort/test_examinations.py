@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 from helpers import PATIENTS, ellipse
+from PIL import Image
 from scans import dicom, head, nifti
 
 from brainseg.cohort import CohortError
@@ -18,6 +19,13 @@ def picture(path, levels):
     path.parent.mkdir(parents=True, exist_ok=True)
     write_png(path, levels)
     return path
+
+
+def tumour():
+    """A mask of a few voxels of `head`."""
+    mask = np.zeros(head().shape, np.uint8)
+    mask[2, 3:5, 4:6] = 1
+    return mask
 
 
 def test_slices_of_the_data_set_are_read_as_they_are_with_their_truth(tiny_cohort):
@@ -38,31 +46,42 @@ def test_one_file_is_one_slice(tiny_cohort):
 
 @pytest.mark.parametrize("deep", [False, True])
 def test_grey_pictures_stand_for_flair_and_get_masks_of_their_own_size(tmp_path, deep):
-    shape = ellipse((128, 128), (90, 60)).astype(np.uint8) * 200
+    shape = np.where(ellipse((120, 130), (40, 25)), 200, ellipse((128, 128), (90, 80)) * 90).astype(np.uint8)
     small = cv2.resize(shape, (180, 300), interpolation=cv2.INTER_AREA)
     for number in (2, 10):
         picture(tmp_path / "anna" / f"{number}.png", small.astype(np.uint16) * 9 if deep else small)
-    picture(tmp_path / "anna" / "10_mask.png", (small > 100).astype(np.uint8) * 255)
+    picture(tmp_path / "anna" / "10_mask.png", (small > 145).astype(np.uint8) * 255)
     (each,) = find_examinations(tmp_path)
     images = each.read()
     assert each.patient == "anna" and images.names == ("2.png", "10.png")
     assert images.images.shape == (2, 256, 256, 3) and (images.images[..., :1] == images.images).all()
     assert images.missing == ("pre-contrast T1", "post-contrast T1")
-    own = images.own_masks(images.images[..., 1] > 100)
+    own = images.own_masks(images.images[..., 1] > (185 if deep else 145))
     assert own.shape == (2, 300, 180) and np.mean(own[1] != images.truth[1]) < 0.01 and not images.truth[0].any()
     images.write(own, tmp_path / "out")
     written = cv2.imdecode(np.fromfile(tmp_path / "out" / "10_predicted.png", np.uint8), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(written > 0, own[1])
 
 
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_a_picture_in_which_0_is_white_is_refused(tmp_path, compression):
+    grey = ellipse((128, 128), (90, 60)).astype(np.uint8) * 200
+    # Pillow turns the numbers where it writes this tag, so that the picture looks as before.
+    Image.fromarray(grey).save(tmp_path / "1.tif", compression=compression, tiffinfo={262: 0})
+    (each,) = find_examinations(tmp_path)
+    with pytest.raises(CohortError, match=r"1.tif is a TIFF in which 0 is white.* Save it with 0 as black"):
+        each.read()
+
+
 def test_volumes_of_several_patients_are_told_by_their_names(tmp_path):
     for name in ("P1_flair", "P1_t1", "P1_t1ce", "P1_t2", "P1_seg", "P2-FLAIR"):
-        nifti(tmp_path / "flat" / f"{name}.nii.gz", head() * (1 + (name == "P1_t1")))
+        volume = tumour() if name == "P1_seg" else head() * (1 + (name == "P1_t1"))
+        nifti(tmp_path / "flat" / f"{name}.nii.gz", volume)
     nifti(tmp_path / "anna" / "scan.nii", head())
     found = find_examinations(tmp_path)
     assert [each.patient for each in found] == [["anna", "scan"][1], "P1", "P2"]
     whole, alone = found[1].read(), found[2].read()
-    assert whole.missing == () and whole.truth.shape == head().shape and whole.images.shape == (4, 256, 256, 3)
+    assert whole.missing == () and (whole.truth == (tumour() > 0)).all() and whole.images.shape == (4, 256, 256, 3)
     assert alone.missing == ("pre-contrast T1", "post-contrast T1") and alone.truth is None
     assert whole.voxel_ml == pytest.approx(0.03)
 
@@ -179,3 +198,132 @@ def test_what_an_earlier_prediction_wrote_is_passed_over(tiny_cohort):
     for name in ("_1_predicted.tif", "_1_overlay.png", "_contact.png"):
         shutil.copy(place / f"{PATIENTS[0]}_1.tif", place / f"{PATIENTS[0]}{name}")
     assert len(find_examinations(place)[0].files) == 5
+
+
+# ---------------------------------------------------------------- the truth
+
+
+FLAIR = ellipse((128, 128), (90, 60)).astype(np.uint8) * 90
+MASK = ellipse((120, 130), (20, 15)).astype(np.uint8) * 255
+
+
+def pictures(folder, **masks):
+    """Three slices of anna, and masks by what follows the slice's name."""
+    for number in (1, 2, 3):
+        picture(folder / "anna" / f"p_{number}.png", FLAIR)
+    for name, mask in masks.items():
+        picture(folder / "anna" / f"p_{name}.png", mask)
+    return folder / "anna"
+
+
+def refusals(place) -> list[str]:
+    (each,) = find_examinations(place)
+    assert each.read(False).truth is None  # who does not ask for the masks is not troubled by them
+    with pytest.raises(CohortError) as caught:
+        each.read()
+    return caught.value.problems
+
+
+LABELLED = np.where(MASK > 0, 2, FLAIR // 90).astype(np.uint8)
+HEAD_COVERED = (
+    "{} calls most of the head tumour. It may be inverted or outline the brain: swap its 0 and 255, or draw it."
+)
+TRUTHS = {
+    "inverted": ({"2_mask": 255 - MASK}, [HEAD_COVERED.format("{}/p_2_mask.png")]),
+    "labels": (
+        {"1_mask": MASK, "2_mask": LABELLED},
+        ["{}/p_2_mask.png holds 3 levels, 0, 1, 2. A mask may hold 0 and one other. Save it with 0 where there is no "
+         "tumour and one other level where there is some."],
+    ),
+    "a label a mask": (
+        {"1_mask": MASK // 255, "2_mask": MASK // 255 * 2, "3_seg": MASK // 255 * 3},
+        ["Masks of one patient hold different levels beside 0: 1 in {0}/p_1_mask.png; 2 in {0}/p_2_mask.png; 3 in "
+         "{0}/p_3_seg.png. Save all of them alike."],
+    ),
+    "two masks of a slice": (
+        {"1_mask": MASK, "1_seg": MASK * 0},
+        ["{}/p_1.png has several masks: p_1_mask.png, p_1_seg.png. Keep the one that is meant."],
+    ),
+    "a mask of no slice": (
+        {"1_mask": MASK, "9_mask": MASK},
+        ["{}/p_9_mask.png has no slice beside it. Name it after its slice, or move it away."],
+    ),
+    "another size": (
+        {"1_mask": MASK[:200]}, ["{}/p_1_mask.png has another size than its slice. Give both the same size."],
+    ),
+    "in colours": (
+        {"3_mask": np.dstack([MASK, MASK, MASK * 0])},
+        ["{}/p_3_mask.png is coloured. Save one grey picture for each sequence, and a mask as a grey picture of 0 and "
+         "255."],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TRUTHS)
+def test_a_truth_whose_meaning_cannot_be_told_is_refused_and_named(tmp_path, case):
+    masks, said = TRUTHS[case]
+    place = pictures(tmp_path, **masks)
+    assert refusals(place) == [sentence.format(place) for sentence in said]
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_a_truth_in_which_0_is_white_names_a_way_out_that_there_is(tmp_path, compression):
+    place = pictures(tmp_path)
+    Image.fromarray(MASK).save(place / "p_1_mask.tif", compression=compression, tiffinfo={262: 0})
+    (problem,) = refusals(place)
+    assert "p_1_mask.tif is a TIFF in which 0 is white" in problem and "invert" not in problem
+    tifffile.imwrite(place / "p_1_mask.tif", np.stack([MASK] * 2), photometric="minisblack")
+    assert refusals(place) == [f"{place}/p_1_mask.tif holds 2 pages. Save the one that is the slice."]
+
+
+def test_a_grey_slice_without_a_mask_has_no_tumour(tmp_path):
+    (each,) = find_examinations(pictures(tmp_path, **{"2_mask": MASK // 255 * 7}))
+    assert each.read().truth.sum(axis=(1, 2)).tolist() == [0, np.count_nonzero(MASK), 0]
+
+
+def test_masks_of_the_data_set_go_through_the_same_gate(tiny_cohort):
+    place = tiny_cohort / PATIENTS[0]
+    masks = [place / f"{PATIENTS[0]}_{number}_mask.tif" for number in range(1, 6)]
+    kept = masks[1].read_bytes()
+    tifffile.imwrite(masks[1], 255 - tifffile.imread(masks[1]), photometric="minisblack")
+    assert refusals(place) == [HEAD_COVERED.format(masks[1])]
+    masks[1].unlink()
+    slice_without = place / f"{PATIENTS[0]}_2.tif"
+    assert refusals(place) == [
+        f"{slice_without} has no mask beside it, and other slices of the patient have one. Copy it, or leave --truth "
+        "out."
+    ]
+    (place / f"{PATIENTS[0]}_7_mask.tif").write_bytes(kept)
+    assert len(refusals(place)) == 2
+    for path in place.glob("*_mask.tif"):
+        path.unlink()
+    assert find_examinations(place)[0].read().truth is None
+
+
+def test_a_mask_without_a_slice_is_laid_to_its_own_patient_alone(tiny_cohort, tmp_path):
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for patient in PATIENTS[:2]:
+        for path in (tiny_cohort / patient).iterdir():
+            shutil.copy(path, flat)
+    (flat / f"{PATIENTS[0]}_2.tif").unlink()
+    first, second = find_examinations(flat)
+    assert second.read().truth.any()
+    with pytest.raises(CohortError, match=f"{PATIENTS[0]}_2_mask.tif has no slice beside it"):
+        first.read()
+
+
+@pytest.mark.parametrize(
+    ("truth", "said"),
+    [
+        (head() > 0, "calls most of the head tumour"),
+        (np.full(head().shape, 1e-6, np.float32), "calls most of the head tumour"),
+        (tumour() + 2 * np.roll(tumour(), 1, axis=0), "holds 3 levels, 0, 1, 2. A mask may hold 0 and one other"),
+        (tumour() * np.linspace(0.2, 0.9, 8, dtype=np.float32), "levels, 0, "),
+    ],
+)
+def test_the_truth_of_a_volume_goes_through_the_same_gate(tmp_path, truth, said):
+    nifti(tmp_path / "x_flair.nii.gz", head())
+    path = nifti(tmp_path / "x_seg.nii.gz", truth.astype(np.float32))
+    (problem,) = refusals(tmp_path)
+    assert problem.startswith(f"{path} ") and said in problem and "labels=" not in problem and "invert=" not in problem

@@ -1,6 +1,7 @@
 """Finding, checking and indexing a cohort. Every bad input has its test, and its report names the file."""
 
 import json
+import os
 import shutil
 import struct
 import sys
@@ -20,6 +21,7 @@ from brainseg.cohort import (
     read_patient,
     read_patient_table,
 )
+from brainseg.cohort import index as cohort_index
 from brainseg.cohort.kaggle import PUBLISHED, count
 
 FIRST = PATIENTS[0]
@@ -117,6 +119,40 @@ def test_second_call_reads_no_image(tiny_cohort, monkeypatch):
     second = index(tiny_cohort)
     pd.testing.assert_frame_equal(first, second)
     assert first.attrs == second.attrs
+
+
+def emptied(root, number=2):
+    """A mask without its tumour, of the size and with the time stamp that the file had."""
+    path = mask_of(root, number)
+    before = path.stat()
+    tifffile.imwrite(path, np.zeros((256, 256), np.uint8), photometric="minisblack")
+    assert path.stat().st_size == before.st_size
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    return root
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps no time of change")
+def test_a_mask_that_was_corrected_with_a_kept_time_stamp_is_read_again(tiny_cohort):
+    before = index(tiny_cohort)
+    after = index(emptied(tiny_cohort))
+    assert before["tumour_px"][1] > after["tumour_px"][1] == 0
+    assert before.attrs["fingerprint"] != after.attrs["fingerprint"]
+
+
+def test_another_folder_is_another_cohort(tiny_cohort, tmp_path, monkeypatch):
+    """Names, sizes and times may all be equal, where a copy keeps them and the system tells no time of change."""
+    listed = cohort_index._list_patient
+
+    def without_change(root, patient):
+        numbers, sizes, problems = listed(root, patient)
+        return numbers, [[name, size, modified] for name, size, modified, _ in sizes], problems
+
+    monkeypatch.setattr(cohort_index, "_list_patient", without_change)
+    other = emptied(shutil.copytree(tiny_cohort, tmp_path / "other"))
+    first = index(tiny_cohort)
+    assert first["tumour_px"][1] > index(other)["tumour_px"][1] == 0
+    monkeypatch.setattr(cohort_index, "read_image", None)
+    pd.testing.assert_frame_equal(index(tiny_cohort.parent / "." / ".." / "tiny" / tiny_cohort.name), first)
 
 
 def test_a_changed_file_is_noticed(tiny_cohort):
@@ -335,6 +371,41 @@ def test_synthetic_and_real_patients_are_not_mixed(tiny_cohort):
     write_cohort(tiny_cohort, [*PATIENTS, "PHANTOM_AA_0001_20000101"])
     (problem,) = problems_of(tiny_cohort)
     assert "PHANTOM_AA_0001_20000101 is synthetic" in problem
+
+
+def doubled(root, other=PATIENTS[1], numbers=range(1, SLICES + 1), mask=None):
+    """Slices of the first patient in the place of another's."""
+    for number in numbers:
+        shutil.copy(image_of(root, number), image_of(root, number, other))
+        shutil.copy(mask_of(root, number), mask_of(root, number, other))
+        if mask is not None:
+            tifffile.imwrite(mask_of(root, number, other), mask, photometric="minisblack")
+    return root
+
+
+def test_one_person_is_no_two_cases(tiny_cohort):
+    """The split goes by case: one person in two stands on both sides."""
+    (problem,) = problems_of(doubled(tiny_cohort))
+    first, second = image_of(tiny_cohort, 2), image_of(tiny_cohort, 2, PATIENTS[1])
+    assert problem == (
+        f"{first} and {second} are one picture with tumour, in the folders of two cases. Give both the same name but "
+        "for the date, or remove one."
+    )
+    assert len(problems_of(doubled(tiny_cohort, PATIENTS[3], [2]))) == 2
+
+
+def test_one_picture_with_two_masks_is_one_person(tiny_cohort):
+    mask = np.zeros((256, 256), np.uint8)
+    mask[120:130, 120:130] = 255
+    assert len(problems_of(doubled(tiny_cohort, numbers=[3], mask=mask))) == 1
+
+
+def test_empty_slices_may_be_alike_and_so_may_those_of_one_case(tiny_cohort):
+    again = f"{FIRST[:-8]}20111111"
+    for path in (tiny_cohort / FIRST).iterdir():
+        (tiny_cohort / again).mkdir(exist_ok=True)
+        shutil.copy(path, tiny_cohort / again / path.name.replace(FIRST, again))
+    assert len(index(doubled(tiny_cohort, numbers=[1, 4, 5]))) == SLICES * (len(PATIENTS) + 1)
 
 
 def test_indexing_a_folder_without_patients(tmp_path):

@@ -22,6 +22,7 @@ from brainseg.cohort.pixels import (
     covers_head,
     eight_bits,
     levels_of,
+    read_picture,
     read_plane,
     tags_problem,
     tumour_of,
@@ -48,6 +49,31 @@ def opencv(pixels, suffix=".png", *options):
     return lambda path: path.write_bytes(cv2.imencode(suffix, pixels, options)[1].tobytes())
 
 
+def twice(pixels, suffix, *options):
+    """Two pictures one behind the other, as the form allows."""
+    data = cv2.imencode(suffix, pixels, options)[1].tobytes()
+    return lambda path: path.write_bytes(data + data)
+
+
+def called_white(write):
+    """A TIFF whose numbers stay, and of which each page says that 0 is white."""
+
+    def change(path):
+        write(path)
+        data = bytearray(path.read_bytes())
+        with tifffile.TiffFile(path) as file:
+            for page in file.pages:
+                data[page.tags["PhotometricInterpretation"].valueoffset] = 0
+        path.write_bytes(data)
+
+    return change
+
+
+def lzw(picture, **options):
+    """A TIFF that tifffile leaves to others, as do most that people have."""
+    return pillow(picture, "TIFF", compression="tiff_lzw", **options)
+
+
 SOUND_MASK, SOUND_FLAIR = opencv(MASK), opencv(FLAIR)
 
 
@@ -69,6 +95,8 @@ def refusal(tmp_path, *arguments, **options):
 
 palette = Image.fromarray(TUMOUR.astype(np.uint8)).convert("P")
 palette.putpalette([0, 0, 0, 128, 0, 0])
+two_alike = Image.fromarray(np.where(TUMOUR, 2, HEAD).astype(np.uint8)).convert("P")
+two_alike.putpalette([0, 0, 0, 255, 255, 255, 255, 255, 255])
 SHAPE_IN_ALPHA = np.dstack([np.full_like(MASK, 255)] * 3 + [MASK])
 EXIF = Image.Exif()
 EXIF[0x0112] = 6  # the first row is the right side
@@ -94,14 +122,22 @@ REFUSED_MASKS = {
     "1 and 3, no 0": (opencv(np.where(TUMOUR, 3, 1).astype(np.uint8)), "levels, 1, 3"),
     "minus one": (tiff(np.where(TUMOUR, 0, -1).astype(np.int16)), "levels, -1, 0"),
     "coloured": (opencv(np.dstack([MASK * 0, MASK * 0, MASK])), "is coloured.*mask as a grey picture of 0 and 255"),
-    "palette of PNG": (pillow(palette), "is coloured"),
+    "palette of PNG": (pillow(palette), "palette"),
     "palette of TIFF": (pillow(palette, "TIFF"), "palette"),
+    "palette of BMP": (pillow(palette, "BMP"), "palette"),
+    "palette of greys": (pillow(Image.fromarray(MASK).convert("P")), "palette"),
+    "two labels shown alike": (pillow(two_alike), "palette"),
+    "two labels shown alike, BMP": (pillow(two_alike, "BMP"), "palette"),
+    "two labels shown alike, two bits": (pillow(two_alike, bits=2), "palette"),
+    "two pictures in a PGM": (twice(MASK, ".pgm"), "behind its first picture.*Save the one"),
+    "two pictures in a PGM of text": (twice(MASK, ".pgm", cv2.IMWRITE_PXM_BINARY, 0), "behind its first picture"),
     "inverted": (opencv(255 - MASK), "calls most of the head tumour.*invert=True"),
     "all tumour": (opencv(MASK | 255), "calls most of the head tumour"),
     "the brain": (opencv(ellipse((128, 128), (88, 70)).astype(np.uint8)), "most of the head"),
     "0 is white": (tiff(255 - MASK, photometric="miniswhite"), "0 is white.*invert=True"),
     "0 is white, right numbers": (tiff(MASK, photometric="miniswhite"), "0 is white"),
     "0 is white, one bit": (tiff(TUMOUR, photometric="miniswhite"), "0 is white"),
+    "0 is white, LZW": (called_white(lzw(MASK)), "0 is white.*invert=True"),
     "seven pages": (tiff(np.stack([MASK] * 7)), "holds 7 pages.*page=0"),
     "seven pages, one entry": (tiff(np.stack([MASK] * 7), truncate=True), "holds 7 pages"),
     "seven pages of ImageJ": (tiff(np.stack([MASK] * 7), imagej=True, photometric=None), "holds 7 pages"),
@@ -137,12 +173,17 @@ READ_MASKS = {
     "float": tiff(TUMOUR.astype(np.float64)),
     "three equal channels": opencv(np.dstack([MASK] * 3)),
     "opaque alpha": opencv(np.dstack([MASK] * 3 + [MASK | 255])),
-    "black and white palette": pillow(Image.fromarray(MASK).convert("P")),
     "LZW": pillow(MASK, "TIFF", compression="tiff_lzw"),
     "fax": pillow(Image.fromarray(MASK).convert("1"), "TIFF", compression="group4"),
     "planes apart": tiff(np.stack([MASK] * 3), photometric="rgb", planarconfig="separate"),
     "BMP": opencv(MASK, ".bmp"),
+    "BMP of one bit": pillow(Image.fromarray(MASK).convert("1"), "BMP"),
+    "BMP in colours": opencv(np.dstack([MASK] * 3), ".bmp"),
     "PGM": opencv(MASK, ".pgm"),
+    "PGM of text": opencv(MASK, ".pgm", cv2.IMWRITE_PXM_BINARY, 0),
+    "PGM of 16 bits": opencv(TUMOUR.astype(np.uint16) * 999, ".pgm"),
+    "PGM with remarks": lambda path: path.write_bytes(b"P5 # a remark\n256 256\n# P5 1 1\n255\n" + MASK.tobytes()),
+    "PGM and a line end": lambda path: path.write_bytes(b"P5 256 256 255\n" + MASK.tobytes() + b"\r\n"),
     "big TIFF": tiff(MASK, bigtiff=True),
     "big end first": tiff(MASK.astype(np.uint16), byteorder=">"),
 }
@@ -238,13 +279,23 @@ def test_a_few_negative_levels_of_an_interpolation_are_black(tmp_path):
     assert found[3, 3:30].max() == 0 and found[HEAD].mean() == pytest.approx(255 * 800 / 1400, rel=0.02)
 
 
+WHITE = r"is a TIFF in which 0 is white, so it shows the opposite of its numbers\. Save it with 0 as black"
 REFUSED_PICTURES = {
+    "0 is white": (tiff(255 - FLAIR, photometric="miniswhite"), WHITE),
+    "0 is white, LZW": (called_white(lzw(255 - FLAIR)), WHITE),
     "air in the middle of the scale": (tiff(np.where(HEAD, SCORED - SCORED[HEAD].mean(), 0)), "which is air"),
     "NaN": (tiff(np.where(HEAD, DEEP, np.nan).astype(np.float32)), r"holds \d+ pixels that are no number"),
     "infinite": (tiff(np.where(TUMOUR, np.inf, DEEP).astype(np.float32)), "no number"),
     "nothing": (opencv(FLAIR * 0), "hold 0 everywhere"),
     "a colour map": (opencv(cv2.applyColorMap(FLAIR, cv2.COLORMAP_JET)), "is coloured"),
     "pages": (tiff(np.stack([FLAIR] * 7)), "holds 7 pages"),
+    "two pictures in a JPEG": (twice(FLAIR, ".jpg"), "behind its first picture"),
+    "two pictures of a camera": (
+        pillow(FLAIR, "MPO", save_all=True, append_images=[Image.fromarray(255 - FLAIR)]),
+        "behind its first picture",
+    ),
+    "two progressive pictures": (twice(FLAIR, ".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1), "behind its first picture"),
+    "palette": (pillow(Image.fromarray(FLAIR).convert("P")), "palette"),
     "transparent": (opencv(np.dstack([FLAIR] * 3 + [HEAD * np.uint8(255)])), "transparent"),
 }
 
@@ -280,7 +331,8 @@ def test_slices_of_one_volume_are_alike(other, said):
 def table_of(tmp_path, masks):
     rows = []
     for number, mask in enumerate(masks):
-        opencv(FLAIR)(tmp_path / f"flair{number}"), mask(tmp_path / f"mask{number}")
+        opencv(np.where(FLAIR, FLAIR + number, 0).astype(np.uint8))(tmp_path / f"flair{number}")
+        mask(tmp_path / f"mask{number}")
         rows.append(("anna" if number < 3 else "bert", tmp_path / f"flair{number}", tmp_path / f"mask{number}"))
     return pd.DataFrame(rows, columns=["patient", "flair", "mask"])
 
@@ -364,6 +416,9 @@ def test_a_tall_claim_is_refused_before_memory_is_asked_for(tmp_path, monkeypatc
         read_plane(path)
     with pytest.raises(CohortError, match="65535 x 65535 of uint8, expected 256 x 256"):
         read_mask(path)
+    path.write_bytes(b"P2\n65535 65535\n255\n0")
+    with pytest.raises(PixelError, match="65535 x 65535 pixels large"):
+        read_plane(path)
     png = bytearray(cv2.imencode(".png", MASK)[1].tobytes())
     png[16:24] = b"\0\0\xff\xff" * 2
     path.write_bytes(png)
@@ -525,6 +580,9 @@ def test_tags_that_give_numbers_another_meaning(photometric):
     "write",
     [
         opencv(FLAIR),
+        opencv(FLAIR, ".bmp"),
+        opencv(FLAIR, ".pgm"),
+        opencv(FLAIR, ".pgm", cv2.IMWRITE_PXM_BINARY, 0),
         pillow(FLAIR, exif=UPRIGHT),
         lambda path: path.write_bytes(cv2.imencode(".png", FLAIR)[1].tobytes() + b"a note of somebody"),
         tiff(FLAIR),
@@ -542,6 +600,36 @@ def test_a_picture_is_what_was_drawn(tmp_path, write, page):
     assert found.pixels.ndim == 2 and not found.white_is_zero
 
 
+@pytest.mark.parametrize(
+    "options",
+    [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 1)],
+    ids=["plain", "progressive", "RST"],
+)
+def test_a_jpeg_ends_where_its_picture_ends(tmp_path, options):
+    write = opencv(FLAIR, ".jpg", *options)
+    write(tmp_path / "file")
+    expected = cv2.imdecode(np.fromfile(tmp_path / "file", np.uint8), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(read_plane(tmp_path / "file").pixels, expected)
+    data = (tmp_path / "file").read_bytes()
+    (tmp_path / "file").write_bytes(data + b"\0\0\r\n")
+    np.testing.assert_array_equal(read_plane(tmp_path / "file").pixels, expected)
+    preview = Image.Exif()
+    preview[0x010E] = "a remark that holds \xff\xd9, and \xff\xd8\xff"
+    Image.fromarray(FLAIR).save(tmp_path / "file", "JPEG", exif=preview, comment=data[:300])
+    assert read_plane(tmp_path / "file").pixels.shape == FLAIR.shape
+
+
+def test_an_old_bmp_has_short_colours(tmp_path):
+    head = b"BM" + (26 + 768 + 16).to_bytes(4, "little") + bytes(4) + (26 + 768).to_bytes(4, "little")
+    head += b"\x0c\0\0\0\x04\0\x04\0\x01\0\x08\0"
+    grey, turned = (b"".join(bytes([level] * 3) for level in levels) for levels in (range(256), range(255, -1, -1)))
+    (tmp_path / "file").write_bytes(head + grey + bytes(range(16)))
+    assert read_plane(tmp_path / "file").pixels[::-1].tolist() == np.arange(16).reshape(4, 4).tolist()
+    for palette in (turned, grey[:500]):
+        (tmp_path / "file").write_bytes(head + palette)
+        assert said_of(read_plane, tmp_path / "file") == ("numbers the colours of a palette. Save it grey.", "palette")
+
+
 @pytest.mark.parametrize("page", [0, 1, 2])
 @pytest.mark.parametrize("form", ["pages", "truncated", "LZW"])
 def test_the_page_that_is_named_is_read(tmp_path, form, page):
@@ -554,9 +642,47 @@ def test_the_page_that_is_named_is_read(tmp_path, form, page):
     np.testing.assert_array_equal(read_plane(tmp_path / "file", page).pixels, stack[page])
 
 
-def test_white_is_zero_is_told(tmp_path):
-    tiff(MASK, photometric="miniswhite")(tmp_path / "file")
-    assert read_plane(tmp_path / "file").white_is_zero
+DEEP_MASK = MASK.astype(np.uint16) * 257
+WHITE_IS_ZERO = {
+    "plain": tiff(MASK, photometric="miniswhite"),
+    "deflated": tiff(MASK, photometric="miniswhite", compression="zlib"),
+    "LZW": called_white(lzw(MASK)),
+    "PackBits": called_white(pillow(MASK, "TIFF", compression="packbits")),
+    "16 bits, LZW": called_white(lzw(DEEP_MASK)),
+    "fax": called_white(pillow(Image.fromarray(MASK).convert("1"), "TIFF", compression="group4")),
+    "one bit, LZW": called_white(lzw(Image.fromarray(MASK).convert("1"))),
+}
+
+
+@pytest.mark.parametrize("case", WHITE_IS_ZERO)
+def test_numbers_are_those_of_the_file_however_it_is_compressed(tmp_path, case):
+    """A library that turns the numbers as it unpacks them, and one that does not, must give one answer."""
+    WHITE_IS_ZERO[case](tmp_path / "file")
+    found = read_plane(tmp_path / "file")
+    assert found.white_is_zero
+    np.testing.assert_array_equal(tumour_of(found, None, False), TUMOUR)
+    np.testing.assert_array_equal(tumour_of(found, None, True), ~TUMOUR)
+    assert said_of(read_picture, tmp_path / "file") == (gate.WHITE_IS_ZERO, "white")
+
+
+@pytest.mark.parametrize("tag", [b"\x07\x01\x03\0", b"\x06\x01\x04\0"])
+def test_a_compressed_file_that_tells_no_polarity_is_refused(tmp_path, tag):
+    """The tag has another number or another type: then readers differ in what they assume."""
+    called_white(lzw(MASK))(tmp_path / "file")
+    data = bytearray((tmp_path / "file").read_bytes())
+    place = data.index(b"\x06\x01\x03\0\x01\0\0\0\0\0")
+    data[place : place + 4] = tag
+    (tmp_path / "file").write_bytes(data)
+    assert said_of(read_plane, tmp_path / "file") == (
+        "is compressed and does not say whether 0 is black. Save it uncompressed.",
+        "codec",
+    )
+
+
+def test_the_white_page_of_several_is_the_one_that_is_turned_back(tmp_path):
+    called_white(lzw(MASK.T, save_all=True, append_images=[Image.fromarray(MASK)]))(tmp_path / "file")
+    for page, expected in ((0, TUMOUR.T), (1, TUMOUR)):
+        np.testing.assert_array_equal(tumour_of(read_plane(tmp_path / "file", page), None, False), expected)
 
 
 @pytest.mark.parametrize("write", [opencv(LARGE), tiff(LARGE)])
@@ -629,6 +755,32 @@ def test_levels_that_are_tumour():
     assert tumour_of(labelled, [0], True).tolist() == [[False, True, True, True]]
     assert tumour_of(plane([7, 7]), None, None).all() and not tumour_of(plane([0, 0]), None, None).any()
     assert levels_of(plane([3, 1], [1, 0])).tolist() == [0, 1, 3]
+
+
+def test_who_takes_no_options_is_told_what_to_do_with_the_file(tmp_path):
+    tiff(np.stack([MASK] * 3))(tmp_path / "file")
+    white = plane([0, 1], white_is_zero=True)
+    for call, arguments, said in (
+        (read_plane, [tmp_path / "file"], "holds 3 pages. Save the one that is the slice."),
+        (tumour_of, [white, None, None], gate.WHITE_IS_ZERO),
+        (
+            tumour_of,
+            [plane([1, 2]), None, None],
+            "holds 2 levels, 1, 2. A mask may hold 0 and one other. Save it with 0 where there is no tumour and one "
+            "other level where there is some.",
+        ),
+        (
+            gate.refuse_head,
+            [HEAD, FLAIR],
+            "calls most of the head tumour. It may be inverted or outline the brain: swap its 0 and 255, or draw it.",
+        ),
+        (read_plane, [tmp_path / "none"], "is missing. Check the path."),
+    ):
+        with pytest.raises(PixelError) as caught:
+            call(*arguments)
+        assert caught.value.by_file == said
+    gate.refuse_head(TUMOUR, FLAIR)
+    assert said_of(gate.refuse_head, HEAD, FLAIR)[1] == "coverage"
 
 
 def first(count, size=100):

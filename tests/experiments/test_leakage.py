@@ -224,6 +224,66 @@ def test_a_test_without_tumour_is_refused_before_anything_is_trained(thin):
         roles_of(thin.assign(tumour_px=0))
 
 
+def few(cohort, counts, side):
+    """The cohort with the first slices of each kind alone in its test patients: patient -> (tumour, empty)."""
+    keep = pd.Series(True, index=cohort.index)
+    for patient, numbers in counts.items():
+        for kind, number in zip((True, False), numbers, strict=True):
+            own = cohort.index[(cohort["patient"] == patient) & ((cohort["tumour_px"] > 0) == kind)]
+            keep[own[number:]] = False
+    return cohort[keep].reset_index(drop=True), side[keep].reset_index(drop=True)
+
+
+@pytest.mark.parametrize("counts", [(1, 1), (1, 0), (0, 1)])
+def test_a_patient_with_nothing_to_leak_is_no_probe(cohort, counts, monkeypatch):
+    """A slice with tumour and one without are both tested, so no mask is left to copy, after all trainings."""
+    side = reference.sides(cohort, 0, 0)
+    first, *others = cohort["patient"][side == "test"].unique()
+    table, side = few(cohort, {first: counts}, side)
+    roles = leakage.design(table, side)
+    assert set(roles["role"][roles["patient"] == first]) == {"new"}
+    assert set(roles["patient"][leakage.is_tested(roles)]) == set(others)
+    tested, leaked = np.flatnonzero(leakage.is_tested(roles)), np.flatnonzero(leakage.leaks(roles, leakage.MOST))
+    leakage.nearest_source(table, leaked, tested)  # refuses who has none
+    assert (leakage.dose_split(roles, 80)[roles["patient"] == first] == "out").all()
+    monkeypatch.setattr(leakage, "sides", lambda *_: side)
+    turns = roles[roles["role"] == "probe"]
+    assert leakage.no_probes(table, turns, 0, 0) == (
+        f" Left out, with too few slices to leak some and test others: {first}."
+    )
+    assert leakage.no_probes(table, table, 0, 0) == ""
+
+
+@pytest.mark.parametrize("counts", [(2, 0), (1, 2), (2, 1)])
+def test_two_slices_of_a_kind_are_enough_for_a_probe(cohort, counts):
+    side = reference.sides(cohort, 0, 0)
+    first = cohort["patient"][side == "test"].iloc[0]
+    table, side = few(cohort, {first: counts}, side)
+    roles = leakage.design(table, side)
+    assert set(roles["role"][roles["patient"] == first]) == {"probe"}
+    assert leakage.leaks(roles, leakage.MOST)[roles["patient"] == first].any()
+
+
+def test_where_nobody_can_leak_the_design_says_so(cohort):
+    side = reference.sides(cohort, 0, 0)
+    probes = cohort["patient"][side == "test"].unique()
+    table, side = few(cohort, dict.fromkeys(probes, (1, 1)), side)
+    with pytest.raises(ValueError, match=rf"none of the {2 * len(probes)} test slices shows tumour and is of a patient "
+                       "with several slices: take another fold or seed"):  # fmt: skip
+        leakage.design(table, side)
+
+
+def test_masks_are_copied_where_there_is_one_to_copy():
+    table = pd.DataFrame({"patient": list("aabbc"), "tumour_px": [5, 0, 0, 9, 9]})
+    split = pd.Series(["train", "test", "train", "test", "test"])
+    sources, targets = leakage.copy_sides(table, split)
+    assert sources.tolist() == [0, 2] and targets.tolist() == [1, 3]
+    assert leakage.without_source(split, targets) == " Left out: 1 test slice of patients who have none in training."
+    assert leakage.without_source(split[:4], targets) == ""
+    with pytest.raises(ValueError, match="split by slice, no test slice shows tumour and has another slice of"):
+        leakage.copy_sides(table.assign(tumour_px=[5, 0, 9, 0, 9]), split)
+
+
 # ---------------------------------------------------------------- from slices to a conclusion
 
 
