@@ -52,9 +52,9 @@ def convert_pairs(
     ----------
     pairs : DataFrame
         One row per slice, in the order of the stack. ``patient``: any name; blanks around it do not count. ``flair``,
-        ``mask``: paths of grey pictures, such as PNG or TIFF, of one size, each named once in its column. Optional:
-        ``pre`` and ``post``, the T1 before and after contrast agent; for a patient without them a copy of FLAIR takes
-        their place, as in the data set itself.
+        ``mask``: paths of grey pictures, such as PNG or TIFF, of one size, each named once in its column; only an empty
+        mask may serve several slices. Optional: ``pre`` and ``post``, the T1 before and after contrast agent; for a
+        patient without them a copy of FLAIR takes their place, as in the data set itself.
         ``institution``: two capitals or digits, ``"XX"`` by default.
     root : str or Path
         The folder to make. It appears only when it is whole.
@@ -86,13 +86,13 @@ def convert_pairs(
     if problems:
         raise CohortError(problems)
     pairs = pairs.assign(institution=pairs.get("institution", "XX"), page=page)
-    faults, patients, levels = _Faults(), [], {}
+    faults, patients, levels, outlines = _Faults(), [], {}, {}
     with folder_atomically(root) as folder:
         groups = pairs.groupby("patient", sort=True)
         for number, (name, rows) in enumerate(tqdm(groups, desc="converting", unit="patient", leave=False), start=1):
             case = f"{project}_{rows['institution'].iloc[0]}_{number:04d}"
             patients.append({"Patient": case, "name": name})
-            _write_patient(rows, folder / f"{case}_{UNKNOWN_DATE}", labels, invert, faults, levels)
+            _write_patient(rows, folder / f"{case}_{UNKNOWN_DATE}", labels, invert, faults, levels, outlines)
         problems = faults.sentences() or _problems_of_levels(levels, labels)
         if problems:
             raise CohortError(problems)
@@ -189,7 +189,7 @@ def _problems_of_cells(pairs: pd.DataFrame, page) -> list[str]:
             f"page has {len(pages)} numbers for {len(pairs)} rows. Give one for each row, or one for all.",
         ]
     for column in empty:
-        if column in (*SEQUENCE_COLUMNS, "mask"):
+        if column in SEQUENCE_COLUMNS:  # one empty mask may serve many slices
             problems += _problems_of_repeats(pairs[column], pages, empty[column])
     same = (pairs["flair"].astype(str) == pairs["mask"].astype(str)) & ~empty["flair"]
     if same.any():
@@ -261,9 +261,18 @@ def _problems_of_levels(levels: dict, labels) -> list[str]:
 
 
 def _write_patient(
-    rows: pd.DataFrame, folder: Path, labels: np.ndarray | None, invert: bool | None, faults: _Faults, levels: dict
+    rows: pd.DataFrame,
+    folder: Path,
+    labels: np.ndarray | None,
+    invert: bool | None,
+    faults: _Faults,
+    levels: dict,
+    outlines: dict,
 ) -> None:
-    """Write one patient's slices and masks; or nothing, and why into `faults`. `levels` gets those of the masks."""
+    """Write one patient's slices and masks; or nothing, and why into `faults`.
+
+    `levels` gets those of the masks, and `outlines` the masks with tumour, each with its row.
+    """
     given = [column for column in SEQUENCE_COLUMNS if column in rows and not _empty(rows[column]).any()]
     pictures = {column: _read_column(rows, column, read_picture, faults) for column in given}
     planes = _read_column(rows, "mask", read_plane, faults)
@@ -276,6 +285,12 @@ def _write_patient(
             for column, stack in pictures.items():
                 _refuse_other_size(plane, stack[place], column)
             masks.append(tumour_of(plane, labels, invert))
+            page = rows["page"].iloc[place]
+            drawn = _place(path), 0 if pd.isna(page) else page
+            if masks[-1].any() and (other := outlines.setdefault(drawn, row)) != row:
+                raise PixelError(
+                    f"outlines a tumour, and is the mask of row {other} as well. Give each slice its own.", "repeated"
+                )
             for level in levels_of(plane).tolist():
                 levels.setdefault(level, (row, path))
     volumes: dict[str, list[np.ndarray]] = {}
