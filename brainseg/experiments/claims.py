@@ -332,7 +332,7 @@ class EffectFinding:
         if found.patients < 2:
             return f"{found.estimate:+.3f} on one patient, who gives no interval"
         return (
-            f"{interval_text(found)}, {p_text(self.p_corrected, name='p')}, better on "
+            f"{interval_text(found)}, {p_text(self.p_corrected, name='corrected p')}, better on "
             f"{found.better_on} of {found.patients} patients"
         )
 
