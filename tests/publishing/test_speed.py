@@ -8,6 +8,7 @@ import pytest
 
 from brainseg import results
 from brainseg.experiments import speed
+from brainseg.networks.record import reference_runs
 from brainseg.publishing.speed import PARTS, UNMEASURED, fill_speed
 
 PAGE = Path(__file__).resolve().parents[2] / "book" / "speed.md"
@@ -116,3 +117,11 @@ def test_without_a_table_the_page_says_so(book):
     fill_speed(book)
     text = (book / "speed.md").read_text()
     assert "<!--" not in text and text.count(UNMEASURED) == len(PARTS) - 2
+
+
+def test_the_kept_list_of_trainings_is_that_of_the_kept_tables():
+    """Where two experiments share no training; make bench PARTS=trainings writes the list anew, and trains nothing."""
+    listed = results.read_table("speed", "trainings")["experiment"].value_counts()
+    for name in ("leakage", "claims", "shape"):
+        assert listed[name] == len(results.read_record(name)["runs"]), name
+    assert listed["reference"] == len(reference_runs(split_by="patient"))
