@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +12,7 @@ import tifffile
 from brainseg.cohort import CohortError, convert, index_cohort, read_image, read_mask, read_patient_table
 from brainseg.cohort.convert import convert_pairs
 from brainseg.cohort.find import SYNTHETIC_PROJECT
-from brainseg.cohort.pixels import write_png
+from brainseg.cohort.pixels import read_picture, write_png
 from brainseg.paths import project_root
 
 
@@ -197,7 +196,7 @@ def test_a_mask_with_tumour_belongs_to_one_slice_and_an_empty_one_to_many(sound,
     other_way = tmp_path / "below" / ".." / sound["mask"][0].name
     (said,) = problems(sound.assign(mask=[sound["mask"][0], sound["mask"][1], str(other_way)]), tmp_path / "again")
     assert "(row 2, column mask) outlines a tumour, and is the mask of row 0 as well" in said
-    empty = picture(tmp_path / "empty.png", np.zeros_like(cv2.imread(str(sound["mask"][0]), cv2.IMREAD_GRAYSCALE)))
+    empty = picture(tmp_path / "empty.png", np.zeros((64, 64), np.uint8))
     made = index_cohort(convert_pairs(sound.assign(mask=[sound["mask"][0], empty, empty]), tmp_path / "third"))
     assert (made["tumour_px"] > 0).sum() == 1
 
@@ -328,7 +327,7 @@ def test_pages_are_named_for_all_rows_or_one_by_one(sound, tmp_path):
 
 def test_many_levels_are_named_by_the_first_six(sound, tmp_path):
     masks = [picture(tmp_path / f"{n}.png", np.where(np.eye(64) > 0, n, 0).astype(np.uint8)) for n in range(1, 9)]
-    grey = [picture(tmp_path / f"grey{n}.png", cv2.imread(str(sound["flair"][0]), -1)) for n in range(1, 9)]
+    grey = [picture(tmp_path / f"grey{n}.png", read_picture(sound["flair"][0])) for n in range(1, 9)]
     pairs = pd.DataFrame({"patient": "anna", "flair": grey, "mask": masks})
     named = "; ".join(f"{n} in {masks[n - 1]} (row {n - 1})" for n in range(1, 7))
     assert problems(pairs, tmp_path / "out") == [

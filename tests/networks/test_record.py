@@ -1,11 +1,11 @@
 """Kept runs: weights in half precision, found by their parameters, with the split that they were trained on."""
 
-import shutil
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 keras = pytest.importorskip("keras")
 from brainseg import results
@@ -130,7 +130,7 @@ def test_in_a_larger_cohort_a_run_without_weights_is_trained_on_the_sides_that_i
     first = study_run("unet", tiny_cohort, **settings)
     sides = sides_of(first)
     kept = runs.keep(first, "patient", 1, weights=False)
-    copy_patient(tiny_cohort, min(sides), "TEST_CC_0007_20000107")
+    add_patient(tiny_cohort, min(sides), "TEST_CC_0007_20000107")
     again = study_run("unet", tiny_cohort, **settings)
     assert sides_of(again) == {**sides, "TEST_CC_0007_20000107": "new"}
     # Kept once more, the split still names the patients that the network was trained, validated and tested on, alone.
@@ -142,10 +142,14 @@ def sides_of(run):
     return dict(zip(run.prepared.table["patient"], run.split, strict=True))
 
 
-def copy_patient(root, patient, name):
+def add_patient(root, like, name):
+    """Another patient with the same masks; the images are a little brighter, because nobody is in a cohort twice."""
     (root / name).mkdir()
-    for path in (root / patient).iterdir():
-        shutil.copy(path, root / name / path.name.replace(patient, name))
+    for path in (root / like).iterdir():
+        pixels = tifffile.imread(path)
+        if not path.stem.endswith("_mask"):
+            pixels = np.where(pixels, np.minimum(pixels, 254) + 1, 0).astype(np.uint8)
+        tifffile.imwrite(root / name / path.name.replace(like, name), pixels)
 
 
 def test_without_kept_runs_there_is_nothing_to_reproduce(tiny_cohort, checkout):
