@@ -24,8 +24,9 @@ MARK = "<!-- minutes -->"  # in book/minutes.md, where the findings go
 
 
 def _good() -> tuple[str, Figure]:
-    best = outcome.read_findings().networks[0]
-    return best.sentence().removeprefix("- "), figures.headline(headline())
+    found = outcome.read_findings()
+    items = found.networks[0].sentence(), found.aim_of_best()
+    return " ".join(item.removeprefix("- ") for item in items), figures.headline(headline())
 
 
 def _order() -> tuple[str, Figure]:

@@ -12,3 +12,4 @@ def test_each_question_has_its_answer_and_figure(tmp_path, monkeypatch):
     pictures = sorted(path.stem for path in (tmp_path / "images").iterdir())
     assert pictures == sorted(f"minutes-{name}" for name in minutes.FINDINGS if name != "contrast")
     assert text.count("No tables are kept yet.") == 1 and "has the highest mean" in text
+    assert text.index("The better one of U-Net and ResUNet") < text.index("## Which network is best?")
