@@ -109,8 +109,13 @@ def _refuse_other_files(folder: Path) -> None:
     if not folder.exists():
         return
     boxes = folder / "boxes.csv"
-    written = {boxes.name, *pd.read_csv(boxes, usecols=["patient"])["patient"]} if boxes.is_file() else set()
-    if others := sorted(path.name for path in folder.iterdir() if path.name not in written):
+    written = {boxes}
+    if boxes.is_file():
+        rows = pd.read_csv(boxes, usecols=["patient", "slice"])
+        written |= {folder / name for name in rows["patient"]}
+        for name, number in zip(rows["patient"], rows["slice"], strict=True):
+            written |= {folder / name / f"{name}_{number}{end}.tif" for end in ("", "_mask")}
+    if others := sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path not in written):
         raise ValueError(f"{folder} holds {others[0]!r}, which is no crop of an earlier call. {_NEW}")
 
 
