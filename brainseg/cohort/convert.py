@@ -227,7 +227,7 @@ def _problems_of_repeats(files: pd.Series, pages: Sequence, empty: pd.Series) ->
     rows: dict[tuple, list] = {}
     for row, path, page, lacks in zip(files.index, files, pages, empty, strict=True):
         if not lacks:
-            rows.setdefault((_place(path), 0 if pd.isna(page) else page), []).append(row)
+            rows.setdefault(_picture(path, page), []).append(row)
     return [
         f"{files[named[0]]} is named in the column {files.name} by row {_spans(named)}. Give each slice a file of its "
         "own, or leave the row out."
@@ -236,12 +236,13 @@ def _problems_of_repeats(files: pd.Series, pages: Sequence, empty: pd.Series) ->
     ]
 
 
-def _place(path: object) -> str:
-    """Where a file lies, however its path is written."""
+def _picture(path: object, page) -> tuple[str, int]:
+    """Where a file lies, however its path is written, and which of its pages is meant."""
+    page = 0 if pd.isna(page) else page
     try:
-        return os.path.realpath(str(path))
+        return os.path.realpath(str(path)), page
     except (OSError, ValueError):  # a name that no file can have, which whoever reads it reports
-        return str(path)
+        return str(path), page
 
 
 def _problems_of_levels(levels: dict, labels) -> list[str]:
@@ -285,8 +286,7 @@ def _write_patient(
             for column, stack in pictures.items():
                 _refuse_other_size(plane, stack[place], column)
             masks.append(tumour_of(plane, labels, invert))
-            page = rows["page"].iloc[place]
-            drawn = _place(path), 0 if pd.isna(page) else page
+            drawn = _picture(path, rows["page"].iloc[place])
             if masks[-1].any() and (other := outlines.setdefault(drawn, row)) != row:
                 raise PixelError(
                     f"outlines a tumour, and is the mask of row {other} as well. Give each slice its own.", "repeated"

@@ -305,8 +305,8 @@ def _refuse_to_replace(name: str, cohort: pd.DataFrame) -> None:
     """Keep what is kept of other patients, where these may not take their place."""
     if not has_tables(name) or shares_reference_patients(cohort):
         return
-    real = cohort["synthetic"].any() and not read_record(name)["cohort"]["synthetic"]
-    if real or _of_reference_patients(read_tables(name)):
+    by_synthetic = cohort["synthetic"].any() and not read_record(name)["cohort"]["synthetic"]
+    if by_synthetic or _of_reference_patients(read_tables(name)):
         raise ValueError(
             f"results/{name} holds results of real patients, and {cohort.attrs['root']} has none of them. Move that "
             "folder away first."

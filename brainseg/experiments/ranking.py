@@ -76,14 +76,17 @@ class Ranking:
         """The network with the highest mean."""
         return max(self.means, key=lambda name: self.means[name])
 
+    @property
+    def _with_resunet(self) -> list[Pair]:
+        return [pair for pair in self.pairs if MODEL_NAMES["resunet"] in (pair.first, pair.second)]
+
     def article(self) -> Answer | bool:
         """Whether ResUNet is best, as the article says.
 
         True where it is shown to be better than each other network. False where another one is shown to be better.
         `Answer.EQUIVALENT` where none is, and one is shown to be as good; else `Answer.CANNOT_TELL`.
         """
-        mine = MODEL_NAMES["resunet"]
-        beside = [pair for pair in self.pairs if mine in (pair.first, pair.second)]
+        mine, beside = MODEL_NAMES["resunet"], self._with_resunet
         if beside and all(pair.better == mine for pair in beside):
             return True
         if any(pair.better not in (None, mine) for pair in beside):
@@ -94,9 +97,7 @@ class Ranking:
     def _beside_resunet(self) -> str:
         """What is shown of ResUNet and the others, where it is not shown to be the best: a clause."""
         mine, found = MODEL_NAMES["resunet"], []
-        for pair in self.pairs:
-            if mine not in (pair.first, pair.second):
-                continue
+        for pair in self._with_resunet:
             other = pair.second if pair.first == mine else pair.first
             if pair.better == other:
                 found.append(f"{other} is shown to be better than {mine}")

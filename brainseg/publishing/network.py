@@ -42,8 +42,8 @@ def find_network(page: dict, shown: list[str]) -> RunRecord | None:
     prepared = f"{page['cohort']['fingerprint']}-{preprocessing.digest}"
     kept = find_reference(recipe, preprocessing, values["split_by"], values["fold"]) if page["cohort"]["tcga"] else None
     here = [run for run in finished_runs() if (run.recipe, run.prepared) == (recipe, prepared)]
-    run = kept or (here[0] if len(here) == 1 else None)
-    return run if run and run.has_weights and not run.has_met() & set(shown) else None
+    fitting = [kept] if kept and kept.has_weights else here
+    return fitting[0] if len(fitting) == 1 and not fitting[0].has_met() & set(shown) else None
 
 
 def write_network(record: RunRecord, folder: Path) -> None:

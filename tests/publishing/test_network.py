@@ -498,6 +498,10 @@ def test_the_network_is_that_of_the_chapter_and_has_met_nobody_shown(run, monkey
     mine = page | {"cohort": {"tcga": False, "fingerprint": "mine"}}
     assert find_network(mine, [stranger]) == trained
     assert find_network(mine, RECORD.patients["train"][:1]) is None
+    # Where the project keeps a run without its weights, the chapter trains it, and the page takes that.
+    unkept = replace(RECORD, folder=Path("nowhere"))
+    monkeypatch.setattr("brainseg.publishing.network.find_reference", lambda *_: unkept)
+    assert find_network(page | {"cohort": {"tcga": True, "fingerprint": "mine"}}, [stranger]) == trained
     again = [run.record, trained, replace(trained, patients={"train": [], "validation": []})]  # of another split
     monkeypatch.setattr("brainseg.publishing.network.finished_runs", lambda: again)
     assert find_network(mine, [stranger]) is None
