@@ -3,6 +3,7 @@
 `split_by_patient` is the honest split: every slice of a person falls on one side. A folder, the table's `patient`,
 is one examination: it carries a date. Where two folders are one `case`, they stay together.
 `split_by_institution` is stricter: one institution is the test side, and stands on no other.
+`split_size_matched` is its control: as many patients train, and half of the institution is among them.
 `split_by_slice` is the article's: neighbouring slices of one tumour stand on both sides, and so its scores flatter.
 
 All use the same two steps. The units (cases or slices) are put in an order in which neighbours are alike,
@@ -83,11 +84,49 @@ def split_by_institution(
     ValueError
         As `split_by_patient`; also for an institution that the table does not have.
     """
-    cases = _cases_in_order(table)
-    home = table.drop_duplicates("case").set_index("case")["institution"]
-    if institution not in set(home):
-        raise ValueError(f"no institution {institution!r} in the table: choose from {', '.join(sorted(set(home)))}")
-    return _sides(table, home[cases].eq(institution), validation_share, np.random.default_rng(seed))
+    return _sides(table, _stands_in(table, institution), validation_share, np.random.default_rng(seed))
+
+
+def split_size_matched(
+    table: pd.DataFrame, institution: str, half: int, validation_share: float = 0.15, seed: int = 0
+) -> pd.Series:
+    """The control of :func:`split_by_institution`: as many cases are learned from, and they know the institution.
+
+    Whoever leaves an institution out also learns from fewer cases. Here the institution's cases are dealt to two
+    halves. One is the test side. The other takes the places of as many cases of other institutions, which are drawn
+    as in :func:`draw_patients` and stand on no side. Both halves tested, each case of the institution is tested once.
+
+    Parameters
+    ----------
+    half : int
+        0 or 1: the half that is tested.
+
+    Returns
+    -------
+    Series
+        "train", "validation" or "test" for every row of the cases that take part, on their part of `table.index`.
+
+    Raises
+    ------
+    ValueError
+        As `split_by_institution`; also for an institution of one case, or of more than the others can make room for.
+    """
+    if half not in (0, 1):
+        raise ValueError(f"half {half}: choose 0 or 1")
+    its = _stands_in(table, institution)
+    cases, others = its.index[its], its.index[~its].tolist()
+    if len(cases) < 2 or len(cases) // 2 + 1 >= len(others):
+        raise ValueError(
+            f"{institution} has {len(cases)} of {len(its)} cases: a control of the same size needs two of them, and "
+            "more of other institutions than half of them"
+        )
+    tested = cases[_deal(cases, 2, np.random.default_rng(seed)) == half]
+    room = len(others) - (len(cases) - len(tested))
+    rng = np.random.default_rng([seed, half])
+    drawn = _draw_from_stretches(others, room, rng)
+    part = table[table["case"].isin([*cases, *drawn])]
+    ordered = pd.Index(_cases_in_order(part), name="case")
+    return _sides(part, pd.Series(ordered.isin(tested), ordered), validation_share, rng)
 
 
 def split_by_slice(
@@ -178,6 +217,14 @@ def _sides(table: pd.DataFrame, tested: pd.Series, validation_share: float, rng:
     side = tested.map({True: "test", False: "train"})
     side[validation] = "validation"
     return table["case"].map(side).rename("split")
+
+
+def _stands_in(table: pd.DataFrame, institution: str) -> pd.Series:
+    """Whether each case is of an institution, the cases in order."""
+    home = table.drop_duplicates("case").set_index("case")["institution"]
+    if institution not in set(home):
+        raise ValueError(f"no institution {institution!r} in the table: choose from {', '.join(sorted(set(home)))}")
+    return home[_cases_in_order(table)].eq(institution)
 
 
 def _cases_in_order(table: pd.DataFrame) -> list[str]:

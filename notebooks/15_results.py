@@ -111,7 +111,7 @@ Markdown(seeds.findings(by_seed[by_seed["protocol"] == "honest"], seed).sentence
 # %% [markdown]
 # ## Two harder questions
 #
-# **What is the recipe worth?** A *plain* U-Net is the floor: the whole frame, grey levels as they are, slices as they come, no augmentation, one prediction per slice, and every piece counts. **What does a new institution cost?** The folds mix institutions, so the networks above have met that of their test patients. A network *without* an institution has not; it also learns from fewer patients, so not all of a difference is the institution.
+# **What is the recipe worth?** A *plain* U-Net is the floor: the whole frame, grey levels as they are, slices as they come, no augmentation, one prediction per slice, and every piece counts. **What does a new institution cost?** The folds mix institutions, so the networks above have met that of their test patients. A network *without* an institution has not. It may also learn from fewer patients, and then not all of a difference is the institution. So it has a control of the same size: networks that learn from as many patients, *with half of* the institution among them, and are tested on the other half.
 #
 # Each is set against the reference U-Nets of the first seed, on the same patients.
 

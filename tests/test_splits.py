@@ -11,6 +11,7 @@ from brainseg.splits import (
     split_by_institution,
     split_by_patient,
     split_by_slice,
+    split_size_matched,
 )
 
 # The institutions of the 88 real patients, with EZ's single one.
@@ -76,6 +77,41 @@ def test_an_institution_that_is_left_out_is_the_test_side_alone():
         split_by_institution(table, "XX")
     with pytest.raises(ValueError, match="0 cases left"):
         split_by_institution(few(3), "CS")
+
+
+@pytest.mark.parametrize("institution", ["HT", "DU", "CS"])
+def test_the_control_of_an_institution_learns_from_as_many_cases(institution):
+    table = cohort()
+    left_out = split_by_institution(table, institution)
+    sides = [split_size_matched(table, institution, half) for half in (0, 1)]
+    its = set(table.case[table.institution == institution])
+    tested = [set(table.case[side.index][side == "test"]) for side in sides]
+    assert not tested[0] & tested[1] and tested[0] | tested[1] == its and abs(len(tested[0]) - len(tested[1])) <= 1
+    rank = table[table.case.isin(its)].groupby("case")["tumour_px"].sum().rank(pct=True)
+    assert abs(rank[list(tested[0])].mean() - rank[list(tested[1])].mean()) < 0.12
+    for side, half in zip(sides, tested, strict=True):
+        taking_part = table.loc[side.index]
+        assert (side.groupby(taking_part.case).nunique() == 1).all()
+        for name in ("train", "validation"):
+            assert taking_part.case[side == name].nunique() == table.case[left_out == name].nunique()
+        assert set(taking_part.case[side != "test"]) & its == its - half
+        # Whom the institution's half displaces is drawn from all others.
+        absent = table[~table.case.isin(taking_part.case)].drop_duplicates("case")
+        assert absent["institution"].nunique() >= 3 and institution not in set(absent["institution"])
+    shuffled = split_size_matched(table.sample(frac=1, random_state=0), institution, 0)
+    pd.testing.assert_series_equal(shuffled.sort_index(), sides[0].sort_index())
+
+
+def test_a_control_that_cannot_be_is_refused():
+    table = cohort()
+    with pytest.raises(ValueError, match="no institution 'XX'"):
+        split_size_matched(table, "XX", 0)
+    with pytest.raises(ValueError, match="half 2: choose 0 or 1"):
+        split_size_matched(table, "HT", 2)
+    with pytest.raises(ValueError, match="EZ has 1 of 88 cases"):
+        split_size_matched(table, "EZ", 0)
+    with pytest.raises(ValueError, match="AA has 6 of 9 cases"):
+        split_size_matched(cohort({"AA": 6, "BB": 3}), "AA", 0)
 
 
 def twice_examined():

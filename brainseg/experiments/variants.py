@@ -1,8 +1,9 @@
 """U-Net trained otherwise than in the reference edition, and scored on the same patients.
 
 Two questions. What is all that this study adds to a plain U-Net worth, patient by patient? And what does it cost to
-meet an institution for the first time? Size, length and steps of the training are those of the reference runs in each
-variant.
+meet an institution for the first time? Whoever leaves one out learns from fewer patients as well, so the second
+question has a control: networks that learn from as few patients, and know the institution. Size, length and steps of
+the training are those of the reference runs in each variant.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from brainseg.experiments.reference import participants
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.record import NEW, RunRecord, reference_digests, reference_runs
 from brainseg.results import REFERENCE, read_record, read_table
-from brainseg.splits import split_by_institution
+from brainseg.splits import split_by_institution, split_size_matched
 from brainseg.statistics import Difference, Verdict, interval_text, paired_difference, shown_together
 
 if TYPE_CHECKING:
@@ -35,6 +36,16 @@ PLAIN = "plain"
 and every piece counts."""
 
 
+def without(institution: str) -> str:
+    """What a network is called that has not met an institution."""
+    return f"without {institution}"
+
+
+def with_half(institution: str) -> str:
+    """What its control is called, which has met as many patients, half of the institution's among them."""
+    return f"with half of {institution}"
+
+
 @dataclass(frozen=True)
 class Settings:
     """What is trained. The kept table is replaced by what is named, so all that it shall hold has to be.
@@ -45,19 +56,27 @@ class Settings:
         Folds of the reference edition in which the plain U-Net is trained.
     institutions : tuple of str
         Those that are left out, one training each.
+    size_matched : tuple of str
+        Those of them that get the control of :func:`brainseg.splits.split_size_matched`, two trainings each.
     """
 
     plain_folds: tuple[int, ...] = field(default=(), metadata=MAY_BE_EMPTY)
     institutions: tuple[str, ...] = field(default=(), metadata=MAY_BE_EMPTY)
+    size_matched: tuple[str, ...] = field(default=(), metadata=MAY_BE_EMPTY)
+
+    def __post_init__(self) -> None:
+        if extra := set(self.size_matched) - set(self.institutions):
+            raise ValueError(f"{min(extra)} is in size_matched, but no network does without it: add it to institutions")
 
 
 def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
-    """One training for each plain fold, and one for each institution that is left out.
+    """One training for each plain fold and each institution that is left out, two for each control of its size.
 
     Raises
     ------
     ValueError
-        For a fold of which there is no U-Net, an institution that the cohort does not have, or no variant at all.
+        For a fold of which there is no U-Net, an institution that the cohort does not have or that is too large or too
+        small for a control, or no variant at all.
     """
     if not (settings.plain_folds or settings.institutions):
         raise ValueError("nothing to do: name plain_folds or institutions")
@@ -82,13 +101,18 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
         )
     for institution in settings.institutions:
         record = _reference()
-        split = split_by_institution(taking_part, institution, seed=record.recipe.seed)
-        split = split.reindex(cohort.index, fill_value=NEW)
-        if not record.patients["validation"]:
-            split = split.replace("validation", "train")
-        labels = {"variant": f"without {institution}"}
-        training = Training(record.recipe, record.preprocessing, split, labels)
-        trainings.append(after_the_phantom(training, cohort) if record.recipe.start else training)
+        seed = record.recipe.seed
+        sides = [({"variant": without(institution)}, split_by_institution(taking_part, institution, seed=seed))]
+        if institution in settings.size_matched:
+            for half in (0, 1):
+                labels = {"variant": with_half(institution), "half": half}
+                sides.append((labels, split_size_matched(taking_part, institution, half, seed=seed)))
+        for labels, split in sides:
+            split = split.reindex(cohort.index, fill_value=NEW)
+            if not record.patients["validation"]:
+                split = split.replace("validation", "train")
+            training = Training(record.recipe, record.preprocessing, split, labels)
+            trainings.append(after_the_phantom(training, cohort) if record.recipe.start else training)
     return trainings
 
 
@@ -98,8 +122,8 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
     Returns
     -------
     dict of DataFrame
-        ``"patients"``: ``variant`` ("plain", or "without HT"), ``patient, institution, tumour_px, tp, fp, fn, dice``
-        per volume in the original frame.
+        ``"patients"``: ``variant`` (`PLAIN`, :func:`without` or :func:`with_half`), ``patient, institution,
+        tumour_px, tp, fp, fn, dice`` per volume in the original frame.
     """
     from brainseg.evaluation.predict import evaluate, evaluate_bare
 
@@ -126,13 +150,15 @@ def _reference(fold: int | None = None) -> RunRecord:
 
 @dataclass(frozen=True)
 class VariantFinding:
-    """One variant beside the reference U-Nets on the same patients: variant minus reference.
+    """One variant beside other networks on the same patients: variant minus those.
 
     Attributes
     ----------
     variant : str
+    beside : str, optional
+        Another variant; the reference U-Nets without it.
     trained_on : float
-        Patients of its training, the mean over its trainings.
+        Patients of the variant's training, the mean over its trainings.
     dice : float
         Its mean Dice.
     difference : Difference
@@ -140,6 +166,7 @@ class VariantFinding:
     """
 
     variant: str
+    beside: str | None
     trained_on: float
     dice: float
     difference: Difference
@@ -151,8 +178,9 @@ class VariantFinding:
         pulled = ""
         if not found.low <= found.median <= found.high:
             pulled = f" The median, {found.median:+z.3f}, lies outside the interval: a few patients pull the mean."
+        beside = f" beside **{self.beside}**" if self.beside else ""
         return (
-            f"- **{self.variant[0].upper()}{self.variant[1:]}**, trained on {self.trained_on:.0f} patients: "
+            f"- **{self.variant[0].upper()}{self.variant[1:]}**{beside}, trained on {self.trained_on:.0f} patients: "
             f"{interval_text(found)} on {found.patients} patients. {self.verdict.sentence}{pulled}"
         )
 
@@ -160,7 +188,9 @@ class VariantFinding:
 def findings(
     patients: pd.DataFrame, reference: pd.DataFrame, runs: Sequence[Mapping], seed: int = 0
 ) -> list[VariantFinding]:
-    """Each variant beside the reference U-Nets. One training each, so the rule can only say that it cannot tell.
+    """Each variant beside the reference U-Nets, and each network without an institution beside its control too.
+
+    A variant is trained once for a patient, so the rule can only say that it cannot tell.
 
     Parameters
     ----------
@@ -173,15 +203,20 @@ def findings(
     seed : int
         Of the bootstrap.
     """
-    both = patients.merge(reference[["patient", "dice"]], on="patient", suffixes=("", "_reference"))
-    both = both.dropna(subset=["dice", "dice_reference"])
-    parts = dict(list(both.groupby("variant", sort=False)))
-    found = {name: paired_difference(part["dice"], part["dice_reference"], seed=seed) for name, part in parts.items()}
+    dice = {name: part.set_index("patient")["dice"] for name, part in patients.groupby("variant", sort=False)}
+    others = {None: reference.set_index("patient")["dice"], **dice}
+    institutions = sorted(patients["institution"].unique())
+    pairs = [(name, None) for name in dice]
+    pairs += [(without(name), with_half(name)) for name in institutions if with_half(name) in dice]
+    both = {
+        (name, beside): pd.concat([dice[name], others[beside]], axis=1, join="inner").dropna() for name, beside in pairs
+    }
+    found = {pair: paired_difference(table.iloc[:, 0], table.iloc[:, 1], seed=seed) for pair, table in both.items()}
     judged = shown_together(found, margin=MARGIN, trainings=1)
-    trained = {name: np.mean([run["patients"]["train"] for run in runs if run["variant"] == name]) for name in parts}
+    trained = {name: np.mean([run["patients"]["train"] for run in runs if run["variant"] == name]) for name in dice}
     return [
-        VariantFinding(name, float(trained[name]), float(parts[name]["dice"].mean()), difference, judged[name][1])
-        for name, difference in found.items()
+        VariantFinding(*pair, float(trained[pair[0]]), float(both[pair].iloc[:, 0].mean()), difference, judged[pair][1])
+        for pair, difference in found.items()
     ]
 
 

@@ -169,7 +169,7 @@ def test_an_unknown_experiment_is_refused(demo, tiny_cohort_once):
 
 
 MEANT = {
-    "variants": {"plain_folds", "institutions"},
+    "variants": {"plain_folds", "institutions", "size_matched"},
     "phantoms": {"others", "ingredient_seeds"},
 }
 """Lists of which an empty one means something: nothing of this kind is trained."""

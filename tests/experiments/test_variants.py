@@ -111,6 +111,31 @@ def test_what_cannot_be_computed_is_named(reference_run, cohort):
         variants.plan(cohort, Settings(institutions=("QQ",)))
     with pytest.raises(ValueError, match="nothing to do"):
         variants.plan(cohort, Settings())
+    with pytest.raises(ValueError, match="HT is in size_matched.*add it to institutions"):
+        Settings(plain_folds=(1,), size_matched=("HT",))
+
+
+@pytest.mark.slow
+def test_the_control_of_an_institution_has_its_size_and_meets_half_of_it(reference_run, cohort):
+    taking_part = cohort.assign(institution=cohort["patient"].map(halved(cohort)))
+    without, *halves = variants.plan(taking_part, Settings(institutions=("BB",), size_matched=("BB",)))
+    assert without.labels == {"variant": "without BB"}
+    assert [half.labels for half in halves] == [{"variant": "with half of BB", "half": half} for half in (0, 1)]
+    its = set(taking_part["patient"][taking_part["institution"] == "BB"])
+    tested = [set(cohort["patient"][half.split == "test"]) for half in halves]
+    assert tested[0] | tested[1] == its and not tested[0] & tested[1]
+    for half, of_test in zip(halves, tested, strict=True):
+        assert half.recipe == without.recipe
+        assert set(cohort["patient"][half.split.isin(["train", "validation"])]) & its == its - of_test
+        for side in ("train", "validation"):
+            assert len(set(cohort["patient"][half.split == side])) == len(set(cohort["patient"][without.split == side]))
+        assert "new" in set(half.split)
+
+
+def halved(cohort):
+    """The patients as those of two institutions, the smaller one BB."""
+    names = sorted(set(cohort["patient"]))
+    return {name: "BB" if number < 2 else "AA" for number, name in enumerate(names)}
 
 
 def found_of(shift, patients=30, outlier=0.0):
@@ -119,7 +144,7 @@ def found_of(shift, patients=30, outlier=0.0):
     reference = pd.DataFrame({"patient": names, "dice": rng.uniform(0.5, 0.9, patients)})
     dice = reference["dice"] + shift + rng.normal(0, 0.001, patients)
     dice.iloc[0] += outlier
-    scored = pd.DataFrame({"variant": "plain", "patient": names, "dice": dice})
+    scored = pd.DataFrame({"variant": "plain", "institution": "HT", "patient": names, "dice": dice})
     trained = [{"variant": "plain", "patients": {"train": 50}}, {"variant": "plain", "patients": {"train": 60}}]
     (found,) = variants.findings(scored, reference, trained)
     return found
@@ -129,6 +154,7 @@ def found_of(shift, patients=30, outlier=0.0):
 def test_one_training_cannot_tell_whichever_way_it_goes(shift):
     found = found_of(shift)
     assert found.difference.estimate == pytest.approx(shift, abs=0.001) and found.trained_on == 55
+    assert found.beside is None and " beside " not in found.sentence()
     assert found.verdict.reason is Reason.TOO_FEW_TRAININGS
     assert f"{shift:+.3f}" in found.sentence() and "too few trainings (1" in found.sentence()
     assert "pull the mean" not in found.sentence()
@@ -142,3 +168,25 @@ def test_a_mean_that_a_patient_pulls_is_called_so():
     found = found_of(-0.001, outlier=-0.9)
     assert found.difference.median == pytest.approx(-0.001, abs=0.001)
     assert ("pull the mean" in found.sentence()) == (found.difference.high < found.difference.median)
+
+
+def test_a_network_without_an_institution_stands_beside_its_control_as_well():
+    rng = np.random.default_rng(0)
+    names = [f"{home}{number:02d}" for home in ("DU", "HT") for number in range(20)]
+    table = pd.DataFrame({"patient": names, "dice": rng.uniform(0.5, 0.9, 40)})
+    known = table.assign(institution=[name[:2] for name in names])
+    dice = {"without DU": -0.10, "without HT": -0.08, "with half of HT": -0.03}
+    scored = [
+        known[known["institution"] == variant[-2:]].assign(variant=variant, dice=lambda t, s=shift: t["dice"] + s)
+        for variant, shift in dice.items()
+    ]
+    trained = [{"variant": name, "patients": {"train": 61}} for name in dice]
+    found = variants.findings(pd.concat(scored), table, trained)
+    shifts = {(each.variant, each.beside): each.difference.estimate for each in found}
+    assert shifts == {
+        ("without DU", None): pytest.approx(-0.10),
+        ("without HT", None): pytest.approx(-0.08),
+        ("with half of HT", None): pytest.approx(-0.03),
+        ("without HT", "with half of HT"): pytest.approx(-0.05),
+    }
+    assert "**Without HT** beside **with half of HT**, trained on 61 patients: -0.050" in found[-1].sentence()
