@@ -125,12 +125,13 @@ def experiment(arguments: argparse.Namespace) -> None:
 
     settings = _settings(arguments.parameters)
     if arguments.dry_run:
-        planned = plan_experiment(arguments.name, arguments.data, settings)
+        planned = plan_experiment(arguments.name, arguments.data, settings, arguments.add)
         print(workload(planned.plan, planned.cohort).sentence())
         return
     require_keras()
     with get_cluster(arguments.scheduler, arguments.workers, arguments.storage) as cluster:
-        print(f"written: {run_experiment(arguments.name, arguments.data, settings, cluster)}")
+        folder = run_experiment(arguments.name, arguments.data, settings, cluster, arguments.add)
+    print(f"written: {folder}")
 
 
 def bundle(arguments: argparse.Namespace) -> None:
@@ -141,7 +142,7 @@ def bundle(arguments: argparse.Namespace) -> None:
     from brainseg.experiments.bundle import pack
     from brainseg.experiments.engine import plan_experiment
 
-    planned = plan_experiment(arguments.name, arguments.data, _settings(arguments.parameters))
+    planned = plan_experiment(arguments.name, arguments.data, _settings(arguments.parameters), arguments.add)
     for part in pack(planned.plan, planned.cohort, arguments.out):
         print(f"written: {part} ({part.stat().st_size / 2**20:.0f} MiB)")
 
@@ -360,6 +361,9 @@ def _commands() -> argparse.ArgumentParser:
             "-p", dest="parameters", metavar="NAME=VALUE", action="append", default=[],
             help="a setting of the experiment, as in -p epochs=5; may be repeated",
         )  # fmt: skip
+        of_plan.add_argument(
+            "--add", action="store_true", help="leave what results/ has of these trainings; train and score the others"
+        )
     of_experiment.add_argument(
         "--dry-run", action="store_true", help="say what would be trained, and how long it takes"
     )

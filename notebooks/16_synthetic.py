@@ -58,7 +58,7 @@ from IPython.display import Markdown, display
 
 from brainseg.cohort import read_patient
 from brainseg.data import get_cohort
-from brainseg.experiments import exchange, phantoms, synthetic
+from brainseg.experiments import ablation, exchange, phantoms, synthetic
 from brainseg.experiments.ingredients import WIDE
 from brainseg.experiments.plan import Phantom
 from brainseg.figures import style
@@ -209,17 +209,24 @@ for change in ("", WIDE):
     drawn.append((prepared.images[largest], prepared.tumour(largest)))
 figures.phantoms(drawn)
 
+# %% [markdown]
+# The study's phantom is also one draw of patients, outlined by a reader who follows the line. Another draw, or a reader who stays two pixels inside or outside the line, could teach something else. Each phantom stands beside the study's, on the same real patients.
+
 # %%
 Markdown("\n".join(finding.sentence() for finding in phantoms.read_findings(seed)))
 
 # %%
-Markdown(phantoms.described(read_record("phantoms")))
+Markdown("\n\n".join([phantoms.described(read_record("phantoms")), phantoms.untrained(read_record("phantoms"))]))
 
 # %% [markdown]
-# Even this phantom is none that knows nothing of its judges. Its anatomy is an average of real heads; the order of the tissues, the way in which a tumour stands out, and the reader's line are those of the study's phantom; and its makers had seen the real patients. What was taken away is the fit of its ranges.
+# Even the phantom of wider ranges is none that knows nothing of its judges. Its anatomy is an average of real heads; the order of the tissues, the way in which a tumour stands out, and the reader's line are those of the study's phantom; and its makers had seen the real patients. What was taken away is the fit of its ranges.
 #
-# Other cohorts of the study's phantom, readers who draw beside the line, and phantoms with one ingredient less can be trained by the same command (`python -m brainseg experiment phantoms`). They have not been yet.
-#
+# Which ingredient of the study's phantom matters? One at a time can be taken out: the skull, the shading, the noise, cysts and rims, the spread of contrast, of size and of scanners, the grown shape. The development patients are asked, because the phantom may be steered by the answer.
+
+# %%
+Markdown(ablation.sentences(seed))
+
+# %% [markdown]
 # ## What others have done
 #
 # Lindner et al. trained a U-Net on synthetic glioblastomas alone and tested it on real images {cite:p}`lindner2019using`, and SynthTumour begins with hand-crafted tumours and goes on with what its first network outlines in unlabelled real images {cite:p}`zhang2025unsupervised`.

@@ -1,6 +1,7 @@
 """Experiments: what is to be trained (`plan`), what trains and scores it (`engine`), and a module for each question."""
 
 EXPERIMENTS = {
+    "ablation": "brainseg.experiments.ablation",
     "claims": "brainseg.experiments.claims",
     "exchange": "brainseg.experiments.exchange",
     "leakage": "brainseg.experiments.leakage",

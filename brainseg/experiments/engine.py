@@ -11,7 +11,8 @@ An experiment is a module with four names.
 One experiment keeps its runs as well as its tables, and is in :data:`brainseg.experiments.KEPT`.
 
 `cohort` is the table of :func:`brainseg.cohort.index_cohort`, which knows its folder. A training that was done is not
-repeated, so an interrupted experiment goes on where it was stopped.
+repeated, so an interrupted experiment goes on where it was stopped. Nor has a training whose scores are kept to be
+repeated: tables in which every row is of one training can grow, on this machine or on the next.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from brainseg.networks.record import (
 )
 from brainseg.paths import BusyError
 from brainseg.provenance import origin
-from brainseg.results import has_tables, log_test, read_record, read_tables, write_tables
+from brainseg.results import has_tables, log_test, read_record, read_tables, results_folder, write_tables
 
 if TYPE_CHECKING:
     from brainseg.experiments.cluster import Cluster
@@ -164,9 +165,9 @@ def compute(
     tables : dict of DataFrame
         What the experiment's ``score`` gives.
     record : dict
-        ``settings``; ``runs``, for each its labels, the digest of its weights, patients of each side and
-        :meth:`brainseg.networks.record.RunRecord.summary`; ``seconds`` of training; ``networks``, the digests of the
-        reference runs that the tables stand beside; `brainseg.provenance.origin`.
+        ``settings``; ``runs``, for each its labels, the name of its folder (``run``), the digest of its weights,
+        patients of each side and :meth:`brainseg.networks.record.RunRecord.summary`; ``seconds`` of training;
+        ``networks``, the digests of the reference runs that the tables stand beside; `brainseg.provenance.origin`.
     """
     return _carry_out(experiment.plan(cohort, settings), experiment, cohort, settings, cluster)
 
@@ -183,7 +184,8 @@ def _carry_out(
             # Of the training's own cohort, which may be a phantom.
             patients = run.prepared.table["patient"].groupby(training.split.to_numpy()).nunique()
             sides = {part: int(patients.get(part, 0)) for part in ("train", "validation", "test")}
-            runs.append({**training.labels, "weights": run.record.digest(), "patients": sides, **run.record.summary()})
+            known = {**training.labels, "run": run.record.folder.name, "weights": run.record.digest()}
+            runs.append({**known, "patients": sides, **run.record.summary()})
             yield training, run
 
     tables = experiment.score(cohort, settings, noted())
@@ -225,14 +227,25 @@ def get_tables(name: str, cohort: pd.DataFrame, settings: Mapping | None = None,
 
 
 class Planned(NamedTuple):
-    """What an experiment needs, trained or not, of which cohort and with which settings."""
+    """What an experiment needs, trained or not, of which cohort and with which settings.
+
+    Attributes
+    ----------
+    plan : list of Training
+        Those that are to be scored.
+    kept : list of Training
+        Those whose rows are taken from the kept tables.
+    cohort : DataFrame
+    settings : object
+    """
 
     plan: list[Training]
+    kept: list[Training]
     cohort: pd.DataFrame
     settings: Any
 
 
-def plan_experiment(name: str, data: str | Path, settings: Mapping | None = None) -> Planned:
+def plan_experiment(name: str, data: str | Path, settings: Mapping | None = None, add: bool = False) -> Planned:
     """Plan an experiment; parameters and errors as :func:`run_experiment`."""
     experiment = _module(name)
     chosen = _settings(name, experiment, settings or {})
@@ -243,11 +256,19 @@ def plan_experiment(name: str, data: str | Path, settings: Mapping | None = None
             f"{min(locked)} in {cohort.attrs['root']} is a patient of the locked test, which only `python -m brainseg "
             "locked-test` scores. Name the folder of the others, or of the whole data set."
         )
-    return Planned(experiment.plan(cohort, chosen), cohort, chosen)
+    everything = experiment.plan(cohort, chosen)
+    scored = _scored(name, everything, cohort) if add else set()
+    plan = [training for training in everything if _known_as(training, cohort) not in scored]
+    kept = [training for training in everything if _known_as(training, cohort) in scored]
+    return Planned(plan, kept, cohort, chosen)
 
 
 def run_experiment(
-    name: str, data: str | Path, settings: Mapping | None = None, cluster: Cluster | None = None
+    name: str,
+    data: str | Path,
+    settings: Mapping | None = None,
+    cluster: Cluster | None = None,
+    add: bool = False,
 ) -> Path:
     """Compute an experiment and keep its tables.
 
@@ -261,6 +282,9 @@ def run_experiment(
         Fields of the experiment's ``Settings`` that differ from the defaults.
     cluster : Cluster, optional
         Where the trainings run; in this process without one.
+    add : bool
+        Take the rows of trainings that the kept tables have, and train and score the others alone. Their weights need
+        not be here.
 
     Returns
     -------
@@ -273,16 +297,20 @@ def run_experiment(
         For a name or a setting that is not known; the message lists those that are. For a value of another type, one
         value where a list belongs, and a list that is empty or names one twice. For patients of the locked test alone,
         and where results of the reference runs' patients would be replaced by those of others, or results of real
-        patients by synthetic ones.
+        patients by synthetic ones. With `add` also for tables that cannot grow, and kept ones that are of other
+        patients, of networks that have been replaced since, or of trainings that the settings do not name.
     """
-    plan, cohort, chosen = plan_experiment(name, data, settings)
+    plan, kept, cohort, chosen = plan_experiment(name, data, settings, add)
     _refuse_to_replace(name, cohort)
     print(workload(plan, cohort).sentence())
+    if kept and not plan:
+        return results_folder(name)
     if name in KEPT:
         train_plan(plan, cohort, cluster)
         return _module(name).keep_runs(cohort, chosen, load_plan(plan, cohort))
     tables, record = _carry_out(plan, _module(name), cohort, chosen, cluster)
-    folder = write_tables(name, tables, record)
+    whole = _beside_the_kept(name, kept, tables, record) if kept else (tables, record)
+    folder = write_tables(name, *whole)
     if shares_reference_patients(cohort):
         # Another table may hold the whole cohort, as the design of an experiment does.
         scored = tables.get("patients", next(table for table in tables.values() if "patient" in table))
@@ -293,6 +321,64 @@ def run_experiment(
             why="test patients scored by networks of the experiment",
         )
     return folder
+
+
+def _known_as(training: Training, cohort: pd.DataFrame) -> tuple[str, ...]:
+    """By what the record of an experiment knows a training: its run, and its labels as a table would read them."""
+    return training.folder(cohort).name, *map(str, training.labels.values())
+
+
+def _scored(name: str, plan: Sequence[Training], cohort: pd.DataFrame) -> set[tuple[str, ...]]:
+    """The trainings of the kept tables, by :func:`_known_as`; none where nothing is kept.
+
+    Raises
+    ------
+    ValueError
+        As :func:`run_experiment`, where something is kept and nothing can be added to it.
+    """
+    if not (plan and has_tables(name)):
+        return set()
+    record, labels = read_record(name), list(plan[0].labels)
+    tables = read_tables(name).values()
+    if any(list(t.labels) != labels for t in plan) or any(not set(labels) <= set(table) for table in tables):
+        raise ValueError(
+            f"results/{name} has rows of several trainings together, so none can be added: leave --add out"
+        )
+    if record["cohort"]["fingerprint"] != participants(cohort).attrs["fingerprint"]:
+        raise ValueError(f"results/{name} is of other slices than {cohort.attrs['root']}: leave --add out")
+    if not record["networks"].items() <= reference_digests().items():
+        raise ValueError(f"results/{name} stands beside networks that have been replaced since: leave --add out")
+    named = {tuple(map(str, training.labels.values())) for training in plan}
+    kept = [tuple(str(run[label]) for label in labels) for run in record["runs"]]
+    if strangers := [values for values in kept if values not in named]:
+        told = ", ".join(f"{label} {value}" for label, value in zip(labels, strangers[0], strict=True))
+        raise ValueError(
+            f"results/{name} has a training that these settings do not name ({told}): name it too, or leave --add out"
+        )
+    # Before the record named runs there was nothing to know them by.
+    return {(run.get("run", ""), *values) for run, values in zip(record["runs"], kept, strict=True)}
+
+
+def _beside_the_kept(
+    name: str, kept: Sequence[Training], tables: Mapping[str, pd.DataFrame], record: dict
+) -> tuple[dict[str, pd.DataFrame], dict]:
+    """New tables and their record after the kept rows and runs of some trainings."""
+    labels = list(kept[0].labels)
+    known = {tuple(map(str, training.labels.values())) for training in kept}
+
+    def of_these(table: pd.DataFrame) -> list[bool]:
+        return [values in known for values in table[labels].astype(str).itertuples(index=False, name=None)]
+
+    before = read_tables(name)
+    grown = {
+        each: pd.concat([before[each][of_these(before[each])], table], ignore_index=True) if each in before else table
+        for each, table in tables.items()
+    }
+    then = read_record(name)
+    runs = [run for run in then["runs"] if tuple(str(run[label]) for label in labels) in known]
+    # Every run says which code it was scored by; the record's own origin is that of the last ones.
+    runs = [{"commit": then["commit"], **run} for run in runs] + record["runs"]
+    return grown, {**record, "runs": runs, "seconds": round(sum(run["seconds"] for run in runs), 1)}
 
 
 def _of_reference_patients(tables: Mapping[str, pd.DataFrame]) -> bool:

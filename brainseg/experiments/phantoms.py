@@ -1,14 +1,13 @@
 """Phantoms drawn otherwise, and what networks that have met nothing else are worth on real patients.
 
 The study's phantom was fitted to real patients, and it is one cohort. So U-Net is trained on other cohorts of it, on
-one of wider ranges, and on two whose readers draw beside the line. Then one ingredient at a time is taken out. What an
-ingredient is worth is asked of the development patients, who may steer the phantom. All other questions are asked of
-the remaining patients.
+one of wider ranges, and on two whose readers draw beside the line. All are scored on the patients who did not steer the
+phantom; :mod:`brainseg.experiments.ablation` asks the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ import pandas as pd
 
 from brainseg.chapters import study_recipe, trainings_text
 from brainseg.evaluation.scores import VOLUME_COLUMNS
-from brainseg.experiments.ingredients import INGREDIENTS, NARROWER, WIDE, WIDER
+from brainseg.experiments.ingredients import NARROWER, WIDE, WIDER
 from brainseg.experiments.plan import MAY_BE_EMPTY, PHANTOM, Phantom, Training, on_the_phantom
 from brainseg.experiments.reference import participants
 from brainseg.experiments.synthetic import (
@@ -54,26 +53,21 @@ class Settings:
         Phantoms with other ranges or readers.
     seeds : tuple of int
         Of the trainings on each of all these.
-    ingredient_seeds : tuple of int
-        Of the trainings without one ingredient, some of `seeds`.
     """
 
     cohorts: tuple[int, ...] = (PHANTOM.seed, 8, 9)
     others: tuple[str, ...] = field(default=(WIDE, NARROWER, WIDER), metadata=MAY_BE_EMPTY)
     seeds: tuple[int, ...] = (0, 1, 2)
-    ingredient_seeds: tuple[int, ...] = field(default=(0, 1), metadata=MAY_BE_EMPTY)
 
     def __post_init__(self) -> None:
         if PHANTOM.seed not in self.cohorts:
             raise ValueError(f"cohorts has no {PHANTOM.seed}, the one that all other phantoms stand beside")
         if strangers := set(self.others) - {WIDE, NARROWER, WIDER}:
             raise ValueError(f"others has {min(strangers)!r}: choose from {WIDE}, {NARROWER}, {WIDER}")
-        if extra := set(self.ingredient_seeds) - set(self.seeds):
-            raise ValueError(f"seed {min(extra)} has no training with all ingredients to stand beside: add it to seeds")
 
 
 def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
-    """U-Net on every phantom: the study's cohorts first, then other ranges and readers, then without an ingredient.
+    """U-Net on every phantom: the study's cohorts first, then other ranges and readers.
 
     Raises
     ------
@@ -83,47 +77,49 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
     require_real(cohort)
     drawn = [("", number, seed) for number in settings.cohorts for seed in settings.seeds]
     drawn += [(name, PHANTOM.seed, seed) for name in settings.others for seed in settings.seeds]
-    drawn += [(name, PHANTOM.seed, seed) for seed in settings.ingredient_seeds for name in INGREDIENTS]
-    return [
-        on_the_phantom(
-            study_recipe(MODEL, seed=seed),
-            Preprocessing(),
-            {"phantom": name or OWN, "cohort": number, "seed": seed},
-            Phantom(PHANTOM.patients, number, name),
-        )
-        for name, number, seed in drawn
-    ]
+    return [training_on(*each) for each in drawn]
+
+
+def training_on(change: str, cohort: int, seed: int) -> Training:
+    """U-Net on a phantom, by the recipe of the study.
+
+    Parameters
+    ----------
+    change : str
+        A name of :data:`brainseg.experiments.ingredients.CHANGES`, or empty for the study's own.
+    cohort : int
+        The seed of the phantom.
+    seed : int
+        Of the training.
+    """
+    return on_the_phantom(
+        study_recipe(MODEL, seed=seed),
+        Preprocessing(),
+        {"phantom": change or OWN, "cohort": cohort, "seed": seed},
+        Phantom(PHANTOM.patients, cohort, change),
+    )
 
 
 def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Training, Run]]) -> dict[str, pd.DataFrame]:
-    """Score every network on real patients.
+    """Score every network on the real patients outside the development set; the table is that of :func:`scored_on`."""
+    development = set(development_patients()["patient"])
+    return {"patients": scored_on(set(participants(cohort)["patient"]) - development, cohort, runs)}
+
+
+def scored_on(patients: set[str], cohort: pd.DataFrame, runs: Iterable[tuple[Training, Run]]) -> pd.DataFrame:
+    """The scores of networks of :func:`training_on` on some real patients.
 
     Returns
     -------
-    dict of DataFrame
-        Both have ``phantom`` (`OWN` or a name of :data:`brainseg.experiments.ingredients.CHANGES`), ``cohort, seed``,
-        ``patient, institution, tumour_px, tp, fp, fn, dice`` of the volume. ``"patients"``: the patients outside the
-        development set. ``"ingredients"``, where some are taken out: the development set, by networks without an
-        ingredient and by those of the study's phantom with the same seeds.
+    DataFrame
+        ``phantom`` (`OWN` or a name of :data:`brainseg.experiments.ingredients.CHANGES`), ``cohort, seed``,
+        ``patient, institution, tumour_px, tp, fp, fn, dice`` of the volume.
     """
-    development = set(development_patients()["patient"])
-    sides = {"ingredients": development, "patients": set(participants(cohort)["patient"]) - development}
-    scored = {name: [] for name in sides}
+    scored = []
     for training, run in runs:
-        for name in _asked(training, settings):
-            patients = score_real(run, cohort.attrs["root"], sides[name]).reset_index()
-            scored[name].append(patients.assign(**training.labels)[[*training.labels, *VOLUME_COLUMNS]])
-    return {name: pd.concat(found, ignore_index=True) for name, found in scored.items() if found}
-
-
-def _asked(training: Training, settings: Settings) -> Iterator[str]:
-    """Which of the tables a training belongs to."""
-    phantom, number, seed = (training.labels[name] for name in ("phantom", "cohort", "seed"))
-    if phantom not in INGREDIENTS:
-        yield "patients"
-    beside = phantom == OWN and number == PHANTOM.seed and seed in settings.ingredient_seeds
-    if phantom in INGREDIENTS or beside:
-        yield "ingredients"
+        found = score_real(run, cohort.attrs["root"], patients).reset_index()
+        scored.append(found.assign(**training.labels)[[*training.labels, *VOLUME_COLUMNS]])
+    return pd.concat(scored, ignore_index=True)
 
 
 # ---------------------------------------------------------------- what the tables say
@@ -165,16 +161,17 @@ class PhantomFinding:
 
 
 def findings(patients: pd.DataFrame, seed: int = 0) -> tuple[PhantomFinding, ...]:
-    """Every phantom of a table beside the study's cohort of the same seed; p values corrected together.
+    """Every phantom of a table beside the one that the study uses; p values corrected together.
 
     Parameters
     ----------
     patients : DataFrame
-        One of the tables of :func:`score`, for phantoms with one ingredient less as for the others.
+        From :func:`scored_on`.
     seed : int
         Of the bootstrap.
     """
-    patients = patients[patients["cohort"] == PHANTOM.seed]
+    other = patients["phantom"].eq(OWN) & patients["cohort"].ne(PHANTOM.seed)
+    patients = patients.assign(phantom=patients["phantom"].mask(other, patients["cohort"].map(_other_cohort)))
     dice = mean_dice(patients, by="phantom").dropna()
     others = [name for name in patients["phantom"].unique() if name != OWN]
     differences = {name: paired_difference(dice[name], dice[OWN], seed=seed) for name in others}
@@ -190,6 +187,11 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> tuple[PhantomFinding, ...
     )  # fmt: skip
 
 
+def _other_cohort(number: int) -> str:
+    """What the study's phantom is called with other patients."""
+    return f"another cohort (seed {number})"
+
+
 def read_findings(seed: int = 0) -> tuple[PhantomFinding, ...]:
     """The findings of the kept table ``patients``."""
     return findings(read_table(PHANTOMS, "patients"), seed)
@@ -201,3 +203,13 @@ def described(record: Mapping) -> str:
         f"U-Net was trained on {PHANTOM.patients} simulated patients of each phantom, by the study's recipe, "
         f"{len(record['settings']['seeds'])} times: {trainings_text(record)}."
     )
+
+
+def untrained(record: Mapping) -> str:
+    """What the question asks for and the kept table has not, in Markdown; empty where nothing is missing."""
+    wanted, kept = Settings(), record["settings"]
+    missing = [_other_cohort(number) for number in wanted.cohorts if number not in kept["cohorts"]]
+    missing += [name for name in wanted.others if name not in kept["others"]]
+    if not missing:
+        return ""
+    return f"Not trained yet: {', '.join(missing)} (`python -m brainseg experiment {PHANTOMS} --add`)."

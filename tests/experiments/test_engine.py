@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -16,6 +16,10 @@ from brainseg import results
 from brainseg.__main__ import main
 from brainseg.cohort import index_cohort
 from brainseg.experiments import EXPERIMENTS, KEPT, engine, leakage
+from brainseg.experiments.plan import Training
+from brainseg.images.preprocess import Preprocessing
+from brainseg.networks.recipe import Recipe
+from brainseg.splits import split_by_patient
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,7 @@ def test_an_unknown_experiment_is_refused(demo, tiny_cohort_once):
 
 MEANT = {
     "variants": {"plain_folds", "institutions", "size_matched"},
-    "phantoms": {"others", "ingredient_seeds"},
+    "phantoms": {"others"},
 }
 """Lists of which an empty one means something: nothing of this kind is trained."""
 
@@ -233,15 +237,112 @@ def test_an_interrupted_experiment_goes_on_with_what_is_missing(shallow, tmp_pat
     assert set(tables["slices"]["arm"]) == {"copy", "interpolation", "0 %", "80 %"}
 
 
+# ---------------------------------------------------------------- tables that grow
+
+
+@dataclass(frozen=True)
+class Sizes:
+    sizes: tuple[int, ...] = (1,)
+    epochs: int = 1
+
+
+@pytest.fixture
+def growing(tmp_path, monkeypatch):
+    """An experiment named "growing", a training for each size; gives the sizes that were trained, call by call."""
+    module, trained = ModuleType("growing_experiment"), []
+
+    def plan(cohort, settings):
+        return [
+            Training(Recipe(epochs=settings.epochs, seed=size), Preprocessing(image_size=32), split_by_patient(cohort),
+                     {"arm": "real", "size": size})
+            for size in settings.sizes
+        ]  # fmt: skip
+
+    def score(cohort, settings, runs):
+        rows = [{**training.labels, "patient": "a", "epochs": settings.epochs} for training, _ in runs]
+        return {"patients": pd.DataFrame(rows)}
+
+    def load(plan, cohort):
+        for training in plan:
+            record = SimpleNamespace(
+                folder=training.folder(cohort), digest=lambda: "weights", summary=lambda: {"seconds": 2.0}
+            )
+            yield training, SimpleNamespace(record=record, prepared=SimpleNamespace(table=cohort))
+
+    module.Settings, module.plan, module.score = Sizes, plan, score
+    monkeypatch.setitem(sys.modules, "growing_experiment", module)
+    monkeypatch.setitem(EXPERIMENTS, "growing", "growing_experiment")
+    monkeypatch.setattr(results, "project_root", lambda: tmp_path)
+    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
+    monkeypatch.setattr(
+        engine, "train_plan", lambda plan, *_: trained.append([training.labels["size"] for training in plan])
+    )
+    monkeypatch.setattr(engine, "load_plan", load)
+    return trained
+
+
+def test_what_is_scored_already_is_neither_trained_nor_scored_again(growing, tiny_cohort_once, monkeypatch, capsys):
+    monkeypatch.setattr("brainseg.provenance.commit", lambda: "first")
+    engine.run_experiment("growing", tiny_cohort_once, {"sizes": [1, 3]}, add=True)
+    whole = results.results_folder("growing") / "patients.csv"
+    whole.write_text(whole.read_text().replace("real,3,a,1", "real,3,a,77"))
+    monkeypatch.setattr("brainseg.provenance.commit", lambda: "second")
+    main(["experiment", "growing", "--data", str(tiny_cohort_once), "-p", "sizes=[1,2,3]", "--add", "--dry-run"])
+    assert "1 trainings, 0 of them done" in capsys.readouterr().out
+    engine.run_experiment("growing", tiny_cohort_once, {"sizes": [1, 2, 3]}, add=True)
+    assert growing == [[1, 3], [2]]
+    assert results.read_table("growing", "patients")[["size", "epochs"]].values.tolist() == [[1, 1], [3, 77], [2, 1]]
+    record = results.read_record("growing")
+    assert [(run["size"], run.get("commit")) for run in record["runs"]] == [(1, "first"), (3, "first"), (2, None)]
+    assert (record["commit"], record["seconds"], record["settings"]["sizes"]) == ("second", 6.0, [1, 2, 3])
+    before = whole.read_bytes()
+    engine.run_experiment("growing", tiny_cohort_once, {"sizes": [3, 2, 1]}, add=True)
+    assert growing == [[1, 3], [2]] and whole.read_bytes() == before
+    engine.run_experiment("growing", tiny_cohort_once, {"sizes": [3]})
+    assert growing[-1] == [3] and len(results.read_table("growing", "patients")) == 1
+
+
+def test_rows_of_another_recipe_are_replaced(growing, tiny_cohort_once):
+    engine.run_experiment("growing", tiny_cohort_once, {"sizes": [1, 2]})
+    engine.run_experiment("growing", tiny_cohort_once, {"sizes": [1, 2], "epochs": 2}, add=True)
+    assert growing == [[1, 2], [1, 2]]
+    assert results.read_table("growing", "patients")["epochs"].tolist() == [2, 2]
+
+
+def test_a_table_that_cannot_grow_says_why(growing, tiny_cohort_once, tmp_path, monkeypatch):
+    engine.run_experiment("growing", tiny_cohort_once, {"sizes": [1, 2]})
+
+    def refused(message, data=tiny_cohort_once):
+        with pytest.raises(ValueError, match=message):
+            engine.run_experiment("growing", data, {"sizes": [1, 3]}, add=True)
+
+    refused(r"do not name .arm real, size 2.: name it too, or leave --add out")
+    others = write_cohort(tmp_path / "mine", [f"MINE_AA_{n:04d}_20000101" for n in range(4)], slices=2)
+    refused("of other slices than", others)
+    record = results.read_record("growing")
+    table = results.read_table("growing", "patients")
+    results.write_tables("growing", {"patients": table}, {**record, "networks": {"unet": "replaced"}})
+    refused("networks that have been replaced")
+    results.write_tables("growing", {"patients": table.drop(columns="size")}, record)
+    refused("rows of several trainings together")
+    assert growing == [[1, 2]]
+
+
+# ---------------------------------------------------------------- what the project keeps
+
+
 @pytest.mark.parametrize("name", [name for name in EXPERIMENTS if results.has_tables(name)])
 def test_every_kept_experiment_on_real_patients_is_in_the_log(name):
     record = results.read_record(name)
     if record["cohort"]["synthetic"]:
         pytest.skip(f"results/{name} is of synthetic patients")
+    # A table that has grown was scored by several commits, each some of its patients.
+    commits = {record["commit"], *(run.get("commit", record["commit"]) for run in record["runs"])}
     log = results.read_log()
-    looks = log[(log["run"] == f"experiment {name}") & (log["commit"] == record["commit"])]
-    scored = results.read_table(name, "features" if name == "shape" else "patients")
-    assert scored["patient"].nunique() in set(looks["patients"]), (
+    looks = log[(log["run"] == f"experiment {name}") & log["commit"].isin(commits)]
+    patients = looks.groupby("commit")["patients"].max()
+    scored = results.read_table(name, "features" if name == "shape" else "patients")["patient"].nunique()
+    assert set(patients.index) == commits and patients.max() <= scored <= patients.sum(), (
         f"results/{name} has no line in the log of looks at test patients"
     )
 

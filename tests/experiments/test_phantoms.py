@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from helpers import write_cohort
 
+from brainseg import results
 from brainseg.cohort import FLAIR, index_cohort
 from brainseg.data import phantom_table, prepare_phantom
-from brainseg.experiments import phantoms, synthetic
+from brainseg.experiments import ablation, phantoms, synthetic
 from brainseg.experiments.ingredients import (
     BORDER_PX,
     CHANGES,
@@ -145,33 +146,40 @@ def cohort(tmp_path):
 
 def test_the_study_s_phantom_is_trained_as_for_the_reference_edition(cohort):
     plan = phantoms.plan(cohort, phantoms.Settings())
-    assert len(plan) == 9 + 9 + 2 * len(INGREDIENTS) == len({training.folder(cohort) for training in plan})
+    assert len(plan) == 9 + 9 == len({training.folder(cohort) for training in plan})
     own = {training.folder(cohort) for training in synthetic.plan(cohort, synthetic.Settings(models=("unet",)))}
     assert own < {training.folder(cohort) for training in plan}
     assert {training.phantom.patients for training in plan} == {PHANTOM.patients}
 
 
+def test_an_ablation_has_the_whole_phantom_and_one_training_without_each_ingredient(cohort):
+    plan = ablation.plan(cohort, ablation.Settings())
+    assert [training.labels["phantom"] for training in plan] == 2 * [phantoms.OWN, *INGREDIENTS]
+    assert len({training.folder(cohort) for training in plan}) == len(plan)
+    whole = {training.folder(cohort) for training in phantoms.plan(cohort, phantoms.Settings())}
+    assert [training.folder(cohort) in whole for training in plan] == 2 * [True, *[False] * len(INGREDIENTS)]
+
+
 def test_ingredients_are_asked_of_the_development_patients_alone(cohort, monkeypatch):
     names = sorted(cohort["patient"].unique())
-    monkeypatch.setattr(phantoms, "development_patients", lambda: pd.DataFrame({"patient": names[:1]}))
 
     def score_real(run, root, patients):
         columns = {name: 1.0 for name in synthetic.VOLUME_COLUMNS if name != "patient"}
         return pd.DataFrame({"patient": sorted(patients), **columns}).set_index("patient")
 
+    def scored(module, settings):
+        monkeypatch.setattr(module, "development_patients", lambda: pd.DataFrame({"patient": names[:1]}))
+        return module.score(cohort, settings, ((t, None) for t in module.plan(cohort, settings)))["patients"]
+
     monkeypatch.setattr(phantoms, "score_real", score_real)
-    settings = phantoms.Settings(cohorts=(7, 8), seeds=(0, 1), ingredient_seeds=(0,))
-    tables = phantoms.score(cohort, settings, ((training, None) for training in phantoms.plan(cohort, settings)))
-    judged, steered = tables["patients"], tables["ingredients"]
+    judged = scored(phantoms, phantoms.Settings(cohorts=(7, 8), seeds=(0, 1)))
+    steered = scored(ablation, ablation.Settings(seeds=(0,)))
     assert set(judged["patient"]) == set(names[1:]) and set(steered["patient"]) == set(names[:1])
     assert set(judged["phantom"]) == {phantoms.OWN, WIDE, NARROWER, WIDER}
     assert set(steered["phantom"]) == {phantoms.OWN, *INGREDIENTS}
-    without = phantoms.Settings(cohorts=(7,), others=(WIDE,), seeds=(0,), ingredient_seeds=())
-    plan = phantoms.plan(cohort, without)
-    assert len(plan) == 2 and set(phantoms.score(cohort, without, ((training, None) for training in plan))) == {
-        "patients"
-    }
     assert set(zip(steered["cohort"], steered["seed"], strict=True)) == {(PHANTOM.seed, 0)}
+    without = phantoms.Settings(cohorts=(7,), others=(), seeds=(0,))
+    assert set(scored(phantoms, without)["phantom"]) == {phantoms.OWN}
 
 
 def test_settings_without_what_others_stand_beside_are_refused():
@@ -179,15 +187,13 @@ def test_settings_without_what_others_stand_beside_are_refused():
         phantoms.Settings(cohorts=(8,))
     with pytest.raises(ValueError, match="others has 'no skull'"):
         phantoms.Settings(others=("no skull",))
-    with pytest.raises(ValueError, match="seed 5 has no training with all ingredients"):
-        phantoms.Settings(ingredient_seeds=(5,))
 
 
 # ---------------------------------------------------------------- what a table says
 
 
 def table_of(wide, own=0.7, seeds=(0, 1, 2), patients=30):
-    """Scores of two phantoms on one cohort, and of the study's on another that no phantom stands beside."""
+    """Scores of two phantoms on one cohort, and of the study's on another, which taught little."""
     rng = np.random.default_rng(0)
     spread = rng.normal(0, 0.1, patients)
     rows = []
@@ -203,27 +209,27 @@ def table_of(wide, own=0.7, seeds=(0, 1, 2), patients=30):
 
 @pytest.mark.parametrize(("wide", "direction"), [(0.6, -1), (0.8, 1)])
 def test_another_phantom_is_worse_or_better_than_the_study_s(wide, direction):
-    (found,) = phantoms.findings(table_of(wide))
+    other, found = phantoms.findings(table_of(wide))
+    assert (other.name, other.verdict.direction) == ("another cohort (seed 8)", -1)
+    assert other.mean < 0.2 and other.own == found.own
     assert (found.name, found.verdict.answer, found.verdict.direction) == (WIDE, Answer.DIFFERENCE, direction)
     assert found.own == pytest.approx(0.7, abs=0.05)  # and not of the other cohort
     assert f"**Wide ranges**: {found.mean:.3f}, and {found.own:.3f} after the study's" in found.sentence()
 
 
 def test_another_phantom_may_be_as_good_and_two_trainings_cannot_tell():
-    (found,) = phantoms.findings(table_of(0.7))
+    _, found = phantoms.findings(table_of(0.7))
     assert found.verdict.answer is Answer.EQUIVALENT
-    (found,) = phantoms.findings(table_of(0.7, seeds=(0, 1)))
+    _, found = phantoms.findings(table_of(0.7, seeds=(0, 1)))
     assert found.verdict.reason is Reason.TOO_FEW_TRAININGS
 
 
 def test_tumours_that_were_not_found_are_counted():
     table = table_of(0.7)
     table.loc[(table["phantom"] == WIDE) & table["patient"].isin(["P0", "P1"]), "dice"] = 0.05
-    (found,) = phantoms.findings(table)
-    assert (found.failures, found.own_failures) == (
-        2,
-        0,
-    ) and "not found: 2 after this phantom, 0 after the study's." in found.sentence()
+    _, found = phantoms.findings(table)
+    assert (found.failures, found.own_failures) == (2, 0)
+    assert "not found: 2 after this phantom, 0 after the study's." in found.sentence()
 
 
 def test_where_it_comes_from_is_told():
@@ -233,6 +239,21 @@ def test_where_it_comes_from_is_told():
         "U-Net was trained on 160 simulated patients of each phantom, by the study's recipe, 3 times: 6 trainings, 2.0 "
         "minutes on a GPU."
     )
+
+
+def test_what_the_table_lacks_is_named():
+    assert phantoms.untrained({"settings": {"cohorts": [7, 9], "others": [WIDE, NARROWER]}}) == (
+        f"Not trained yet: another cohort (seed 8), {WIDER} (`python -m brainseg experiment phantoms --add`)."
+    )
+    assert phantoms.untrained({"settings": {"cohorts": [7, 8, 9], "others": [WIDE, NARROWER, WIDER]}}) == ""
+
+
+def test_an_ablation_is_told_where_it_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "project_root", lambda: tmp_path)
+    assert "still to come" in ablation.sentences()
+    table = table_of(0.6, seeds=(0, 1)).query("cohort == @PHANTOM.seed").replace({"phantom": {WIDE: "no skull"}})
+    results.write_tables("ablation", {"patients": table}, {})
+    assert ablation.sentences().startswith("- **No skull**: 0.") and "too few trainings (2" in ablation.sentences()
 
 
 def test_the_figure_has_a_row_for_each_phantom(drawn):
