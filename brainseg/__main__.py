@@ -120,13 +120,11 @@ def experiment(arguments: argparse.Namespace) -> None:
     """
     from brainseg.experiments.cluster import get_cluster
     from brainseg.experiments.engine import plan_experiment, run_experiment
-    from brainseg.experiments.plan import workload
     from brainseg.networks import require_keras
 
     settings = _settings(arguments.parameters)
     if arguments.dry_run:
-        planned = plan_experiment(arguments.name, arguments.data, settings, arguments.add)
-        print(workload(planned.plan, planned.cohort).sentence())
+        print(plan_experiment(arguments.name, arguments.data, settings, arguments.add).sentence())
         return
     require_keras()
     with get_cluster(arguments.scheduler, arguments.workers, arguments.storage) as cluster:

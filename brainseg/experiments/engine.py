@@ -244,6 +244,11 @@ class Planned(NamedTuple):
     cohort: pd.DataFrame
     settings: Any
 
+    def sentence(self) -> str:
+        """What there is to do, and what is kept."""
+        kept = f"{len(self.kept)} trainings have their rows in the kept tables. " if self.kept else ""
+        return kept + workload(self.plan, self.cohort).sentence()
+
 
 def plan_experiment(name: str, data: str | Path, settings: Mapping | None = None, add: bool = False) -> Planned:
     """Plan an experiment; parameters and errors as :func:`run_experiment`."""
@@ -300,9 +305,10 @@ def run_experiment(
         patients by synthetic ones. With `add` also for tables that cannot grow, and kept ones that are of other
         patients, of networks that have been replaced since, or of trainings that the settings do not name.
     """
-    plan, kept, cohort, chosen = plan_experiment(name, data, settings, add)
+    planned = plan_experiment(name, data, settings, add)
+    plan, kept, cohort, chosen = planned
     _refuse_to_replace(name, cohort)
-    print(workload(plan, cohort).sentence())
+    print(planned.sentence())
     if kept and not plan:
         return results_folder(name)
     if name in KEPT:

@@ -288,7 +288,8 @@ def test_what_is_scored_already_is_neither_trained_nor_scored_again(growing, tin
     whole.write_text(whole.read_text().replace("real,3,a,1", "real,3,a,77"))
     monkeypatch.setattr("brainseg.provenance.commit", lambda: "second")
     main(["experiment", "growing", "--data", str(tiny_cohort_once), "-p", "sizes=[1,2,3]", "--add", "--dry-run"])
-    assert "1 trainings, 0 of them done" in capsys.readouterr().out
+    said = "2 trainings have their rows in the kept tables. 1 trainings, 0 of them done"
+    assert said in capsys.readouterr().out
     engine.run_experiment("growing", tiny_cohort_once, {"sizes": [1, 2, 3]}, add=True)
     assert growing == [[1, 3], [2]]
     assert results.read_table("growing", "patients")[["size", "epochs"]].values.tolist() == [[1, 1], [3, 77], [2, 1]]
