@@ -271,7 +271,7 @@ def test_the_truth_comes_on_request(phantom, resumed):
 def test_drawn_into_arrays_it_is_what_its_files_are_prepared_to(phantom, tmp_path, monkeypatch):
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path))
     settings = Preprocessing(image_size=64)
-    files, drawn = prepare(phantom, settings), prepare_phantom(4, 0, settings, workers=2)
+    files, drawn = prepare(phantom, settings), prepare_phantom(4, 0, settings)
     assert np.array_equal(files.images, drawn.images) and np.array_equal(files.masks, drawn.masks)
     shared = ["patient", "case", "institution", "slice", "tumour_px", "missing_pre", "missing_post", "top", "lost_px"]
     pd.testing.assert_frame_equal(files.table[shared], drawn.table[shared], check_dtype=False)
