@@ -39,11 +39,15 @@ def data(arguments: argparse.Namespace) -> None:
 def phantom(arguments: argparse.Namespace) -> None:
     """Write a synthetic cohort to a folder of your choice, with its data card. Nobody's images, free to use.
 
-    An interrupted call goes on where it was.
+    An interrupted call goes on where it was. A cohort that is there is left alone, so --truth is refused where it was
+    made without.
     """
     from brainseg.phantom import make_phantom
 
-    print(make_phantom(arguments.folder, arguments.patients, arguments.seed, arguments.workers, arguments.truth))
+    root = make_phantom(arguments.folder, arguments.patients, arguments.seed, arguments.workers, arguments.truth)
+    if arguments.truth and not all((root / name).is_dir() for name in ("__tissue", "__bias")):
+        raise FileExistsError(f"{root} holds this cohort without its truth: remove it or choose another folder")
+    print(root)
 
 
 def prepare(arguments: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ from brainseg.cohort import index_cohort
 from brainseg.data import get_cohort
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import MODEL_NAMES, MODELS, Recipe
-from brainseg.networks.record import RunRecord, differences, find_reference, reference_runs
+from brainseg.networks.record import RunRecord, differences, find_reference, reference_runs, run_folder
 from brainseg.splits import make_split
 
 if TYPE_CHECKING:
@@ -150,6 +150,38 @@ def study_settings(parameters: Mapping) -> tuple[Preprocessing, dict[str, Recipe
     preprocessing = Preprocessing(**{name: parameters[name] for name in ("image_size", "contrast", "crop")})
     given = {name: parameters[name] for name in ("filters", "epochs", "slices_per_epoch", "seed")}
     return preprocessing, {model: study_recipe(model, **given) for model in MODELS}
+
+
+def study_runs(parameters: Mapping) -> dict[str, str]:
+    """The names of the runs that :func:`study_run` gives for a chapter's parameters, trained or not.
+
+    Parameters
+    ----------
+    parameters : mapping
+        As :func:`study_run` takes them; others are passed over.
+
+    Returns
+    -------
+    dict
+        Network -> the name of its run's folder.
+
+    Raises
+    ------
+    ValueError
+        Where the cohort cannot be split so.
+    """
+    from brainseg.images.prepared import prepared_fingerprint
+
+    preprocessing, recipes = study_settings(parameters)
+    table = index_cohort(get_cohort(parameters["data"]))
+    names = {}
+    for model, recipe in recipes.items():
+        record, split = _study_split(table, recipe, preprocessing, parameters["split_by"], parameters["fold"])
+        if record is None or not record.has_weights:
+            names[model] = run_folder(recipe, prepared_fingerprint(table, preprocessing), split).name
+        else:
+            names[model] = record.name
+    return names
 
 
 def require_feasible(parameters: Mapping) -> None:

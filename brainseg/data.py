@@ -86,11 +86,7 @@ def _get_phantom(numbers: list[str]) -> Path:
 
 
 def prepare_phantom(
-    patients: int,
-    seed: int,
-    preprocessing: Preprocessing,
-    change: PhantomChange | None = None,
-    workers: int | None = None,
+    patients: int, seed: int, preprocessing: Preprocessing, change: PhantomChange | None = None
 ) -> arrays.Prepared:
     """Draw a phantom straight into the arrays that a network is trained on, without a file for each slice.
 
@@ -99,7 +95,7 @@ def prepare_phantom(
 
     Parameters
     ----------
-    patients, seed, workers
+    patients, seed
         As :func:`brainseg.phantom.make_phantom`.
     preprocessing : Preprocessing
     change : PhantomChange, optional
@@ -127,7 +123,7 @@ def prepare_phantom(
             work = functools.partial(
                 _prepare_plan, folder=folder, starts=starts, preprocessing=preprocessing, change=change
             )
-            for_each_plan(work, missing, patients, workers)
+            for_each_plan(work, missing, patients, workers=None)
             arrays.finish_folder(folder, [plan.name for plan in plans], table.attrs["fingerprint"], preprocessing)
     return arrays.open_folder(folder, table, preprocessing)
 

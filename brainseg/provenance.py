@@ -91,12 +91,14 @@ def _escaped(sign: str) -> str:
 
 
 def processor() -> str:
-    """The processor's name and the cores that this process may use."""
+    """The processor's name and the cores that this process may use: "2 cores", or "1 of 2 cores" where it is pinned."""
     name = platform.processor() or platform.machine()
     if (info := Path("/proc/cpuinfo")).is_file() and (found := re.search(r"model name\s*:\s*(.+)", info.read_text())):
         name = found.group(1)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {cores} cores"
+    cores = os.cpu_count() or 1
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
+    counted = f"{usable} of {cores}" if usable < cores else f"{usable}"
+    return f"{name}, {counted} core{'s' * (max(usable, cores) > 1)}"
 
 
 def commit() -> str | None:

@@ -24,19 +24,21 @@ import pandas as pd
 
 N_FOLDS = 5
 
+VALIDATION_SHARE = 0.15
+"""Of the cases, or slices, outside the test side: so many are drawn as the validation side, at least one."""
+
 
 def split_by_patient(
     table: pd.DataFrame,
     n_folds: int | None = None,
     fold: int = 0,
-    validation_share: float = 0.15,
     seed: int = 0,
 ) -> pd.Series:
     """Split so that no patient stands on two sides, and no case either.
 
     Cases are dealt to folds, whose numbers of cases differ by one at most, so that each is tested once. The cases of
-    `fold` are the test side. Some of the others are drawn as the validation side, stratified like the folds; the rest
-    train.
+    `fold` are the test side. Of the others, `VALIDATION_SHARE` are drawn as the validation side, stratified like the
+    folds; the rest train.
 
     Parameters
     ----------
@@ -46,8 +48,6 @@ def split_by_patient(
         Number of folds; by default five, or as many as there are cases where these are fewer.
     fold : int
         From 0.
-    validation_share : float
-        Of the cases outside the test side, between 0 and 1; at least one case.
     seed : int
         The same seed and the same cases give the same folds, whatever the order of the rows.
 
@@ -60,16 +60,14 @@ def split_by_patient(
     ------
     ValueError
         A column is missing, there are no rows, fewer than two folds are asked for or more than there are cases; a fold
-        or a share is out of range; no case is left to train on.
+        is out of range; no case is left to train on.
     """
     folds = _case_folds(table, n_folds, seed)
     _check_fold(fold, int(folds.max()) + 1)
-    return _sides(table, folds.eq(fold), validation_share, np.random.default_rng([seed, fold]))
+    return _sides(table, folds.eq(fold), np.random.default_rng([seed, fold]))
 
 
-def split_by_institution(
-    table: pd.DataFrame, institution: str, validation_share: float = 0.15, seed: int = 0
-) -> pd.Series:
+def split_by_institution(table: pd.DataFrame, institution: str, seed: int = 0) -> pd.Series:
     """Leave one institution out: its patients are the test side, and the network meets none of them.
 
     The validation side is drawn from the other institutions' cases, as in `split_by_patient`.
@@ -84,12 +82,10 @@ def split_by_institution(
     ValueError
         As `split_by_patient`; also for an institution that the table does not have.
     """
-    return _sides(table, _stands_in(table, institution), validation_share, np.random.default_rng(seed))
+    return _sides(table, _stands_in(table, institution), np.random.default_rng(seed))
 
 
-def split_size_matched(
-    table: pd.DataFrame, institution: str, half: int, validation_share: float = 0.15, seed: int = 0
-) -> pd.Series:
+def split_size_matched(table: pd.DataFrame, institution: str, half: int, seed: int = 0) -> pd.Series:
     """The control of :func:`split_by_institution`: as many cases are learned from, and they know the institution.
 
     Whoever leaves an institution out also learns from fewer cases. Here the institution's cases are dealt to two
@@ -126,14 +122,13 @@ def split_size_matched(
     drawn = _draw_from_stretches(others, room, rng)
     part = table[table["case"].isin([*cases, *drawn])]
     ordered = pd.Index(_cases_in_order(part), name="case")
-    return _sides(part, pd.Series(ordered.isin(tested), ordered), validation_share, rng)
+    return _sides(part, pd.Series(ordered.isin(tested), ordered), rng)
 
 
 def split_by_slice(
     table: pd.DataFrame,
     n_folds: int | None = None,
     fold: int = 0,
-    validation_share: float = 0.15,
     seed: int = 0,
 ) -> pd.Series:
     """Split slices at random, as the article does, with the same share of tumour slices on every side.
@@ -152,7 +147,7 @@ def split_by_slice(
     n_folds = _checked_folds(n_folds, len(ordered), "slices")
     _check_fold(fold, n_folds)
     folds = _deal(ordered, n_folds, np.random.default_rng(seed))
-    validation = _draw(ordered[folds != fold], validation_share, np.random.default_rng([seed, fold]), "slices")
+    validation = _draw(ordered[folds != fold], np.random.default_rng([seed, fold]), "slices")
     side = pd.Series("train", index=table.index, name="split")
     side.iloc[ordered[folds == fold]] = "test"
     side.iloc[validation] = "validation"
@@ -194,14 +189,13 @@ def make_split(
     by: Literal["patient", "slice"] = "patient",
     n_folds: int | None = None,
     fold: int = 0,
-    validation_share: float = 0.15,
     seed: int = 0,
 ) -> pd.Series:
     """Split by patient or by slice: the choice as a word, for a recipe or a notebook's parameter."""
     ways = {"patient": split_by_patient, "slice": split_by_slice}
     if by not in ways:
         raise ValueError(f"cannot split by {by!r}: choose one of {', '.join(map(repr, ways))}")
-    return ways[by](table, n_folds, fold, validation_share, seed)
+    return ways[by](table, n_folds, fold, seed)
 
 
 def _case_folds(table: pd.DataFrame, n_folds: int | None, seed: int) -> pd.Series:
@@ -211,9 +205,9 @@ def _case_folds(table: pd.DataFrame, n_folds: int | None, seed: int) -> pd.Serie
     return pd.Series(folds, index=pd.Index(cases, name="case"))
 
 
-def _sides(table: pd.DataFrame, tested: pd.Series, validation_share: float, rng: np.random.Generator) -> pd.Series:
+def _sides(table: pd.DataFrame, tested: pd.Series, rng: np.random.Generator) -> pd.Series:
     """The side of every row: `tested` says it of the cases, in their order; of the rest, some validate."""
-    validation = _draw(tested.index[~tested].tolist(), validation_share, rng, "cases")
+    validation = _draw(tested.index[~tested].tolist(), rng, "cases")
     side = tested.map({True: "test", False: "train"})
     side[validation] = "validation"
     return table["case"].map(side).rename("split")
@@ -247,16 +241,14 @@ def _deal(ordered: Sequence, n_folds: int, rng: np.random.Generator) -> np.ndarr
     return np.concatenate([rng.permutation(n_folds) for _ in range(runs)])[: len(ordered)]
 
 
-def _draw(ordered: Sequence, share: float, rng: np.random.Generator, unit: str) -> list:
-    """Draw `share` of the units, at least one, one from each of as many equal stretches of the order."""
-    if not 0 < share < 1:
-        raise ValueError(f"validation_share is {share}: it must lie between 0 and 1, for example 0.15")
+def _draw(ordered: Sequence, rng: np.random.Generator, unit: str) -> list:
+    """Draw those who validate, one unit from each of as many equal stretches of the order."""
     if len(ordered) < 2:
         raise ValueError(
             f"{len(ordered)} {unit} left beside the test side: training and validation need one each; "
             "take a larger cohort or a smaller test side"
         )
-    return _draw_from_stretches(ordered, min(max(1, round(share * len(ordered))), len(ordered) - 1), rng)
+    return _draw_from_stretches(ordered, max(1, round(VALIDATION_SHARE * len(ordered))), rng)
 
 
 def _draw_from_stretches(ordered: Sequence, size: int, rng: np.random.Generator) -> list:

@@ -1,6 +1,7 @@
 """The recipe of the study, and the profile that promises to train nothing: today's profiles against kept records."""
 
 from dataclasses import asdict, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,12 +20,13 @@ from brainseg.chapters import (
     size_step,
     study_recipe,
     study_run,
+    study_runs,
     training_summary,
 )
 from brainseg.cohort import index_cohort
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import MODELS, Recipe
-from brainseg.networks.record import find_reference, reference_runs
+from brainseg.networks.record import RunRecord, find_reference, reference_runs, run_folder
 from brainseg.paths import project_root
 from brainseg.publishing.notebooks import read_profile
 from brainseg.splits import make_split
@@ -181,6 +183,31 @@ def test_what_no_training_can_start_with_is_refused_beforehand(tiny_cohort_once,
     if "filters" not in changed:  # one run alone
         with pytest.raises(ValueError, match=said.rpartition("): ")[2]):
             study_run("fcn32", **parameters)
+
+
+def test_the_runs_of_a_chapter_are_known_by_name_before_they_are_trained(tiny_cohort_once, monkeypatch):
+    pytest.importorskip("keras")
+
+    def train_or_load(recipe, prepared, split):
+        return run_folder(recipe, prepared.fingerprint, split).name
+
+    monkeypatch.setattr("brainseg.networks.runs.train_or_load", train_or_load)
+    found = set()
+    for changed in ({}, {"fold": 1}, {"split_by": "slice"}):  # which change the split alone
+        parameters = {"data": str(tiny_cohort_once), **FEASIBLE, **changed}
+        names = study_runs(parameters | {"title": "passed over"})
+        assert names == {model: study_run(model, **parameters) for model in MODELS}
+        found |= {*names.values()}
+    assert len(found) == 3 * len(MODELS)
+
+    # A reference run is the one where it knows the cohort and its weights are there.
+    kept = reference_runs("unet", "patient", 0, with_weights=True)[0]
+    monkeypatch.setattr("brainseg.chapters.find_reference", lambda *_: kept)
+    assert kept.name not in study_runs(parameters).values()
+    monkeypatch.setattr(RunRecord, "split", lambda _, table: make_split(table))
+    assert study_runs(parameters)["unet"] == kept.name
+    kept = replace(kept, folder=Path("nowhere") / kept.name)
+    assert kept.name not in study_runs(parameters).values()
 
 
 @pytest.mark.parametrize("patients", [1, 2])

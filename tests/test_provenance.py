@@ -108,10 +108,14 @@ def test_a_package_is_itself_and_its_modules_in_their_order(package):
     assert modules_of("package_of_a_test") == ["package_of_a_test", "package_of_a_test.one", "package_of_a_test.two"]
 
 
-def test_the_processor_has_a_name_and_a_number_of_cores():
-    name, _, cores = processor().rpartition(", ")
-    assert name
-    assert 1 <= int(cores.removesuffix(" cores")) <= os.cpu_count()
+@pytest.mark.parametrize(
+    ("usable", "cores", "said"), [(1, 1, "1 core"), (2, 2, "2 cores"), (1, 2, "1 of 2 cores"), (2, 6, "2 of 6 cores")]
+)
+def test_the_processor_has_a_name_and_says_which_cores_it_counts(usable, cores, said, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(usable)), raising=False)
+    name, _, counted = processor().rpartition(", ")
+    assert name and counted == said
 
 
 def test_a_commit_is_marked_where_code_differs_but_not_where_results_do(tmp_path, monkeypatch):

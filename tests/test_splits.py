@@ -170,19 +170,16 @@ def test_stratified_load_is_evener_than_chance():
     assert np.mean(ours) < 0.5 * np.mean(chance)
 
 
-def test_validation_share_of_the_remaining_patients():
-    table = cohort()
-    for share, expected in ((0.15, 10), (0.3, 21), (0.001, 1), (0.999, 69)):
-        side = split_by_patient(table, fold=0, validation_share=share)
-        n_test = table.patient[side == "test"].nunique()
-        n_validation = table.patient[side == "validation"].nunique()
-        assert (n_test, n_validation) == (18, expected)
+@pytest.mark.parametrize(("n_folds", "tested", "validating"), [(5, 18, 10), (2, 44, 7), (88, 1, 13)])
+def test_three_in_twenty_of_the_remaining_patients_validate(n_folds, tested, validating):
+    side = split_by_patient(cohort(), n_folds=n_folds).groupby(cohort().patient).first()
+    assert ((side == "test").sum(), (side == "validation").sum()) == (tested, validating)
 
 
 def test_validation_is_drawn_from_every_large_institution():
     table = cohort()
     for seed in range(10):
-        side = split_by_patient(table, seed=seed, validation_share=0.2)
+        side = split_by_patient(table, seed=seed)
         assert set(table.institution[side == "validation"]) >= {"CS", "DU", "HT"}
 
 
@@ -235,7 +232,7 @@ def test_make_split_takes_the_way_by_name():
     table = few(6)
     pd.testing.assert_series_equal(make_split(table, by="slice", fold=1), split_by_slice(table, fold=1))
     pd.testing.assert_series_equal(make_split(table, fold=1), split_by_patient(table, fold=1))
-    given = {"n_folds": 3, "fold": 1, "validation_share": 0.4, "seed": 2}
+    given = {"n_folds": 3, "fold": 1, "seed": 2}
     pd.testing.assert_series_equal(make_split(table, by="slice", **given), split_by_slice(table, **given))
     pd.testing.assert_series_equal(make_split(table, **given), split_by_patient(table, **given))
     with pytest.raises(ValueError, match="^cannot split by 'volume': choose one of 'patient', 'slice'$"):
@@ -249,8 +246,6 @@ def test_make_split_takes_the_way_by_name():
         ({"n_folds": 1}, "1 fold"),
         ({"fold": 4}, "fold 4 of 4: folds count from 0 to 3"),
         ({"fold": -1}, "fold -1 of 4"),
-        ({"validation_share": 0}, "validation_share is 0"),
-        ({"validation_share": 1.0}, "validation_share is 1.0"),
     ],
 )
 def test_values_out_of_range_are_named(arguments, message):
@@ -283,10 +278,10 @@ def test_tables_that_cannot_be_split():
 def test_splits_of_four_institutions_are_those_that_kept_networks_have_seen():
     """The order in which neighbours are alike turns at every border between institutions."""
     table = cohort({"AA": 3, "BB": 4, "CC": 3, "DD": 5})
-    side = split_by_patient(table, n_folds=3, fold=2, validation_share=0.3, seed=4).groupby(table.case).first()
-    assert "".join(name[1] for name in side) == "raeerrrraeareer"
-    side = split_by_slice(table.iloc[:40], n_folds=4, fold=1, validation_share=0.25, seed=3)
-    assert "".join(name[1] for name in side) == "arererrrereraerarreererrearrearararrrrar"
+    side = split_by_patient(table, n_folds=3, fold=2, seed=4).groupby(table.case).first()
+    assert "".join(name[1] for name in side) == "areerrrrreraeer"
+    side = split_by_slice(table.iloc[:40], n_folds=4, fold=1, seed=3)
+    assert "".join(name[1] for name in side) == "rrererrreaerrerrrreereraerrrearrrrrarrrr"
     assert split_by_patient(table).name == split_by_slice(table).name == split_by_institution(table, "AA").name
     assert split_by_patient(table).name == "split"
 

@@ -33,7 +33,7 @@ _ARCHIVE_FOLDERS = ("kaggle_3m", "lgg-mri-segmentation")  # the second copy of a
 _INDEX_FORMAT = 3  # raise it when a column or a check changes: old cache entries are then passed over
 
 
-def index_cohort(root: str | Path, workers: int | None = None, progress: bool = True) -> pd.DataFrame:
+def index_cohort(root: str | Path, progress: bool = True) -> pd.DataFrame:
     """Check every file of a cohort and return one row per slice.
 
     The result is kept under ``_build/cohorts/``. The key is the folder, and every file's name, size and
@@ -45,8 +45,6 @@ def index_cohort(root: str | Path, workers: int | None = None, progress: bool = 
     ----------
     root : str or Path
         From `brainseg.data.get_cohort`.
-    workers : int, optional
-        Threads that read files. Default: two for each processor core.
     progress : bool
         Whether to show a progress bar.
 
@@ -74,7 +72,7 @@ def index_cohort(root: str | Path, workers: int | None = None, progress: bool = 
         with contextlib.suppress(ValueError):  # a damaged disk; what follows makes it anew
             stored = json.loads(cache.read_text(encoding="utf-8"))
     if stored is None:
-        stored = _read_all(root, slices, problems, workers, progress)
+        stored = _read_all(root, slices, problems, progress)
         with write_atomically(cache) as part:
             part.write_text(json.dumps(stored), encoding="utf-8")
     table = pd.DataFrame(stored["columns"])
@@ -155,10 +153,9 @@ def _mask(root: Path, patient: str, number: int) -> Path:
     return root / patient / f"{patient}_{number}_mask.tif"
 
 
-def _read_all(root: Path, slices: list, problems: list[str], workers: int | None, progress: bool) -> dict:
+def _read_all(root: Path, slices: list, problems: list[str], progress: bool) -> dict:
     """Read every slice; the table's columns and the fingerprint, or one report of all problems."""
-    workers = workers or 2 * (os.cpu_count() or 1)
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
         read = pool.map(lambda one: _read_slice(root, *one), slices)
         bar = tqdm(read, total=len(slices), desc="checking slices", unit="slice", leave=False, disable=not progress)
         rows = list(bar)

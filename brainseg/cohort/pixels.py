@@ -474,15 +474,19 @@ def eight_bits(planes: Sequence[np.ndarray]) -> list[np.ndarray]:
     if not above.size:  # some pixels are below black, and all others are black
         raise PixelError(f"and all slices of its stack hold nothing above {black:g}: there is no picture.", "flat")
     white = _robust(above, lowest=False)
-    border = np.median(np.concatenate([volume[:, [0, -1]].ravel(), volume[:, :, [0, -1]].ravel()]))
-    if black < 0 and border > black + AIR * (white - black):
+    # Differences and quotients of levels near 1e308 or 1e-308 would overflow. A power of two brings black and white to
+    # about 1, and rounds nothing.
+    exponent = int(np.frexp(max(-black, white))[1])
+    dark, bright = np.ldexp([black, white], -exponent)
+    scaled = np.ldexp(np.clip(volume, black, white), -exponent)
+    border = np.median(np.concatenate([scaled[:, [0, -1]].ravel(), scaled[:, :, [0, -1]].ravel()]))
+    if black < 0 and border > dark + AIR * (bright - dark):
         raise PixelError(
-            f"and its stack hold levels from {black:g} to {white:g}, and {border:g} along the border: it cannot be "
-            "told which is air. Save them so that air is the darkest, as 0.",
+            f"and its stack hold levels from {black:g} to {white:g}, and {np.ldexp(border, exponent):g} along the "
+            "border: it cannot be told which is air. Save them so that air is the darkest, as 0.",
             "negative",
         )
-    scaled = np.clip((volume - black) * (255 / (white - black)), 0, 255)
-    return list(np.rint(scaled).astype(np.uint8))
+    return list(np.rint((scaled - dark) * (255 / (bright - dark))).astype(np.uint8))
 
 
 def _robust(values: np.ndarray, lowest: bool) -> float:

@@ -760,8 +760,10 @@ class LeakFindings:
         What the largest dose gains, network by network: in each fold with each seed.
     trimmed : Difference, optional
         What the largest dose gains without the patient who gains most; None where that leaves fewer than two.
+    p_corrected : float
+        Of the largest dose, were the `QUESTIONS` of the protocol one family, by Bonferroni.
     of_five : Verdict
-        What would be said of the largest dose, were the `QUESTIONS` of the protocol one family.
+        What would be said of it then.
     distance : DistanceFinding
         Secondary; it has an interval and no p value, because some patients have slices on one side only.
     """
@@ -773,6 +775,7 @@ class LeakFindings:
     image_free: Mapping[str, float]
     gains: tuple[float, ...]
     trimmed: Difference | None
+    p_corrected: float
     of_five: Verdict
     distance: DistanceFinding
 
@@ -837,7 +840,7 @@ class LeakFindings:
             f"The median patient gains {leak.median:+z.3f}. Without the patient who gains most, the mean gain is "
             f"{self.trimmed.estimate:+z.3f}, {p_text(self.trimmed.p_value, name='p')}. Each question of the protocol "
             f"is a family of its own. Corrected for all {QUESTIONS} of them (Bonferroni), this one would have "
-            f"{p_text(min(1.0, QUESTIONS * leak.p_value), name='p')}, and the answer would be: {self.of_five.text}."
+            f"{p_text(self.p_corrected, name='p')}, and the answer would be: {self.of_five.text}."
         )
 
     def luck(self) -> str:
@@ -897,6 +900,7 @@ def findings(patients: pd.DataFrame, slices: pd.DataFrame, seed: int = 0) -> Lea
     networks = patients[patients["arm"].isin([honest, arm_name(primary.dose)])]
     each = networks.groupby(["fold", "seed", "arm"])["slice_dice"].mean().unstack("arm")
     trainings = int(networks.groupby(["arm", "fold"])["seed"].nunique().min())
+    p_corrected = min(1.0, QUESTIONS * primary.difference.p_value)
     return LeakFindings(
         doses=graded,
         verdict=shown(primary.difference, margin=MARGIN, trainings=trainings),
@@ -905,12 +909,8 @@ def findings(patients: pd.DataFrame, slices: pd.DataFrame, seed: int = 0) -> Lea
         image_free=dict(by_score["slice_dice"][list(IMAGE_FREE)].mean()),
         gains=tuple(each[arm_name(primary.dose)] - each[honest]),
         trimmed=paired_difference(leaky[others], never[others], seed=seed) if len(others) > 1 else None,
-        of_five=shown(
-            primary.difference,
-            margin=MARGIN,
-            trainings=trainings,
-            p_corrected=min(1.0, QUESTIONS * primary.difference.p_value),
-        ),
+        p_corrected=p_corrected,
+        of_five=shown(primary.difference, margin=MARGIN, trainings=trainings, p_corrected=p_corrected),
         distance=_distance_finding(slices, trainings, seed),
     )
 

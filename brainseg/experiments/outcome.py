@@ -5,6 +5,7 @@ Everything here reads tables; nothing is trained and no image is read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -251,7 +252,7 @@ def training_table() -> pd.DataFrame:
                 "test": sides["test"],
                 "epochs": record.recipe.epochs,
                 "minutes": round(record.seconds / 60),
-                "on": "a GPU" if " cores, " in record.processor else "a CPU",  # its name follows the cores
+                "on": "a GPU" if re.search(r" cores?, ", record.processor) else "a CPU",  # its name follows the cores
                 "weights": "kept" if record.has_weights else "not kept",
             }
         )

@@ -28,7 +28,6 @@ def save_crops(
     crop: str = "slice",
     margin_px: int = 0,
     patients: Sequence[str] | None = None,
-    workers: int | None = None,
 ) -> Path:
     """Write the cropped images and masks as TIFFs in Kaggle's layout, as the article does.
 
@@ -47,8 +46,6 @@ def save_crops(
         As in `Preprocessing`; the defaults are the article's.
     patients : list of str, optional
         Only these; default: all.
-    workers : int, optional
-        Threads; default: one for each processor core.
 
     Returns
     -------
@@ -84,7 +81,8 @@ def save_crops(
             found[name] = box_table(slices, boxes, masks)
             return len(slices)
 
-        for_each_patient(save_patient, groups, sum(len(slices) for _, slices in groups), workers, "saving crops")
+        count = sum(len(slices) for _, slices in groups)
+        for_each_patient(save_patient, groups, count, workers=None, what="saving crops")
         pd.concat([found[name] for name, _ in groups]).to_csv(part / "boxes.csv", index=False)
         _refuse_other_files(folder)  # nothing else was put there meanwhile
         if folder.exists() and not _same(folder, part):

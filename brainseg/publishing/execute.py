@@ -37,7 +37,7 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 import brainseg
-from brainseg.chapters import require_reference
+from brainseg.chapters import require_reference, study_runs
 from brainseg.cohort import index_cohort, is_synthetic
 from brainseg.data import get_cohort
 from brainseg.networks.recipe import MODELS
@@ -55,10 +55,9 @@ from brainseg.publishing.notebooks import (
 
 PACKAGE = Path(brainseg.__file__).parent
 STUDY_RUN = {"data", "split_by", "fold", "filters", "epochs", "slices_per_epoch"}
+"""The parameters by which a notebook asks for a network of `brainseg.chapters.study_run`."""
 LEAK = "10_leakage"
 """The chapter for which a cohort needs several slices of a patient."""
-
-"""The parameters by which a notebook asks for a network of `brainseg.chapters.study_run`."""
 AT_A_TIME = 2
 """Chapters that run side by side. One that trains leaves a processor core idle now and then, and a figure takes one."""
 LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "opencv-python-headless", "keras", "tensorflow", "matplotlib")
@@ -137,12 +136,14 @@ def execute_edition(
     records = {}
     for name in notebooks:
         edition.pages[name] = edition.folder / f"{name}.ipynb"
+        asks = parameters[name].keys() >= STUDY_RUN | {"image_size"}
         record = {
             "notebook": name,
             "profile": profile,
             "parameters": {key: _portable(value) for key, value in parameters[name].items()},
             "source": _hash(sources[name].read_bytes()),
             "cohort": _public(cohorts.get(parameters[name].get("data"))),
+            "runs": study_runs(parameters[name]) if asks else {},
             **base,
         }
         records[name] = record | {"key": _hash(json.dumps(record, sort_keys=True).encode())}

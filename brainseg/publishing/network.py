@@ -10,8 +10,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from brainseg.chapters import study_settings
-from brainseg.networks.record import RunRecord, find_reference, finished_runs
+from brainseg.networks.record import RunRecord, finished_runs, reference_runs
 from brainseg.publishing.onnx_export import description, export_onnx
 from brainseg.publishing.runtime import FILES, onnx_runtime
 
@@ -34,16 +33,12 @@ def find_network(page: dict, shown: list[str]) -> RunRecord | None:
     Returns
     -------
     RunRecord or None
-        None where no such run is at hand, or several are: a page's provenance does not tell runs of two splits apart.
+        None where no such run is at hand.
     """
-    values = page["parameters"]
-    preprocessing, recipes = study_settings(values)
-    recipe = recipes[MODEL]
-    prepared = f"{page['cohort']['fingerprint']}-{preprocessing.digest}"
-    kept = find_reference(recipe, preprocessing, values["split_by"], values["fold"]) if page["cohort"]["tcga"] else None
-    here = [run for run in finished_runs() if (run.recipe, run.prepared) == (recipe, prepared)]
-    fitting = [kept] if kept and kept.has_weights else here
-    return fitting[0] if len(fitting) == 1 and not fitting[0].has_met() & set(shown) else None
+    for run in [*reference_runs(MODEL, with_weights=True), *finished_runs()]:
+        if run.name == page["runs"].get(MODEL) and not run.has_met() & set(shown):
+            return run
+    return None
 
 
 def write_network(record: RunRecord, folder: Path) -> None:

@@ -57,11 +57,8 @@ def banner(record: dict, kept: bool = False) -> str:
 
 def _met(page: dict) -> str:
     """How many of a page's patients its networks know, as a sentence; empty where it has none, or splits by slice."""
-    values = page["parameters"]
-    if not {"split_by", "fold", "filters"} <= set(values) or values["split_by"] == "slice":
-        return ""
     run = find_network(page, [])
-    if run is None:
+    if run is None or page["parameters"]["split_by"] == "slice":
         return ""
     trained, chosen = len(run.patients["train"]), len(run.patients["validation"])
     never = page["cohort"]["patients"] - trained - chosen

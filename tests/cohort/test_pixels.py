@@ -853,6 +853,21 @@ def test_a_border_that_is_not_dark_hides_which_level_is_air():
     assert eight_bits([np.pad(np.abs(inside), 1, constant_values=70)])[0][0, 0] > 150  # nothing is negative
 
 
+@pytest.mark.parametrize("largest", [np.finfo(np.float64).max, 1e308, 1e-320, 1e-307])
+def test_levels_at_the_ends_of_their_type_are_scaled_as_any_others(largest):
+    half, quarter = largest / 2, largest / 4
+    assert levels([0, 0, quarter, half, half, largest], kind=np.float64) == [[0, 0, 128, 255, 255, 255]]
+    dark = [-largest] * 5
+    assert levels([*dark, 0, largest, largest], kind=np.float64) == [[0, 0, 0, 0, 0, 128, 255, 255]]
+    said, kind = said_of(eight_bits, [np.pad([[-largest, -largest]], 1, constant_values=largest)])
+    assert kind == "negative"
+    assert f"from {-largest:g} to {largest:g}, and {largest:g} along the border" in said
+
+
+def test_a_pixel_far_beyond_the_others_takes_nothing_from_them():
+    assert levels([0, 1e-3, 2e-3, 2e-3, np.finfo(np.float64).max], kind=np.float64) == [[0, 128, 255, 255, 255]]
+
+
 def test_slices_of_one_volume_are_alike_word_by_word():
     small, wide = np.zeros((2, 2), np.uint8), np.zeros((2, 3), np.uint8)
     sizes = "is one of a stack of several sizes, [(2, 2), (2, 3)]. Give all slices the same size."

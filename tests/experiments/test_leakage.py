@@ -17,7 +17,7 @@ from brainseg.experiments import engine, leakage, reference
 from brainseg.figures import leakage as figures
 from brainseg.paths import project_root
 from brainseg.splits import split_by_patient
-from brainseg.statistics import Answer
+from brainseg.statistics import Answer, p_text
 
 AREAS = {1: 0, 2: 100, 3: 200, 4: 150, 5: 0, 6: 0}  # tumour pixels of the hand-made patient, by slice
 
@@ -425,6 +425,10 @@ def test_what_hangs_on_one_patient_and_on_counting_one_question_is_told():
     assert one.trimmed.estimate < 0.003 < one.primary.difference.estimate
     assert f"mean gain is {one.trimmed.estimate:+.3f}" in one.fragility()
     assert one.of_five.answer is not Answer.DIFFERENCE and one.of_five.text in one.fragility()
+    for finding in (found, one):
+        assert finding.p_corrected == min(1.0, 5 * finding.primary.difference.p_value)
+        assert f"this one would have {p_text(finding.p_corrected, name='p')}, and" in finding.fragility()
+    assert found.p_corrected < 0.05 < one.p_corrected
     assert found_of(scored(leaky=0.7, patients=1)).fragility() == ""
 
 

@@ -1,11 +1,14 @@
 """What the page of results says, on tables made by hand: reached and missed, above and below, near 1 and not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from brainseg.evaluation.headline import Line
 from brainseg.experiments import outcome
+from brainseg.networks.record import reference_runs
 from brainseg.results import AIM_OF_BEST, AIMS, CROSS_VALIDATED, TWO_READERS
 
 
@@ -127,6 +130,17 @@ def test_near_one_is_reached_or_not_and_a_short_training_is_named(train, test, m
     row = outcome.article_table(found).loc["U-Net"]
     assert row["Dice per patient"] == pytest.approx(0.7) and row["per new patient"] == pytest.approx(0.8)
     assert row["per tumour slice"] == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(
+    ("processor", "said"),
+    [("Any, 1 core", "a CPU"), ("Any, 2 of 6 cores", "a CPU"), ("Any, 1 core, A GPU", "a GPU"),
+     ("Any, 2 of 6 cores, A GPU", "a GPU")],
+)  # fmt: skip
+def test_a_training_was_on_a_gpu_where_one_is_named_behind_the_cores(processor, said, monkeypatch):
+    (record, *_) = reference_runs("unet", "patient", 0)
+    monkeypatch.setattr(outcome, "reference_runs", lambda **_: [replace(record, processor=processor)])
+    assert outcome.training_table()["on"].tolist() == [said]
 
 
 def test_the_log_is_told_in_short():

@@ -129,7 +129,7 @@ def test_wide_ranges_and_levels_are_drawn_apart(drawn):
 def test_a_changed_phantom_is_prepared_like_the_own(tmp_path, monkeypatch):
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path))
     settings = Preprocessing(image_size=32)
-    own, wider = (prepare_phantom(1, 3, settings, change_named(name), workers=1) for name in ("", WIDER))
+    own, wider = (prepare_phantom(1, 3, settings, change_named(name)) for name in ("", WIDER))
     assert np.array_equal(own.images, wider.images)
     assert wider.table["tumour_px"].sum() > own.table["tumour_px"].sum()
     assert len(Phantom(1, 3, WIDER).table()) == len(wider.table)

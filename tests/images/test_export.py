@@ -112,7 +112,7 @@ def test_a_call_waits_for_another_process(tiny_cohort, tmp_path):
         "import sys\n"
         "from brainseg.images.export import save_crops\n"
         "print('begun', flush=True)\n"
-        "boxes = save_crops(sys.argv[1], sys.argv[2], patients=sys.argv[3:], workers=1)\n"
+        "boxes = save_crops(sys.argv[1], sys.argv[2], patients=sys.argv[3:])\n"
         "for path in sorted(boxes.parent.rglob('*.*')): path.read_bytes()\n"
         "print(boxes)\n"
     )

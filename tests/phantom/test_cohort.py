@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import tifffile
 
+from brainseg.__main__ import main
 from brainseg.cohort import FLAIR, POST, PRE, index_cohort
 from brainseg.data import prepare_phantom
 from brainseg.images.prepared import prepare
@@ -270,7 +271,7 @@ def test_the_truth_comes_on_request(phantom, resumed):
 def test_drawn_into_arrays_it_is_what_its_files_are_prepared_to(phantom, tmp_path, monkeypatch):
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path))
     settings = Preprocessing(image_size=64)
-    files, drawn = prepare(phantom, settings), prepare_phantom(4, 0, settings, workers=2)
+    files, drawn = prepare(phantom, settings), prepare_phantom(4, 0, settings)
     assert np.array_equal(files.images, drawn.images) and np.array_equal(files.masks, drawn.masks)
     shared = ["patient", "case", "institution", "slice", "tumour_px", "missing_pre", "missing_post", "top", "lost_px"]
     pd.testing.assert_frame_equal(files.table[shared], drawn.table[shared], check_dtype=False)
@@ -278,6 +279,17 @@ def test_drawn_into_arrays_it_is_what_its_files_are_prepared_to(phantom, tmp_pat
     assert np.array_equal(files.truth(rows), drawn.truth(rows)) and drawn.truth(rows).any()
     monkeypatch.setattr("brainseg.phantom.cohort.load_head", lambda: pytest.fail("drawn again"))
     assert np.array_equal(prepare_phantom(4, 0, settings).images, drawn.images)
+
+
+@pytest.mark.slow
+def test_the_truth_of_a_cohort_that_was_made_without_is_refused(phantom, resumed, capsys):
+    before = contents(phantom)
+    with pytest.raises(SystemExit, match=f"^error: {phantom} holds this cohort without its truth: remove it or choose"):
+        main(["phantom", str(phantom), "--patients", "4", "--truth"])
+    assert contents(phantom) == before and not capsys.readouterr().out
+    for folder, asked in ((phantom, []), (resumed[0], ["--truth"])):
+        main(["phantom", str(folder), "--patients", "4", *asked])
+        assert capsys.readouterr().out.strip() == str(folder)
 
 
 def test_a_folder_that_is_no_cohort_is_refused(tmp_path):

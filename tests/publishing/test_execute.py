@@ -83,6 +83,7 @@ if seed == 4:
 RECORD = {
     "cohort": None,
     "parameters": {},
+    "runs": {},
     "executed": "2020-01-01",
     "seconds": 1.0,
     "profile": "smoke",
@@ -360,6 +361,21 @@ def test_the_banners_say_what_a_page_was_executed_on(root, tmp_path):
         assert "1 patients, 5 slices, 2 of them with tumour" in text
 
 
+def test_a_page_names_the_runs_of_its_networks(tiny_cohort_once, monkeypatch):
+    from brainseg.chapters import study_runs
+
+    named = []
+    monkeypatch.setattr(execute, "_execute", lambda *given: named.append(given[3]["runs"]))
+    for fold in (0, 1):
+        execute.execute_edition(project_root(), "smoke", {"data": str(tiny_cohort_once), "fold": fold}, only="06")
+        parameters = dict(image_size=64, contrast="none", crop="patient", split_by="patient", fold=fold, seed=0)
+        parameters |= dict(data=tiny_cohort_once, filters=4, epochs=1, slices_per_epoch=32)
+        assert named[-1] == study_runs(parameters)
+    assert not set(named[0].values()) & set(named[1].values())
+    execute.execute_edition(project_root(), "smoke", {"data": str(tiny_cohort_once)}, only="04")
+    assert named[2:] == [{}]
+
+
 def test_the_banner_says_whom_the_networks_know():
     from brainseg.networks.record import reference_runs
     from brainseg.publishing.notebooks import read_profile
@@ -367,13 +383,15 @@ def test_the_banner_says_whom_the_networks_know():
 
     values = read_profile(project_root() / "notebooks", "reference") | {"data": "kaggle"}
     cohort = dict(patients=88, slices=9, tumour_slices=5, synthetic=False, tcga=True, fingerprint="x")
-    known = reference_runs("unet", "patient", values["fold"], with_weights=True)[0].patients
-    said = banner({"cohort": cohort, "parameters": values})
-    assert not known["validation"] and "best epoch" not in said
-    never = 88 - len(known["train"])
-    assert f"trained on {len(known['train'])} of these patients. They have never met the other {never}. " in said
-    for parameters in ({"seed": 0}, values | {"split_by": "slice"}, values | {"epochs": 3}):
-        assert "never met" not in banner({"cohort": cohort, "parameters": parameters})
+    known = reference_runs("unet", "patient", values["fold"], with_weights=True)[0]
+    page = {"cohort": cohort, "parameters": values, "runs": {"unet": known.name}}
+    said = banner(page)
+    assert not known.patients["validation"] and "best epoch" not in said
+    trained = len(known.patients["train"])
+    never = 88 - trained
+    assert f"trained on {trained} of these patients. They have never met the other {never}. " in said
+    for other in ({"runs": {}}, {"runs": {"unet": "unet-of-nobody"}}, {"parameters": values | {"split_by": "slice"}}):
+        assert "never met" not in banner(page | other)
 
 
 def test_the_answer_moves_up_to_the_question():

@@ -481,27 +481,20 @@ def test_the_page_without_a_network_says_so():
 
 
 def test_the_network_is_that_of_the_chapter_and_has_met_nobody_shown(run, monkeypatch):
-    values = {
-        "filters": 16, "epochs": 24, "slices_per_epoch": 1024, "seed": 0, "image_size": 128, "contrast": "none",
-        "crop": "patient", "split_by": "patient", "fold": 0,
-    }  # fmt: skip
-    page = {"parameters": values, "cohort": {"tcga": True, "fingerprint": "none"}}
     stranger = "TCGA_XX_0000_20000101"
-    assert find_network(page, [stranger]).name == RECORD.name
-    assert find_network(page, [stranger, RECORD.patients["train"][0]]) is None
-    assert find_network(page | {"cohort": {"tcga": False, "fingerprint": "none"}}, []) is None
+    kept = {"runs": {"unet": RECORD.name, "resunet": "another"}}
+    assert find_network(kept, [stranger]) == RECORD
+    assert find_network(kept, [stranger, RECORD.patients["train"][0]]) is None
+    assert find_network({"runs": {}}, []) is None
 
-    # A run of the edition itself, trained on its cohort.
-    prepared = f"mine-{RECORD.preprocessing.digest}"
-    trained = replace(RECORD, prepared=prepared, recipe=replace(RECORD.recipe, start=""), split_by=None, fold=None)
-    monkeypatch.setattr("brainseg.publishing.network.finished_runs", lambda: [run.record, trained])
-    mine = page | {"cohort": {"tcga": False, "fingerprint": "mine"}}
-    assert find_network(mine, [stranger]) == trained
-    assert find_network(mine, RECORD.patients["train"][:1]) is None
-    # Where the project keeps a run without its weights, the chapter trains it, and the page takes that.
-    unkept = replace(RECORD, folder=Path("nowhere"))
-    monkeypatch.setattr("brainseg.publishing.network.find_reference", lambda *_: unkept)
-    assert find_network(page | {"cohort": {"tcga": True, "fingerprint": "mine"}}, [stranger]) == trained
-    again = [run.record, trained, replace(trained, patients={"train": [], "validation": []})]  # of another split
-    monkeypatch.setattr("brainseg.publishing.network.finished_runs", lambda: again)
-    assert find_network(mine, [stranger]) is None
+    # Runs of the edition itself, trained on its cohort: two of them differ in their split alone.
+    first, second = (
+        replace(RECORD, folder=Path("runs") / name, patients={"train": [patient], "validation": []})
+        for name, patient in (("unet-1", "one"), ("unet-2", "two"))
+    )
+    monkeypatch.setattr("brainseg.publishing.network.finished_runs", lambda: [run.record, first, second])
+    for trained in (first, second):
+        page = {"runs": {"unet": trained.name}}
+        assert find_network(page, [stranger]) == trained
+        assert find_network(page, trained.patients["train"]) is None
+    assert find_network({"runs": {"unet": "unet-3"}}, []) is None  # it was removed
