@@ -221,7 +221,7 @@ Markdown("\n\n".join([phantoms.described(read_record("phantoms")), phantoms.untr
 # %% [markdown]
 # Even the phantom of wider ranges is none that knows nothing of its judges. Its anatomy is an average of real heads; the order of the tissues, the way in which a tumour stands out, and the reader's line are those of the study's phantom; and its makers had seen the real patients. What was taken away is the fit of its ranges.
 #
-# Which ingredient of the study's phantom matters? One at a time can be taken out: the skull, the shading, the noise, cysts and rims, the spread of contrast, of size and of scanners, the grown shape. The development patients are asked, because the phantom may be steered by the answer.
+# Which ingredient of the study's phantom matters? One at a time can be taken out, such as the skull or the noise. The development patients are asked, because the phantom may be steered by the answer.
 
 # %%
 Markdown(ablation.sentences(seed))

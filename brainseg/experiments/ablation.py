@@ -57,5 +57,6 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
 def sentences(seed: int = 0) -> str:
     """What the kept table says of the phantom without each ingredient, beside the whole one; in Markdown."""
     if not has_tables(ABLATION):
-        return f"**These trainings are still to come:** `python -m brainseg experiment {ABLATION}`."
+        left_out = ", ".join(INGREDIENTS)
+        return f"**These trainings are still to come** ({left_out}): `python -m brainseg experiment {ABLATION}`."
     return "\n".join(finding.sentence() for finding in findings(read_table(ABLATION, "patients"), seed))
