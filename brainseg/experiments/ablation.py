@@ -59,4 +59,4 @@ def sentences(seed: int = 0) -> str:
     if not has_tables(ABLATION):
         left_out = ", ".join(INGREDIENTS)
         return f"**These trainings are still to come** ({left_out}): `python -m brainseg experiment {ABLATION}`."
-    return "\n".join(finding.sentence() for finding in findings(read_table(ABLATION, "patients"), seed))
+    return "\n".join(finding.sentence() for finding in findings(read_table(ABLATION, "patients"), seed=seed))

@@ -20,8 +20,10 @@ from brainseg.experiments.plan import MAY_BE_EMPTY, PHANTOM, Phantom, Training, 
 from brainseg.experiments.reference import participants
 from brainseg.experiments.synthetic import (
     FAILURE,
+    FLAT,
     MARGIN,
     MODEL,
+    SYNTHETIC,
     development_patients,
     mean_dice,
     require_real,
@@ -140,6 +142,9 @@ class PhantomFinding:
         This phantom minus the study's.
     p_corrected : float
     verdict : Verdict
+    above_threshold : Difference, optional
+        This phantom minus the flat threshold of :mod:`brainseg.experiments.synthetic`, where that was scored on the
+        same patients: the primary question of that experiment, asked of another phantom.
     """
 
     name: str
@@ -150,23 +155,27 @@ class PhantomFinding:
     difference: Difference
     p_corrected: float
     verdict: Verdict
+    above_threshold: Difference | None
 
     def sentence(self) -> str:
         """As an item of a list, in Markdown."""
+        above = f" Minus the flat threshold: {interval_text(self.above_threshold)}." if self.above_threshold else ""
         return (
             f"- **{self.name[0].upper()}{self.name[1:]}**: {self.mean:.3f}, and {self.own:.3f} after the study's "
             f"phantom, {interval_text(self.difference)} on {self.difference.patients} patients. Tumours not found: "
-            f"{self.failures} after this phantom, {self.own_failures} after the study's. {self.verdict.sentence}"
+            f"{self.failures} after this phantom, {self.own_failures} after the study's. {self.verdict.sentence}{above}"
         )
 
 
-def findings(patients: pd.DataFrame, seed: int = 0) -> tuple[PhantomFinding, ...]:
+def findings(patients: pd.DataFrame, flat: pd.Series | None = None, seed: int = 0) -> tuple[PhantomFinding, ...]:
     """Every phantom of a table beside the one that the study uses; p values corrected together.
 
     Parameters
     ----------
     patients : DataFrame
         From :func:`scored_on`.
+    flat : Series, optional
+        Patient -> Dice of the flat threshold.
     seed : int
         Of the bootstrap.
     """
@@ -178,10 +187,13 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> tuple[PhantomFinding, ...
     trainings = patients.groupby("phantom")["seed"].nunique().min()
     judged = shown_together(differences, margin=MARGIN, trainings=int(trainings))
     missed = (dice < FAILURE).sum()
+    above = {}
+    if flat is not None:
+        above = {name: paired_difference(dice[name], flat.reindex(dice.index), seed=seed) for name in others}
     return tuple(
         PhantomFinding(
             name, float(dice[name].mean()), float(dice[OWN].mean()), int(missed[name]), int(missed[OWN]),
-            differences[name], *judged[name],
+            differences[name], *judged[name], above.get(name),
         )
         for name in others
     )  # fmt: skip
@@ -193,8 +205,9 @@ def _other_cohort(number: int) -> str:
 
 
 def read_findings(seed: int = 0) -> tuple[PhantomFinding, ...]:
-    """The findings of the kept table ``patients``."""
-    return findings(read_table(PHANTOMS, "patients"), seed)
+    """The findings of the kept table ``patients``, beside the threshold of :mod:`brainseg.experiments.synthetic`."""
+    flat = mean_dice(read_table(SYNTHETIC, "patients"))[FLAT]
+    return findings(read_table(PHANTOMS, "patients"), flat, seed)
 
 
 def described(record: Mapping) -> str:

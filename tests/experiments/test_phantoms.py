@@ -241,6 +241,18 @@ def test_where_it_comes_from_is_told():
     )
 
 
+def test_each_phantom_stands_beside_the_threshold_of_the_same_patients():
+    table = table_of(0.6)
+    flat = table.groupby("patient")["dice"].mean().mul(0).add(0.35)
+    _, wide = phantoms.findings(table, flat)
+    assert wide.above_threshold.estimate == pytest.approx(wide.mean - 0.35)
+    assert f"Minus the flat threshold: {wide.mean - 0.35:+.3f} (" in wide.sentence()
+    assert all(found.above_threshold is None for found in phantoms.findings(table))
+    assert "threshold" not in phantoms.findings(table)[0].sentence()
+    with pytest.raises(ValueError, match="Some values are missing"):
+        phantoms.findings(table, flat.drop("P0"))
+
+
 def test_what_the_table_lacks_is_named():
     assert phantoms.untrained({"settings": {"cohorts": [7, 9], "others": [WIDE, NARROWER]}}) == (
         f"Not trained yet: another cohort (seed 8), {WIDER} (`python -m brainseg experiment phantoms --add`)."
