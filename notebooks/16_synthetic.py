@@ -197,7 +197,7 @@ by_institution.style.format("{:.2f}", subset=by_institution.columns[1:])
 #
 # So the numbers are those of a phantom that knows something of its judges. {doc}`The data card <../data>` says how the phantom is made.
 #
-# ## A phantom of wider ranges
+# ## Other phantoms
 #
 # How much of the result is owed to this knowledge? We drew another phantom by the same program, with wider ranges: tumours anywhere in the cerebrum, from small to huge and from faint to glaring; ages, slices, noise and shading from end to end; and every tissue made brighter or darker by its own draw, on each sequence, so that no scanner is special. {numref}`fig-synthetic-wide` shows some of its patients.
 
@@ -210,7 +210,7 @@ for change in ("", WIDE):
 figures.phantoms(drawn)
 
 # %% [markdown]
-# The study's phantom is also one draw of patients, outlined by a reader who follows the line. Another draw, or a reader who stays two pixels inside or outside the line, could teach something else. Each phantom stands beside the study's, on the same real patients.
+# The study's phantom is also one draw of patients, outlined by a reader who follows the line. Another draw, or a reader who stays two pixels inside or outside the line, could teach something else. Each phantom stands beside the study's on the same real patients, and beside the flat threshold, because that was the primary question.
 
 # %%
 Markdown("\n".join(finding.sentence() for finding in phantoms.read_findings(seed)))
