@@ -501,7 +501,7 @@ SMALL = leakage.Settings(
 
 
 @pytest.fixture(scope="module")
-def computed(tmp_path_factory):
+def computed(shallow, tmp_path_factory):
     """A network of each dose, trained for one step on ten tiny patients."""
     pytest.importorskip("keras")
     names = [f"TEST_{'AB'[n % 2]}A_{n:04d}_20000101" for n in range(10)]
