@@ -80,6 +80,8 @@ if seed == 4:
 
     os._exit(1)
 """
+PLAIN = FIRST.partition("\n# %% mystnb")[0]
+"""The first page without its figure, whose libraries take longest to load."""
 RECORD = {
     "cohort": None,
     "parameters": {},
@@ -110,6 +112,16 @@ def root(tmp_path, tiny_cohort, monkeypatch) -> Path:
     (folder / "notebooks" / "02_second.py").write_text(SECOND)
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
     return folder
+
+
+@pytest.fixture
+def without_kernels(monkeypatch):
+    """Call it, and from then on pages are written as they are: for what is told of a page before it is executed."""
+
+    def written(notebook, page, **_) -> None:
+        nbformat.write(notebook, page)
+
+    return lambda: monkeypatch.setattr(execute.papermill, "execute_notebook", written)
 
 
 def outputs(page: Path) -> str:
@@ -188,13 +200,13 @@ def test_nothing_runs_on_a_wrong_name(root, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_executed_page_carries_its_provenance_and_is_kept_until_something_changes(root, tmp_path):
+def test_an_executed_page_carries_its_provenance_and_is_kept_until_something_changes(root, tmp_path, without_kernels):
     def run(**overrides):
         page = make_notebook("01", profile="smoke", overrides=overrides, root=root)
         return page, page.stat().st_mtime_ns
 
     source = root / "notebooks" / "01_first.py"
-    source.write_text(FIRST.partition("\n# %% mystnb")[0])  # it is executed nine times, so without its figure
+    source.write_text(PLAIN)
     page, first = run()
     record = json.loads(page.with_suffix(".json").read_text())
     assert record == nbformat.read(page, as_version=4).metadata["brainseg"]
@@ -204,6 +216,8 @@ def test_an_executed_page_carries_its_provenance_and_is_kept_until_something_cha
     assert str(tmp_path) not in json.dumps(record)
     assert sys.executable in outputs(page) and "%|" not in outputs(page)
 
+    # From here on the question is which page is executed anew, and not what comes of it.
+    without_kernels()
     assert run() == (page, first)
     source.write_text(source.read_text().replace("a^2", "b^2"))
     assert run()[1] != first
@@ -230,6 +244,7 @@ def test_an_executed_page_carries_its_provenance_and_is_kept_until_something_cha
 @pytest.mark.slow
 def test_a_relative_folder_means_the_same_inside_the_notebook(root, tmp_path, tiny_cohort, monkeypatch):
     monkeypatch.chdir(tiny_cohort.parent)
+    (root / "notebooks" / "01_first.py").write_text(PLAIN)
     page = make_notebook("01", profile="smoke", overrides={"data": tiny_cohort.name}, root=root)
     assert f"cohort {tiny_cohort}" in outputs(page)
 
@@ -350,9 +365,10 @@ def test_the_book(root, tmp_path):
     assert page.stat().st_mtime_ns == before
 
 
-def test_the_banners_say_what_a_page_was_executed_on(root, tmp_path):
+def test_the_banners_say_what_a_page_was_executed_on(root, tmp_path, without_kernels):
     from brainseg.publishing.stage import published
 
+    without_kernels()
     for names, words in ((["PHANTOM_AA_0001_20000101"], "Synthetic data"), (["TCGA_AA_0001_20000101"], "CC BY-NC-SA")):
         cohort = write_cohort(tmp_path / names[0], patients=names)
         page = make_notebook("01", profile="smoke", overrides={"data": str(cohort)}, root=root)
