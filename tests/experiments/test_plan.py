@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import SMALL, plan_of, write_cohort
+from helpers import SMALL, plan_of
 
 from brainseg.cohort import index_cohort
 from brainseg.data import phantom_table
@@ -33,10 +33,16 @@ from brainseg.provenance import processor
 HERE = f"{processor()}, some GPU"
 
 
+@pytest.fixture(scope="module")
+def table(tiny_cohort_once):
+    return index_cohort(tiny_cohort_once)
+
+
 @pytest.fixture
-def cohort(tmp_path, monkeypatch):
+def cohort(table, tmp_path, monkeypatch):
+    """A cohort that no test changes, and a build folder of the test's own."""
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "build"))
-    return index_cohort(write_cohort(tmp_path / "kaggle_3m", slices=4))
+    return table
 
 
 def record_of(training, folder, seconds, trained_on=HERE):
