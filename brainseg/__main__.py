@@ -133,7 +133,7 @@ def experiment(arguments: argparse.Namespace) -> None:
     require_keras()
     with get_cluster(arguments.scheduler, arguments.workers, arguments.storage) as cluster:
         folder = run_experiment(arguments.name, arguments.data, settings, cluster, arguments.add)
-    print(f"written: {folder}")
+    print(f"tables: {folder}")
 
 
 def bundle(arguments: argparse.Namespace) -> None:
@@ -364,7 +364,9 @@ def _commands() -> argparse.ArgumentParser:
             help="a setting of the experiment, as in -p epochs=5; may be repeated",
         )  # fmt: skip
         of_plan.add_argument(
-            "--add", action="store_true", help="leave what results/ has of these trainings; train and score the others"
+            "--add",
+            action="store_true",
+            help="take the rows that results/ has of these trainings; train and score the others",
         )
     of_experiment.add_argument(
         "--dry-run", action="store_true", help="say what would be trained, and how long it takes"

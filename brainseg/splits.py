@@ -111,7 +111,7 @@ def split_size_matched(table: pd.DataFrame, institution: str, half: int, seed: i
         raise ValueError(f"half {half}: choose 0 or 1")
     its = _stands_in(table, institution)
     cases, others = its.index[its], its.index[~its].tolist()
-    if len(cases) < 2 or len(cases) // 2 + 1 >= len(others):
+    if len(cases) < 2 or (len(cases) + 1) // 2 >= len(others):
         raise ValueError(
             f"{institution} has {len(cases)} of {len(its)} cases: a control of the same size needs two of them, and "
             "more of other institutions than half of them"
@@ -215,10 +215,11 @@ def _sides(table: pd.DataFrame, tested: pd.Series, rng: np.random.Generator) -> 
 
 def _stands_in(table: pd.DataFrame, institution: str) -> pd.Series:
     """Whether each case is of an institution, the cases in order."""
+    cases = _cases_in_order(table)
     home = table.drop_duplicates("case").set_index("case")["institution"]
     if institution not in set(home):
         raise ValueError(f"no institution {institution!r} in the table: choose from {', '.join(sorted(set(home)))}")
-    return home[_cases_in_order(table)].eq(institution)
+    return home[cases].eq(institution)
 
 
 def _cases_in_order(table: pd.DataFrame) -> list[str]:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from brainseg.experiments.ingredients import INGREDIENTS
-from brainseg.experiments.phantoms import findings, scored_on, training_on
+from brainseg.experiments.phantoms import described, findings, scored_on, training_on
 from brainseg.experiments.plan import PHANTOM, Training
 from brainseg.experiments.synthetic import development_patients, require_real
-from brainseg.results import has_tables, read_table
+from brainseg.results import has_tables, read_record, read_table
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
@@ -34,7 +34,7 @@ class Settings:
         Of the trainings on the whole phantom, and without each ingredient.
     """
 
-    seeds: tuple[int, ...] = (0, 1)
+    seeds: tuple[int, ...] = (0, 1, 2)
 
 
 def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
@@ -55,8 +55,9 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
 
 
 def sentences(seed: int = 0) -> str:
-    """What the kept table says of the phantom without each ingredient, beside the whole one; in Markdown."""
+    """What the kept table says of the phantom without each ingredient, and where it comes from; in Markdown."""
     if not has_tables(ABLATION):
         left_out = ", ".join(INGREDIENTS)
         return f"**These trainings are still to come** ({left_out}): `python -m brainseg experiment {ABLATION}`."
-    return "\n".join(finding.sentence() for finding in findings(read_table(ABLATION, "patients"), seed=seed))
+    found = findings(read_table(ABLATION, "patients"), seed=seed)
+    return "\n".join([*(finding.sentence() for finding in found), "", described(read_record(ABLATION))])

@@ -77,7 +77,7 @@ def pack(plan: Iterable[Training], cohort: pd.DataFrame, out: str | Path) -> lis
         raise ValueError(f"{out} exists. Remove it or name another folder.")
     missing = to_do(plan, cohort)
     if not missing:
-        raise ValueError("Everything of this plan is trained already: there is nothing to bundle.")
+        raise ValueError("Nothing of this plan is left to train, so there is nothing to bundle.")
     distinct = {_source(training): training for training in missing}
     arrays = {source: training.prepare(cohort.attrs["root"]) for source, training in distinct.items()}
     # What a training starts from is in the plan itself, or was trained here before.

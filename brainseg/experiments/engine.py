@@ -168,6 +168,7 @@ def compute(
         ``settings``; ``runs``, for each its labels, the name of its folder (``run``), the digest of its weights,
         patients of each side and :meth:`brainseg.networks.record.RunRecord.summary`; ``seconds`` of training;
         ``networks``, the digests of the reference runs that the tables stand beside; `brainseg.provenance.origin`.
+        Runs whose rows were taken from kept tables have a ``commit`` of their own.
     """
     return _carry_out(experiment.plan(cohort, settings), experiment, cohort, settings, cluster)
 
@@ -226,6 +227,24 @@ def get_tables(name: str, cohort: pd.DataFrame, settings: Mapping | None = None,
     return Tables(*compute(experiment, cohort, _settings(name, experiment, settings or {})), read=False)
 
 
+class Kept(NamedTuple):
+    """What the kept tables have of a plan's trainings.
+
+    Attributes
+    ----------
+    tables : dict of DataFrame
+        Their rows.
+    runs : list of dict
+        Their part of the record, each with the ``commit`` by which it was scored.
+    replaced : int
+        Trainings of the kept tables that are others today: of older code, or of another recipe.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    runs: list[dict]
+    replaced: int
+
+
 class Planned(NamedTuple):
     """What an experiment needs, trained or not, of which cohort and with which settings.
 
@@ -233,21 +252,25 @@ class Planned(NamedTuple):
     ----------
     plan : list of Training
         Those that are to be scored.
-    kept : list of Training
-        Those whose rows are taken from the kept tables.
+    kept : Kept, optional
+        What is added to, where something is.
     cohort : DataFrame
     settings : object
     """
 
     plan: list[Training]
-    kept: list[Training]
+    kept: Kept | None
     cohort: pd.DataFrame
     settings: Any
 
     def sentence(self) -> str:
         """What there is to do, and what is kept."""
-        kept = f"{len(self.kept)} trainings have their rows in the kept tables. " if self.kept else ""
-        return kept + workload(self.plan, self.cohort).sentence()
+        if self.kept is None:
+            return workload(self.plan, self.cohort).sentence()
+        said = f"{len(self.kept.runs)} trainings have their rows in the kept tables. "
+        if self.kept.replaced:
+            said += f"The rows of {self.kept.replaced} are of older code or another recipe, and are replaced. "
+        return said + (workload(self.plan, self.cohort).sentence() if self.plan else "Nothing is left to add.")
 
 
 def plan_experiment(name: str, data: str | Path, settings: Mapping | None = None, add: bool = False) -> Planned:
@@ -261,11 +284,8 @@ def plan_experiment(name: str, data: str | Path, settings: Mapping | None = None
             f"{min(locked)} in {cohort.attrs['root']} is a patient of the locked test, which only `python -m brainseg "
             "locked-test` scores. Name the folder of the others, or of the whole data set."
         )
-    everything = experiment.plan(cohort, chosen)
-    scored = _scored(name, everything, cohort) if add else set()
-    plan = [training for training in everything if _known_as(training, cohort) not in scored]
-    kept = [training for training in everything if _known_as(training, cohort) in scored]
-    return Planned(plan, kept, cohort, chosen)
+    planned = Planned(experiment.plan(cohort, chosen), None, cohort, chosen)
+    return _without_the_kept(name, planned) if add else planned
 
 
 def run_experiment(
@@ -303,20 +323,19 @@ def run_experiment(
         value where a list belongs, and a list that is empty or names one twice. For patients of the locked test alone,
         and where results of the reference runs' patients would be replaced by those of others, or results of real
         patients by synthetic ones. With `add` also for tables that cannot grow, and kept ones that are of other
-        patients, of networks that have been replaced since, or of trainings that the settings do not name.
+        slices or settings, beside networks that have been replaced since, or of trainings that are not named.
     """
     planned = plan_experiment(name, data, settings, add)
     plan, kept, cohort, chosen = planned
     _refuse_to_replace(name, cohort)
     print(planned.sentence())
-    if kept and not plan:
+    if kept is not None and not plan:
         return results_folder(name)
     if name in KEPT:
         train_plan(plan, cohort, cluster)
         return _module(name).keep_runs(cohort, chosen, load_plan(plan, cohort))
     tables, record = _carry_out(plan, _module(name), cohort, chosen, cluster)
-    whole = _beside_the_kept(name, kept, tables, record) if kept else (tables, record)
-    folder = write_tables(name, *whole)
+    folder = write_tables(name, *(_beside_the_kept(kept, tables, record) if kept else (tables, record)))
     if shares_reference_patients(cohort):
         # Another table may hold the whole cohort, as the design of an experiment does.
         scored = tables.get("patients", next(table for table in tables.values() if "patient" in table))
@@ -329,61 +348,59 @@ def run_experiment(
     return folder
 
 
-def _known_as(training: Training, cohort: pd.DataFrame) -> tuple[str, ...]:
-    """By what the record of an experiment knows a training: its run, and its labels as a table would read them."""
-    return training.folder(cohort).name, *map(str, training.labels.values())
-
-
-def _scored(name: str, plan: Sequence[Training], cohort: pd.DataFrame) -> set[tuple[str, ...]]:
-    """The trainings of the kept tables, by :func:`_known_as`; none where nothing is kept.
-
-    Raises
-    ------
-    ValueError
-        As :func:`run_experiment`, where something is kept and nothing can be added to it.
-    """
-    if not (plan and has_tables(name)):
-        return set()
-    record, labels = read_record(name), list(plan[0].labels)
-    tables = read_tables(name).values()
-    if any(list(t.labels) != labels for t in plan) or any(not set(labels) <= set(table) for table in tables):
-        raise ValueError(
-            f"results/{name} has rows of several trainings together, so none can be added: leave --add out"
-        )
-    if record["cohort"]["fingerprint"] != participants(cohort).attrs["fingerprint"]:
-        raise ValueError(f"results/{name} is of other slices than {cohort.attrs['root']}: leave --add out")
+def _without_the_kept(name: str, planned: Planned) -> Planned:
+    """The plan without the trainings whose rows are kept, and these rows; errors as :func:`run_experiment`."""
+    plan, _, cohort, settings = planned
+    if name in KEPT or not plan:
+        raise ValueError(f"the tables of {name} are made as a whole: leave --add out")
+    if not has_tables(name):
+        return planned
+    record, tables, labels = read_record(name), read_tables(name), list(plan[0].labels)
+    if any(list(t.labels) != labels for t in plan) or any(not set(labels) <= set(table) for table in tables.values()):
+        raise ValueError(f"the tables of {name} have rows of several trainings together: leave --add out")
+    if record["cohort"]["fingerprint"] != cohort.attrs["fingerprint"]:
+        raise ValueError(f"results/{name} was made of other slices than {cohort.attrs['root']} has: leave --add out")
     if not record["networks"].items() <= reference_digests().items():
         raise ValueError(f"results/{name} stands beside networks that have been replaced since: leave --add out")
-    named = {tuple(map(str, training.labels.values())) for training in plan}
-    kept = [tuple(str(run[label]) for label in labels) for run in record["runs"]]
-    if strangers := [values for values in kept if values not in named]:
+    for key, value in asdict(settings).items():
+        if not isinstance(value, tuple) and (then := record["settings"].get(key)) != value:
+            raise ValueError(f"results/{name} was made with {key}={then}, and not {value}: leave --add out")
+
+    def known(named: Mapping) -> tuple[str, ...]:
+        return tuple(str(named[label]) for label in labels)
+
+    runs = {known(run): run for run in record["runs"]}
+    named = {known(training.labels): training.folder(cohort).name for training in plan}
+    if strangers := [values for values in runs if values not in named]:
         told = ", ".join(f"{label} {value}" for label, value in zip(labels, strangers[0], strict=True))
         raise ValueError(
             f"results/{name} has a training that these settings do not name ({told}): name it too, or leave --add out"
         )
     # Before the record named runs there was nothing to know them by.
-    return {(run.get("run", ""), *values) for run, values in zip(record["runs"], kept, strict=True)}
-
-
-def _beside_the_kept(
-    name: str, kept: Sequence[Training], tables: Mapping[str, pd.DataFrame], record: dict
-) -> tuple[dict[str, pd.DataFrame], dict]:
-    """New tables and their record after the kept rows and runs of some trainings."""
-    labels = list(kept[0].labels)
-    known = {tuple(map(str, training.labels.values())) for training in kept}
-
-    def of_these(table: pd.DataFrame) -> list[bool]:
-        return [values in known for values in table[labels].astype(str).itertuples(index=False, name=None)]
-
-    before = read_tables(name)
-    grown = {
-        each: pd.concat([before[each][of_these(before[each])], table], ignore_index=True) if each in before else table
+    same = {values for values, run in runs.items() if run.get("run") == named[values]}
+    rows = {
+        each: table[[values in same for values in table[labels].astype(str).itertuples(index=False, name=None)]]
         for each, table in tables.items()
     }
-    then = read_record(name)
-    runs = [run for run in then["runs"] if tuple(str(run[label]) for label in labels) in known]
-    # Every run says which code it was scored by; the record's own origin is that of the last ones.
-    runs = [{"commit": then["commit"], **run} for run in runs] + record["runs"]
+    kept = [{"commit": record["commit"], **run} for values, run in runs.items() if values in same]
+    missing = [training for training in plan if known(training.labels) not in same]
+    return Planned(missing, Kept(rows, kept, len(runs) - len(same)), cohort, settings)
+
+
+def _beside_the_kept(kept: Kept, tables: dict[str, pd.DataFrame], record: dict) -> tuple[dict[str, pd.DataFrame], dict]:
+    """New tables and their record after the kept rows and runs; the record's own origin is that of the new ones.
+
+    Raises
+    ------
+    ValueError
+        Where today's tables have other columns.
+    """
+    if not kept.runs:
+        return tables, record
+    if {name: list(table) for name, table in kept.tables.items()} != {name: list(t) for name, t in tables.items()}:
+        raise ValueError("the kept tables have other columns than today's, so nothing can be added: leave --add out")
+    grown = {name: pd.concat([kept.tables[name], table], ignore_index=True) for name, table in tables.items()}
+    runs = kept.runs + record["runs"]
     return grown, {**record, "runs": runs, "seconds": round(sum(run["seconds"] for run in runs), 1)}
 
 

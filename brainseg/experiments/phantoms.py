@@ -82,14 +82,14 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
     return [training_on(*each) for each in drawn]
 
 
-def training_on(change: str, cohort: int, seed: int) -> Training:
+def training_on(change: str, drawn: int, seed: int) -> Training:
     """U-Net on a phantom, by the recipe of the study.
 
     Parameters
     ----------
     change : str
         A name of :data:`brainseg.experiments.ingredients.CHANGES`, or empty for the study's own.
-    cohort : int
+    drawn : int
         The seed of the phantom.
     seed : int
         Of the training.
@@ -97,8 +97,8 @@ def training_on(change: str, cohort: int, seed: int) -> Training:
     return on_the_phantom(
         study_recipe(MODEL, seed=seed),
         Preprocessing(),
-        {"phantom": change or OWN, "cohort": cohort, "seed": seed},
-        Phantom(PHANTOM.patients, cohort, change),
+        {"phantom": change or OWN, "cohort": drawn, "seed": seed},
+        Phantom(PHANTOM.patients, drawn, change),
     )
 
 
@@ -178,6 +178,11 @@ def findings(patients: pd.DataFrame, flat: pd.Series | None = None, seed: int = 
         Patient -> Dice of the flat threshold.
     seed : int
         Of the bootstrap.
+
+    Raises
+    ------
+    ValueError
+        Where the threshold was not scored on one of these patients.
     """
     other = patients["phantom"].eq(OWN) & patients["cohort"].ne(PHANTOM.seed)
     patients = patients.assign(phantom=patients["phantom"].mask(other, patients["cohort"].map(_other_cohort)))
@@ -211,7 +216,7 @@ def read_findings(seed: int = 0) -> tuple[PhantomFinding, ...]:
 
 
 def described(record: Mapping) -> str:
-    """What was trained, in Markdown; the record of `PHANTOMS`."""
+    """What was trained, in Markdown; the record of `PHANTOMS`, or of an ablation."""
     return (
         f"U-Net was trained on {PHANTOM.patients} simulated patients of each phantom, by the study's recipe, "
         f"{len(record['settings']['seeds'])} times: {trainings_text(record)}."
@@ -223,6 +228,7 @@ def untrained(record: Mapping) -> str:
     wanted, kept = Settings(), record["settings"]
     missing = [_other_cohort(number) for number in wanted.cohorts if number not in kept["cohorts"]]
     missing += [name for name in wanted.others if name not in kept["others"]]
+    missing += [f"seed {seed} of each" for seed in wanted.seeds if seed not in kept["seeds"]]
     if not missing:
         return ""
     return f"Not trained yet: {', '.join(missing)} (`python -m brainseg experiment {PHANTOMS} --add`)."

@@ -66,7 +66,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if extra := set(self.size_matched) - set(self.institutions):
-            raise ValueError(f"{min(extra)} is in size_matched, but no network does without it: add it to institutions")
+            raise ValueError(f"{min(extra)} is in size_matched, and no network leaves it out: add it to institutions")
 
 
 def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
@@ -96,22 +96,21 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
                     image_size=record.preprocessing.image_size, contrast="none", crop="none", normalise="none"
                 ),
                 split=record.split(cohort),
-                labels={"variant": PLAIN, "fold": fold},
+                labels={"variant": PLAIN, "part": fold},
             )
         )
     for institution in settings.institutions:
         record = _reference()
         seed = record.recipe.seed
-        sides = [({"variant": without(institution)}, split_by_institution(taking_part, institution, seed=seed))]
+        sides = [(without(institution), 0, split_by_institution(taking_part, institution, seed=seed))]
         if institution in settings.size_matched:
             for half in (0, 1):
-                labels = {"variant": with_half(institution), "half": half}
-                sides.append((labels, split_size_matched(taking_part, institution, half, seed=seed)))
-        for labels, split in sides:
+                sides.append((with_half(institution), half, split_size_matched(taking_part, institution, half, seed)))
+        for variant, part, split in sides:
             split = split.reindex(cohort.index, fill_value=NEW)
             if not record.patients["validation"]:
                 split = split.replace("validation", "train")
-            training = Training(record.recipe, record.preprocessing, split, labels)
+            training = Training(record.recipe, record.preprocessing, split, {"variant": variant, "part": part})
             trainings.append(after_the_phantom(training, cohort) if record.recipe.start else training)
     return trainings
 
@@ -122,17 +121,17 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
     Returns
     -------
     dict of DataFrame
-        ``"patients"``: ``variant`` (`PLAIN`, :func:`without` or :func:`with_half`), ``patient, institution,
-        tumour_px, tp, fp, fn, dice`` per volume in the original frame.
+        ``"patients"``: ``variant`` (`PLAIN`, :func:`without` or :func:`with_half`), ``part`` (the fold or the half that
+        is tested; else 0), ``patient, institution, tumour_px, tp, fp, fn, dice`` per volume in the original frame.
     """
     from brainseg.evaluation.predict import evaluate, evaluate_bare
 
     scored = []
     for training, run in runs:
-        variant = training.labels["variant"]
-        slices = evaluate_bare(run) if variant == PLAIN else evaluate(run)
-        scored.append(score_patients(slices).reset_index()[VOLUME_COLUMNS].assign(variant=variant))
-    return {"patients": pd.concat(scored, ignore_index=True)[["variant", *VOLUME_COLUMNS]]}
+        slices = evaluate_bare(run) if training.labels["variant"] == PLAIN else evaluate(run)
+        patients = score_patients(slices).reset_index().assign(**training.labels)
+        scored.append(patients[[*training.labels, *VOLUME_COLUMNS]])
+    return {"patients": pd.concat(scored, ignore_index=True)}
 
 
 def _reference(fold: int | None = None) -> RunRecord:
@@ -229,7 +228,7 @@ def sentences(seed: int = 0) -> str:
     if not record["networks"].items() <= reference_digests().items():
         return (
             "**These trainings are still to come.** The kept table stands beside networks that have been replaced "
-            "since. `python -m brainseg experiment variants` makes it again."
+            "since. `book/reproduce.md` has the command that makes it again."
         )
     by_seed = read_table(REFERENCE, "seeds").query("protocol == 'honest' and model == @MODEL")
     unet = by_seed[by_seed["seed"] == by_seed["seed"].min()]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import itertools
 import json
 import os
@@ -37,7 +38,7 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 import brainseg
-from brainseg.chapters import require_reference, study_runs
+from brainseg.chapters import require_reference, study_run, study_runs
 from brainseg.cohort import index_cohort, is_synthetic
 from brainseg.data import get_cohort
 from brainseg.networks.recipe import MODELS
@@ -54,8 +55,10 @@ from brainseg.publishing.notebooks import (
 )
 
 PACKAGE = Path(brainseg.__file__).parent
-STUDY_RUN = {"data", "split_by", "fold", "filters", "epochs", "slices_per_epoch"}
-"""The parameters by which a notebook asks for a network of `brainseg.chapters.study_run`."""
+STUDY_RUN = inspect.signature(study_run).parameters.keys() - {"model"}
+"""The parameters by which a notebook asks for networks of `brainseg.chapters.study_run`."""
+TRAINED = {"data", "image_size", "fold", "filters", "epochs", "slices_per_epoch"}
+"""The parameters of a notebook that trains, be it by an experiment."""
 LEAK = "10_leakage"
 """The chapter for which a cohort needs several slices of a patient."""
 AT_A_TIME = 2
@@ -136,7 +139,7 @@ def execute_edition(
     records = {}
     for name in notebooks:
         edition.pages[name] = edition.folder / f"{name}.ipynb"
-        asks = parameters[name].keys() >= STUDY_RUN | {"image_size"}
+        asks = parameters[name].keys() >= STUDY_RUN
         record = {
             "notebook": name,
             "profile": profile,
@@ -335,7 +338,7 @@ def _require_feasible(parameters: dict[str, dict]) -> None:
     from brainseg.experiments.leakage import require_leak
 
     for name, values in parameters.items():
-        if values.keys() >= (STUDY_RUN | {"image_size"}) - {"split_by"}:
+        if values.keys() >= TRAINED:
             require_feasible({"split_by": "patient", **values})
         if name == LEAK:
             require_leak(values["data"], values["fold"], values["seed"], values["seeds"], values["recompute"])

@@ -117,7 +117,7 @@ def test_what_is_trained_elsewhere_is_found_here(cohort, elsewhere, here, tmp_pa
     assert sorted(taken) == sorted(training.folder(cohort).name for training in plan)
     assert to_do(plan, cohort) == []
     assert bundle.unpack(there) == []
-    with pytest.raises(ValueError, match="trained already"):
+    with pytest.raises(ValueError, match="left to train"):
         bundle.pack(plan, cohort, tmp_path / "again")
 
 

@@ -31,7 +31,7 @@ FEW = {
     "shape": {},
     "synthetic": {"models": ("unet",), "seeds": (0,), "threshold_patients": 2},
     "trials": {"trials": ("head",)},
-    "variants": {"plain_folds": (0,), "institutions": ("AA",)},
+    "variants": {"plain_folds": (0,), "institutions": ("AA",), "size_matched": ("AA",)},
 }
 """Settings with few trainings."""
 

@@ -154,10 +154,10 @@ def test_the_study_s_phantom_is_trained_as_for_the_reference_edition(cohort):
 
 def test_an_ablation_has_the_whole_phantom_and_one_training_without_each_ingredient(cohort):
     plan = ablation.plan(cohort, ablation.Settings())
-    assert [training.labels["phantom"] for training in plan] == 2 * [phantoms.OWN, *INGREDIENTS]
+    assert [training.labels["phantom"] for training in plan] == 3 * [phantoms.OWN, *INGREDIENTS]
     assert len({training.folder(cohort) for training in plan}) == len(plan)
     whole = {training.folder(cohort) for training in phantoms.plan(cohort, phantoms.Settings())}
-    assert [training.folder(cohort) in whole for training in plan] == 2 * [True, *[False] * len(INGREDIENTS)]
+    assert [training.folder(cohort) in whole for training in plan] == 3 * [True, *[False] * len(INGREDIENTS)]
 
 
 def test_ingredients_are_asked_of_the_development_patients_alone(cohort, monkeypatch):
@@ -254,18 +254,24 @@ def test_each_phantom_stands_beside_the_threshold_of_the_same_patients():
 
 
 def test_what_the_table_lacks_is_named():
-    assert phantoms.untrained({"settings": {"cohorts": [7, 9], "others": [WIDE, NARROWER]}}) == (
-        f"Not trained yet: another cohort (seed 8), {WIDER} (`python -m brainseg experiment phantoms --add`)."
+    some = {"cohorts": [7, 9], "others": [WIDE, NARROWER], "seeds": [0, 1]}
+    assert phantoms.untrained({"settings": some}) == (
+        f"Not trained yet: another cohort (seed 8), {WIDER}, seed 2 of each "
+        "(`python -m brainseg experiment phantoms --add`)."
     )
-    assert phantoms.untrained({"settings": {"cohorts": [7, 8, 9], "others": [WIDE, NARROWER, WIDER]}}) == ""
+    everything = {"cohorts": [7, 8, 9], "others": [WIDE, NARROWER, WIDER], "seeds": [0, 1, 2]}
+    assert phantoms.untrained({"settings": everything}) == ""
 
 
 def test_an_ablation_is_told_where_it_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "project_root", lambda: tmp_path)
     assert "still to come" in ablation.sentences()
     table = table_of(0.6, seeds=(0, 1)).query("cohort == @PHANTOM.seed").replace({"phantom": {WIDE: "no skull"}})
-    results.write_tables("ablation", {"patients": table}, {})
-    assert ablation.sentences().startswith("- **No skull**: 0.") and "too few trainings (2" in ablation.sentences()
+    runs = 4 * [{"processor": "a GPU"}]
+    results.write_tables("ablation", {"patients": table}, {"settings": {"seeds": [0, 1]}, "runs": runs, "seconds": 60})
+    said = ablation.sentences()
+    assert said.startswith("- **No skull**: 0.") and "too few trainings (2" in said
+    assert said.endswith("2 times: 4 trainings, 1.0 minutes on a GPU.")
 
 
 def test_the_figure_has_a_row_for_each_phantom(drawn):

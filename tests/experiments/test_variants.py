@@ -119,8 +119,8 @@ def test_what_cannot_be_computed_is_named(reference_run, cohort):
 def test_the_control_of_an_institution_has_its_size_and_meets_half_of_it(reference_run, cohort):
     taking_part = cohort.assign(institution=cohort["patient"].map(halved(cohort)))
     without, *halves = variants.plan(taking_part, Settings(institutions=("BB",), size_matched=("BB",)))
-    assert without.labels == {"variant": "without BB"}
-    assert [half.labels for half in halves] == [{"variant": "with half of BB", "half": half} for half in (0, 1)]
+    assert without.labels == {"variant": "without BB", "part": 0}
+    assert [half.labels for half in halves] == [{"variant": "with half of BB", "part": half} for half in (0, 1)]
     its = set(taking_part["patient"][taking_part["institution"] == "BB"])
     tested = [set(cohort["patient"][half.split == "test"]) for half in halves]
     assert tested[0] | tested[1] == its and not tested[0] & tested[1]
