@@ -111,7 +111,7 @@ Markdown(seeds.findings(by_seed[by_seed["protocol"] == "honest"], seed).sentence
 # %% [markdown]
 # ## Two harder questions
 #
-# **What is the recipe worth?** A *plain* U-Net is the floor: the whole frame, grey levels as they are, slices as they come, no augmentation, one prediction per slice, and every piece counts. **What does a new institution cost?** The folds mix institutions, so the networks above have met that of their test patients. A network *without* an institution has not. Where the institution is large, it also learns from far fewer patients, and not all of a difference is the institution. So the two largest have a control of the same size: networks that learn from as many patients, *with half of* the institution among them, and are tested on the other half.
+# **What is the recipe worth?** A *plain* U-Net is the floor: drawn weights instead of those from the phantom (and so half the steps), the whole frame, grey levels as they are, slices as they come, no augmentation, one prediction per slice, and every piece counts. **What does a new institution cost?** The folds mix institutions, so the networks above have met that of their test patients. A network *without* an institution has not. Where the institution is large, it also learns from far fewer patients, and not all of a difference is the institution. So the two largest have a control of the same size: networks that learn from as many patients, *with half of* the institution among them, and are tested on the other half.
 #
 # Each is set against the reference U-Nets of the first seed on the same patients, and a network without an institution against its control as well.
 

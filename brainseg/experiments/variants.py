@@ -3,7 +3,7 @@
 Two questions. What is all that this study adds to a plain U-Net worth, patient by patient? And what does it cost to
 meet an institution for the first time? Whoever leaves one out learns from fewer patients as well, so the second
 question has a control: networks that learn from as few patients, and know the institution. Size, length and steps of
-the training are those of the reference runs in each variant.
+the training on real patients are those of the reference runs in each variant.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ MODEL = "unet"
 VARIANTS = "variants"
 """The folder of its results."""
 PLAIN = "plain"
-"""The floor: the whole frame, grey levels as they are, slices as they come, no augmentation; a slice is predicted once,
-and every piece counts."""
+"""The floor: drawn weights, the whole frame, grey levels as they are, slices as they come, no augmentation; a slice is
+predicted once, and every piece counts."""
 
 
 def without(institution: str) -> str:
