@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from brainseg.chapters import trainings_text
 from brainseg.evaluation.scores import VOLUME_COLUMNS, score_patients
 from brainseg.experiments.plan import MAY_BE_EMPTY, Training, after_the_phantom
 from brainseg.experiments.ranking import MARGIN
@@ -233,4 +234,4 @@ def sentences(seed: int = 0) -> str:
     by_seed = read_table(REFERENCE, "seeds").query("protocol == 'honest' and model == @MODEL")
     unet = by_seed[by_seed["seed"] == by_seed["seed"].min()]
     compared = findings(read_table(VARIANTS, "patients"), unet, record["runs"], seed)
-    return "\n".join(finding.sentence() for finding in compared)
+    return "\n".join([*(finding.sentence() for finding in compared), "", f"{trainings_text(record)}."])
