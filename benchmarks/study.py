@@ -11,7 +11,7 @@ from brainseg.experiments.engine import plan_experiment
 from brainseg.networks.models import build_model, multiply_adds
 from brainseg.networks.recipe import Recipe
 from brainseg.networks.record import reference_runs
-from brainseg.results import read_record
+from brainseg.results import has_tables, read_record
 
 
 def list_trainings(data: str) -> list[dict]:
@@ -42,7 +42,7 @@ def _trainings(data: str) -> Iterator[tuple[str, Recipe, int, int]]:
         steps = record.recipe.all_steps(record.training_slices)
         yield name, record.recipe, record.preprocessing.image_size, steps
     cohort, met = index_cohort(get_cohort(data)), set()
-    for name in EXPERIMENTS:
+    for name in filter(has_tables, EXPERIMENTS):
         # With the settings of its kept tables.
         for training in plan_experiment(name, data, read_record(name)["settings"])[0]:
             if (folder := training.folder(cohort)) not in met:
