@@ -125,6 +125,9 @@ SETTINGS = (
 )
 """Names of `benchmarks.networks.SETTINGS`, which is not imported: this process loads no TensorFlow."""
 
+BESIDE_TORCH = frozenset({"networks", "settings"})
+"""The parts that measure PyTorch as well."""
+
 LOOPS = ("plain PyTorch loop", "segmentation_models_pytorch")
 LOOP_SETTINGS = ("plain PyTorch loop", "plain PyTorch loop, channels first", "plain PyTorch loop, float32")
 
@@ -140,10 +143,10 @@ def main() -> None:
     plan = parts(data, arguments.quick)
     if unknown := set(arguments.parts or ()) - plan.keys():
         parser.error(f"there is no part {', '.join(sorted(unknown))}: choose from {', '.join(plan)}")
-    if find_spec("torch") is None and not arguments.quick:
+    chosen = [name for name in plan if name in (arguments.parts or plan)]
+    if find_spec("torch") is None and not arguments.quick and BESIDE_TORCH.intersection(chosen):
         parser.error("PyTorch is missing, which the networks are measured beside: run make bench")
     cohort = index_cohort(get_cohort(data))
-    chosen = [name for name in plan if name in (arguments.parts or plan)]
     if cohort["synthetic"].any() and "trainings" in chosen:
         chosen.remove("trainings")  # the experiments of the study are those on the real cohort
     if "growth" in chosen:  # drawn before anything is timed
