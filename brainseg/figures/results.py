@@ -19,6 +19,7 @@ from brainseg.figures.style import (
     new_figure,
     outline,
     outline_legend,
+    same_jitter,
     show_slice,
     slice_grid,
     white,
@@ -177,10 +178,11 @@ def false_alarms(slices: pd.DataFrame) -> Figure:
     left.grid(axis="x", visible=False)
     alarms = empty[empty["fp"] > 0].assign(name=lambda table: table["model"].map(MODEL_NAMES))
     if len(alarms):
-        sns.stripplot(
-            alarms, x="name", y="fp", hue="model", palette={n: COLOURS[n] for n in names}, legend=False,
-            order=[MODEL_NAMES[n] for n in names], size=4, alpha=0.6, ax=right,
-        )  # fmt: skip
+        with same_jitter():
+            sns.stripplot(
+                alarms, x="name", y="fp", hue="model", palette={n: COLOURS[n] for n in names}, legend=False,
+                order=[MODEL_NAMES[n] for n in names], size=4, alpha=0.6, ax=right,
+            )  # fmt: skip
         right.set_yscale("log")
     right.set(xlabel="", ylabel="false pixels in an alarm")
     return figure

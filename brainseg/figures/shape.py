@@ -21,6 +21,7 @@ from brainseg.figures.style import (
     new_figure,
     outline,
     outline_legend,
+    same_jitter,
     show_slice,
     slice_grid,
     white,
@@ -162,9 +163,10 @@ def by_cluster(features: pd.DataFrame, codes: pd.Series) -> Figure:
     figure, axes = new_figure(1, 3, height=4.0)
     order = sorted(known["code"].unique())
     for ax, feature in zip(axes, FEATURES, strict=True):
-        sns.stripplot(
-            known, x="code", y=feature, order=order, color=COLOURS["truth"], size=5, alpha=0.8, jitter=0.18, ax=ax
-        )
+        with same_jitter():
+            sns.stripplot(
+                known, x="code", y=feature, order=order, color=COLOURS["truth"], size=5, alpha=0.8, jitter=0.18, ax=ax
+            )
         for position, code in enumerate(order):
             ax.hlines(
                 known.loc[known["code"] == code, feature].median(),

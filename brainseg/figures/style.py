@@ -6,7 +6,8 @@ them is below 10 points, so that they can be read on a phone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -129,6 +130,17 @@ def show_slice(
     ax.imshow(image, cmap="gray", vmin=0, vmax=vmax or white, interpolation="nearest")
     ax.set_title(title)
     ax.set_axis_off()
+
+
+@contextlib.contextmanager
+def same_jitter() -> Iterator[None]:
+    """Inside, seaborn scatters dots as in every call: it takes no generator, and draws from NumPy's global one."""
+    state = np.random.get_state()  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
 
 
 def white(channel: np.ndarray) -> float:

@@ -113,3 +113,21 @@ def test_rules_draw_both_predictors():
 def test_an_empty_group_is_said_not_drawn(figure, word):
     (ax,) = figure().axes
     assert word in texts(ax)[0] and not ax.patches and not ax.collections
+
+
+def test_alarms_are_scattered_alike_in_every_call_and_nobody_else_s_draws_change():
+    slices = pd.DataFrame({"model": ["unet"] * 6, "tumour_px": 0, "fp": [3, 5, 8, 13, 21, 0]})
+
+    def places():
+        return results.false_alarms(slices).axes[1].collections[0].get_offsets().tolist()
+
+    first = places()
+    assert np.ptp([x for x, _ in first]) > 0
+    np.random.uniform()  # noqa: NPY002
+    assert places() == first
+    np.random.seed(5)  # noqa: NPY002
+    expected = np.random.uniform(size=2).tolist()  # noqa: NPY002
+    np.random.seed(5)  # noqa: NPY002
+    drawn = [np.random.uniform()]  # noqa: NPY002
+    places()
+    assert [*drawn, np.random.uniform()] == expected  # noqa: NPY002
