@@ -44,7 +44,7 @@ def _trainings(data: str) -> Iterator[tuple[str, Recipe, int, int]]:
     cohort, met = index_cohort(get_cohort(data)), set()
     for name in filter(has_tables, EXPERIMENTS):
         # With the settings of its kept tables.
-        for training in plan_experiment(name, data, read_record(name)["settings"])[0]:
+        for training in plan_experiment(name, data, read_record(name)["settings"]).plan:
             if (folder := training.folder(cohort)) not in met:
                 met.add(folder)
                 yield name, training.recipe, training.preprocessing.image_size, training.steps

@@ -120,6 +120,7 @@ def test_a_worker_that_dies_costs_no_result(shallow, cohort, start, tmp_path, mo
 
 
 @pytest.mark.slow
+@pytest.mark.rest
 def test_processes_of_this_machine_do_as_well(cohort, tmp_path, monkeypatch):
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "local"))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
@@ -154,6 +155,7 @@ def test_a_worker_with_folders_of_its_own_takes_and_brings_everything_by_the_sto
 
 
 @pytest.mark.slow
+@pytest.mark.rest
 def test_another_worker_goes_on_after_the_last_epoch_in_the_storage(cohort, tmp_path, monkeypatch):
     (training,) = plan_of(cohort, (0,), epochs=20)
     monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "here"))

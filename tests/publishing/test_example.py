@@ -32,6 +32,7 @@ def test_without_networks_the_page_says_so(page, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.rest
 def test_the_page_shows_what_the_commands_gave(smoke_book, page, tmp_path, monkeypatch):
     """The book has run them, with the project's own networks."""
     staged = smoke_book.parents[1] / "src"

@@ -9,7 +9,7 @@ from browsing import SIZES, Visit, accessibility_faults, require_runtime, theme
 
 TABBABLE = "a[href], button, input, select, textarea, summary, [tabindex]"
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.rest]
 
 
 # ---------------------------------------------------------------- finding one's way

@@ -27,7 +27,7 @@ PAGES = [chapter.file for chapter in reading_order(TOC)]
 # The pages from the docstrings are long and alike: two of them stand for all where a test takes seconds.
 UNLIKE = [page for page in PAGES if not page.startswith("api/") or page in ("api/index", "api/scores")]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.rest]
 
 
 def test_every_link_within_the_book_leads_somewhere(smoke_book):
