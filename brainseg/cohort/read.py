@@ -11,7 +11,7 @@ import pandas as pd
 import tifffile
 
 from brainseg.cohort.errors import CohortError
-from brainseg.cohort.pixels import WHITE_IS_ZERO, tags_problem
+from brainseg.cohort.pixels import WHITE_IS_ZERO, data_problem, tags_problem
 
 SEQUENCES = ("pre-contrast T1", "FLAIR", "post-contrast T1")
 PRE, FLAIR, POST = 0, 1, 2
@@ -72,7 +72,10 @@ def _checked(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
             # so that threads wait for each other. A page that stands for a stack lies in a file of twice its size.
             found = page if pages == 1 and tiff.filehandle.size < 2 * page.nbytes else tiff.series[0]
             fits = found.shape == shape and found.dtype == np.uint8
-            pixels = found.asarray() if fits else None  # a damaged file may claim more than there is memory
+            reason = tags_problem(page) or (data_problem(page) if fits else None)
+            pixels = (
+                found.asarray() if fits and not reason else None
+            )  # a damaged file may claim more than there is memory
     except FileNotFoundError:
         raise CohortError(f"{path} does not exist. Copy it again from the archive.") from None
     except OSError as error:
@@ -85,7 +88,7 @@ def _checked(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
                 "Save it uncompressed, or install imagecodecs."
             ) from None
         raise CohortError(f"{path} is not a whole TIFF file ({error}). Copy it again from the archive.") from None
-    if pixels is None:
+    if not fits:
         raise CohortError(
             f"{path} is {_described(found.shape)} of {found.dtype}, expected {_described(shape)} of uint8. "
             "Replace it by the file from the archive."
@@ -94,7 +97,7 @@ def _checked(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
         raise CohortError(f"{path} holds {pages} pages, expected one. Save the one that is the slice.")
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
         raise CohortError(f"{path} {WHITE_IS_ZERO}")
-    if reason := tags_problem(page):
+    if reason:
         raise CohortError(f"{path} {reason[0]}")
     return pixels
 
