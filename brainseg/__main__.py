@@ -6,6 +6,7 @@ The modules that do the work are imported inside the commands, so that ``--help`
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -267,6 +268,11 @@ def test(arguments: argparse.Namespace) -> None:
     sys.exit(pytest.main(["--rootdir", str(study_root()), str(study_root() / "tests"), *chosen]))
 
 
+def _place(text: str) -> Path:
+    """A path as it was typed. A shell leaves ~ as it stands in quotes, and behind a sign such as =."""
+    return Path(os.path.expanduser(text))
+
+
 def _parameters(arguments: argparse.Namespace) -> dict:
     """The overrides of a notebook's parameters: --data, and each -p."""
     return ({"data": arguments.data} if arguments.data else {}) | _settings(arguments.parameters)
@@ -314,14 +320,14 @@ def _commands() -> argparse.ArgumentParser:
     of_data.add_argument("data", nargs="?", default="kaggle", help=DATA_HELP)
 
     of_phantom = add(phantom, "write a synthetic cohort to a folder")
-    of_phantom.add_argument("folder", type=Path, help="the folder to make")
+    of_phantom.add_argument("folder", type=_place, help="the folder to make")
     of_phantom.add_argument("--patients", type=int, default=24, help="how many")
     of_phantom.add_argument("--seed", type=int, default=0, help="the same seed gives the same files")
     of_phantom.add_argument("--truth", action="store_true", help="write tissue labels and bias fields too")
     of_phantom.add_argument("--workers", type=int, help="processes; by default one a processor core")
 
     of_prepare = add(prepare, "write cropped images and masks to a folder")
-    of_prepare.add_argument("folder", type=Path, help="the folder to make")
+    of_prepare.add_argument("folder", type=_place, help="the folder to make")
     of_prepare.add_argument("--data", default="phantom", help=DATA_HELP)
     contrasts, crops = ("none", "he", "clahe"), ("none", "slice", "patient")
     of_prepare.add_argument("--contrast", choices=contrasts, default="clahe", help="applied to each channel")
@@ -381,9 +387,9 @@ def _commands() -> argparse.ArgumentParser:
         help="for workers that do not see this machine's folders: where arrays and runs pass between them, a folder or "
         "an address of fsspec such as s3://bucket/study",
     )
-    of_bundle.add_argument("out", type=Path, help="the folder to make, for parts of at most 60 MiB")
+    of_bundle.add_argument("out", type=_place, help="the folder to make, for parts of at most 60 MiB")
     of_unbundle = add(unbundle, "take a trained bundle's runs back")
-    of_unbundle.add_argument("place", type=Path, help="the folder in which train.py was run")
+    of_unbundle.add_argument("place", type=_place, help="the folder in which train.py was run")
 
     of_reproduce = add(reproduce, "score the kept networks again and compare")
     of_reproduce.add_argument("--data", default="kaggle", help=DATA_HELP)
@@ -393,12 +399,14 @@ def _commands() -> argparse.ArgumentParser:
 
     of_predict = add(predict, "segment slices or volumes with trained runs")
     of_predict.add_argument(
-        "slices", type=Path, help="a file or folder: slices as the data set has them, PNG or JPEG, NIfTI, DICOM series"
+        "slices",
+        type=_place,
+        help="a file or folder: slices as the data set has them, PNG or JPEG, NIfTI, DICOM series",
     )
-    of_predict.add_argument("out", type=Path, help="the folder for masks, overlays and tables")
+    of_predict.add_argument("out", type=_place, help="the folder for masks, overlays and tables")
     of_predict.add_argument(
         "--run",
-        type=Path,
+        type=_place,
         nargs="+",
         default=[],
         help="folders of runs, whose mean counts; by default the reference U-Nets that have not met the patient",
@@ -415,9 +423,12 @@ def _commands() -> argparse.ArgumentParser:
     of_predict.add_argument("--threshold", type=float, default=0.5, help="probability from which a pixel is tumour")
 
     of_export = add(export_onnx, "write networks as ONNX files, for programs without Keras")
-    of_export.add_argument("folder", type=Path, help="where to write, a file a network")
+    of_export.add_argument("folder", type=_place, help="where to write, a file a network")
     of_export.add_argument(
-        "--run", type=Path, nargs="+", help="folders of runs; by default those that results/reference/ keeps weights of"
+        "--run",
+        type=_place,
+        nargs="+",
+        help="folders of runs; by default those that results/reference/ keeps weights of",
     )
 
     add(pdf, "print the built book into one PDF")
@@ -429,7 +440,7 @@ def _commands() -> argparse.ArgumentParser:
         "--take", metavar="NAME", help="a notebook, such as 01_explore, whose edited .ipynb is taken over"
     )
     of_student = add(student, "write the notebooks without their solutions")
-    of_student.add_argument("folder", nargs="?", type=Path, help="where to write; _build/student by default")
+    of_student.add_argument("folder", nargs="?", type=_place, help="where to write; _build/student by default")
     of_clean = add(clean, "remove what was generated")
     of_clean.add_argument("--all", action="store_true", help="cohorts, prepared arrays and weights too")
     add(test, "run the tests")

@@ -116,6 +116,7 @@ _WAY_OUT = {
     errno.EPERM: "You may not write there. Name a folder of your own.",
     errno.ENOTDIR: "A file stands where a folder should be. Name another folder.",
     errno.EEXIST: "A file stands where a folder should be. Name another folder.",
+    errno.ENAMETOOLONG: "A file there would get too long a name. Shorten the names of your files.",
     errno.ELOOP: "Links lead in a circle there. Name another folder.",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -88,6 +89,15 @@ def test_a_misspelt_name_is_refused_before_any_patient_is_drawn(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 1 and done.stderr.startswith("error: There is no notebook '6_unet'. There are: ")
     assert done.stderr.count("\n") == 1 and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", ["phantom", "prepare", "predict ~/in", "bundle claims", "export-onnx", "student"])
+def test_the_home_folder_may_be_written_as_a_sign(words):
+    """A shell leaves it as it stands in quotes; a folder of that name would be made here, and searched for there."""
+    from brainseg.__main__ import _commands
+
+    arguments = _commands().parse_args([*words.split(), "~/mine"])
+    assert Path.home() / "mine" in vars(arguments).values() and "~" not in str(vars(arguments))
 
 
 def test_an_error_is_one_message(capsys):

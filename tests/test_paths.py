@@ -14,7 +14,7 @@ from brainseg.cohort.pixels import write_png
 from brainseg.paths import folder_atomically, project_root, write_atomically
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENAMETOOLONG])
 @pytest.mark.parametrize("way", [write_atomically, folder_atomically])
 def test_a_refusal_of_the_disk_names_the_folder_and_the_way_out(tmp_path, number, way):
     with pytest.raises(OSError, match="folder") as caught, way(tmp_path / "new"):

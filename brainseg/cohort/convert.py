@@ -16,7 +16,7 @@ import tifffile
 from tqdm import tqdm
 
 from brainseg.cohort.errors import CohortError
-from brainseg.cohort.find import SYNTHETIC_PROJECT
+from brainseg.cohort.find import SYNTHETIC_PROJECT, resolved
 from brainseg.cohort.frame import framed
 from brainseg.cohort.pixels import (
     PixelError,
@@ -70,7 +70,7 @@ def convert_pairs(
     Returns
     -------
     Path
-        `root`.
+        `root`, absolute.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def convert_pairs(
         One report of all problems: the table's cells and names, and the files that are refused by the rules of
         `brainseg.cohort.pixels`, each with its row.
     """
-    root = Path(root)
+    root = resolved(root)
     if "patient" in pairs.columns and pairs.columns.is_unique:
         pairs = pairs.assign(patient=[name.strip() if isinstance(name, str) else name for name in pairs["patient"]])
     labels = None if labels is None else np.atleast_1d(list(labels) if isinstance(labels, Iterable) else labels)
@@ -147,7 +147,7 @@ def _problems_of_names(pairs: pd.DataFrame, root: Path, project: str, labels, pa
         problems.append("Rows or columns of the table share a name. Number the rows: pairs.reset_index(drop=True).")
     elif not problems:
         problems += _problems_of_cells(pairs, page)
-    if not re.fullmatch("[A-Z]+", project) or f"{project}_" == SYNTHETIC_PROJECT:
+    if not re.fullmatch("[A-Z]+", str(project)) or f"{project}_" == SYNTHETIC_PROJECT:
         problems.append(f"The project {project!r} must be capitals only, and not that of the phantom. Try 'MYSET'.")
     if "institution" in pairs:
         for code in pairs["institution"].unique():
@@ -158,6 +158,14 @@ def _problems_of_names(pairs: pd.DataFrame, root: Path, project: str, labels, pa
     if root.exists():
         problems.append(f"{root} exists. Remove it or name another folder.")
     return problems
+
+
+def _is_a_list(page) -> bool:
+    return isinstance(page, Sequence | np.ndarray | pd.Series) and not isinstance(page, str)
+
+
+def _is_a_number(page) -> bool:
+    return isinstance(page, int | float | np.number) and np.isfinite(page)
 
 
 def _empty(cells: pd.Series) -> pd.Series:
@@ -175,6 +183,9 @@ def _problems_of_cells(pairs: pd.DataFrame, page) -> list[str]:
         if column not in pairs:
             continue
         lacks = empty[column]
+        no_path = [cell for cell in pairs[column][~lacks] if not isinstance(cell, str | os.PathLike)]
+        if no_path:
+            problems.append(f"The column {column} holds {no_path[0]!r}, which is no path. Give it as text.")
         if column in ("pre", "post"):  # a patient may lack the whole sequence
             lacks = lacks & ~lacks.groupby(pairs["patient"]).transform("all").astype(bool)
         if lacks.any():
@@ -182,12 +193,17 @@ def _problems_of_cells(pairs: pd.DataFrame, page) -> list[str]:
                 f"The column {column} has no path in row {_spans(pairs.index[lacks].tolist())}. "
                 "Give it, or leave the row out."
             )
-    pages = page if isinstance(page, Sequence | np.ndarray | pd.Series) else [page] * len(pairs)
+    pages = list(page) if _is_a_list(page) else [page] * len(pairs)
     if len(pages) != len(pairs):
         return [
             *problems,
             f"page has {len(pages)} numbers for {len(pairs)} rows. Give one for each row, or one for all.",
         ]
+    if isinstance(page, pd.Series) and not page.index.equals(pairs.index):
+        problems.append("page is a series with other rows than the table. Give a list, in the order of the table.")
+    odd = [number for number in pages if not (pd.isna(number) or (_is_a_number(number) and number == int(number)))]
+    if odd:
+        return [*problems, f"page holds {odd[0]!r}. Give whole numbers, from 0."]
     for column in empty:
         if column in SEQUENCE_COLUMNS:  # one empty mask may serve many slices
             problems += _problems_of_repeats(pairs[column], pages, empty[column])

@@ -179,7 +179,7 @@ def find_examinations(place: str | Path, wanted: Wanted = AS_NAMED) -> list[Exam
 
 
 def _stem(path: Path) -> str:
-    return re.sub(r"(\.nii)?\.[^.]*$", "", path.name)
+    return re.sub(r"(\.nii)?\.[^.]*$", "", path.name, flags=re.IGNORECASE)
 
 
 # ---------------------------------------------------------------- pictures
@@ -240,7 +240,7 @@ def _read_pictures(
         )  # fmt: skip
     shape = pictures[0].shape
     try:
-        levels = eight_bits(pictures)
+        levels = _of_pictures_alone(pictures)
     except PixelError as error:
         raise CohortError(f"{paths[0]} {error.by_file}") from None
     return Images(
@@ -249,6 +249,19 @@ def _read_pictures(
         lambda given: np.stack([unframed(mask, shape) for mask in given]),
         lambda given, out: _write_pictures(given, out, names, ".tif" if _all_tiffs(paths) else ".png"),
     )  # fmt: skip
+
+
+def _of_pictures_alone(planes: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """As :func:`brainseg.cohort.pixels.eight_bits`; masks are refused, which nobody has called so."""
+    levels = eight_bits(planes)
+    low, high = min(plane.min() for plane in planes), max(plane.max() for plane in planes)
+    if all(((plane == low) | (plane == high)).all() for plane in planes):
+        raise PixelError(
+            f"and all slices of its stack hold {low:g} and {high:g} alone, as masks do. Move masks away, or name each "
+            "after its slice or volume.",
+            "mask",
+        )
+    return levels
 
 
 def _masks_beside(
@@ -496,7 +509,7 @@ def _from_volumes(
     for role, volume in volumes.items():
         if isinstance(role, int):
             try:
-                stacks[role] = eight_bits(list(volume.levels))
+                stacks[role] = _of_pictures_alone(list(volume.levels))
             except PixelError as error:
                 problems.append(f"{named[role]} {error.by_file}")
     if problems:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from brainseg.cohort.errors import CohortError
 
-PATIENT = re.compile(r"[A-Z]+_[A-Z0-9]{2}_[A-Z0-9]{4}_\d{8}")
+PATIENT = re.compile(r"[A-Z]+_[A-Z0-9]{2}_[A-Z0-9]{4}_[0-9]{8}")
 SYNTHETIC_PROJECT = "PHANTOM_"
 _INSIDE = ("", "kaggle_3m", "lgg-mri-segmentation/kaggle_3m")  # where an unpacked archive holds the patients
 
@@ -30,7 +30,7 @@ def find_folder(folder: str | Path) -> Path:
     ------
     CohortError
         Where the folder is missing, empty, or holds no patient folder; where it holds two trees that
-        differ in their patients or in a patient's number of files.
+        differ in their patients or in the names of a patient's files.
     """
     folder = resolved(folder)
     if not folder.is_dir():
@@ -54,11 +54,11 @@ def find_folder(folder: str | Path) -> Path:
                 "not the same ones. Name the one folder that you mean."
             )
         for name in found[root]:
-            counts = [len(tiffs_in(tree / name)) for tree in (root, other)]
-            if counts[0] != counts[1]:
+            files, others_files = ({path.name for path in tiffs_in(tree / name)} for tree in (root, other))
+            if files != others_files:
                 raise CohortError(
-                    f"{root / name} holds {counts[0]} files and {other / name} holds {counts[1]}: one copy is not "
-                    "whole. Name the one folder that you mean."
+                    f"{root / name} holds {len(files)} files and {other / name} holds {len(others_files)}, and "
+                    f"{min(files ^ others_files)} is in one alone. Name the one folder that you mean."
                 )
     return root
 
@@ -118,8 +118,11 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def _visible(folder: Path) -> list[os.DirEntry]:
-    with os.scandir(folder) as entries:
-        return [entry for entry in entries if not entry.name.startswith((".", "__"))]  # __MACOSX, __pycache__
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith((".", "__"))]  # __MACOSX, __pycache__
+    except OSError as error:
+        raise CohortError(f"{folder} cannot be read ({error.strerror}). Check its permissions and the disk.") from None
 
 
 def _is_folder(entry: os.DirEntry) -> bool:
@@ -179,7 +182,8 @@ def by_patient(paths: Iterable[Path]) -> dict[tuple[Path, str], list[Path]]:
     Raises
     ------
     CohortError
-        Where names contradict each other, or it cannot be told whether a folder holds one patient or several.
+        Where names contradict each other, a patient lies in several folders, or it cannot be told whether a folder
+        holds one patient or several.
     """
     patients: dict[tuple[Path, str], list[Path]] = {}
     untold: dict[Path, list[Path]] = {}
@@ -192,6 +196,13 @@ def by_patient(paths: Iterable[Path]) -> dict[tuple[Path, str], list[Path]]:
         if _patient_of_folder(path.parent) not in (name, None):
             problems.append(f"{path} lies in the folder of another patient. Move it, or rename it.")
         patients.setdefault((path.parent, name), []).append(path)
+    places: dict[str, Path] = {}
+    for folder, name in patients:
+        if (place := places.setdefault(name, folder)) != folder:
+            problems.append(
+                f"{folder} and {place} both hold slices of {name}. Put them into one folder, or name the one that you "
+                "mean."
+            )
     for folder, files in untold.items():
         if other := next((key for key in patients if key[0] == folder), None):
             problems.append(

@@ -20,10 +20,10 @@ from brainseg.cohort.find import (
     PATIENT,
     SYNTHETIC_PROJECT,
     case_of,
+    files_below,
     folders_in,
     patient_folders,
     resolved,
-    tiffs_in,
 )
 from brainseg.cohort.pixels import PixelError, refuse_head
 from brainseg.cohort.read import FLAIR, POST, PRE, read_image, read_mask, read_patient_table
@@ -121,10 +121,19 @@ def _list_files(root: Path) -> tuple[list[tuple[str, int]], list, list[str]]:
 
 
 def _list_patient(root: Path, patient: str) -> tuple[list[int], list, list[str]]:
-    """The numbers of a patient's whole slices, the sizes and times of its files, and problems."""
+    """The numbers of a patient's whole slices, the sizes and times of its files, and problems.
+
+    A slice is a TIFF, or what has the patient's name and an ending that nothing here reads: it would be missing from
+    every count.
+    """
     images, masks, sizes, problems = set(), set(), [], []
-    for path in tiffs_in(root / patient):
-        named = re.fullmatch(rf"{patient}_([1-9]\d*)(_mask)?\.tif", path.name)
+    for path in files_below(root / patient):
+        if not path.name.startswith(f"{patient}_") and not path.name.lower().endswith((".tif", ".tiff")):
+            continue
+        if path.parent != root / patient:
+            problems.append(f"{path} lies in a folder within the patient's. Move it up, or away.")
+            continue
+        named = re.fullmatch(rf"{patient}_([1-9][0-9]*)(_mask)?\.tif", path.name)
         if named is None:
             expected = f"{patient}_1.tif or {patient}_1_mask.tif"
             problems.append(f"{path} is not named {expected}. Rename it or move it away.")

@@ -3,7 +3,8 @@
 A picture is one grey plane. Three equal channels count as one. It is refused where its meaning cannot be told:
 
 - **File.** PNG, TIFF, JPEG, BMP or PGM, of one page unless a page is named, upright, and within `MOST_PIXELS`. A second
-  picture behind the first is a page.
+  picture behind the first is a page. A TIFF whose data lack a part, or unfold to more than the picture, is damaged; the
+  preview of another picture is not taken for it.
 - **Colour.** Channels that differ are colours, and so is a palette, even one of greys, because it may show two labels
   alike. A BMP has no other way to be grey, so there one counts as grey that rises from black to white in equal steps. A
   transparency that varies may be where a shape is drawn, so it is refused; one that is the same everywhere is left out.
@@ -21,7 +22,9 @@ A picture is one grey plane. Three equal channels count as one. It is refused wh
 from __future__ import annotations
 
 import io
+import lzma
 import re
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +32,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import tifffile
+from PIL import Image
 
 MOST_PIXELS = 2**24
 """Of one picture: 4096 x 4096. A damaged file may claim any size, so the claim is read first."""
@@ -56,7 +60,11 @@ WHITE_IS_ZERO = (
 
 PALETTE = "numbers the colours of a palette. Save it grey."
 
+_UNFOLDS = {8: zlib.decompressobj, 32946: zlib.decompressobj, 34925: lzma.LZMADecompressor}
+"""The compressions of which tifffile unfolds all that is there, however much it is."""
+
 _MARKER = re.compile(rb"\xff([^\0\x01\xd0-\xd8\xff])", re.DOTALL)  # of a JPEG, those that have a length, or its end
+_FRAME = re.compile(rb"[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]")  # the marker that tells a JPEG's size
 _PGM = re.compile(rb"P([25])" + rb"(?:\s|#[^\n]*\n)+(\d{1,9})" * 3 + rb"\s")  # width, height, and white
 _MAGIC = {b"\x89PNG": "PNG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF"}
 _MAGIC |= {b"\xff\xd8\xff": "JPEG", b"BM": "BMP", b"P5": "PGM", b"P2": "PGM"}
@@ -156,8 +164,8 @@ def read_picture(path: str | Path, page: int | None = None) -> np.ndarray:
     return plane.pixels
 
 
-def _decode(data: bytes, page: int = 0) -> np.ndarray:
-    """Pixels of a file's bytes. OpenCV opens no file itself: it does not know every name, disk and error."""
+def _decode(data: bytes) -> np.ndarray:
+    """Pixels of bytes that are no TIFF. OpenCV opens no file itself: it does not know every name, disk and error."""
     damaged = PixelError("is damaged, or of a kind that OpenCV does not read. Save it again as PNG.", "damaged")
     chunks = _chunks(data) if data.startswith(b"\x89PNG") else {}
     if chunks is None:
@@ -169,7 +177,7 @@ def _decode(data: bytes, page: int = 0) -> np.ndarray:
     if head[9:10] == b"\3":
         raise PixelError(PALETTE, "palette")
     try:
-        found, pictures = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED, range=(page, page + 1))
+        found, pictures = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED, range=(0, 1))
         if data.startswith(b"\xff\xd8") or b"eXIf" in chunks:
             upright = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
             if found and upright is not None and pictures[0].ndim == upright.ndim:
@@ -208,6 +216,9 @@ def _behind(data: bytes, form: str) -> bytes:
             if found[1] == b"\xd9":
                 return data[found.end() :]
             place = found.end() + int.from_bytes(data[found.end() : found.end() + 2])
+            if _FRAME.match(found[1]):  # a length, the depth, then height and width
+                height, width = (int.from_bytes(data[found.end() + at :][:2]) for at in (3, 5))
+                _refuse_large(width, height)
     elif form == "PGM" and (head := _PGM.match(data)):
         kind, width, height, white = map(int, head.groups())
         _refuse_large(width, height)
@@ -267,29 +278,42 @@ def _page_of(tiff: tifffile.TiffFile, data: bytes, page: int | None) -> tuple[np
     largest = tiff.series[0].size if stacked else 0
     if chosen.size > MOST_PIXELS * 4 or chosen.size == 0 or largest > MOST_OF_STACK:
         raise PixelError(f"says that it is {chosen.shape} pixels large, which is no slice. Save it again.", "size")
-    if reason := tags_problem(chosen):
+    if reason := tags_problem(chosen) or data_problem(chosen):
         raise PixelError(*reason)
     if stacked:
         pixels = tiff.asarray().reshape(pages, *first.shape)[page or 0]
     else:
         try:
             pixels = chosen.asarray()
-        except ValueError as error:
-            if "imagecodecs" not in str(error):
+        except (ValueError, NotImplementedError, ImportError) as error:
+            if not (isinstance(error, ImportError) or "imagecodecs" in str(error)):
                 raise
-            # LZW and the like, which OpenCV knows. It would drop a transparency without a word.
-            if chosen.extrasamples:
-                raise PixelError(
-                    "is compressed and has channels beside the picture. Save it uncompressed.", "codec"
-                ) from None
-            pixels = _decode(_with_0_as_black(data, chosen), page or 0)
+            pixels = _by_pillow(data, chosen, page or 0)
     if chosen.axes.startswith("S"):
         pixels = np.moveaxis(pixels, 0, -1)
     return pixels, chosen.photometric == tifffile.PHOTOMETRIC.MINISWHITE
 
 
+def _by_pillow(data: bytes, chosen: tifffile.TiffPage, page: int) -> np.ndarray:
+    """The numbers of a page that is compressed in a way that tifffile leaves to others, such as LZW.
+
+    Not by OpenCV, which fills what it cannot read of a damaged page of 8 bits, and says nothing.
+    """
+    if chosen.extrasamples:  # they might be dropped without a word
+        raise PixelError("is compressed and has channels beside the picture. Save it uncompressed.", "codec")
+    black = io.BytesIO(_with_0_as_black(data, chosen))
+    try:
+        with Image.open(black, formats=["TIFF"]) as picture:
+            picture.seek(page)
+            return np.asarray(picture)
+    except (OSError, ValueError, KeyError, SyntaxError) as error:
+        raise PixelError(
+            f"is damaged, or compressed in a way that nothing here reads ({error}). Save it uncompressed.", "codec"
+        ) from None
+
+
 def _with_0_as_black(data: bytes, page: tifffile.TiffPage) -> bytes:
-    """A TIFF's bytes with a page that calls 0 black. OpenCV turns the numbers of one that calls it white."""
+    """A TIFF's bytes with a page that calls 0 black. Pillow turns the numbers of some that call it white."""
     if page.photometric != tifffile.PHOTOMETRIC.MINISWHITE:
         return data
     tag = page.tags.get("PhotometricInterpretation")
@@ -307,6 +331,24 @@ def tags_problem(page: tifffile.TiffPage) -> tuple[str, str] | None:
         return PALETTE, "palette"
     if int(page.photometric) not in (0, 1, 2, 6):  # white or black is 0, RGB, YCbCr
         return f"has colours of the kind {page.photometric!r}. Save it grey.", "photometric"
+    if (tag := page.tags.get("NewSubfileType")) is not None and tag.value & 1:
+        return "is the preview of another picture in its file. Save that picture alone.", "preview"
+    return None
+
+
+def data_problem(page: tifffile.TiffPage) -> tuple[str, str] | None:
+    """Why the data of a TIFF's page are not those of its picture: a reason and its kind; None where they may be.
+
+    tifffile fills strips and tiles that a file lacks with 0, and unfolds others as far as they go.
+    """
+    parts = len(page.dataoffsets)
+    if parts < np.prod(page.chunked) or not all(page.dataoffsets) or not all(page.databytecounts):
+        return "lacks a part of its picture: it was not written to its end. Save it again.", "damaged"
+    most = int(np.prod(page.chunks)) * page.dtype.itemsize
+    if start := _UNFOLDS.get(page.compression):
+        segments = page.parent.filehandle.read_segments(page.dataoffsets, page.databytecounts)
+        if any(len(start().decompress(data, most + 1)) > most for data, _ in segments):
+            return "unfolds to more than the picture that it says it is. Save it again.", "damaged"
     return None
 
 
@@ -392,11 +434,14 @@ def levels_of(plane: Plane) -> np.ndarray:
 
 def _too_many(levels: np.ndarray) -> tuple[str, str, str]:
     shown = ", ".join(f"{level:g}" for level in levels[:6].tolist()) + (", ..." if len(levels) > 6 else "")
-    top, wrong = levels[-1], f"holds {len(levels)} levels, {shown}. A mask may hold 0 and one other."
+    top = levels[np.abs(levels.astype(float)).argmax()]
+    cut = ""
+    if top > 1 and (levels == np.rint(levels)).all():  # a range of whole numbers would cut no probabilities
+        cut = f", or cut it half-way, as in labels=range({int(top) // 2 + 1}, {int(top) + 1})"
+    wrong = f"holds {len(levels)} levels, {shown}. A mask may hold 0 and one other."
     return (
         f"{wrong} If these are labels, say which are tumour, as in labels=[{top:g}]. If smoothing, resizing or lossy "
-        "compression made them, take the mask from before that, or cut it half-way, as in "
-        f"labels=range({int(top) // 2 + 1}, {int(top) + 1}).",
+        f"compression made them, take the mask from before that{cut}.",
         "levels",
         f"{wrong} Save it with 0 where there is no tumour and one other level where there is some.",
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import pandas as pd
 import tifffile
 
 from brainseg.cohort.errors import CohortError
-from brainseg.cohort.pixels import WHITE_IS_ZERO, tags_problem
+from brainseg.cohort.pixels import WHITE_IS_ZERO, data_problem, tags_problem
 
 SEQUENCES = ("pre-contrast T1", "FLAIR", "post-contrast T1")
 PRE, FLAIR, POST = 0, 1, 2
@@ -72,7 +74,10 @@ def _checked(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
             # so that threads wait for each other. A page that stands for a stack lies in a file of twice its size.
             found = page if pages == 1 and tiff.filehandle.size < 2 * page.nbytes else tiff.series[0]
             fits = found.shape == shape and found.dtype == np.uint8
-            pixels = found.asarray() if fits else None  # a damaged file may claim more than there is memory
+            reason = tags_problem(page) or (data_problem(page) if fits else None)
+            pixels = (
+                found.asarray() if fits and not reason else None
+            )  # a damaged file may claim more than there is memory
     except FileNotFoundError:
         raise CohortError(f"{path} does not exist. Copy it again from the archive.") from None
     except OSError as error:
@@ -85,7 +90,7 @@ def _checked(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
                 "Save it uncompressed, or install imagecodecs."
             ) from None
         raise CohortError(f"{path} is not a whole TIFF file ({error}). Copy it again from the archive.") from None
-    if pixels is None:
+    if not fits:
         raise CohortError(
             f"{path} is {_described(found.shape)} of {found.dtype}, expected {_described(shape)} of uint8. "
             "Replace it by the file from the archive."
@@ -94,7 +99,7 @@ def _checked(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
         raise CohortError(f"{path} holds {pages} pages, expected one. Save the one that is the slice.")
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
         raise CohortError(f"{path} {WHITE_IS_ZERO}")
-    if reason := tags_problem(page):
+    if reason:
         raise CohortError(f"{path} {reason[0]}")
     return pixels
 
@@ -141,7 +146,7 @@ def read_patient_table(root: str | Path) -> pd.DataFrame:
     Raises
     ------
     CohortError
-        Where the file is missing, is not such a table, or names a case twice.
+        Where the file is missing, is not such a table, or names a case or a column twice.
     """
     path = Path(root) / "data.csv"
     if not path.is_file():
@@ -152,25 +157,32 @@ def read_patient_table(root: str | Path) -> pd.DataFrame:
         text = data.decode("utf-8-sig")
         if data.startswith((b"\xff\xfe", b"\xfe\xff")) or "\0" in text:
             raise UnicodeError
-        table = pd.read_csv(io.StringIO(text), dtype={"Patient": str})
+        table = pd.read_csv(io.StringIO(text), dtype={"Patient": str}, skipinitialspace=True)
+        names = next(csv.reader(text.lstrip().splitlines(), skipinitialspace=True))
     except UnicodeError:
         raise CohortError(
             f'{path} is text in another encoding than UTF-8. Save it as "CSV UTF-8 (comma delimited)".'
         ) from None
-    except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
+    except OSError as error:
+        raise CohortError(f"{path} cannot be read ({error.strerror}). Check its permissions and the disk.") from None
+    except ValueError as error:  # pandas' parser errors are ValueErrors
         raise CohortError(f"{path} is not a table of comma-separated values ({str(error).strip()}). {again}") from None
+    if twice := [name for name, count in Counter(filter(None, names)).items() if count > 1]:
+        raise CohortError(f"{path} names the column {twice[0]} more than once. Keep one of them.")
     if "Patient" not in table.columns:
         first = text.partition("\n")[0]
         for sign, name in ((";", "semicolons"), ("\t", "tabulators")):
             if "Patient" in [cell.strip().strip('"') for cell in first.split(sign)]:
                 raise CohortError(f"{path} parts its columns by {name}. Save it with commas, and a dot in decimals.")
         raise CohortError(f"{path} has no column Patient. {again}")
+    if not isinstance(table.index, pd.RangeIndex):  # pandas shifts the columns of such rows
+        raise CohortError(f"{path} has rows of more cells than there are columns. Take out the commas that end them.")
     if table.empty:
         raise CohortError(f"{path} has no rows. {again}")
     odd = [str(case) for case in table["Patient"] if not _CASE.fullmatch(str(case))]
     if odd:
         raise CohortError(f"{path} names a patient {odd[0]!r}, expected names such as TCGA_CS_4941. {again}")
-    twice = table.loc[table["Patient"].duplicated(), "Patient"]
-    if len(twice):
-        raise CohortError(f"{path} names {twice.iloc[0]} more than once. Keep one row per patient.")
+    again_named = table.loc[table["Patient"].duplicated(), "Patient"]
+    if len(again_named):
+        raise CohortError(f"{path} names {again_named.iloc[0]} more than once. Keep one row per patient.")
     return table.rename(columns={"Patient": "case"}).set_index("case")

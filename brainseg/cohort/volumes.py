@@ -33,6 +33,7 @@ _MOST_BEFORE = 2**20  # bytes of a NIfTI file before its voxels: the header, and
 _HEADERS = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}
 _IMAGES = {348: nibabel.Nifti1Image, 540: nibabel.Nifti2Image}
 _DEFLATED = "1.2.840.10008.1.2.1.99"
+_DIRECTORY = "1.2.840.10008.1.3.10"  # the DICOMDIR of a disc, a list of the files on it
 _NAMED_BY_A_MASK = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 _MAY_BE_EMPTY = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime",
@@ -212,8 +213,11 @@ def dicom_series(paths: Sequence[Path]) -> list[Series]:
     found: dict[str, Series] = {}
     for path in paths:
         try:
+            said = pydicom.filereader.read_file_meta_info(path)
+            if said.get("MediaStorageSOPClassUID") == _DIRECTORY:
+                continue
             # Such a file is unfolded as a whole before its first word can be read.
-            if pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID") == _DEFLATED:
+            if said.get("TransferSyntaxUID") == _DEFLATED:
                 raise PixelError(f"{path} is deflated DICOM. Save it in another transfer syntax.", "codec")
             header = pydicom.dcmread(path, stop_before_pixels=True)
             uid = str(header.SeriesInstanceUID)
@@ -267,6 +271,8 @@ def _refuse_large(headers: Iterable[Any]) -> None:
         voxels += int(header.Rows) * int(header.Columns) * int(header.get("NumberOfFrames") or 1)
         if int(header.get("SamplesPerPixel", 1)) != 1:
             raise PixelError("is coloured. Give the grey series.", "coloured")
+        if header.get("PhotometricInterpretation") == "MONOCHROME1":
+            raise PixelError("is stored with 0 as white. Save it with 0 as black, as MONOCHROME2.", "white")
     if voxels > MOST_VOXELS:
         raise PixelError(f"says that it is {voxels} voxels large, which is no head.", "size")
 

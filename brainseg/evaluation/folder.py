@@ -107,7 +107,7 @@ def predict_folder(
     from brainseg.networks.runs import load_network
 
     networks = [(record, load_network(record)) for record in records]
-    top, out = resolved(place), Path(out)
+    top, out = resolved(place), resolved(out)
     top = top.parent if top.is_file() else top
     for table in ("predictions", "patients"):
         (out / f"{table}.csv").unlink(missing_ok=True)

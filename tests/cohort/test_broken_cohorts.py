@@ -115,6 +115,35 @@ def nested(root):
     (root / "inner").rename(root / FIRST / FIRST)
 
 
+def part_in_a_folder(root):
+    """A patient whose last slice came in a second archive."""
+    (root / FIRST / "part 2").mkdir()
+    for path in (image_of(root, 5), mask_of(root, 5)):
+        path.rename(root / FIRST / "part 2" / path.name)
+
+
+def ended(suffix):
+    """A change of the endings of a slice and its mask."""
+
+    def change(root):
+        for path in (image_of(root, 2), mask_of(root, 2)):
+            path.rename(path.with_suffix(suffix))
+
+    return change
+
+
+def without_a_tile(root):
+    """A mask as a program leaves it that was stopped while it wrote."""
+    path = mask_of(root, 2)
+    tifffile.imwrite(path, tifffile.imread(path), photometric="minisblack", tile=(64, 64))
+    data = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as file:
+        for name in ("TileOffsets", "TileByteCounts"):
+            tag = file.pages[0].tags[name]
+            data[tag.valueoffset + 24 : tag.valueoffset + 28] = bytes(4)  # of the seventh tile
+    path.write_bytes(data)
+
+
 def gap(root):
     image_of(root, 3).unlink()
     mask_of(root, 3).unlink()
@@ -173,6 +202,7 @@ READ = {
     "data.csv with the line ends of Windows": (
         lambda root: (root / "data.csv").write_bytes((root / "data.csv").read_bytes().replace(b"\n", b"\r\n")), ALL,
     ),
+    "data.csv with columns that have no name": (table("Patient,a,,\n{rows}"), ALL),
     "data.csv with quoted cells": (table(HEAD.replace("Patient", '"Patient"') + "{rows}"), ALL),
     "data.csv with an empty line at its end": (table(HEAD + "{rows}\n\n"), ALL),
     "data.csv without its last line end": (
@@ -212,6 +242,15 @@ REFUSED = {
     "a patient in a folder of the same name": (nested, lambda root: root / FIRST, "holds no slices"),
     "a slice of another patient": (slice_of_another, lambda root: root / FIRST / image_of(root, 1, SECOND).name,
                                    "is not named"),
+    "a mask without one of its tiles": (without_a_tile, mask_of, "lacks a part"),
+    "a slice in a folder of its own": (
+        part_in_a_folder, lambda root: root / FIRST / "part 2" / image_of(root, 5).name, "within the patient's"),
+    "a slice and its mask as PNG": (ended(".png"), lambda root: image_of(root, 2).with_suffix(".png"), "is not named"),
+    "a slice and its mask of a cut download": (
+        ended(".tif.part"), lambda root: image_of(root, 2).with_suffix(".tif.part"), "is not named"),
+    "a slice numbered in other digits": (numbered("1\u0662"), lambda root: image_of(root, "1\u0662"), "is not named"),
+    "a patient of a date in other digits": (
+        renamed(FIRST, f"{FIRST[:-1]}\uff11"), lambda root: root / f"{FIRST[:-1]}\uff11", "named like a patient"),
     "a slice numbered 0": (numbered(0), lambda root: image_of(root, 0), "is not named"),
     "a slice numbered -1": (numbered(-1), lambda root: image_of(root, -1), "is not named"),
     "the ending in capitals": (
@@ -250,6 +289,15 @@ REFUSED = {
         table(f"Patient,a\n{FIRST},1\n"), lambda root: root / "data.csv", "names a patient"),
     "data.csv with its first column named otherwise": (
         table(HEAD.replace("Patient", "patient") + "{rows}"), lambda root: root / "data.csv", "no column Patient"),
+    "data.csv with a column twice": (
+        table(HEAD.replace("RNASeqCluster", "neoplasm_histologic_grade") + "{rows}"), lambda root: root / "data.csv",
+        "names the column neoplasm_histologic_grade more than once"),
+    "data.csv with a cell before its patients": (
+        table("Patient,a\n" + "".join(f"7,{p[:-9]},3\n" for p in PATIENTS)), lambda root: root / "data.csv",
+        "more cells than there are columns"),
+    "data.csv with commas at its ends": (
+        table(HEAD + "".join(f"{p[:-9]},1,2,50,\n" for p in PATIENTS)), lambda root: root / "data.csv",
+        "Take out the commas"),
     "data.csv with a row twice": (table(HEAD + "{rows}{rows}"), lambda root: root / "data.csv", "more than once"),
 }  # fmt: skip
 """What happened -> the change, the file that the report names, and a part of what it says."""

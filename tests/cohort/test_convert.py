@@ -123,6 +123,8 @@ ADD = "The table has no column {!r}. Add it."
 PROJECT = "The project {!r} must be capitals only, and not that of the phantom. Try 'MYSET'."
 INSTITUTION = "The institution {!r} must be two capitals or digits, such as 'AB'."
 PATH = "The column {} has no path in row {}. Give it, or leave the row out."
+NO_PATH = "The column {} holds {!r}, which is no path. Give it as text."
+SERIES = "page is a series with other rows than the table. Give a list, in the order of the table."
 PAGE = "page has {} numbers for 3 rows. Give one for each row, or one for all."
 
 
@@ -156,6 +158,13 @@ PAGE = "page has {} numbers for 3 rows. Give one for each row, or one for all."
         ),
         (lambda p: p, {"page": [0, 0]}, [PAGE.format(2)]),
         (lambda p: p, {"page": np.array([0])}, [PAGE.format(1)]),
+        (lambda p: p, {"page": [0, 1, 1.5]}, ["page holds 1.5. Give whole numbers, from 0."]),
+        (lambda p: p, {"page": "0"}, ["page holds '0'. Give whole numbers, from 0."]),
+        (lambda p: p, {"page": np.inf}, ["page holds inf. Give whole numbers, from 0."]),
+        (lambda p: p.set_index(pd.Index([1, 2, 3])), {"page": pd.Series([0, 0, 0])}, [SERIES]),
+        (lambda p: p.assign(flair=[7, *p["flair"][1:]]), {}, [NO_PATH.format("flair", 7)]),
+        (lambda p: p.assign(post=[b"a", b"b", b"c"]), {}, [NO_PATH.format("post", b"a")]),
+        (lambda p: p, {"project": None}, [PROJECT.format(None)]),
         (lambda p: p.assign(mask=p["flair"]), {}, ["Picture and mask are one file in row 0 to 2. Name the mask."]),
         (
             lambda p: p.assign(institution=["AB", "CD", "AB"]),
@@ -234,6 +243,14 @@ def test_a_name_that_no_table_can_hold_is_refused_before_anything_is_read(sound,
     assert problems(sound.assign(patient=["anna", "anna", name]), tmp_path / "out") == [
         f"The patient {name!r} (row 2) has a name that is no text in UTF-8. Give another one."
     ]
+
+
+def test_the_home_folder_may_be_written_as_a_sign(sound, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert convert_pairs(sound, "~/mine") == tmp_path / "mine" and (tmp_path / "mine" / "data.csv").is_file()
+    assert not (tmp_path / "~").exists()
 
 
 def test_a_folder_that_exists_is_left_alone(sound, tmp_path):

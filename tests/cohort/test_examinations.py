@@ -137,7 +137,8 @@ def test_masks_that_would_get_one_name_are_refused(tmp_path):
 
 def test_a_pixel_that_is_taller_than_wide_keeps_its_shape_in_the_frame(tmp_path):
     volume = np.zeros((2, 60, 90), np.uint8)
-    volume[:, 20:40, 30:60] = 200  # 20 rows of 3 mm, 30 columns of 2 mm: a square
+    volume[:, 25:35, 40:50] = 20
+    volume[:, 20:40, 30:60] += 180  # 20 rows of 3 mm, 30 columns of 2 mm: a square
     (each,) = find_examinations(nifti(tmp_path / "x_flair.nii.gz", volume))
     images = each.read()
     rows, columns = np.nonzero(images.images[0, ..., 1] > 100)
@@ -185,6 +186,34 @@ def test_what_cannot_be_told_is_refused_in_one_report(tmp_path):
         find_examinations(tmp_path / "d")
 
 
+def test_masks_are_no_pictures(tmp_path):
+    """As they lie beside pictures in a folder of their own, or are called after the brain."""
+    picture(tmp_path / "masks" / "1.png", MASK)
+    nifti(tmp_path / "anna_flair.nii", head())
+    nifti(tmp_path / "anna_brainmask.nii", (head() > 9).astype(np.int16))
+    found = {each.patient: each for each in find_examinations(tmp_path)}
+    assert found["anna"].read().images.any()
+    for patient, levels in (("masks", "0 and 255"), ("anna_brainmask", "0 and 1")):
+        with pytest.raises(CohortError, match=f"hold {levels} alone, as masks do. Move masks away"):
+            found[patient].read()
+
+
+def test_the_ending_of_a_volume_may_be_in_capitals(tmp_path):
+    nifti(tmp_path / "anna_flair.nii.gz", head()).rename(tmp_path / "anna_flair.NII.GZ")
+    nifti(tmp_path / "anna_t1.nii.gz", head())
+    (each,) = find_examinations(tmp_path)
+    assert each.patient == "anna" and each.read().missing == ("post-contrast T1",)
+
+
+def test_a_patient_in_two_folders_is_no_two_patients(tiny_cohort):
+    shutil.copytree(tiny_cohort, tiny_cohort / "kaggle_3m")  # as archives of the data set hold it
+    with pytest.raises(CohortError) as caught:
+        find_examinations(tiny_cohort)
+    assert len(caught.value.problems) == len(PATIENTS)
+    assert f"both hold slices of {PATIENTS[0]}. Put them into one folder" in caught.value.problems[0]
+    assert len(find_examinations(tiny_cohort / "kaggle_3m")) == len(PATIENTS)
+
+
 def test_volumes_in_another_place_are_refused(tmp_path):
     nifti(tmp_path / "x_flair.nii", head())
     nifti(tmp_path / "x_t1.nii", head(rows=7))
@@ -204,6 +233,7 @@ def test_what_an_earlier_prediction_wrote_is_passed_over(tiny_cohort):
 
 
 FLAIR = ellipse((128, 128), (90, 60)).astype(np.uint8) * 90
+FLAIR[ellipse((128, 128), (60, 40))] = 100
 MASK = ellipse((120, 130), (20, 15)).astype(np.uint8) * 255
 
 

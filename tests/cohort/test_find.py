@@ -1,5 +1,6 @@
 """Where a cohort may lie, and what is refused."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -49,6 +50,29 @@ def test_an_incomplete_copy_beside_a_whole_one_is_refused(tiny_cohort, tmp_path,
     with pytest.raises(CohortError, match=f"{PATIENTS[3]} holds (10|8) files and .*{PATIENTS[3]} holds (10|8)"):
         get_cohort(tmp_path / "data")
     assert get_cohort(tmp_path / "data" / whole) == tmp_path / "data" / whole
+
+
+def test_copies_with_as_many_other_slices_are_refused(tiny_cohort):
+    copy = shutil.copytree(tiny_cohort, tiny_cohort.parent / "lgg-mri-segmentation" / "kaggle_3m")
+    image_of(copy, 5).rename(image_of(copy, 6))
+    mask_of(copy, 5).rename(mask_of(copy, 6))
+    with pytest.raises(CohortError, match=f"holds 10 files and .* holds 10, and {PATIENTS[0]}_5.tif is in one alone"):
+        get_cohort(tiny_cohort.parent)
+
+
+@pytest.mark.parametrize("place", ["", PATIENTS[1]])
+def test_a_folder_that_may_not_be_read_is_named(tiny_cohort, monkeypatch, place):
+    scandir = os.scandir
+
+    def refuses(folder):
+        if Path(folder) == tiny_cohort / place:
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuses)
+    with pytest.raises(CohortError) as error:
+        index_cohort(tiny_cohort, progress=False)
+    assert str(error.value).startswith(f"{tiny_cohort / place} cannot be read (Permission denied). Check its perm")
 
 
 def test_hidden_files_in_one_copy_make_no_difference(tiny_cohort):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import lzma
+import zlib
 from types import SimpleNamespace
 
 import cv2
@@ -67,6 +69,64 @@ def called_white(write):
         path.write_bytes(data)
 
     return change
+
+
+def damaged(write):
+    """A TIFF whose last bytes of pixels are zeros, as a cut download leaves them."""
+
+    def change(path):
+        write(path)
+        data = bytearray(path.read_bytes())
+        with tifffile.TiffFile(path) as file:
+            start, count = file.pages[0].dataoffsets[-1], file.pages[0].databytecounts[-1]
+        data[start + count // 2 : start + count] = bytes(count - count // 2)
+        path.write_bytes(data)
+
+    return change
+
+
+def tagged(write, **tags):
+    """A TIFF with another value of some tags; of a tag with several, of the one in the middle."""
+
+    def change(path):
+        write(path)
+        data = bytearray(path.read_bytes())
+        with tifffile.TiffFile(path) as file:
+            for name, value in tags.items():
+                tag = file.pages[0].tags[name]
+                size = {3: 2, 4: 4}[tag.dtype]
+                first = tag.valueoffset + size * (tag.count // 2)
+                data[first : first + size] = value.to_bytes(size, "little")
+        path.write_bytes(data)
+
+    return change
+
+
+def unfolds(pixels, compress, code, size):
+    """A TIFF of one compressed strip that unfolds to so many bytes."""
+
+    def change(path):
+        tiff(pixels, metadata=None, rowsperstrip=len(pixels))(path)
+        strip = compress(pixels.tobytes().ljust(size, b"\0"))
+        end = path.stat().st_size
+        tagged(tiff(pixels, metadata=None), StripOffsets=end, StripByteCounts=len(strip), Compression=code)(path)
+        path.write_bytes(path.read_bytes() + strip)
+
+    return change
+
+
+def four_bits(pixels):
+    """A TIFF of 16 levels, two pixels a byte."""
+    levels = pixels >> 4
+    halves = levels[:, ::2] << 4 | levels[:, 1::2]
+    return tagged(tiff(halves, metadata=None), ImageWidth=levels.shape[1], BitsPerSample=4)
+
+
+def with_preview_first(path):
+    """A picture that hangs below its thumbnail, as cameras and slide scanners write them."""
+    with tifffile.TiffWriter(path) as file:
+        file.write(MASK[::2, ::2], photometric="minisblack", subifds=1, subfiletype=1)
+        file.write(MASK, photometric="minisblack")
 
 
 def lzw(picture, **options):
@@ -152,6 +212,15 @@ REFUSED_MASKS = {
     "cut PNG": (lambda path: path.write_bytes(cv2.imencode(".png", MASK)[1].tobytes()[:60]), "damaged"),
     "cut TIFF": (lambda path: (tiff(MASK)(path), path.write_bytes(path.read_bytes()[:900])), "whole TIFF|damaged"),
     "a folder": (lambda path: path.mkdir(), "is missing"),
+    "a damaged end, LZW": (damaged(lzw(MASK)), "is damaged.*Save it uncompressed"),
+    "a damaged end, LZW, one bit": (damaged(lzw(Image.fromarray(MASK).convert("1"))), "is damaged"),
+    "a damaged end, LZW, 16 bits": (damaged(lzw(MASK.astype(np.uint16))), "is damaged"),
+    "a tile that is not there": (tagged(tiff(MASK, tile=(64, 64)), TileOffsets=0, TileByteCounts=0), "lacks a part"),
+    "a strip that is not there": (tagged(tiff(MASK, rowsperstrip=32), StripOffsets=0), "lacks a part"),
+    "a strip of no bytes": (tagged(tiff(MASK, rowsperstrip=32), StripByteCounts=0), "lacks a part"),
+    "deflated, and larger than it says": (unfolds(MASK, zlib.compress, 8, MASK.size + 1), "unfolds to more"),
+    "LZMA, and larger than it says": (unfolds(MASK, lzma.compress, 34925, MASK.size + 1), "unfolds to more"),
+    "a preview": (with_preview_first, "preview of another picture"),
     "another size": (opencv(MASK[:200]), "has 200 x 256 pixels, and its picture in the column flair 256 x 256"),
     "five channels": (tiff(np.dstack([MASK] * 5), planarconfig="contig"), "5 channels|transparent"),
 }  # fmt: skip
@@ -174,6 +243,9 @@ READ_MASKS = {
     "three equal channels": opencv(np.dstack([MASK] * 3)),
     "opaque alpha": opencv(np.dstack([MASK] * 3 + [MASK | 255])),
     "LZW": pillow(MASK, "TIFF", compression="tiff_lzw"),
+    "LZW, 32 bits": lzw(MASK.astype(np.int32)),
+    "four bits": four_bits(MASK),
+    "deflated, and as large as it says": unfolds(MASK, zlib.compress, 8, MASK.size),
     "fax": pillow(Image.fromarray(MASK).convert("1"), "TIFF", compression="group4"),
     "planes apart": tiff(np.stack([MASK] * 3), photometric="rgb", planarconfig="separate"),
     "BMP": opencv(MASK, ".bmp"),
@@ -418,6 +490,12 @@ def test_a_tall_claim_is_refused_before_memory_is_asked_for(tmp_path, monkeypatc
         read_mask(path)
     path.write_bytes(b"P2\n65535 65535\n255\n0")
     with pytest.raises(PixelError, match="65535 x 65535 pixels large"):
+        read_plane(path)
+    jpeg = bytearray(cv2.imencode(".jpg", MASK)[1].tobytes())
+    frame = jpeg.index(b"\xff\xc0")
+    jpeg[frame + 5 : frame + 9] = b"\xff\xff\xff\xfe"
+    path.write_bytes(jpeg)
+    with pytest.raises(PixelError, match="65534 x 65535 pixels large"):
         read_plane(path)
     png = bytearray(cv2.imencode(".png", MASK)[1].tobytes())
     png[16:24] = b"\0\0\xff\xff" * 2
@@ -736,6 +814,9 @@ def test_a_mask_of_labels_is_told_what_to_say():
         said, _ = said_of(tumour_of, plane([*levels]), None, None)
         assert said.startswith(f"holds {shown} mask") and f"labels=[{levels[-1]}]" in said
     assert said_of(tumour_of, plane([1, 2]), None, None)[1] == "levels"
+    for levels, tumour in (([0, 0.2, 0.9], 0.9), ([0, 0.5, 2.5], 2.5), ([-1, 0], -1)):  # no range of labels cuts these
+        said, _ = said_of(tumour_of, plane(levels), None, None)
+        assert f"labels=[{tumour}]." in said and said.endswith("take the mask from before that.")
 
 
 def test_a_mask_in_which_0_is_white_asks_for_invert():

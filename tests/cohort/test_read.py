@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from helpers import PATIENTS, image_of, mask_of
@@ -171,3 +172,10 @@ def test_what_is_no_patient_table_is_refused_with_the_way_out(tmp_path, data, sa
 def test_a_patient_table_that_is_missing_is_named(tmp_path):
     said = refusal(read_patient_table, tmp_path)
     assert said == f"{tmp_path / 'data.csv'} is missing. Copy it from the archive: it lies beside the patient folders."
+
+
+def test_blanks_behind_the_commas_of_a_patient_table_do_not_count(tiny_cohort):
+    before = read_patient_table(tiny_cohort)
+    path = tiny_cohort / "data.csv"
+    path.write_text(path.read_text().replace(",", ", "))
+    pd.testing.assert_frame_equal(read_patient_table(tiny_cohort), before)

@@ -182,6 +182,32 @@ def test_a_header_names_no_place_on_the_disk_and_other_kinds_of_pictures_are_pas
     assert dicom_series([path]) == []
 
 
+def test_the_list_of_files_on_a_disc_is_passed_over(tmp_path):
+    dicom(tmp_path / "files", head())
+    pydicom = pytest.importorskip("pydicom")
+    listed = pydicom.Dataset()
+    listed.file_meta = pydicom.dataset.FileMetaDataset()
+    listed.file_meta.MediaStorageSOPClassUID = pydicom.uid.MediaStorageDirectoryStorage
+    listed.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+    listed.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    listed.FileSetID, listed.DirectoryRecordSequence = "DISC", []
+    listed.save_as(tmp_path / "DICOMDIR", enforce_file_format=True)
+    files = [*(tmp_path / "files").iterdir()]
+    (series,) = dicom_series([tmp_path / "DICOMDIR", *files])
+    assert series.files == files
+
+
+def test_a_series_in_which_0_is_white_is_refused(tmp_path):
+    dicom(tmp_path, head())
+    pydicom = pytest.importorskip("pydicom")
+    for path in tmp_path.iterdir():
+        slice_ = pydicom.dcmread(path)
+        slice_.PhotometricInterpretation = "MONOCHROME1"
+        slice_.save_as(path)
+    with pytest.raises(PixelError, match="0 as white.*MONOCHROME2"):
+        read_dicom([*tmp_path.iterdir()])
+
+
 def test_a_series_whose_names_were_taken_out_is_read_and_written(tmp_path):
     import highdicom
     import pydicom
