@@ -75,9 +75,8 @@ def _checked(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
             found = page if pages == 1 and tiff.filehandle.size < 2 * page.nbytes else tiff.series[0]
             fits = found.shape == shape and found.dtype == np.uint8
             reason = tags_problem(page) or (data_problem(page) if fits else None)
-            pixels = (
-                found.asarray() if fits and not reason else None
-            )  # a damaged file may claim more than there is memory
+            # A damaged file may claim more than there is memory.
+            pixels = found.asarray() if fits and not reason else None
     except FileNotFoundError:
         raise CohortError(f"{path} does not exist. Copy it again from the archive.") from None
     except OSError as error:
