@@ -40,9 +40,7 @@ def _order() -> tuple[str, Figure]:
 
 def _worst() -> tuple[str, Figure]:
     patients, slices = outcome.read_scores()
-    found = gallery.failures(patients[patients["model"] == "unet"])
-    said = f"For its {len(found)} worst patients U-Net has a Dice between {found[0].dice:.2f} and {found[-1].dice:.2f}."
-    return said, figures.dice_against_size(slices)
+    return gallery.tail(gallery.failures(patients)), figures.dice_against_size(slices)
 
 
 def _leak() -> tuple[str, Figure]:
