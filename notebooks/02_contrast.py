@@ -228,7 +228,7 @@ draw.paired_measures(found.by_patient, found.intervals, contrast.MEASURES)
 
 # %%
 numbers = ["mean", "95 % interval from", "to"]
-found.table().style.format("{:+.3f}", subset=numbers, na_rep="-")
+found.table().style.format("{:+.4f}", subset=numbers, na_rep="-")
 
 # %% [markdown]
 # ## The verdict

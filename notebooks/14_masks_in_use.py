@@ -226,7 +226,7 @@ Markdown(str(found.leak))
 # ## One cluster told from the rest
 #
 # The paper for which the masks were drawn {cite:p}`buda2019association` looks closer at the RNASeq cluster **R2**. We take the code 2 for it. **That is our assumption**: the data set has no key.
-# The {term}`AUC` is the chance that a patient of this cluster has the more irregular tumour of two, the other being from the rest {cite:p}`hanley1982`.
+# The {term}`AUC` is the chance that a patient of this cluster has a more irregular tumour than one of the rest {cite:p}`hanley1982`.
 # Which end is irregular was fixed beforehand: low BEVR, high ASD, high MF. So an AUC below 0.5 is possible and would mean the opposite.
 #
 # A single feature needs no training. All three together need weights, and weights that were fitted to the patients they are tested on flatter. So the
