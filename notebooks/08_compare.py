@@ -71,7 +71,8 @@ style.use_theme()
 # %% [markdown]
 # ## The three runs
 #
-# Same slices, same steps, same loss, same schedule, same {term}`seed`. Only the architecture differs.
+# Same slices, same steps, same loss, same schedule, same {term}`seed`. Only the architecture differs. The minutes leave out
+# a start from simulated patients.
 
 # %%
 runs = {
