@@ -231,6 +231,7 @@ Markdown(str(found.leak))
 #
 # A single feature needs no training. All three together need weights, and weights that were fitted to the patients they are tested on flatter. So the
 # combination is a logistic regression in five folds, each patient scored by one that was fitted without the patient.
+# Its interval draws these scores anew and fits nothing again, so it is too narrow by what another fit would change.
 
 # %% mystnb={"figure": {"name": "fig-shape-auc", "caption": "How well shape tells RNASeq code 2 from the others: AUC with 95 % bootstrap intervals, by source of masks."}, "image": {"alt": "Four rows with a diamond and an interval for each source, and a dashed line at 0.5."}}
 figures.aucs(tables["discrimination"])
