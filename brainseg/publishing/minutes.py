@@ -96,7 +96,7 @@ FINDINGS = {
     "contrast": Finding(
         "Does more contrast help, and does a crop?", "claims", "11_claims", _contrast,
         "What CLAHE and crops change in Dice: a dot is a patient, the diamond the mean with its 95 % interval. The "
-        "main effects are coloured.",
+        "numbers are the means, and the main effects are coloured.",
     ),
     "synthetic": Finding(
         "What is a synthetic tumour worth?", "synthetic", "16_synthetic", _synthetic,
