@@ -313,7 +313,10 @@ def training_summary(run: Run) -> str:
     )
     said = f"The training took **{record.seconds / 60:.1f} minutes** on {record.processor}{memory}. "
     if record.recipe.start:
-        said += "It began from a network of the same kind that had been trained on simulated patients alone. "
+        said += (
+            "It began from a network of the same kind that had been trained on simulated patients alone, whose minutes "
+            "come on top. "
+        )
     if record.validation_dice is None:
         said += (
             f"Nobody validated it: its length, {record.recipe.epochs} epochs, was fixed beforehand, and the weights of "
@@ -327,7 +330,7 @@ def training_summary(run: Run) -> str:
             "this very number, so it is too good to be reported. "
         )
     said += (
-        "[Chapter 8](08_compare.html) scores patients that no epoch was chosen by, in the original frame.\n\n"
+        "[Chapter 8](08_compare.html) scores patients who had no say in any epoch, in the original frame.\n\n"
         f"{shown_sentence(run)}"
     )
     if not patients_on_several_sides(run.prepared.table, run.split):

@@ -63,7 +63,7 @@ from brainseg.figures import contrast as draw
 from brainseg.figures import style
 from brainseg.images.contrast import CONTRAST_NAMES, CONTRASTS, clahe, enhance, equalise
 from brainseg.images.crop import head_silhouette
-from brainseg.images.preprocess import normalise_volume
+from brainseg.images.preprocess import normalise_brain
 from brainseg.images.visibility import background_noise, contrast_to_noise, entropy_bits, ring_of_brain, separability
 
 style.use_theme()
@@ -228,7 +228,7 @@ draw.paired_measures(found.by_patient, found.intervals, contrast.MEASURES)
 
 # %%
 numbers = ["mean", "95 % interval from", "to"]
-found.table().style.format("{:+.3f}", subset=numbers, na_rep="-")
+found.table().style.format("{:+.4f}", subset=numbers, na_rep="-")
 
 # %% [markdown]
 # ## The verdict
@@ -247,25 +247,25 @@ Markdown(found.sentence())
 # the networks. But a network does not look with our eyes. Its first layers multiply grey levels, add to them and cut them off, and training
 # finds by how much, so a network can learn a curve of its own. What helps a person at a dark screen need not
 # add anything that a network could use. Whether it does is a question for an experiment with trained networks, and no figure of this chapter answers it.
-# By default, the networks of chapters 5 to 9 see slices without HE or CLAHE, stretched as the next section shows. The article's CLAHE
+# By default, the networks of chapters 5 to 9 see slices without HE or CLAHE, scaled as the next section shows. The article's CLAHE
 # is one parameter away: `contrast = "clahe"`.
 
 # %% [markdown]
 # ## What a network does need
 #
 # A patient at a mean of 5 and a patient at a mean of 40 are hard to serve with one network. This is a difference of **scale**, and
-# a straight line repairs it. `normalise_volume` takes two percentiles of a whole volume, inside the head, and stretches each channel between
-# them. A straight line leaves the contrast-to-noise ratio as it is, apart from rounding and clipping, and it treats all slices of a
-# patient alike. The networks get their slices through it.
+# a straight line repairs it. `normalise_brain` scales each channel of a whole volume so that black stays black and the median of the brain is
+# the same grey level in every patient. A straight line leaves the contrast-to-noise ratio as it is, apart from rounding and clipping, and it
+# treats all slices of a patient alike. The networks get their slices through it.
 
-# %% mystnb={"figure": {"name": "fig-contrast-volume", "caption": "The darkest slices with tumour again, each after its own patient's volume was stretched between the 0.5th and the 99.5th percentile. Outlined: the tumour."}, "image": {"alt": "The same slices after the stretch, with the tumour outlined in blue."}}
-stretched = []
+# %% mystnb={"figure": {"name": "fig-contrast-volume", "caption": "The darkest slices with tumour again, each after its own patient's volume was scaled by the median of the brain. Outlined: the tumour."}, "image": {"alt": "The same slices after the scaling, with the tumour outlined in blue."}}
+scaled = []
 for row in darkest.itertuples():
     images, _ = read_patient(table, row.patient)
     position = (table.loc[table["patient"] == row.patient, "slice"] < row.slice).sum()
-    stretched.append(normalise_volume(images, head_silhouette(images))[position, ..., FLAIR])
+    scaled.append(normalise_brain(images, head_silhouette(images))[position, ..., FLAIR])
 draw.row_of_slices(
-    stretched, [f"mean {plane.mean():.1f}" for plane in stretched], [read_mask(path) for path in darkest["mask_path"]]
+    scaled, [f"mean {plane.mean():.1f}" for plane in scaled], [read_mask(path) for path in darkest["mask_path"]]
 )
 
 # %% [markdown]

@@ -71,7 +71,8 @@ style.use_theme()
 # %% [markdown]
 # ## The three runs
 #
-# Same slices, same steps, same loss, same schedule, same {term}`seed`. Only the architecture differs.
+# Same slices, same steps, same loss, same schedule, same {term}`seed`. Only the architecture differs. The minutes leave out
+# a start from simulated patients.
 
 # %%
 runs = {
@@ -177,7 +178,7 @@ display(Markdown(found.trial.sentence()))
 # One candidate is a faint tumour. [Chapter 2](02_contrast) has the measure: how often is a random tumour pixel brighter on {term}`FLAIR` than a random pixel of
 # the brain around it? At one half, the tumour is as bright as its surroundings. {numref}`fig-compare-faint` sets it against the score.
 
-# %% mystnb={"figure": {"name": "fig-compare-faint", "caption": "Per-volume Dice against how far the tumour stands out from the brain around it on FLAIR: 0.5 is not at all, 1 is every pixel brighter. Each dot is a patient, of the fresh ones where there are such, otherwise of the test side."}, "image": {"alt": "A cloud of dots in three colours, one colour a network: upwards the Dice, to the right how often the tumour is brighter than its surroundings."}}
+# %% mystnb={"figure": {"name": "fig-compare-faint", "caption": "Per-volume Dice against how far the tumour stands out from the brain around it on FLAIR: 0.5 is not at all, 1 is every pixel brighter. Each mark is a patient, of the fresh ones where there are such, otherwise of the test side."}, "image": {"alt": "A cloud of marks in three colours and shapes, one for each network: upwards the Dice, to the right how often the tumour is brighter than its surroundings."}}
 figures.dice_against(stands_out, scored.patients, "how often the tumour is brighter")
 
 # %%

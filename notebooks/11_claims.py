@@ -134,7 +134,7 @@ where = (
 )
 display(Markdown(f"{where} {claims.described(kept.record)}{of_which_cohort(kept.record, cohort)}"))
 
-# %% mystnb={"figure": {"name": "fig-claims-effects", "caption": "What CLAHE and the crops change, on the same test patients. The coloured rows are the main effects. To the right of zero is better."}, "image": {"alt": "Seven rows, one per effect, the three main effects on top. In each, a dot per patient, and below a diamond with an interval, around a line at zero. Dashed lines on both sides mark where a change is great."}}
+# %% mystnb={"figure": {"name": "fig-claims-effects", "caption": "What CLAHE and the crops change, on the same test patients. The coloured rows are the main effects, the numbers the means. To the right of zero is better."}, "image": {"alt": "Seven rows, one per effect, the three main effects on top. In each, a dot per patient, and below a diamond with an interval, around a line at zero. Dashed lines on both sides mark where a change is great."}}
 dice = claims.mean_over_seeds(patients)
 changes = claims.effects(dice)
 draw.effects(found.table(), changes, claims.MAIN, claims.GREAT)
@@ -250,8 +250,8 @@ Markdown(by_convention.spread())
 # %% [markdown]
 # ## Claim 3: "ResUNet performs best"
 #
-# [Chapter 8](08_compare) compares the three networks. Here the question is put to the best evidence at hand. For patients of the reference edition, that is the reference edition itself:
-# every patient is scored by a network that never saw it. For all others, as on the phantom, it is the runs of chapters 5 to 7.
+# [Chapter 8](08_compare) compares the three networks. Here the question is put to the best evidence at hand. On the patients of the reference edition,
+# its networks answer, each patient scored by those that have never met him or her. On all others, as on the phantom, the runs of chapters 5 to 7 do.
 #
 # Not all networks of the reference edition were trained at once, and some were started after scores of others had been seen. {doc}`../limits` has the dates.
 

@@ -156,7 +156,7 @@ Markdown(
 # ## The whole volume
 #
 # **{term}`Bounding ellipsoid volume ratio` (BEVR).** The third number looks at all slices. Find the smallest {term}`ellipsoid` that
-# holds the tumour. What share of it does the tumour fill? An ellipsoid fills all, a ragged or bent tumour little.
+# holds the tumour. What share of it does the tumour fill? An ellipsoid fills all of it, a ragged or bent tumour only a part.
 
 # %%
 ellipsoid = features.enclosing_ellipsoid(features.corners(part))
@@ -208,7 +208,7 @@ grids = [{"shape": name, "width": width, **measure(draw(name, width))} for name 
 figures.by_pixels(widths, pd.DataFrame(grids))
 
 # %% [markdown]
-# So two choices are ours. We take the corners of voxels rather than their centres, so that a tumour of one slice has
+# Two choices are ours. We take the corners of voxels rather than their centres, so that a tumour of one slice has
 # a volume. Where a mask falls into parts, we measure the largest in 3D and count the others.
 #
 # ## Three numbers per patient
@@ -301,7 +301,7 @@ if opened.any():
 
 # %% [markdown] tags=["solution"]
 # :::{dropdown} Answers in words
-# **1.** Divided by their mean, the distances of a small and a large tumour of one shape are the same. Every ellipsoid round a tumour that is too large would be filled less, so the ratio would say something about the ellipsoid and not about the tumour. There is one smallest.
+# **1.** Divided by their mean, the distances of a small and a large tumour of one shape are the same. An ellipsoid that is larger than it must be is filled less, so the ratio would say something about the ellipsoid and not about the tumour. There is only one smallest.
 #
 # **4.** Dice hardly moves, because few pixels go. The fine notches go with them, so MF falls. BEVR may go either way: the tumour loses pixels, and the ellipsoid loses the spikes that it had to reach.
 # :::

@@ -76,7 +76,7 @@ table = index_cohort(root)
 # ## The table that is hardly ever opened
 #
 # One can measure a tumour in many ways: which genes are active (**RNASeq**), which are switched off by chemical marks
-# (**methylation**), which stretches of DNA are lost or doubled (**copy number**), small regulating RNAs (**microRNA**), proteins (**RPPA**).
+# (**methylation**), which stretches of DNA are lost or doubled (**copy number**, CN), small regulating RNAs (**microRNA**, miRNA), proteins (**RPPA**).
 # For each, an algorithm put alike patients into one *cluster*. **OncoSign** and **COC**, the cluster of clusters, sum up several of these measurements.
 #
 # `data.csv` has a row per patient and a column per classification. A cluster's number is a name and no amount: 4 is not more than 2.

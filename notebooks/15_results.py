@@ -25,7 +25,7 @@
 # :::
 #
 # All scores come from the tables in `results/`, whatever cohort the other pages were executed on. `make reproduce` checks those of the {term}`reference runs <reference run>` on the slices: it predicts with the kept weights, those of the first seed, and scores the kept masks of all seeds.
-# 22 more patients of the data set are a locked test set that nobody here has scored ({doc}`../limits`). Where the slices and masks come from, and under which licences, says the {doc}`data card <../data>`. Not for clinical use.
+# 22 more patients of the data set are a locked test set that nobody here has scored ({doc}`../limits`). The {doc}`data card <../data>` tells where slices and masks come from, and under which licences. Not for clinical use.
 
 # %% tags=["install", "remove-cell"]
 import importlib.util

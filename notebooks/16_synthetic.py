@@ -230,7 +230,7 @@ Markdown(ablation.sentences(seed))
 # ## What others have done
 #
 # Lindner et al. trained a U-Net on synthetic glioblastomas alone and tested it on real images {cite:p}`lindner2019using`, and SynthTumour begins with hand-crafted tumours and goes on with what its first network outlines in unlabelled real images {cite:p}`zhang2025unsupervised`.
-# SynthSeg goes the opposite way of a realistic simulation: it draws the contrast of a whole brain at random, so that no scanner is special {cite:p}`billot2023synthseg`.
+# SynthSeg gives realism up: it draws the contrast of a whole brain at random, so that no scanner is special {cite:p}`billot2023synthseg`.
 
 # %% tags=["answer"]
 Markdown(f"**Answer.** {found.conclusion().removesuffix('.')}; {rate.in_short()}.")

@@ -31,11 +31,11 @@ def patients_to_score(table: pd.DataFrame, fold: int, seed: int) -> tuple[pd.Dat
     """
     chosen, whose = table, "all, because there are too few to part some of them"
     if table["case"].nunique() >= 3:
-        chosen, whose = table[split_by_patient(table, fold=fold, seed=seed) == "test"], "of the fold"
+        chosen, whose = table[split_by_patient(table, fold=fold, seed=seed) == "test"], "those of the fold"
         if table["tumour_px"].any() and not chosen["tumour_px"].any():
             chosen, whose = table, "all, because those of the fold have no tumour"
     return chosen, (
-        f"Scored are {chosen['patient'].nunique()} patients ({whose}), {len(chosen)} slices, "
+        f"{chosen['patient'].nunique()} patients are scored ({whose}): {len(chosen)} slices, "
         f"{(chosen['tumour_px'] > 0).sum()} with tumour."
     )
 

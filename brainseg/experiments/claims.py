@@ -596,11 +596,12 @@ class ConventionFindings:
         """Whether the empty slices lift the score, in Markdown."""
         best = self.nothing.idxmax()
         level = (
-            f"It is at least as good as the network by {len(self.beaten)} of these {len(self.nothing)} conventions: "
+            f"It is at least as good as the network by {len(self.beaten)} of the {len(self.nothing)} conventions above "
+            f"the line: "
             f"*{'*, *'.join(self.beaten)}*."
             if self.beaten
-            else f"The network beats it by all {len(self.nothing)} of these conventions, but by as little as "
-            f"{(self.network[self.nothing.index] - self.nothing).min():.3f}."
+            else f"The network beats it by each of the {len(self.nothing)} conventions above the line, but by as "
+            f"little as {(self.network[self.nothing.index] - self.nothing).min():.3f}."
         )
         lifted = (
             "So the empty slices **do lift** such a score, and the article's conclusion does not hold for it."

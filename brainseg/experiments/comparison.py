@@ -125,7 +125,7 @@ def score_fresh_patients(runs: Mapping[str, Run], seed: int = 0) -> ScoredPatien
 
 
 def costs(runs: Mapping[str, Run]) -> pd.DataFrame:
-    """A row a network: its size, its work for one slice, its training, and its best epoch."""
+    """A row a network: its size, its work for one slice, its training, and the epoch whose weights are kept."""
     from brainseg.networks.models import multiply_adds
 
     rows = {
@@ -133,7 +133,7 @@ def costs(runs: Mapping[str, Run]) -> pd.DataFrame:
             "parameters (thousands)": run.model.count_params() / 1e3,
             "multiply-adds per slice (millions)": multiply_adds(run.model) / 1e6,
             "training (minutes)": run.record.seconds / 60,
-            "best epoch": run.record.best_epoch,
+            "epoch kept": run.record.best_epoch,
         }
         for model, run in runs.items()
     }

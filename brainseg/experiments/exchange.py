@@ -367,5 +367,5 @@ def described(record: Mapping) -> str:
     return (
         f"Trained in {len(settings['folds'])} of the reference edition's folds, with {draws} "
         f"draw{'s' * (draws != 1)} of patients each: {trainings_text(record)}. A smaller number of patients is part of "
-        "the larger ones. Scored are the patients of the folds' test sides without the phantom's development set."
+        "the larger ones. The patients of the folds' test sides are scored, but for the phantom's development set."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,6 +103,15 @@ def failures(patients: pd.DataFrame, number: int = 10) -> list[Failure]:
         )
         for name, row in means.nsmallest(number, "dice").iterrows()
     ]
+
+
+def tail(lowest: Sequence[Failure]) -> str:
+    """How low the scores of these patients are, and how many of their tumours are small, as a sentence."""
+    small = sum(failure.small for failure in lowest)
+    return (
+        f"Of the {len(lowest)} patients with the lowest scores, {lowest[0].dice:.2f} to {lowest[-1].dice:.2f} in the "
+        f"mean over the networks, {small} {'has' if small == 1 else 'have'} a tumour among the smallest quarter."
+    )
 
 
 def pictures(cohort: pd.DataFrame, patients: pd.DataFrame, found: list[Failure]) -> Pictures | None:

@@ -8,19 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
 from brainseg.evaluation.headline import Line
 from brainseg.evaluation.scores import summarise, summarise_empty
+from brainseg.experiments.gallery import Failure, tail
 from brainseg.networks.recipe import MODEL_NAMES
 from brainseg.networks.record import reference_runs
 from brainseg.results import AIM_OF_BEST, AIMS, CROSS_VALIDATED, REFERENCE, TWO_READERS, read_table
 from brainseg.statistics import FEWEST_PATIENTS, bootstrap_interval
-
-if TYPE_CHECKING:
-    from brainseg.experiments.gallery import Failure
 
 NEAR_ONE = 0.95
 """What counts as the "near 1" of the article's IoU."""
@@ -158,12 +156,9 @@ class Outcome:
         """
         best, *others = self.networks
         behind = "".join(f", {network.name} {network.summary['mean']:.3f}" for network in others)
-        small = sum(failure.small for failure in lowest)
         return (
             f"{best.name} has a mean Dice of {best.summary['mean']:.3f} over {best.summary['patients']} patients "
-            f"(95 % interval {best.summary['low']:.3f} to {best.summary['high']:.3f}){behind}; of the {len(lowest)} "
-            f"patients with the lowest scores, from {lowest[0].dice:.2f} to {lowest[-1].dice:.2f}, {small} have a "
-            "tumour among the smallest quarter."
+            f"(95 % interval {best.summary['low']:.3f} to {best.summary['high']:.3f}){behind}. {tail(lowest)}"
         )
 
     def sentences(self) -> str:

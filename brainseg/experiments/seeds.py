@@ -76,7 +76,7 @@ class SeedFindings:
             order += f" By chance, {len(self.ahead)} seeds agree once in {2 ** (len(self.ahead) - 1)} times."
         pairs = "\n".join(pair.sentence() for pair in self.ranking.pairs)
         own = "\n".join(each.sentence() for each in self.luck)
-        return f"{own}\n\n{order} In the mean over the seeds:\n\n{pairs}"
+        return f"{own}\n\n{order} With each patient's Dice averaged over the seeds:\n\n{pairs}"
 
 
 def findings(patients: pd.DataFrame, seed: int = 0) -> SeedFindings:

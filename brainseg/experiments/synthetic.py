@@ -362,9 +362,9 @@ class Gap:
         """As an item of a list, in Markdown."""
         found = self.difference
         return (
-            f"- **{MODEL_NAMES[self.model]}**: {self.alone:.3f} without a real image, {self.real:.3f} with them, on "
-            f"{found.patients} patients: {interval_text(found)}. On {found.better_on} of them the network without a "
-            f"real image does better. {self.verdict.sentence}"
+            f"- **{MODEL_NAMES[self.model]}**: {self.alone:.3f} without a real image, {self.real:.3f} with real "
+            f"patients as well: {interval_text(found)} on {found.patients} patients. On {found.better_on} of them the "
+            f"network without a real image does better. {self.verdict.sentence}"
         )
 
 

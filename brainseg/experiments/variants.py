@@ -178,7 +178,7 @@ class VariantFinding:
         pulled = ""
         if not found.low <= found.median <= found.high:
             pulled = f" The median, {found.median:+z.3f}, lies outside the interval: a few patients pull the mean."
-        beside = f" beside **{self.beside}**" if self.beside else ""
+        beside = f" against **{self.beside}**" if self.beside else ""
         return (
             f"- **{self.variant[0].upper()}{self.variant[1:]}**{beside}, trained on {self.trained_on:.0f} patients: "
             f"{interval_text(found)} on {found.patients} patients. {self.verdict.sentence}{pulled}"

@@ -54,16 +54,14 @@ def effects(comparisons: pd.DataFrame, differences: pd.DataFrame, main: Collecti
         ax.scatter(differences[name], spread, s=22, alpha=0.55, linewidths=0, color=colour)
         error = [[effect["mean"] - effect["low"]], [effect["high"] - effect["mean"]]]
         ax.errorbar(effect["mean"], row + 0.1, xerr=error, fmt="D", color=colour, capsize=5, markersize=7, linewidth=2)
-        plate = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # keeps the upright lines off the number
+        beside = (1.01, row + 0.1)  # beside the axes, where no line crosses the number
         ax.text(
-            effect["mean"],
-            row + 0.2,
+            *beside,
             f"{effect['mean']:+z.3f}",
-            ha="center",
-            va="top",
+            va="center",
             fontsize=11,
             color=colour,
-            bbox=plate,
+            transform=ax.get_yaxis_transform(),
         )
     ax.axvline(0, color="black", linewidth=1)
     for side in (-great, great):

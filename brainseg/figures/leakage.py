@@ -149,7 +149,7 @@ def doses(by_arm: pd.DataFrame, found: LeakFindings, score: str) -> Figure:
             Line2D([], [], color=ARM_COLOURS[way], linestyle=dashes, linewidth=2, label=ARM_NAMES[way])
             for way, dashes in WAYS.items()
         ),
-        Patch(color=COLOURS["no tumour"], alpha=0.25, label=f"within {MARGIN:g}: no matter"),
+        Patch(color=COLOURS["no tumour"], alpha=0.25, label=f"within {MARGIN:g}: too small to matter"),
     ]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure

@@ -9,13 +9,14 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 
 from brainseg.cohort import FLAIR
 from brainseg.evaluation.headline import Line
 from brainseg.figures.style import (
     COLOURS,
+    MARKERS,
+    halo,
     new_figure,
     outline,
     outline_legend,
@@ -117,19 +118,14 @@ def dice_against_size(slices: pd.DataFrame) -> Figure:
     if tumour.empty:
         return message("There is no slice with tumour to show.")
     figure, ax = new_figure(height=4.2)
-    for name, table in tumour.groupby("model", sort=False):
-        ax.scatter(
-            table["tumour_px"],
-            table["dice"],
-            s=14,
-            alpha=0.45,
-            linewidths=0,
-            color=COLOURS[name],
-            label=MODEL_NAMES[name],
-        )
+    mixed = tumour.sample(frac=1, random_state=0)  # in order, the last network would cover the others
+    ax.scatter(mixed["tumour_px"], mixed["dice"], s=14, alpha=0.45, linewidths=0, color=mixed["model"].map(COLOURS))
     ax.set(xscale="log", ylim=(-0.03, 1.03), xlabel="tumour in the slice, pixels", ylabel="Dice of the slice")
-    for handle in figure.legend(loc="outside lower center", ncols=3, markerscale=2).legend_handles:
-        handle.set_alpha(1)
+    handles = [
+        Line2D([], [], marker="o", linestyle="", color=COLOURS[name], label=MODEL_NAMES[name])
+        for name in tumour["model"].unique()
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 
 
@@ -152,6 +148,7 @@ def dice_against(values: pd.Series, patients: Mapping[str, pd.DataFrame], label:
             alpha=0.6,
             linewidths=0,
             color=COLOURS[name],
+            marker=MARKERS[name],
             label=MODEL_NAMES[name],
         )
     ax.set(ylim=(-0.03, 1.03), xlabel=label, ylabel="Dice of a patient's volume")
@@ -223,13 +220,12 @@ def headline(lines: Sequence[Line]) -> Figure:
     for row, (name, patients, summary) in enumerate(lines):
         colour, dice = COLOURS[name], patients["dice"].dropna()
         ax.scatter(dice, row + rng.uniform(-0.2, 0.2, len(dice)), s=18, alpha=0.35, color=colour, linewidths=0)
-        ax.plot(
-            [summary["low"], summary["high"]], [row, row], color=colour, linewidth=7, alpha=0.45, solid_capstyle="round"
-        )
-        ax.plot(summary["mean"], row, "o", color=colour, markersize=13, markeredgecolor="white", markeredgewidth=1.5)
+        ends = [summary["low"], summary["high"]]
+        ax.plot(ends, [row, row], color=colour, linewidth=4, solid_capstyle="butt", path_effects=halo(7))
+        ax.plot(summary["mean"], row, "o", color=colour, markersize=9, markeredgecolor="white", markeredgewidth=1.5)
         ax.text(
             summary["mean"], row + 0.25, f"{summary['mean']:.2f}", ha="center", va="top", fontsize=13, weight="bold",
-            path_effects=[withStroke(linewidth=4, foreground="white")],
+            path_effects=halo(4),
         )  # fmt: skip
     labels = [
         f"{MODEL_NAMES[name]}, {_folds(patients)}\n{summary['patients']} patients" for name, patients, summary in lines

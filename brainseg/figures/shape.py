@@ -326,7 +326,7 @@ def effect_differences(effects: pd.DataFrame, names: Mapping[str, str], margin: 
         ax.grid(axis="y", visible=False)
     axes[0].set_yticks(range(len(codes)), [names.get(code, code).replace(" (", "\n(") for code in codes])
     axes[0].set(ylim=(len(codes) - 0.5, -0.5))
-    axes[1].set_xlabel("effect size, predicted minus manual")
+    axes[1].set_xlabel("effect size, other minus manual masks")
     figure.legend(loc="outside lower center", ncols=len(sources))
     return figure
 

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import AbstractPathEffect, withStroke
 
 from brainseg.cohort import FLAIR
 from brainseg.images.crop import head_silhouette, square_box
@@ -46,9 +47,14 @@ COLOURS = {
     "test": OKABE_ITO["bluish green"],
 }
 
-#: How a model is written in titles and legends.
+MARKERS = {"fcn32": "s", "unet": "o", "resunet": "d"}  # so that nobody needs the colours
 
 WIDTH = 6.4  # inches
+
+
+def halo(width: float) -> list[AbstractPathEffect]:
+    """A white seam, `width` points in all, that parts a line or a number from the dots beneath it."""
+    return [withStroke(linewidth=width, foreground="white")]
 
 
 def use_theme() -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 
 from brainseg.cohort import FLAIR
 from brainseg.evaluation.scores import summarise
@@ -16,6 +15,8 @@ from brainseg.experiments.exchange import ALL, ExchangeFindings
 from brainseg.experiments.synthetic import FLAT, MODEL
 from brainseg.figures.style import (
     COLOURS,
+    MARKERS,
+    halo,
     new_figure,
     outline,
     outline_legend,
@@ -28,7 +29,6 @@ from brainseg.images.preprocess import BRAIN_LEVEL
 from brainseg.networks.recipe import MODEL_NAMES
 
 METHOD_COLOURS = {FLAT: COLOURS["no tumour"], **{model: COLOURS[model] for model in MODEL_NAMES}}
-MARKERS = dict(zip(MODEL_NAMES, "sod", strict=True))
 
 
 def simulated(
@@ -117,14 +117,14 @@ def methods(alone: pd.DataFrame, trained: pd.DataFrame) -> Figure:
         face = {"facecolors": "none", "edgecolors": colour} if open_dots else {"color": colour, "linewidths": 0}
         ax.scatter(dice, row + rng.uniform(-0.2, 0.2, len(dice)), s=18, alpha=0.45, **face)
         ends = [summary["low"], summary["high"]]
-        ax.plot(ends, [row, row], color=colour, linewidth=7, alpha=0.45, solid_capstyle="round")
+        ax.plot(ends, [row, row], color=colour, linewidth=4, solid_capstyle="butt", path_effects=halo(7))
         ax.plot(
-            summary["mean"], row, "o", color="white" if open_dots else colour, markersize=12, markeredgewidth=2,
+            summary["mean"], row, "o", color="white" if open_dots else colour, markersize=9, markeredgewidth=2,
             markeredgecolor=colour if open_dots else "white",
         )  # fmt: skip
         ax.text(
             summary["mean"], row + 0.24, f"{summary['mean']:.2f}", ha="center", va="top", fontsize=12, weight="bold",
-            path_effects=[withStroke(linewidth=4, foreground="white")],
+            path_effects=halo(4),
         )  # fmt: skip
     labels = [f"{MODEL_NAMES.get(model, model)}\n{source}" for model, source, *_ in rows]
     ax.set_yticks(range(len(rows)), labels, fontsize=11)
@@ -179,7 +179,7 @@ def exchange(found: ExchangeFindings) -> Figure:
         ax.plot(worth, found.alone.estimate, "D", color=COLOURS["tumour"], markersize=9, zorder=4)
         ax.annotate(
             f"{worth:.0f}", (worth, found.alone.estimate), xytext=(8, -16), textcoords="offset points", fontsize=12,
-            weight="bold", path_effects=[withStroke(linewidth=4, foreground="white")],
+            weight="bold", path_effects=halo(4),
         )  # fmt: skip
     ax.set_xscale("log")
     labels = [f"all {size.real_patients:.0f}" if size.given == ALL else size.given for size in found.sizes]

@@ -40,9 +40,7 @@ def _order() -> tuple[str, Figure]:
 
 def _worst() -> tuple[str, Figure]:
     patients, slices = outcome.read_scores()
-    found = gallery.failures(patients[patients["model"] == "unet"])
-    said = f"For its {len(found)} worst patients U-Net has a Dice between {found[0].dice:.2f} and {found[-1].dice:.2f}."
-    return said, figures.dice_against_size(slices)
+    return gallery.tail(gallery.failures(patients)), figures.dice_against_size(slices)
 
 
 def _leak() -> tuple[str, Figure]:
@@ -98,7 +96,7 @@ FINDINGS = {
     "contrast": Finding(
         "Does more contrast help, and does a crop?", "claims", "11_claims", _contrast,
         "What CLAHE and crops change in Dice: a dot is a patient, the diamond the mean with its 95 % interval. The "
-        "main effects are coloured.",
+        "numbers are the means, and the main effects are coloured.",
     ),
     "synthetic": Finding(
         "What is a synthetic tumour worth?", "synthetic", "16_synthetic", _synthetic,

@@ -43,7 +43,8 @@ def _calibration(tables: dict[str, pd.DataFrame], target: Path) -> str:
         target,
         "quality-calibration",
         "Reliability diagram: of the pixels that are called tumour with some probability, the share that is. On the "
-        "dashed line a probability is what it says; below it the networks are too sure.",
+        "dashed line a probability is what it says; below it the networks are too sure. The pixels of all patients "
+        "count together, so large tumours weigh more than in the means above.",
         f"A curve beside a dashed diagonal: {said}.",
     )
 

@@ -288,7 +288,8 @@ def _scaling(tables: dict[str, pd.DataFrame], target: Path) -> str:
     return (
         "The steps of every training are counted, from the records of the reference edition and the plans of the "
         "experiments, and multiplied by the measured time of a step. Where a training has another size or width than "
-        "the networks above, its time is reckoned by its arithmetic, and ≈ marks the experiment. "
+        "the networks above, its time is reckoned by its arithmetic, and ≈ marks the experiment. A training that two "
+        "experiments share counts once. "
         "Validation after each epoch, preparing and scoring come on top. The hours are those of the measured machine, "
         "and a slice counts each time that a network sees it.\n\n"
         + as_table(["experiment", "trainings", "slices", "hours"], rows)

@@ -261,11 +261,14 @@ def conventions_of(per_slice, per_tumour_slice, nothing):
 def test_empty_slices_lift_a_score_or_do_not():
     lifted = conventions_of(0.9, 0.6, [0.98, 0.65, 0, 0])
     assert lifted.lift == pytest.approx(0.3) and "**do lift**" in lifted.empty_slices()
-    assert lifted.beaten == [] and "by all 2 of these conventions, but by as little as 0.010" in lifted.empty_slices()
+    assert (
+        lifted.beaten == []
+        and "by each of the 2 conventions above the line, but by as little as 0.010" in lifted.empty_slices()
+    )
     level = conventions_of(0.6, 0.6, [0.98, 0.65, 0, 0])
     assert "do not lift" in level.empty_slices()
     assert level.beaten == ["Dice per slice, empty counts as 1"]
-    assert "at least as good as the network by 1 of these 2" in level.empty_slices()
+    assert "at least as good as the network by 1 of the 2 conventions above the line" in level.empty_slices()
     assert "from **0.60**" in level.spread() and "1 of the other 3" in level.spread()
 
 

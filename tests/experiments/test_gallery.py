@@ -27,6 +27,14 @@ def test_the_lowest_come_first_and_small_tumours_are_told():
     assert not gallery.failures(scores(tumour_px=list(range(70, 10, -10)) * 2), number=1)[0].small
 
 
+def test_the_tail_is_told_in_a_sentence():
+    said = gallery.tail(gallery.failures(scores(), number=3))
+    assert said.startswith("Of the 3 patients with the lowest scores, 0.15 to 0.55 in the mean")
+    assert said.endswith("2 have a tumour among the smallest quarter.")
+    assert "1 has" in gallery.tail(gallery.failures(scores(), number=1))
+    assert "0 have" in gallery.tail(gallery.failures(scores(tumour_px=list(range(70, 10, -10)) * 2), number=1))
+
+
 @pytest.mark.parametrize(
     ("recall", "precision", "said"),
     [(0.2, 0.2, "less than half of the tumour is found, and most of what is marked is no"),

@@ -189,4 +189,4 @@ def test_a_network_without_an_institution_stands_beside_its_control_as_well():
         ("with half of HT", None): pytest.approx(-0.03),
         ("without HT", "with half of HT"): pytest.approx(-0.05),
     }
-    assert "**Without HT** beside **with half of HT**, trained on 61 patients: -0.050" in found[-1].sentence()
+    assert "**Without HT** against **with half of HT**, trained on 61 patients: -0.050" in found[-1].sentence()

@@ -65,11 +65,27 @@ def test_side_by_side_outlines_truth_and_prediction_per_model():
 
 def test_dice_against_size_leaves_empty_slices_out():
     figure = results.dice_against_size(pd.concat([slices("unet"), slices("resunet")]))
-    (ax,) = figure.axes
-    assert [cloud.get_offsets().tolist() for cloud in ax.collections] == [[[40, 0.25], [400, 0.75]]] * 2
-    assert [to_hex(cloud.get_facecolor()[0]) for cloud in ax.collections] == [
-        COLOURS[name].lower() for name in ("unet", "resunet")
-    ]
+    (cloud,) = figure.axes[0].collections
+    drawn = sorted(
+        (*place, to_hex(colour)) for place, colour in zip(cloud.get_offsets(), cloud.get_facecolor(), strict=True)
+    )
+    blue, green = sorted(COLOURS[name].lower() for name in ("unet", "resunet"))
+    assert drawn == [(40, 0.25, blue), (40, 0.25, green), (400, 0.75, blue), (400, 0.75, green)]
+    assert legend(figure) == ["U-Net", "ResUNet"]
+
+
+def test_no_network_covers_the_others():
+    many = pd.concat([slices("unet", [9] * 4)] * 20 + [slices("resunet", [9] * 4)] * 20)
+    (cloud,) = results.dice_against_size(many).axes[0].collections
+    later = [to_hex(colour) for colour in cloud.get_facecolor()[80:]]
+    assert 0.25 < later.count(COLOURS["unet"].lower()) / len(later) < 0.75
+
+
+def test_the_interval_of_the_headline_stands_on_the_dots():
+    patients = pd.DataFrame({"dice": [0.2, 0.8], "fold": 0})
+    (ax,) = results.headline([("unet", patients, {"mean": 0.5, "low": 0.3, "high": 0.7, "patients": 2})]).axes
+    (bar,) = (line for line in ax.lines if list(line.get_xdata()) == [0.3, 0.7])
+    assert bar.get_alpha() is None and bar.zorder > ax.collections[0].zorder
 
 
 def test_dice_against_pairs_value_and_score_by_patient():
