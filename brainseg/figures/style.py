@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
@@ -52,7 +53,11 @@ WIDTH = 6.4  # inches
 
 
 def use_theme() -> None:
-    """Set seaborn's theme and matplotlib's defaults for all figures that follow."""
+    """Set seaborn's theme and matplotlib's defaults for all figures that follow, whatever a user's matplotlibrc says.
+
+    One that has pictures begin at the bottom, say, would turn every slice upside down.
+    """
+    matplotlib.rcdefaults()
     sns.set_theme(
         style="ticks",
         palette=list(OKABE_ITO.values()),

@@ -175,7 +175,8 @@ def test_a_value_reaches_the_notebooks_that_declare_its_name():
         ({"notebooks": {"a": {"epochs": 1}}}, {}, "of a: 'epochs'"),
         ({}, {"epochs": "many"}, "epochs takes a whole number, not 'many'"),
         ({}, {"epochs": True}, "epochs takes a whole number, not True"),
-        ({}, {"seed": -1}, "seed takes a whole number of at least 0, not -1"),
+        ({}, {"seed": -1}, "seed takes a whole number from 0 to 4294967295, not -1"),
+        ({}, {"seed": 2**32}, "seed takes a whole number from 0 to 4294967295, not 4294967296"),
     ],
 )
 def test_wrong_parameters_are_refused(profile, overrides, message):
@@ -247,6 +248,21 @@ def test_a_relative_folder_means_the_same_inside_the_notebook(root, tmp_path, ti
     (root / "notebooks" / "01_first.py").write_text(PLAIN)
     page = make_notebook("01", profile="smoke", overrides={"data": tiny_cohort.name}, root=root)
     assert f"cohort {tiny_cohort}" in outputs(page)
+
+
+@pytest.mark.slow
+def test_what_the_user_starts_interpreters_with_changes_no_page(root, tmp_path, monkeypatch):
+    startup = tmp_path / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    for path in (startup / "mine.py", tmp_path / "mine.py"):
+        path.write_text("epochs = 7\nprint('of the user')\n")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("PYTHONSTARTUP", str(tmp_path / "mine.py"))
+    monkeypatch.setenv("PYTHONOPTIMIZE", "2")
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    source = '# %%\nimport warnings\n\nwarnings.warn("no error")\nprint(globals().get("epochs"), __debug__)\n'
+    (root / "notebooks" / "02_second.py").write_text(source)
+    assert "None True" in outputs(make_notebook("02", profile="smoke", root=root))
 
 
 @pytest.mark.slow
