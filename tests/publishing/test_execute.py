@@ -21,7 +21,7 @@ from helpers import write_cohort
 
 from brainseg.paths import project_root
 from brainseg.publishing import StudyError, execute, make_book, make_notebook, make_readme, pair
-from brainseg.publishing.notebooks import choose_parameters, parameters_of, read_source, unpaired
+from brainseg.publishing.notebooks import choose_parameters, parameters_of, read_profile, read_source, unpaired
 from brainseg.publishing.stage import configuration, repository_address
 
 FIRST = """# ---
@@ -157,6 +157,52 @@ def test_parameters_are_read_as_values_and_must_be_plain(root):
     source.cells[1].source = "seed = 0\nepochs = 2 * seed"
     with pytest.raises(StudyError, match=r"02_second.*epochs = 2 \* seed"):
         parameters_of(source, "02_second")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"<<<<<<< HEAD\n" + SECOND.encode(), "line 1, is no Python"),
+        (SECOND.replace("seed = 0", "seed = (").encode(), "line 5, is no Python"),
+        (SECOND.encode("utf-16"), "is no text in UTF-8"),
+        (b"", "holds no cell"),
+    ],
+)
+def test_a_source_that_cannot_be_read_is_named(root, content, said):
+    path = root / "notebooks" / "02_second.py"
+    path.write_bytes(content)
+    with pytest.raises(StudyError, match=f"{re.escape(str(path))}.*{said}"):
+        pair(root / "notebooks")
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{}]}', "<<<"]
+)
+def test_a_pair_that_is_no_notebook_is_named(root, content):
+    paired = root / "notebooks" / "02_second.ipynb"
+    paired.write_text(content)
+    for read in (pair, unpaired):
+        with pytest.raises(StudyError, match=f"{re.escape(str(paired))} is no notebook"):
+            read(root / "notebooks")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a: [1,",
+        b"- 1",
+        b"text",
+        b"\xff\xfe",
+        b"notebooks: [02_second]",
+        b"notebooks: {02_second: 3}",
+        b"trains: nohting",
+    ],
+)
+def test_a_profile_that_cannot_be_read_is_named(root, content):
+    path = root / "notebooks" / "profiles" / "smoke.yml"
+    path.write_bytes(content)
+    with pytest.raises(StudyError, match=rf"{re.escape(str(path))}(: trains takes one word| is no (YAML|profile))"):
+        read_profile(root / "notebooks", "smoke")
 
 
 def test_a_value_reaches_the_notebooks_that_declare_its_name():
