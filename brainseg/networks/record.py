@@ -118,7 +118,9 @@ class RunRecord:
                 Recipe(**values["recipe"]),
                 Preprocessing(**values["preprocessing"]),
             )
-            return cls(folder=folder, **values)
+            record = cls(folder=folder, **values)
+            record.has_met()  # the guard against leaks rests on it
+            return record
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(
                 f"The record {path} is damaged ({error}). Restore it where the project keeps it; otherwise remove the "
