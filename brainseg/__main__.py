@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from brainseg.experiments import EXPERIMENTS, KEPT
-from brainseg.paths import provide_home
+from brainseg.paths import provide_home, refuse_misspelt
 
 DATA_HELP = (
     '"phantom": the embedded synthetic cohort, made when absent ("phantom:4": one of four patients, "phantom:4:1": '
@@ -84,9 +84,6 @@ def predict(arguments: argparse.Namespace) -> None:
     from brainseg.networks import require_keras
 
     require_keras()
-    from brainseg.networks.backend import configure_backend
-
-    configure_backend()
     table, patients = predict_folder(
         arguments.slices, arguments.out, arguments.run, arguments.threshold, truth=arguments.truth,
         wanted=Wanted(arguments.flair, arguments.pre, arguments.post),
@@ -377,10 +374,9 @@ def _commands() -> argparse.ArgumentParser:
     of_experiment.add_argument(
         "--dry-run", action="store_true", help="say what would be trained, and how long it takes"
     )
-    of_experiment.add_argument(
-        "--workers", type=int, default=0, help="train in so many processes of this machine, by Dask"
-    )
-    of_experiment.add_argument("--scheduler", metavar="ADDRESS", help="train on the workers of this Dask scheduler")
+    where = of_experiment.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=int, default=0, help="train in so many processes of this machine, by Dask")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="train on the workers of this Dask scheduler")
     of_experiment.add_argument(
         "--storage",
         metavar="ADDRESS",
@@ -432,7 +428,7 @@ def _commands() -> argparse.ArgumentParser:
     )
 
     add(pdf, "print the built book into one PDF")
-    of_pair = add(pair, "write the .ipynb files from their sources")
+    of_pair = add(pair, "write the .ipynb files from their sources").add_mutually_exclusive_group()
     of_pair.add_argument(
         "--check", action="store_true", help="write nothing; fail where a pair is missing, differs or holds outputs"
     )
@@ -450,15 +446,20 @@ def _commands() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> None:
     """Read the command line and call its command; an error is one sentence, and the exit status 1."""
     parser = _commands()
-    arguments, arguments_left = parser.parse_known_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    arguments, arguments_left = parser.parse_known_args(given)
     if arguments.command is test:
         arguments.options = arguments_left  # they belong to pytest
     elif arguments_left:
         parser.error(f"unrecognized arguments: {' '.join(arguments_left)}")
+    elif any(not word.strip() or (word.startswith("--") and word.endswith("=")) for word in given):
+        # It would pass for an option that was left out, or for the folder where the call is made.
+        parser.error("an argument is empty, as where a variable of the shell was not set")
     for stream in (sys.stdout, sys.stderr):  # a console that knows no ü shows \\xfc, and the work is not lost
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
+        refuse_misspelt()
         provide_home()
         arguments.command(arguments)
     except KeyboardInterrupt:

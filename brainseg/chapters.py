@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from brainseg.networks.runs import Run
 
 
+LARGEST_SEED = 2**32 - 1
+"""Of those that :func:`keras.utils.set_random_seed` takes, which says so only once the slices are prepared."""
+
 SHORT_LEARNING_RATE = 2e-3
 """Twice the study's, for trainings of a few epochs."""
 
@@ -261,10 +264,10 @@ def of_type(value, kind: type, name: str):
     Raises
     ------
     ValueError
-        For a value of another type, and for a seed below 0.
+        For a value of another type, and for a seed below 0 or above `LARGEST_SEED`.
     """
-    if name == "seed" and type(value) is int and value < 0:
-        raise ValueError(f"The parameter seed takes a whole number of at least 0, not {value}.")
+    if name == "seed" and type(value) is int and not 0 <= value <= LARGEST_SEED:
+        raise ValueError(f"The parameter seed takes a whole number from 0 to {LARGEST_SEED}, not {value}.")
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is kind:

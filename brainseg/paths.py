@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import errno
 import os
 import shutil
@@ -26,6 +27,21 @@ def setting(name: str) -> str | None:
         raise KeyError(f"{name} is none of {', '.join(ENVIRONMENT)}")
     value = os.environ.get(name)
     return None if value is None else value.strip()
+
+
+def refuse_misspelt() -> None:
+    """Refuse a variable that is named like those of `ENVIRONMENT` and is none: whoever set it meant something.
+
+    Raises
+    ------
+    ValueError
+        With the name that is closest.
+    """
+    for name in sorted(set(os.environ) - set(ENVIRONMENT)):
+        if name.startswith("BRAINSEG_"):
+            close = difflib.get_close_matches(name, ENVIRONMENT, n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            raise ValueError(f"Nothing reads the variable {name}.{hint} There are: {', '.join(ENVIRONMENT)}.")
 
 
 def project_root() -> Path | None:

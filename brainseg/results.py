@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -138,6 +139,27 @@ def changing(what: str) -> contextlib.AbstractContextManager[None]:
     return locked(results_folder(f".{what}"))
 
 
+@contextlib.contextmanager
+def restorable(path: Path) -> Iterator[None]:
+    """Name a kept file that is read inside and is no table or no JSON, because it was cut, say, or merged by halves.
+
+    Raises
+    ------
+    ValueError
+        With the way out.
+    """
+    try:
+        yield
+    except ValueError as error:  # those of pandas and json, and of what is no UTF-8
+        raise ValueError(f"{path} is damaged ({error}). Restore it from the repository, or recompute it.") from error
+
+
+def read_csv(path: Path, **options) -> pd.DataFrame:
+    """A kept table by its file, as ``pandas.read_csv``; see :func:`restorable`."""
+    with restorable(path):
+        return pd.read_csv(path, **options)
+
+
 def read_table(study: str, name: str) -> pd.DataFrame:
     """One kept table.
 
@@ -145,13 +167,15 @@ def read_table(study: str, name: str) -> pd.DataFrame:
     ------
     FileNotFoundError
         Where the study is absent or unfinished.
+    ValueError
+        Where the table is damaged.
     """
     if not has_tables(study):
         raise FileNotFoundError(
             f"{results_folder(study)} holds no finished results (no record.json). Restore the folder from the "
             "repository, or recompute it."
         )
-    return pd.read_csv(results_folder(study) / f"{name}.csv")
+    return read_csv(results_folder(study) / f"{name}.csv")
 
 
 def read_tables(study: str) -> dict[str, pd.DataFrame]:
@@ -164,14 +188,16 @@ def read_tables(study: str) -> dict[str, pd.DataFrame]:
 
 
 def read_record(study: str) -> dict:
-    """What produced a study's tables."""
-    return json.loads((results_folder(study) / "record.json").read_text(encoding="utf-8"))
+    """What produced a study's tables; errors of a damaged one as :func:`read_table`."""
+    path = results_folder(study) / "record.json"
+    with restorable(path):
+        return json.loads(path.read_text(encoding="utf-8"))
 
 
 def read_log() -> pd.DataFrame:
     """The log of looks at test patients, ``results/reference/test_log.csv``; no lines where there is none yet."""
     path = results_folder(REFERENCE) / "test_log.csv"
-    log = pd.read_csv(path) if path.is_file() else pd.DataFrame()
+    log = read_csv(path) if path.is_file() else pd.DataFrame()
     return log.reindex(columns=LOG_COLUMNS).astype({"slices": "Int64", "epochs": "Int64"})
 
 

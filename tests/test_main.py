@@ -75,6 +75,51 @@ def test_wrong_input_of_predict_is_refused_without_keras(tmp_path):
     assert done.returncode == 0 and "holds no finished run" in done.stdout, done.stderr
 
 
+@pytest.mark.parametrize("command", [["predict", "nowhere", "out"], ["unbundle", "nowhere"]])
+def test_a_wrong_folder_is_refused_without_keras(command, tmp_path):
+    code = (
+        f"import sys\nfrom brainseg.__main__ import main\ntry: main({command})\nexcept SystemExit as end: print(end)\n"
+        "assert not {'keras', 'tensorflow'} & set(sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(project_root())}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.returncode == 0 and "error: " in done.stdout and "nowhere" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["book", "--data", ""],
+        ["notebook", "01", "--data="],
+        ["notebook", "01", "--profile", " "],
+        ["student", ""],
+        ["pair", "--take", ""],
+        ["predict", "", "out"],
+    ],
+)
+def test_an_empty_argument_is_no_default(words, capsys, monkeypatch):
+    from brainseg import publishing
+    from brainseg.__main__ import main
+
+    for name in ("make_book", "make_notebook", "make_student", "pair"):
+        monkeypatch.setattr(publishing, name, lambda *_, **__: pytest.fail("it goes on"))
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert "an argument is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["pair", "--check", "--take", "01_explore"], ["experiment", "claims", "--workers", "2", "--scheduler", "a:1"]],
+)
+def test_two_options_that_exclude_each_other_are_refused(words, capsys):
+    from brainseg.__main__ import main
+
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
 def test_the_commands_do_not_wait_for_keras():
     code = "import sys, brainseg.publishing\nassert not {'keras', 'tensorflow'} & set(sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(project_root())}

@@ -42,6 +42,18 @@ def test_a_folder_without_a_record_is_unfinished(root):
         results.read_table("demo", "patients")
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\0", b"{", b"a\n1,2\n1,2,3\n"])
+def test_a_damaged_file_is_named_with_the_way_out(root, content):
+    folder = results.write_tables("demo", {"patients": pd.DataFrame({"dice": [1.0]})}, {})
+    (folder / "record.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"(?s)demo.record\.json is damaged \(.*Restore it from the repository"):
+        results.read_record("demo")
+    if content != b"{":  # a table without rows
+        (folder / "patients.csv").write_bytes(content)
+        with pytest.raises(ValueError, match=r"(?s)demo.patients\.csv is damaged \(.*Restore it from the repository"):
+            results.read_table("demo", "patients")
+
+
 def test_an_interrupted_rewrite_leaves_no_record(root):
     results.write_tables("demo", {"patients": pd.DataFrame({"dice": [1.0]})}, {})
 

@@ -13,6 +13,7 @@ import pytest
 
 from brainseg import networks
 from brainseg.__main__ import main
+from brainseg.cohort import index_cohort
 from brainseg.paths import build_folder, project_root, provide_home
 
 
@@ -139,6 +140,21 @@ def test_a_build_folder_that_is_a_file_is_named(tiny_cohort, tmp_path, monkeypat
         main(["data", str(tiny_cohort)])
 
 
+def test_a_build_folder_that_cannot_be_made_is_refused_before_any_slice_is_read(tiny_cohort, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BRAINSEG_BUILD", str(tmp_path / "file"))
+    monkeypatch.setattr("brainseg.cohort.index._read_all", lambda *_: pytest.fail("slices are read"))
+    with pytest.raises(OSError, match="A file stands where a folder should be"):
+        index_cohort(tiny_cohort)
+
+
+def test_a_misspelt_variable_is_refused(monkeypatch):
+    name = "BRAINSEG_BUILD".replace("UI", "IU")
+    monkeypatch.setenv(name, "/elsewhere")
+    with pytest.raises(SystemExit, match=f"^error: Nothing reads the variable {name}. Did you mean BRAINSEG_BUILD"):
+        main(["student"])
+
+
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
 def test_a_disk_that_refuses_is_named_with_the_way_out(monkeypatch, number):
     said = fails_with(monkeypatch, OSError(number, os.strerror(number), "/checkout/_build"))
@@ -164,8 +180,6 @@ def test_a_console_without_umlauts_loses_no_work(tiny_cohort, tmp_path):
 
 
 def test_a_damaged_cache_is_made_anew(tiny_cohort):
-    from brainseg.cohort import index_cohort
-
     table = index_cohort(tiny_cohort, progress=False)
     for cache in (build_folder() / "cohorts").glob("index-*.json"):
         cache.write_bytes(cache.read_bytes()[:100])

@@ -72,8 +72,8 @@ def index_cohort(root: str | Path, progress: bool = True) -> pd.DataFrame:
         with contextlib.suppress(ValueError):  # a damaged disk; what follows makes it anew
             stored = json.loads(cache.read_text(encoding="utf-8"))
     if stored is None:
-        stored = _read_all(root, slices, problems, progress)
-        with write_atomically(cache) as part:
+        with write_atomically(cache) as part:  # first, so that a disk that refuses it does so before every file is read
+            stored = _read_all(root, slices, problems, progress)
             part.write_text(json.dumps(stored), encoding="utf-8")
     table = pd.DataFrame(stored["columns"])
     for column in ("image_path", "mask_path"):

@@ -104,8 +104,10 @@ def predict_folder(
         _refuse_locked(examinations)
     _check(examinations, truth)
     # Only now, because it brings Keras: wrong input is refused at once, and without a word of TensorFlow's.
+    from brainseg.networks.backend import configure_backend
     from brainseg.networks.runs import load_network
 
+    configure_backend()
     networks = [(record, load_network(record)) for record in records]
     top, out = resolved(place), resolved(out)
     top = top.parent if top.is_file() else top

@@ -159,12 +159,13 @@ def unpack(place: str | Path) -> list[str]:
     ValueError
         Where there is no finished run; where a record or the weights are damaged.
     """
-    from brainseg.networks.runs import load_network
-
     place = Path(place)
     folders = sorted(path.parent for path in [*place.glob(f"*/{RECORD}"), *place.glob(f"runs/*/{RECORD}")])
     if not folders:
         raise ValueError(f"{place} holds no finished run. Name the folder in which train.py of a bundle was run.")
+    # Only now, because it brings Keras: a wrong folder is refused at once.
+    from brainseg.networks.runs import load_network
+
     taken = []
     for folder in folders:
         load_network(RunRecord.read(folder))  # refuses weights that are cut or of another network

@@ -227,8 +227,11 @@ def get_cluster(scheduler: str | None = None, workers: int = 0, storage: str | N
     Raises
     ------
     ValueError
-        Where Dask is not installed, nobody answers at the address, or a storage is named without one.
+        Where Dask is not installed, nobody answers at the address, a storage is named without one, or `workers` is
+        below 0.
     """
+    if workers < 0:
+        raise ValueError(f"workers is {workers}: name how many, or 0 to train in this process")
     if storage is not None and scheduler is None:
         raise ValueError(
             "A storage serves the workers of a scheduler: add --scheduler ADDRESS, or leave --storage out."

@@ -13,7 +13,7 @@ import pandas as pd
 
 from brainseg.cohort import FRAME
 from brainseg.cohort.kaggle import PUBLISHED, count
-from brainseg.results import has_results, results_folder
+from brainseg.results import has_results, read_csv, results_folder
 
 STATED_SEQUENCES = {"all three sequences": 101, "post-contrast T1 missing": 9, "pre-contrast T1 missing": 6}
 """Patients of the whole data set, says its README."""
@@ -485,7 +485,7 @@ def phantom_resemblance() -> Resemblance:
     """What the project keeps in ``results/phantom_calibration.csv``."""
     if not has_results():
         return Resemblance(pd.DataFrame(columns=["phantom", "real"], index=pd.Index([], dtype=str), dtype=float))
-    values = pd.read_csv(results_folder("phantom_calibration.csv"), index_col="measure")
+    values = read_csv(results_folder("phantom_calibration.csv"), index_col="measure")
     values = values.drop(index=["patients", "slices"], errors="ignore")
     values.index = values.index.str.replace(r"\ba (patient|slice)\b", r"per \1", regex=True)
     return Resemblance(values)

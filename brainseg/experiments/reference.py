@@ -51,6 +51,7 @@ from brainseg.results import (
     has_results,
     has_tables,
     log_test,
+    read_csv,
     read_log,
     read_table,
     results_folder,
@@ -145,7 +146,7 @@ def _tested_in(cohort: pd.DataFrame) -> pd.Series:
     path = results_folder(REFERENCE) / "folds.csv" if has_results() else None
     if path is None or not path.is_file():
         return pd.Series(np.nan, index=cohort.index)
-    return cohort["patient"].map(pd.read_csv(path).set_index("patient")["fold"])
+    return cohort["patient"].map(read_csv(path).set_index("patient")["fold"])
 
 
 def fold_sides(cohort: pd.DataFrame, fold: int) -> pd.Series:
@@ -339,7 +340,7 @@ def _write(tables: dict[str, pd.DataFrame], record: dict) -> None:
     joined = {}
     for name, table in tables.items():
         path = results_folder(REFERENCE) / f"{name}.csv"
-        kept = pd.read_csv(path) if path.is_file() else table.iloc[:0]
+        kept = read_csv(path) if path.is_file() else table.iloc[:0]
         joined[name] = pd.concat([kept[~kept["run"].isin(table["run"])], table]).sort_values("run", kind="stable")
     write_tables(REFERENCE, joined, record, add=True)
 

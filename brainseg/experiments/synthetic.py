@@ -31,7 +31,7 @@ from brainseg.images.visibility import ring_of_brain, separability
 from brainseg.metrics import confusion, dice
 from brainseg.networks.recipe import MODEL_NAMES, MODELS
 from brainseg.paths import write_atomically
-from brainseg.results import REFERENCE, read_table, results_folder
+from brainseg.results import REFERENCE, read_csv, read_table, results_folder
 from brainseg.splits import draw_patients
 from brainseg.statistics import (
     Difference,
@@ -110,7 +110,7 @@ def keep_development(table: pd.DataFrame) -> None:
 
 def development_patients() -> pd.DataFrame:
     """The kept development set, as :func:`draw_development` gives it."""
-    return pd.read_csv(results_folder(_FILE))
+    return read_csv(results_folder(_FILE))
 
 
 def phantom_split(table: pd.DataFrame) -> pd.Series:

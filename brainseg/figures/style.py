@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
@@ -58,7 +59,11 @@ def halo(width: float) -> list[AbstractPathEffect]:
 
 
 def use_theme() -> None:
-    """Set seaborn's theme and matplotlib's defaults for all figures that follow."""
+    """Set seaborn's theme and matplotlib's defaults for all figures that follow, whatever a user's matplotlibrc says.
+
+    One that has pictures begin at the bottom, say, would turn every slice upside down.
+    """
+    matplotlib.rcdefaults()
     sns.set_theme(
         style="ticks",
         palette=list(OKABE_ITO.values()),

@@ -25,7 +25,7 @@ from brainseg.networks.recipe import Recipe
 from brainseg.networks.weights import weights_digest
 from brainseg.paths import build_folder, write_atomically
 from brainseg.provenance import code_digest
-from brainseg.results import REFERENCE, has_results, results_folder
+from brainseg.results import REFERENCE, has_results, read_csv, results_folder
 
 RECORD, WEIGHTS, HISTORY = "run.json", "best.npz", "history.csv"
 """The files of a run."""
@@ -118,7 +118,9 @@ class RunRecord:
                 Recipe(**values["recipe"]),
                 Preprocessing(**values["preprocessing"]),
             )
-            return cls(folder=folder, **values)
+            record = cls(folder=folder, **values)
+            record.has_met()  # the guard against leaks rests on it
+            return record
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(
                 f"The record {path} is damaged ({error}). Restore it where the project keeps it; otherwise remove the "
@@ -152,7 +154,7 @@ class RunRecord:
     @property
     def history(self) -> pd.DataFrame:
         """One row an epoch: ``epoch, loss, validation_dice, learning_rate, seconds``."""
-        return pd.read_csv(self.folder / HISTORY)
+        return read_csv(self.folder / HISTORY)
 
     def as_reference(self, split_by: str, fold: int) -> RunRecord:
         """The same run, described as the reference run of a fold."""
@@ -168,7 +170,7 @@ class RunRecord:
 
     def sides(self) -> pd.DataFrame:
         """Who stands where in a reference run: ``patient, part``, and ``slice`` where it was split by slice."""
-        return pd.read_csv(self.folder / SPLIT)
+        return read_csv(self.folder / SPLIT)
 
     def split(self, table: pd.DataFrame) -> pd.Series:
         """The side of a reference run on which each slice of a cohort stands, "new" where it does not know it.

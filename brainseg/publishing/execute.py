@@ -245,7 +245,7 @@ def _execute(notebook, page: Path, given: dict, record: dict, stop: threading.Ev
                     raw,
                     parameters=given,
                     kernel_name=KERNEL["name"],
-                    kernel_manager_class=type("Watched", (ThisInterpreter,), {"watch": watch}),
+                    kernel_manager_class=type("Watched", (ThisInterpreter,), {"watch": watch, "place": neutral}),
                     # Its own `cwd` would move this whole process there, and other chapters with it.
                     resources={"metadata": {"path": neutral}},
                     progress_bar=False,
@@ -283,12 +283,16 @@ class ThisInterpreter(AsyncKernelManager):
 
     transport_encryption = "auto"
     watch: _Watch
+    place: str  # a folder for nothing but this kernel
 
     @property
     def kernel_spec(self) -> KernelSpec:
         """The kernel of the running interpreter, with the environment of a page."""
         paths = [str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
         environment = {
+            # A page is that of the study, whatever the user starts every interpreter of theirs with.
+            "IPYTHONDIR": os.path.join(self.place, "ipython"),
+            **dict.fromkeys(("PYTHONSTARTUP", "PYTHONOPTIMIZE", "PYTHONWARNINGS"), ""),
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             "BRAINSEG_BUILD": str(build_folder()),
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",

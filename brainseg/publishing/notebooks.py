@@ -53,8 +53,22 @@ def read_source(path: Path) -> NotebookNode:
     """Read a source as a notebook without outputs.
 
     A cell's id is its place, so that the same source always gives the same file.
+
+    Raises
+    ------
+    StudyError
+        Where it is no Python, as with the marks of a conflict in it, no UTF-8, or holds no cell.
     """
-    notebook = jupytext.read(path, fmt="py:percent")
+    try:
+        text = path.read_text(encoding="utf-8")
+        ast.parse(text)
+    except SyntaxError as error:
+        raise StudyError(f"{path}, line {error.lineno}, is no Python: {error.msg}.") from None
+    except ValueError as error:
+        raise StudyError(f"{path} is no text in UTF-8 ({error}).") from None
+    notebook = jupytext.reads(text, fmt="py:percent")
+    if not notebook.cells:
+        raise StudyError(f"{path} holds no cell.")
     notebook.metadata["kernelspec"] = dict(KERNEL)
     for place, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{place:02d}"
@@ -213,7 +227,7 @@ def take(folder: Path, name: str) -> Path:
 def _read_derived(path: Path) -> NotebookNode:
     try:
         return nbformat.read(path, as_version=4)
-    except (ValueError, KeyError, AttributeError) as error:  # no JSON, or JSON that is no notebook
+    except (ValueError, KeyError, AttributeError, nbformat.ValidationError) as error:  # no JSON, or no notebook's
         reason = str(error).strip().splitlines()[0][:100]
         raise StudyError(
             f"{path} is no notebook ({reason}). Restore it, or remove it and run: python -m brainseg pair"
@@ -300,13 +314,22 @@ def read_profile(folder: Path, name: str) -> dict:
     Raises
     ------
     StudyError
-        Where there is no such profile; the message lists those there are.
+        Where there is no such profile; the message lists those there are. Where it is no profile; the message says why.
     """
     path = folder / "profiles" / f"{name}.yml"
     if not path.is_file():
         known = ", ".join(sorted(other.stem for other in path.parent.glob("*.yml"))) or "none"
         raise StudyError(f"There is no profile {name!r}. Known profiles: {known}.")
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    try:
+        profile = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, ValueError) as error:
+        raise StudyError(f"{path} is no YAML: {error}") from None
+    apart = profile.get("notebooks") or {} if isinstance(profile, dict) else None
+    if not isinstance(apart, dict) or not all(isinstance(own, dict) for own in apart.values()):
+        raise StudyError(f"{path} is no profile. It takes lines such as epochs: 3, and notebooks: with names below it.")
+    if profile.get("trains", "nothing") != "nothing":
+        raise StudyError(f"{path}: trains takes one word, nothing, and not {profile['trains']!r}.")
+    return profile
 
 
 def choose_parameters(declared: dict[str, dict], profile: dict, overrides: dict) -> dict[str, dict]:

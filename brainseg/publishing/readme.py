@@ -17,7 +17,7 @@ from brainseg.networks.recipe import MODEL_NAMES
 from brainseg.paths import write_atomically
 from brainseg.publishing.execute import Edition
 from brainseg.publishing.notebooks import StudyError
-from brainseg.results import has_tables, read_record
+from brainseg.results import has_tables, read_record, restorable
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 FRESH = "fresh patients are as many as the cohort has, simulated with another seed; "
@@ -90,7 +90,10 @@ def fill_readme(root: Path) -> None:
     text = readme.read_text(encoding="utf-8")
     if text.count(BEGIN) != 1 or text.count(END) != 1:
         raise StudyError(f"README.md needs one line {BEGIN} and one line {END} around its results.")
-    kept = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((root / "results").glob("edition-*.json"))]
+    kept = []
+    for path in sorted((root / "results").glob("edition-*.json")):
+        with restorable(path):
+            kept.append(json.loads(path.read_text(encoding="utf-8")))
     kept.sort(key=lambda record: record["cohort"]["synthetic"])
     sections = [_section(record) for record in kept]
     if has_tables("reference"):

@@ -295,6 +295,8 @@ def test_what_is_being_made_here_is_waited_for(tmp_path):
 def test_a_storage_that_cannot_be_used_is_named():
     with pytest.raises(ValueError, match=r"The storage nothing://here cannot be used: .*nothing"):
         storage.Storage("nothing://here")
+    with pytest.raises(ValueError, match="workers is -1"), get_cluster(workers=-1):
+        pass
     with pytest.raises(ValueError, match="add --scheduler"), get_cluster(workers=2, storage="here"):
         pass
 

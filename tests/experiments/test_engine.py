@@ -158,7 +158,7 @@ def test_a_setting_that_does_not_exist_is_refused(demo, tiny_cohort_once):
         ({"sizes": []}, "sizes is empty: name at least one"),
         ({"seed": "seven"}, "seed takes a whole number, not 'seven'"),
         ({"seed": True}, "seed takes a whole number, not True"),
-        ({"seed": -1}, "seed takes a whole number of at least 0, not -1"),
+        ({"seed": -1}, "seed takes a whole number from 0 to 4294967295, not -1"),
     ],
 )
 def test_a_setting_of_another_type_is_refused_before_anything_runs(demo, settings, message):

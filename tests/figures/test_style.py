@@ -75,6 +75,14 @@ def test_figures_are_not_left_open_for_a_second_display():
     assert plt.get_fignums() == before
 
 
+def test_the_settings_of_a_user_change_no_figure():
+    style.use_theme()
+    ours = dict(plt.rcParams)
+    with plt.rc_context({"image.origin": "lower", "text.usetex": True, "savefig.bbox": "tight", "image.cmap": "jet"}):
+        style.use_theme()
+        assert dict(plt.rcParams) == ours
+
+
 def test_text_is_legible():
     style.use_theme()
     sizes = [

@@ -67,6 +67,12 @@ def test_what_is_written_is_read(run, tmp_path):
     assert (again.split_by, again.fold, plain.fold) == ("patient", 3, None)
 
 
+def test_a_record_that_does_not_say_who_trained_is_refused(run, tmp_path):
+    replace(run.record, patients={"validation": []}).write(tmp_path)
+    with pytest.raises(ValueError, match=r"run\.json is damaged \('train'\)"):
+        record.RunRecord.read(tmp_path)
+
+
 def test_every_committed_record_is_read_and_survives_writing(tmp_path):
     records = record.reference_runs()
     files = sorted(results.results_folder("reference").glob("*/run.json"))

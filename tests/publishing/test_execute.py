@@ -21,7 +21,7 @@ from helpers import write_cohort
 
 from brainseg.paths import project_root
 from brainseg.publishing import StudyError, execute, make_book, make_notebook, make_readme, pair
-from brainseg.publishing.notebooks import choose_parameters, parameters_of, read_source, unpaired
+from brainseg.publishing.notebooks import choose_parameters, parameters_of, read_profile, read_source, unpaired
 from brainseg.publishing.stage import configuration, repository_address
 
 FIRST = """# ---
@@ -159,6 +159,52 @@ def test_parameters_are_read_as_values_and_must_be_plain(root):
         parameters_of(source, "02_second")
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"<<<<<<< HEAD\n" + SECOND.encode(), "line 1, is no Python"),
+        (SECOND.replace("seed = 0", "seed = (").encode(), "line 5, is no Python"),
+        (SECOND.encode("utf-16"), "is no text in UTF-8"),
+        (b"", "holds no cell"),
+    ],
+)
+def test_a_source_that_cannot_be_read_is_named(root, content, said):
+    path = root / "notebooks" / "02_second.py"
+    path.write_bytes(content)
+    with pytest.raises(StudyError, match=f"{re.escape(str(path))}.*{said}"):
+        pair(root / "notebooks")
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{}]}', "<<<"]
+)
+def test_a_pair_that_is_no_notebook_is_named(root, content):
+    paired = root / "notebooks" / "02_second.ipynb"
+    paired.write_text(content)
+    for read in (pair, unpaired):
+        with pytest.raises(StudyError, match=f"{re.escape(str(paired))} is no notebook"):
+            read(root / "notebooks")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a: [1,",
+        b"- 1",
+        b"text",
+        b"\xff\xfe",
+        b"notebooks: [02_second]",
+        b"notebooks: {02_second: 3}",
+        b"trains: nohting",
+    ],
+)
+def test_a_profile_that_cannot_be_read_is_named(root, content):
+    path = root / "notebooks" / "profiles" / "smoke.yml"
+    path.write_bytes(content)
+    with pytest.raises(StudyError, match=rf"{re.escape(str(path))}(: trains takes one word| is no (YAML|profile))"):
+        read_profile(root / "notebooks", "smoke")
+
+
 def test_a_value_reaches_the_notebooks_that_declare_its_name():
     declared = {"a": {"seed": 0, "rate": 0.5}, "b": {"seed": 0, "epochs": 5}}
     profile = {"epochs": 2, "seed": 1, "notebooks": {"b": {"seed": 2}}}
@@ -175,7 +221,8 @@ def test_a_value_reaches_the_notebooks_that_declare_its_name():
         ({"notebooks": {"a": {"epochs": 1}}}, {}, "of a: 'epochs'"),
         ({}, {"epochs": "many"}, "epochs takes a whole number, not 'many'"),
         ({}, {"epochs": True}, "epochs takes a whole number, not True"),
-        ({}, {"seed": -1}, "seed takes a whole number of at least 0, not -1"),
+        ({}, {"seed": -1}, "seed takes a whole number from 0 to 4294967295, not -1"),
+        ({}, {"seed": 2**32}, "seed takes a whole number from 0 to 4294967295, not 4294967296"),
     ],
 )
 def test_wrong_parameters_are_refused(profile, overrides, message):
@@ -247,6 +294,21 @@ def test_a_relative_folder_means_the_same_inside_the_notebook(root, tmp_path, ti
     (root / "notebooks" / "01_first.py").write_text(PLAIN)
     page = make_notebook("01", profile="smoke", overrides={"data": tiny_cohort.name}, root=root)
     assert f"cohort {tiny_cohort}" in outputs(page)
+
+
+@pytest.mark.slow
+def test_what_the_user_starts_interpreters_with_changes_no_page(root, tmp_path, monkeypatch):
+    startup = tmp_path / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    for path in (startup / "mine.py", tmp_path / "mine.py"):
+        path.write_text("epochs = 7\nprint('of the user')\n")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("PYTHONSTARTUP", str(tmp_path / "mine.py"))
+    monkeypatch.setenv("PYTHONOPTIMIZE", "2")
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    source = '# %%\nimport warnings\n\nwarnings.warn("no error")\nprint(globals().get("epochs"), __debug__)\n'
+    (root / "notebooks" / "02_second.py").write_text(source)
+    assert "None True" in outputs(make_notebook("02", profile="smoke", root=root))
 
 
 @pytest.mark.slow
