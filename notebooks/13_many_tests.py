@@ -119,7 +119,7 @@ pd.DataFrame(halves, index=[f"code {code:g}" for code in np.unique(labels)], col
 
 # %% [markdown]
 # A {term}`p value` says how often chance alone does as much as was found. It does not say how *strong* a link is: with many patients a weak
-# one has a small p value. The {term}`effect size` says that. For ranks we give eta squared, about the share of the variation that the clusters explain. Without
+# one has a small p value. The {term}`effect size` says that. For ranks we give eta squared {cite:p}`tomczak2014`, about the share of the variation that the clusters explain. Without
 # any link it is 0 on average, and so can be negative. Here are the six pairs with the smallest p values.
 
 # %%
