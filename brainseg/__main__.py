@@ -43,8 +43,10 @@ def phantom(arguments: argparse.Namespace) -> None:
     An interrupted call goes on where it was. A cohort that is there is left alone, so --truth is refused where it was
     made without.
     """
+    from brainseg.data import refuse_many
     from brainseg.phantom import make_phantom
 
+    refuse_many(arguments.patients)
     root = make_phantom(arguments.folder, arguments.patients, arguments.seed, arguments.workers, arguments.truth)
     if arguments.truth and not all((root / name).is_dir() for name in ("__tissue", "__bias")):
         raise FileExistsError(f"{root} holds this cohort without its truth: remove it or choose another folder")

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from brainseg.phantom.plan import PatientPlan
 
 
+MOST_PATIENTS = 9999
+"""Of a phantom: the name of a patient has four digits for its number."""
+
+
 class PhantomChange(NamedTuple):
     """How another phantom differs from the study's.
 
@@ -75,6 +79,7 @@ def _get_phantom(numbers: list[str]) -> Path:
             f'"{name}" is neither phantom:PATIENTS nor phantom:PATIENTS:SEED. Write for example "phantom:4".'
         )
     options = dict(zip(("patients", "seed"), map(int, numbers), strict=False))
+    refuse_many(options.get("patients", 1))
     # A cohort that is there is never remade, so its folder carries the code that drew it.
     name = "-".join(["phantom", *map(str, options.values()), code_digest(*modules_of("brainseg.phantom"))[:8]])
     root = build_folder() / "cohorts" / name / "kaggle_3m"
@@ -83,6 +88,18 @@ def _get_phantom(numbers: list[str]) -> Path:
 
         make_phantom(root, **options)
     return root
+
+
+def refuse_many(patients: int) -> None:
+    """Refuse a phantom of more patients than there are names for, before hours of drawing.
+
+    Raises
+    ------
+    CohortError
+        Above `MOST_PATIENTS`.
+    """
+    if patients > MOST_PATIENTS:
+        raise CohortError(f"A phantom has at most {MOST_PATIENTS} patients: their names have four digits for a number.")
 
 
 def prepare_phantom(

@@ -57,6 +57,13 @@ def test_phantom_of_no_size(phantom, draw):
     assert not phantom
 
 
+def test_phantom_of_more_patients_than_names(phantom):
+    with pytest.raises(CohortError, match="at most 9999 patients"):
+        get_cohort("phantom:10000")
+    assert not phantom
+    assert get_cohort("phantom:9999") and phantom
+
+
 def test_a_phantoms_table_is_made_once_and_each_caller_has_its_own(monkeypatch):
     first = phantom_table(3, 5)
     first["patient"] = "nobody"

@@ -120,6 +120,13 @@ def test_two_options_that_exclude_each_other_are_refused(words, capsys):
     assert "not allowed with argument" in capsys.readouterr().err
 
 
+def test_a_phantom_of_more_patients_than_names_is_refused_at_once(tmp_path):
+    from brainseg.__main__ import main
+
+    with pytest.raises(SystemExit, match="at most 9999 patients"):
+        main(["phantom", str(tmp_path / "cohort"), "--patients", "10000"])
+
+
 def test_the_commands_do_not_wait_for_keras():
     code = "import sys, brainseg.publishing\nassert not {'keras', 'tensorflow'} & set(sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(project_root())}
