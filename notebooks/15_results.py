@@ -194,10 +194,10 @@ Markdown(locked.sentences(seed))
 # %% [markdown]
 # ## How the recipe was chosen
 #
-# The ways of training were compared on inner patients alone, before any network above was trained, and the recipe was frozen in `results/protocol.md`. A gain counts where it lies above one standard error over the patients and does not hang on one of them.
+# The ways of training were compared on inner patients alone, and the recipe was frozen in `results/protocol.md` before any network above was trained. A gain counts where it lies above one standard error over the patients and does not hang on one of them.
 # The first table sets other ways of training beside the plainest, the second other ways of making a mask beside the study's (both ways, cut at one half, small pieces dropped).
 #
-# The way that was adopted scales grey levels by the brain, and it starts from the phantom. The table has each alone, too, but the choice was made before those two rows were there. With the phantom come as many steps again, and the table cannot part the two: [Chapter 16](16_synthetic) trains from drawn weights and after the phantom for equally many steps, and shows what is left of the gain.
+# The way that was adopted scales grey levels by the brain, and it starts from the phantom. It was chosen beside the plainest way alone. The table has each step by itself, too: those two rows were trained later, and the other two again from the same code ({doc}`../limits`). With the phantom come as many steps again, and the table cannot part the two: [Chapter 16](16_synthetic) trains from drawn weights and after the phantom for equally many steps, and shows what is left of the gain.
 
 # %% tags=["hide-input"]
 tried = read_table("trials", "patients")
