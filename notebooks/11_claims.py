@@ -137,7 +137,7 @@ display(Markdown(f"{where} {claims.described(kept.record)}{of_which_cohort(kept.
 # %% mystnb={"figure": {"name": "fig-claims-effects", "caption": "What CLAHE and the crops change, on the same test patients. The coloured rows are the main effects, the numbers the means. To the right of zero is better."}, "image": {"alt": "Seven rows, one per effect, the three main effects on top. In each, a dot per patient, and below a diamond with an interval, around a line at zero. Dashed lines on both sides mark where a change is great."}}
 dice = claims.mean_over_seeds(patients)
 changes = claims.effects(dice)
-draw.effects(found.table(), changes, claims.MAIN, claims.GREAT)
+figures.effects(found.table(), changes, claims.MAIN, claims.GREAT, beyond="great")
 
 # %% [markdown]
 # ### Several comparisons, several chances

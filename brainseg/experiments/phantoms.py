@@ -184,12 +184,10 @@ def findings(patients: pd.DataFrame, flat: pd.Series | None = None, seed: int = 
     ValueError
         Where the threshold was not scored on one of these patients.
     """
-    other = patients["phantom"].eq(OWN) & patients["cohort"].ne(PHANTOM.seed)
-    patients = patients.assign(phantom=patients["phantom"].mask(other, patients["cohort"].map(_other_cohort)))
-    dice = mean_dice(patients, by="phantom").dropna()
-    others = [name for name in patients["phantom"].unique() if name != OWN]
+    dice = dice_by_phantom(patients)
+    others = [name for name in dice if name != OWN]
     differences = {name: paired_difference(dice[name], dice[OWN], seed=seed) for name in others}
-    trainings = patients.groupby("phantom")["seed"].nunique().min()
+    trainings = patients.groupby(["phantom", "cohort"])["seed"].nunique().min()
     judged = shown_together(differences, margin=MARGIN, trainings=int(trainings))
     missed = (dice < FAILURE).sum()
     above = {}
@@ -202,6 +200,21 @@ def findings(patients: pd.DataFrame, flat: pd.Series | None = None, seed: int = 
         )
         for name in others
     )  # fmt: skip
+
+
+def dice_by_phantom(patients: pd.DataFrame) -> pd.DataFrame:
+    """Each patient's Dice of the volume, the mean over the seeds: a row a patient, a column a phantom.
+
+    The columns have the order of the table, and those of other cohorts of the study's phantom a name of their own.
+
+    Parameters
+    ----------
+    patients : DataFrame
+        From :func:`scored_on`.
+    """
+    other = patients["phantom"].eq(OWN) & patients["cohort"].ne(PHANTOM.seed)
+    names = patients["phantom"].mask(other, patients["cohort"].map(_other_cohort))
+    return mean_dice(patients.assign(phantom=names), by="phantom").dropna()[list(names.unique())]
 
 
 def _other_cohort(number: int) -> str:

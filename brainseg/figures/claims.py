@@ -1,16 +1,15 @@
-"""Figures of the chapter on the article's claims: arms, effects, and one prediction scored in every way."""
+"""Figures of the chapter on the article's claims: arms, and one prediction scored in every way."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from brainseg.figures.style import COLOURS, OKABE_ITO, new_figure, outline, show_slice, slice_grid
+from brainseg.figures.style import COLOURS, new_figure, outline, show_slice, slice_grid
 
 
 def arms_of_a_slice(images: Mapping[str, np.ndarray], masks: Mapping[str, np.ndarray]) -> Figure:
@@ -28,54 +27,6 @@ def arms_of_a_slice(images: Mapping[str, np.ndarray], masks: Mapping[str, np.nda
     for ax, (arm, image) in zip(axes.flat, images.items(), strict=False):
         show_slice(ax, image, arm)
         outline(ax, masks[arm])
-    return figure
-
-
-def effects(comparisons: pd.DataFrame, differences: pd.DataFrame, main: Collection[str], great: float) -> Figure:
-    """What each effect changes: a dot per patient, the mean with its interval below the dots.
-
-    Parameters
-    ----------
-    comparisons : DataFrame
-        On the effect; with ``mean, low, high``. Drawn from top to bottom. What a name says in brackets stands on a
-        line of its own.
-    differences : DataFrame
-        One row per patient, one column per effect.
-    main : collection of str
-        The effects whose rows are drawn in colour.
-    great : float
-        Where a great change begins, to both sides.
-    """
-    figure, ax = new_figure(height=1.6 + 0.8 * len(comparisons))
-    rng = np.random.default_rng(0)
-    for row, (name, effect) in enumerate(comparisons.iterrows()):
-        colour = COLOURS["tumour"] if name in main else "#595959"
-        spread = row - 0.22 + rng.uniform(-0.09, 0.09, len(differences))
-        ax.scatter(differences[name], spread, s=22, alpha=0.55, linewidths=0, color=colour)
-        error = [[effect["mean"] - effect["low"]], [effect["high"] - effect["mean"]]]
-        ax.errorbar(effect["mean"], row + 0.1, xerr=error, fmt="D", color=colour, capsize=5, markersize=7, linewidth=2)
-        beside = (1.01, row + 0.1)  # beside the axes, where no line crosses the number
-        ax.text(
-            *beside,
-            f"{effect['mean']:+z.3f}",
-            va="center",
-            fontsize=11,
-            color=colour,
-            transform=ax.get_yaxis_transform(),
-        )
-    ax.axvline(0, color="black", linewidth=1)
-    for side in (-great, great):
-        ax.axvline(side, color=OKABE_ITO["bluish green"], linestyle="--", linewidth=1.5)
-    ax.set_yticks(range(len(comparisons)), [name.replace(" (", "\n(") for name in comparisons.index])
-    ax.set(ylim=(len(comparisons) - 0.4, -0.6), xlabel="difference in Dice")
-    ax.locator_params(axis="x", nbins=6)
-    ax.grid(axis="y", visible=False)
-    handles = [
-        Line2D([], [], marker="o", linestyle="", color="#595959", alpha=0.55, label="one patient"),
-        Line2D([], [], marker="D", color="#595959", label="mean and 95 % interval"),
-        Line2D([], [], linestyle="--", color=OKABE_ITO["bluish green"], label="great beyond these"),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 
 

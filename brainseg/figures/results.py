@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from brainseg.evaluation.headline import Line
 from brainseg.figures.style import (
     COLOURS,
     MARKERS,
+    OKABE_ITO,
     halo,
     new_figure,
     outline,
@@ -80,6 +81,58 @@ def paired_differences(differences: pd.DataFrame) -> Figure:
     ax.set(xlabel="difference in per-volume Dice, mean over patients", ylim=(len(rows) - 0.5, -0.5))
     ax.locator_params(axis="x", nbins=6)  # labels with a sign and two digits are wide
     ax.grid(axis="y", visible=False)
+    return figure
+
+
+def effects(
+    comparisons: pd.DataFrame, differences: pd.DataFrame, main: Collection[str], margin: float, beyond: str
+) -> Figure:
+    """What each effect changes: a dot per patient, the mean with its interval below the dots.
+
+    Parameters
+    ----------
+    comparisons : DataFrame
+        On the effect; with ``mean, low, high``. Drawn from top to bottom. What a name says in brackets stands on a
+        line of its own.
+    differences : DataFrame
+        One row per patient, one column per effect.
+    main : collection of str
+        The effects whose rows are drawn in colour.
+    margin : float
+        To both sides of zero: what lies within is small.
+    beyond : str
+        What a change outside the margin is called, such as "great".
+    """
+    figure, ax = new_figure(height=1.6 + 0.8 * len(comparisons))
+    rng = np.random.default_rng(0)
+    for row, (name, effect) in enumerate(comparisons.iterrows()):
+        colour = COLOURS["tumour"] if name in main else "#595959"
+        spread = row - 0.22 + rng.uniform(-0.09, 0.09, len(differences))
+        ax.scatter(differences[name], spread, s=22, alpha=0.55, linewidths=0, color=colour)
+        error = [[effect["mean"] - effect["low"]], [effect["high"] - effect["mean"]]]
+        ax.errorbar(effect["mean"], row + 0.1, xerr=error, fmt="D", color=colour, capsize=5, markersize=7, linewidth=2)
+        beside = (1.01, row + 0.1)  # beside the axes, where no line crosses the number
+        ax.text(
+            *beside,
+            f"{effect['mean']:+z.3f}",
+            va="center",
+            fontsize=11,
+            color=colour,
+            transform=ax.get_yaxis_transform(),
+        )
+    ax.axvline(0, color="black", linewidth=1)
+    for side in (-margin, margin):
+        ax.axvline(side, color=OKABE_ITO["bluish green"], linestyle="--", linewidth=1.5)
+    ax.set_yticks(range(len(comparisons)), [name.replace(" (", "\n(") for name in comparisons.index])
+    ax.set(ylim=(len(comparisons) - 0.4, -0.6), xlabel="difference in Dice")
+    ax.locator_params(axis="x", nbins=6)
+    ax.grid(axis="y", visible=False)
+    handles = [
+        Line2D([], [], marker="o", linestyle="", color="#595959", alpha=0.55, label="one patient"),
+        Line2D([], [], marker="D", color="#595959", label="mean and 95 % interval"),
+        Line2D([], [], linestyle="--", color=OKABE_ITO["bluish green"], label=f"{beyond} beyond these"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 
 

@@ -12,7 +12,9 @@ from matplotlib.lines import Line2D
 from brainseg.cohort import FLAIR
 from brainseg.evaluation.scores import summarise
 from brainseg.experiments.exchange import ALL, ExchangeFindings
-from brainseg.experiments.synthetic import FLAT, MODEL
+from brainseg.experiments.phantoms import OWN, PhantomFinding
+from brainseg.experiments.synthetic import FLAT, MARGIN, MODEL
+from brainseg.figures.results import effects
 from brainseg.figures.style import (
     COLOURS,
     MARKERS,
@@ -27,6 +29,7 @@ from brainseg.figures.style import (
 )
 from brainseg.images.preprocess import BRAIN_LEVEL
 from brainseg.networks.recipe import MODEL_NAMES
+from brainseg.statistics import Answer
 
 METHOD_COLOURS = {FLAT: COLOURS["no tumour"], **{model: COLOURS[model] for model in MODEL_NAMES}}
 
@@ -67,6 +70,28 @@ def phantoms(rows: Sequence[tuple[np.ndarray, np.ndarray]]) -> Figure:
             show_slice(ax, image, vmax=white(image[..., FLAIR]))
             outline(ax, mask, COLOURS["truth"])
     return figure
+
+
+def beside_the_study_s(found: Sequence[PhantomFinding], dice: pd.DataFrame) -> Figure:
+    """What another phantom changes, from the greatest loss to the greatest gain; in colour what is shown to differ.
+
+    Parameters
+    ----------
+    found : sequence of PhantomFinding
+    dice : DataFrame
+        From `brainseg.experiments.phantoms.dice_by_phantom`, of the same table.
+    """
+    ordered = sorted(found, key=lambda finding: finding.difference.estimate)
+    changes = {
+        f.name: {"mean": f.difference.estimate, "low": f.difference.low, "high": f.difference.high} for f in ordered
+    }
+    return effects(
+        pd.DataFrame.from_dict(changes, orient="index"),
+        dice.sub(dice[OWN], axis=0),
+        [finding.name for finding in found if finding.verdict.answer is Answer.DIFFERENCE],
+        MARGIN,
+        beyond="matters",
+    )
 
 
 def thresholds(tried: pd.DataFrame) -> Figure:

@@ -217,6 +217,14 @@ def test_another_phantom_is_worse_or_better_than_the_study_s(wide, direction):
     assert f"**Wide ranges**: {found.mean:.3f}, and {found.own:.3f} after the study's" in found.sentence()
 
 
+def test_each_phantom_has_a_column_of_dice():
+    table = table_of(0.6)
+    dice = phantoms.dice_by_phantom(table)
+    assert list(dice) == [phantoms.OWN, "another cohort (seed 8)", WIDE] and len(dice) == 30
+    first = table[(table["phantom"] == WIDE) & (table["patient"] == "P0")]["dice"]
+    assert dice.loc["P0", WIDE] == pytest.approx(first.mean())
+
+
 def test_another_phantom_may_be_as_good_and_two_trainings_cannot_tell():
     _, found = phantoms.findings(table_of(0.7))
     assert found.verdict.answer is Answer.EQUIVALENT

@@ -21,19 +21,6 @@ def test_every_arm_is_shown_with_its_outline():
     assert [len(ax.collections[-1].get_segments()) for ax in figure.axes[:4]] == [16, 0, 16, 16]
 
 
-def test_effects_stand_on_their_rows_with_a_dot_per_patient():
-    table = pd.DataFrame(
-        {"mean": [0.1, -0.2], "low": [0.0, -0.3], "high": [0.3, np.nan]}, index=["main", "other (here)"]
-    )
-    differences = pd.DataFrame({"other (here)": [-0.3, -0.1], "main": [0.0, 0.2]})
-    (ax,) = draw.effects(table, differences, main=["main"], great=0.05).axes
-    dots = [cloud.get_offsets()[:, 0].tolist() for cloud in ax.collections if len(cloud.get_offsets()) == 2]
-    assert dots[0] == [0.0, 0.2] and [-0.3, -0.1] in dots
-    assert texts(ax) == ["+0.100", "-0.200"]
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["main", "other\n(here)"]
-    assert {line.get_xdata()[0] for line in ax.lines if line.get_xdata()[0] == line.get_xdata()[-1]} >= {0, 0.05, -0.05}
-
-
 def test_brightness_is_drawn_per_patient():
     (ax,) = draw.by_brightness(np.array([10.0, 40.0]), np.array([0.2, -0.1])).axes
     assert ax.collections[0].get_offsets().tolist() == [[10, 0.2], [40, -0.1]]

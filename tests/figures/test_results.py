@@ -27,6 +27,21 @@ def slices(model="unet", tumour_px=(0, 0, 40, 400)) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(model=model)
 
 
+def test_effects_stand_on_their_rows_with_a_dot_per_patient():
+    table = pd.DataFrame(
+        {"mean": [0.1, -0.2], "low": [0.0, -0.3], "high": [0.3, np.nan]}, index=["main", "other (here)"]
+    )
+    differences = pd.DataFrame({"other (here)": [-0.3, -0.1], "main": [0.0, 0.2]})
+    figure = results.effects(table, differences, main=["main"], margin=0.05, beyond="great")
+    (ax,) = figure.axes
+    assert "great beyond these" in legend(figure)
+    dots = [cloud.get_offsets()[:, 0].tolist() for cloud in ax.collections if len(cloud.get_offsets()) == 2]
+    assert dots[0] == [0.0, 0.2] and [-0.3, -0.1] in dots
+    assert texts(ax) == ["+0.100", "-0.200"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["main", "other\n(here)"]
+    assert {line.get_xdata()[0] for line in ax.lines if line.get_xdata()[0] == line.get_xdata()[-1]} >= {0, 0.05, -0.05}
+
+
 def test_patient_dice_draws_every_patient_and_the_mean():
     patients = {"unet": pd.DataFrame({"dice": [0.2, 0.8]}), "resunet": pd.DataFrame({"dice": [0.5]})}
     summaries = {

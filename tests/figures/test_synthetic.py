@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 
+from brainseg.experiments import phantoms
 from brainseg.experiments.synthetic import FLAT
 from brainseg.figures import synthetic as draw
+from brainseg.figures.style import COLOURS
 
 ALONE = pd.DataFrame({FLAT: [0.1, 0.3, 0.2], "unet": [0.6, 0.8, 0.7]}, index=["a", "b", "c"])
 TRAINED = pd.DataFrame({"unet": [0.9, 0.5, 0.1, 0.7]}, index=["a", "b", "elsewhere", "c"])
@@ -46,3 +48,22 @@ def test_simulated_slices_carry_both_outlines():
     figure = draw.simulated([image] * 2, [truth] * 2, [np.zeros((8, 8), bool)] * 2, ["first", "second"])
     outlined = [len(ax.collections) for ax in figure.axes]
     assert outlined == [0, 0, 4, 4]
+
+
+def test_other_phantoms_are_sorted_and_coloured_by_what_is_shown():
+    rng = np.random.default_rng(0)
+    reached = {phantoms.OWN: 0.7, "better": 0.8, "worse": 0.5, "the same": 0.7}
+    rows = [
+        {"phantom": name, "cohort": 7, "seed": seed, "patient": f"P{number}", "dice": mean + rng.normal(0, 0.02)}
+        for name, mean in reached.items()
+        for seed in range(3)
+        for number in range(30)
+    ]
+    table = pd.DataFrame(rows)
+    dice = phantoms.dice_by_phantom(table)
+    (ax,) = draw.beside_the_study_s(phantoms.findings(table), dice).axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["worse", "the same", "better"]
+    coloured = [text.get_color() == COLOURS["tumour"] for text in ax.texts]
+    assert coloured == [True, False, True]
+    dots = [cloud.get_offsets()[:, 0] for cloud in ax.collections if len(cloud.get_offsets()) == 30]
+    assert np.allclose(dots[0], dice["worse"] - dice[phantoms.OWN])
