@@ -201,8 +201,9 @@ Markdown(locked.sentences(seed))
 
 # %% tags=["hide-input"]
 tried = read_table("trials", "patients")
-chosen = tried["trial"].iloc[-1]
-for gains in (trials.findings(tried), trials.prediction_findings(tried, chosen)):
+plainest, chosen = tried["trial"].iloc[[0, -1]]
+for trial, gains in ((plainest, trials.findings(tried)), (chosen, trials.prediction_findings(tried, chosen))):
+    display(Markdown(trials.beside(tried, trial)))
     shown = pd.DataFrame([gain.row() for gain in gains]).style.hide(axis="index")
     display(shown.format("{:.3f}", subset=["mean Dice", "median", "standard error"]).format("{:+.3f}", subset=["gain"]))
 

@@ -225,6 +225,20 @@ def findings(patients: pd.DataFrame) -> list[Gain]:
     return [_gain(name, dice, first[1]) for name, dice in others]
 
 
+def beside(patients: pd.DataFrame, trial: str) -> str:
+    """What the rows of a table of gains stand beside, as a sentence: a trial, predicted as the study predicts.
+
+    Parameters
+    ----------
+    patients : DataFrame
+        From :func:`score`, of one network.
+    trial : str
+        The first of the table for :func:`findings`, the one that predicts for :func:`prediction_findings`.
+    """
+    dice = patients.query("trial == @trial and threshold == @THRESHOLD")["dice"]
+    return f"Beside *{trial}*, which has a mean Dice of {dice.mean():.3f} (median {dice.median():.3f}):"
+
+
 def prediction_findings(patients: pd.DataFrame, trial: str) -> list[Gain]:
     """Other ways of making masks of one trial's probabilities, beside the study's: thresholds, pieces, the mirror.
 

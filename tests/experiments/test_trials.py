@@ -95,3 +95,7 @@ def test_ways_of_predicting_stand_beside_the_studys_on_one_trial():
     assert found["threshold 0.4"].counts and found["threshold 0.4"].mean == pytest.approx(0.79)
     assert found["no piece dropped"].gain == pytest.approx(-0.01) and not found["no piece dropped"].counts
     assert not found["each slice once"].counts
+
+
+def test_what_the_gains_stand_beside_is_told():
+    assert trials.beside(table(wide=0.02), "wide") == "Beside *wide*, which has a mean Dice of 0.770 (median 0.770):"
