@@ -163,7 +163,8 @@ def reproduce(arguments: argparse.Namespace) -> None:
     from brainseg.networks import require_keras
 
     require_keras()
-    from brainseg.experiments.reference import TOLERANCE, reproduce
+    from brainseg.experiments.reference import TOLERANCE
+    from brainseg.experiments.reproduce import reproduce
 
     table = reproduce(arguments.data)
     differing = table[~table["same"]]

@@ -125,7 +125,7 @@ Markdown(variants.sentences(seed))
 
 # %% mystnb={"figure": {"name": "fig-results-gallery", "caption": "The ten patients with the lowest scores: the slice with most tumour, as it is and with the outlines of truth and prediction. The slices are drawn where the page was made with them."}, "image": {"alt": "Ten rows of a head slice. In each row the plain slice, then the slice with two outlines for FCN-32, U-Net and ResUNet; or a sentence, where the slices are not at hand."}}
 lowest = gallery.failures(patients)
-pictures = gallery.pictures(index_cohort(get_cohort(data)), patients, lowest)
+pictures = gallery.pictures(index_cohort(get_cohort(data)), lowest, gallery.reference_masks(patients))
 if pictures:
     figure = figures.side_by_side(pictures.images, pictures.truth, pictures.predicted, pictures.titles)
 else:

@@ -27,7 +27,7 @@
 # A mask takes an expert's time, and a scan is private. A simulated patient has neither problem: the computer that draws the tumour knows its outline. The {term}`phantom` of this book was made so that every chapter runs without a download.
 # But a simulation may teach the wrong thing. So we ask real patients.
 #
-# The pictures here are simulated, and the results are those of real patients, from the tables in `results/`. Not for clinical use.
+# The results are those of real patients, from the tables in `results/`. The pictures are simulated, but for one figure. Not for clinical use.
 
 # %% tags=["install", "remove-cell"]
 import importlib.util
@@ -47,7 +47,7 @@ if importlib.util.find_spec("brainseg") is None:  # as in Colab
     print("Installed. If a later cell fails, restart the kernel once: other versions may have been loaded already.")
 
 # %% tags=["parameters"]
-data = "phantom"  # whose slices are shown; of real patients none are, and a phantom takes their place
+data = "phantom"  # whose slices are shown where a network without a real image fails; elsewhere they are simulated
 seed = 0  # of the bootstrap
 
 # %%
@@ -56,13 +56,14 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from brainseg.cohort import read_patient
+from brainseg.cohort import index_cohort, read_patient
 from brainseg.data import get_cohort
-from brainseg.experiments import ablation, exchange, phantoms, synthetic
+from brainseg.experiments import ablation, exchange, gallery, phantoms, synthetic
 from brainseg.experiments.ingredients import WIDE
 from brainseg.experiments.plan import Phantom
 from brainseg.figures import style
 from brainseg.figures import synthetic as figures
+from brainseg.figures.results import side_by_side
 from brainseg.images.prepared import prepare
 from brainseg.images.preprocess import Preprocessing
 from brainseg.metrics import confusion, dice
@@ -185,6 +186,24 @@ by_institution.style.format("{:.2f}", subset=by_institution.columns[1:])
 # %% [markdown]
 # These are means of U-Net, and some institutions have few patients.
 #
+# ## Where it fails
+#
+# These are the five patients with the lowest Dice after the phantom alone, in the mean over the three trainings of U-Net. {numref}`fig-synthetic-failures` has the slice of each that shows most tumour, and beside it what networks make of it that went on with real patients.
+
+# %% mystnb={"figure": {"name": "fig-synthetic-failures", "caption": "The five patients on whom U-Net without a real image does worst: the slice with most tumour, as it is, and with the outlines of truth and prediction: of the first of the three trainings on the phantom alone, and of the three networks together that went on with other real patients. The slices are drawn where the page was made with them."}, "image": {"alt": "Five rows of a head slice. In each row the plain slice, then the slice with two outlines after the phantom alone, and after real patients; or a sentence, where the slices are not at hand."}}
+lowest = synthetic.failures(patients)
+pictures_of_failures = gallery.pictures(index_cohort(get_cohort(data)), lowest, synthetic.masks_side_by_side())
+if pictures_of_failures:
+    shown = pictures_of_failures
+    figure = side_by_side(shown.images, shown.truth, shown.predicted, shown.titles)
+else:
+    figure = style.nothing_to_show("This page was made without the slices of these patients, so there are no pictures.")
+figure
+
+# %%
+Markdown("\n".join(f"1. {failure.sentence()}" for failure in lowest))
+
+# %% [markdown]
 # ## What "no real image" does not say
 #
 # The weights of these networks have met no real image. That is less than "no real data", because people who had seen real data made the phantom and chose the recipe:

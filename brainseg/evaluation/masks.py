@@ -6,6 +6,7 @@ import lzma
 import zipfile
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,13 +15,26 @@ from brainseg.cohort import FRAME
 from brainseg.paths import write_atomically
 
 
-def save_masks(path: Path, slices: pd.DataFrame, masks: np.ndarray) -> None:
-    """Write masks a bit a pixel, compressed: whole, or not at all.
+class Masks(NamedTuple):
+    """Masks of some slices, a bit a pixel.
+
+    Attributes
+    ----------
+    slices : DataFrame
+        A row a mask, with `patient` and `slice`.
+    bits : uint8 (n, 8192)
+        By :func:`numpy.packbits`.
+    """
+
+    slices: pd.DataFrame
+    bits: np.ndarray
+
+
+def pack_masks(slices: pd.DataFrame, masks: np.ndarray) -> Masks:
+    """Pack masks, because those of a whole cohort take eight times the memory.
 
     Parameters
     ----------
-    path : Path
-        Ends in ``.npz``.
     slices : DataFrame
         A row a mask, with `patient` and `slice`.
     masks : bool (n, 256, 256)
@@ -36,10 +50,15 @@ def save_masks(path: Path, slices: pd.DataFrame, masks: np.ndarray) -> None:
         raise ValueError(
             f"{len(slices)} slices need bool masks of shape {(len(slices), *FRAME)}, not {masks.dtype} {masks.shape}"
         )
+    return Masks(slices[["patient", "slice"]], np.packbits(masks.reshape(len(masks), -1), axis=1))
+
+
+def save_masks(path: Path, packed: Masks) -> None:
+    """Write masks, compressed: whole, or not at all. The path ends in ``.npz``."""
     arrays = {
-        "patient": slices["patient"].to_numpy(str),
-        "slice": slices["slice"].to_numpy(np.int32),
-        "bits": np.packbits(masks.reshape(len(masks), -1), axis=1),
+        "patient": packed.slices["patient"].to_numpy(str),
+        "slice": packed.slices["slice"].to_numpy(np.int32),
+        "bits": packed.bits,
     }
     # What NumPy writes itself is compressed by deflate, which leaves masks half as large again; it reads either.
     with write_atomically(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_LZMA) as archive:

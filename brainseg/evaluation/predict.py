@@ -78,11 +78,11 @@ def evaluate(run: Run, part: str = "test", *, borders: bool = True) -> pd.DataFr
     return _score(run, run.rows(part), lambda rows: predict_masks(run, rows), borders=borders)
 
 
-def evaluate_with_masks(run: Run) -> tuple[pd.DataFrame, np.ndarray]:
+def evaluate_with_masks(run: Run, *, borders: bool = True) -> tuple[pd.DataFrame, np.ndarray]:
     """As :func:`evaluate` of the test side, with the masks that were scored: bool (n, 256, 256), a mask a row."""
     rows = run.rows("test")
     masks = predict_masks(run, rows)
-    return score_slices(masks, run.prepared.truth(rows), run.prepared.table.iloc[rows]), masks
+    return score_slices(masks, run.prepared.truth(rows), run.prepared.table.iloc[rows], borders=borders), masks
 
 
 def evaluate_bare(run: Run, rows: np.ndarray | None = None) -> pd.DataFrame:

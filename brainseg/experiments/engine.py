@@ -5,7 +5,8 @@ An experiment is a module with four names.
 - ``Settings``: a frozen dataclass. Its fields are what the command line sets with ``-p NAME=VALUE``, and its defaults
   are those of the real cohort. A list may be empty where :data:`brainseg.experiments.plan.MAY_BE_EMPTY` says so.
 - ``plan(cohort, settings)``: the trainings that it needs, a list of :class:`brainseg.experiments.plan.Training`.
-- ``score(cohort, settings, runs)``: tidy tables by name, from the trained runs.
+- ``score(cohort, settings, runs)``: tidy tables by name, from the trained runs; and, where they are kept, masks
+  (:class:`brainseg.evaluation.masks.Masks`), which become the files ``masks/NAME.npz`` beside the tables.
 - ``findings(...)``: what a page says of the tables, as dataclasses with numbers, intervals and a verdict.
 
 One experiment keeps its runs as well as its tables, and is in :data:`brainseg.experiments.KEPT`.
@@ -31,6 +32,7 @@ from tqdm import tqdm
 from brainseg.chapters import of_type
 from brainseg.cohort import index_cohort
 from brainseg.data import get_cohort
+from brainseg.evaluation.masks import Masks, save_masks
 from brainseg.experiments import EXPERIMENTS, KEPT
 from brainseg.experiments.plan import Training, to_do, workload
 from brainseg.experiments.reference import participants
@@ -170,13 +172,14 @@ def compute(
         ``networks``, the digests of the reference runs that the tables stand beside; `brainseg.provenance.origin`.
         Runs whose rows were taken from kept tables have a ``commit`` of their own.
     """
-    return _carry_out(experiment.plan(cohort, settings), experiment, cohort, settings, cluster)
+    tables, _, record = _carry_out(experiment.plan(cohort, settings), experiment, cohort, settings, cluster)
+    return tables, record
 
 
 def _carry_out(
     plan: list[Training], experiment: ModuleType, cohort: pd.DataFrame, settings, cluster: Cluster | None
-) -> tuple[dict[str, pd.DataFrame], dict]:
-    """The rest of :func:`compute`, once the plan is made."""
+) -> tuple[dict[str, pd.DataFrame], dict[str, Masks], dict]:
+    """The rest of :func:`compute`, once the plan is made, with the masks between tables and record."""
     train_plan(plan, cohort, cluster)
     runs = []
 
@@ -189,15 +192,21 @@ def _carry_out(
             runs.append({**known, "patients": sides, **run.record.summary()})
             yield training, run
 
-    tables = experiment.score(cohort, settings, noted())
+    scored = experiment.score(cohort, settings, noted())
+    masks = {name: each for name, each in scored.items() if isinstance(each, Masks)}
+    tables = {name: each for name, each in scored.items() if name not in masks}
     seconds = round(sum(run["seconds"] for run in runs), 1)
-    return tables, {
-        "settings": asdict(settings),
-        "runs": runs,
-        "seconds": seconds,
-        "networks": reference_digests(),
-        **origin(participants(cohort)),
-    }
+    return (
+        tables,
+        masks,
+        {
+            "settings": asdict(settings),
+            "runs": runs,
+            "seconds": seconds,
+            "networks": reference_digests(),
+            **origin(participants(cohort)),
+        },
+    )
 
 
 def get_tables(name: str, cohort: pd.DataFrame, settings: Mapping | None = None, recompute: bool = False) -> Tables:
@@ -334,8 +343,10 @@ def run_experiment(
     if name in KEPT:
         train_plan(plan, cohort, cluster)
         return _module(name).keep_runs(cohort, chosen, load_plan(plan, cohort))
-    tables, record = _carry_out(plan, _module(name), cohort, chosen, cluster)
+    tables, masks, record = _carry_out(plan, _module(name), cohort, chosen, cluster)
     folder = write_tables(name, *(_beside_the_kept(kept, tables, record) if kept else (tables, record)))
+    for each, packed in masks.items():
+        save_masks(folder / "masks" / f"{each}.npz", packed)
     if shares_reference_patients(cohort):
         # Another table may hold the whole cohort, as the design of an experiment does.
         scored = tables.get("patients", next(table for table in tables.values() if "patient" in table))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -68,7 +69,7 @@ class Pictures:
     images : uint8 (n, 256, 256, 3)
     truth : bool (n, 256, 256)
     predicted : dict of str to bool (n, 256, 256)
-        By network.
+        By model, or by what else stands above a panel.
     titles : list of str
     """
 
@@ -114,33 +115,46 @@ def tail(lowest: Sequence[Failure]) -> str:
     )
 
 
-def pictures(cohort: pd.DataFrame, patients: pd.DataFrame, found: list[Failure]) -> Pictures | None:
+def pictures(
+    cohort: pd.DataFrame, found: Sequence[Failure], masks: Mapping[str, Callable[[str], Path]]
+) -> Pictures | None:
     """The slices, where the cohort has all of these patients; None elsewhere.
 
     Parameters
     ----------
     cohort : DataFrame
         From :func:`brainseg.cohort.index_cohort`.
-    patients : DataFrame
-        As for :func:`failures`.
-    found : list of Failure
+    found : sequence of Failure
+    masks : mapping
+        What stands above a panel -> the file that has its mask of a patient.
     """
     mine = cohort[cohort["patient"].isin([each.patient for each in found])]
     largest = mine.loc[mine.groupby("patient")["tumour_px"].idxmax()].set_index("patient", drop=False)
     if not {each.patient for each in found} <= set(largest.index):
         return None
     shown = largest.loc[[each.patient for each in found]]
-    fold = patients.drop_duplicates("patient").set_index("patient")["fold"]
-    models = [name for name in MODEL_NAMES if name in set(patients["model"])]
-    predicted = {
-        model: np.concatenate(
-            [read_masks(masks_of("honest", model, int(fold[name])), shown.loc[[name]]) for name in shown.index]
-        )
-        for model in models
-    }
     return Pictures(
         np.stack([read_image(path) for path in shown["image_path"]]),
         np.stack([read_mask(path) for path in shown["mask_path"]]),
-        predicted,
+        {
+            panel: np.concatenate([read_masks(file_of(name), shown.loc[[name]]) for name in shown.index])
+            for panel, file_of in masks.items()
+        },
         [f"{place}. Dice {each.dice:.2f}" for place, each in enumerate(found, start=1)],
     )
+
+
+def reference_masks(patients: pd.DataFrame) -> dict[str, Callable[[str], Path]]:
+    """The files of the reference edition's masks, a panel a network, for :func:`pictures`.
+
+    Parameters
+    ----------
+    patients : DataFrame
+        Of the honest protocol, from :func:`brainseg.experiments.outcome.read_scores`.
+    """
+    fold = patients.drop_duplicates("patient").set_index("patient")["fold"]
+
+    def of(model: str) -> Callable[[str], Path]:
+        return lambda patient: masks_of("honest", model, int(fold[patient]))
+
+    return {model: of(model) for model in MODEL_NAMES if model in set(patients["model"])}

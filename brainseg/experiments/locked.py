@@ -23,7 +23,7 @@ import pandas as pd
 from brainseg.cohort import index_cohort
 from brainseg.cohort.kaggle import PUBLISHED
 from brainseg.data import get_cohort
-from brainseg.evaluation.masks import save_masks
+from brainseg.evaluation.masks import pack_masks, save_masks
 from brainseg.evaluation.scores import score_patients, summarise
 from brainseg.networks.recipe import MODEL_NAMES, MODELS
 from brainseg.networks.record import (
@@ -133,7 +133,7 @@ def _score(runs: Mapping[str, Run]) -> tuple[pd.DataFrame, pd.DataFrame]:
     slices, patients = [], []
     for model, run in runs.items():
         scored, masks = evaluate_with_masks(run)
-        save_masks(results_folder(LOCKED) / f"{model}-masks.npz", scored, masks)
+        save_masks(results_folder(LOCKED) / f"{model}-masks.npz", pack_masks(scored, masks))
         slices.append(scored.assign(model=model))
         patients.append(score_patients(scored).reset_index().assign(model=model))
     return pd.concat(slices), pd.concat(patients)

@@ -19,7 +19,7 @@ is the mean of the probabilities of its seeds. Everything that comes out lies in
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,10 +28,8 @@ import numpy as np
 import pandas as pd
 
 from brainseg.chapters import study_recipe
-from brainseg.cohort import index_cohort, read_mask
-from brainseg.data import get_cohort
-from brainseg.evaluation.masks import read_masks, save_masks
-from brainseg.evaluation.scores import SMALLEST_PIECE, VOLUME_COLUMNS, score_patients, score_slices
+from brainseg.evaluation.masks import pack_masks, save_masks
+from brainseg.evaluation.scores import SMALLEST_PIECE, VOLUME_COLUMNS, score_patients
 from brainseg.experiments.plan import PHANTOM, Training, after_the_phantom
 from brainseg.experiments.ranking import MARGIN
 from brainseg.images.preprocess import Preprocessing
@@ -42,18 +40,15 @@ from brainseg.networks.record import (
     NEW,
     RunRecord,
     find_reference,
-    reference_runs,
 )
 from brainseg.provenance import origin
 from brainseg.results import (
     REFERENCE,
     changing,
     has_results,
-    has_tables,
     log_test,
     read_csv,
     read_log,
-    read_table,
     results_folder,
     write_tables,
 )
@@ -305,7 +300,7 @@ def _score_together(cohort: pd.DataFrame, protocol: str, members: dict[str, Run]
     for name, member in members.items():
         own = {"run": name, **described, "seed": member.recipe.seed}
         slices, masks = evaluate_with_masks(member)
-        save_masks(results_folder(REFERENCE) / name / MASKS, slices, masks)
+        save_masks(results_folder(REFERENCE) / name / MASKS, pack_masks(slices, masks))
         patients = score_patients(slices).reset_index()
         tables["seeds"].append(_with(own, patients[VOLUME_COLUMNS]))
         if protocol == "article":
@@ -327,7 +322,7 @@ def _score_together(cohort: pd.DataFrame, protocol: str, members: dict[str, Run]
     patients["missing_sequence"] = patients["patient"].map(missing)
     tables |= {"slices": [_with(own, slices[SLICE_COLUMNS])], "patients": [_with(own, patients[PATIENT_COLUMNS])]}
     _write({name: pd.concat(parts) for name, parts in tables.items() if parts}, record)
-    save_masks(together, slices, masks)
+    save_masks(together, pack_masks(slices, masks))
 
 
 def _with(described: dict, table: pd.DataFrame) -> pd.DataFrame:
@@ -360,68 +355,3 @@ def article_rows(run: Run) -> pd.DataFrame:
             for (part, group), rows in groups.items()
         ]
     )
-
-
-def reproduce(data: str) -> pd.DataFrame:
-    """Compute the kept scores again, and compare.
-
-    The networks whose weights are kept score their own test patients again, and the kept masks of every network are
-    scored again. Patients whom no split names are not looked at: the locked test set is nobody's to look at.
-
-    Returns
-    -------
-    DataFrame
-        One row per network and test patient that the cohort has: ``by`` ("weights" or "masks"), ``run, patient,
-        dice_again, dice_kept, difference`` (Dice of the volume), and ``same``: whether the two lie within `TOLERANCE`.
-
-    Raises
-    ------
-    ValueError
-        Where there are no runs with weights, or the cohort has none of the patients.
-    """
-    records = reference_runs(with_weights=True)
-    if not records or not has_tables(REFERENCE):
-        raise ValueError(
-            "There are no runs with weights in results/reference. Make them: python -m brainseg experiment reference."
-        )
-    root = get_cohort(data)
-    cohort = index_cohort(root)
-    again = [*_from_weights(records, cohort), *_from_masks(cohort)]
-    if not again:
-        raise ValueError(f"None of the reference's test patients is in {data}.")
-    kept = pd.concat([read_table(REFERENCE, name)[["run", "patient", "dice"]] for name in ("seeds", "patients")])
-    both = pd.concat(again).merge(kept, on=["run", "patient"], how="left", suffixes=("_again", "_kept"))
-    both["difference"] = both["dice_again"] - both["dice_kept"]
-    far = both["difference"].abs().gt(TOLERANCE) | (both["dice_again"].isna() != both["dice_kept"].isna())
-    return both.assign(same=~far)
-
-
-def _from_weights(records: list[RunRecord], cohort: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    from brainseg.evaluation.predict import evaluate
-    from brainseg.networks.backend import configure_backend
-    from brainseg.networks.runs import load_reference
-
-    configure_backend()
-    for record in records:
-        if (record.split(cohort) == "test").any():
-            slices = evaluate(load_reference(record, cohort.attrs["root"]))
-            yield _dice(slices, record.name, "weights")
-
-
-def _from_masks(cohort: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    slices, folder = read_table(REFERENCE, "slices"), results_folder(REFERENCE)
-    networks = pd.concat([read_table(REFERENCE, name) for name in ("seeds", "patients")]).drop_duplicates("run")
-    # In the article's protocol not every slice of a patient is tested.
-    tested = dict(iter(slices.groupby(["protocol", "model", "fold"])[["patient", "slice"]]))
-    for network in networks.itertuples():
-        rows = cohort.merge(tested[network.protocol, network.model, network.fold], on=["patient", "slice"])
-        path = folder / network.run / MASKS
-        if not path.parent.is_dir():
-            path = folder / "masks" / f"{network.run}.npz"
-        if len(rows) and path.is_file():  # the first campaign's runs by slice have none
-            truth = np.stack([read_mask(mask) for mask in rows["mask_path"]])
-            yield _dice(score_slices(read_masks(path, rows), truth, rows, borders=False), network.run, "masks")
-
-
-def _dice(slices: pd.DataFrame, run: str, by: str) -> pd.DataFrame:
-    return score_patients(slices).reset_index()[["patient", "dice"]].assign(run=run, by=by)

@@ -9,7 +9,7 @@ network that is reported.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,8 +21,12 @@ from tqdm import tqdm
 
 from brainseg.chapters import study_recipe
 from brainseg.cohort import FLAIR, read_patient
+from brainseg.evaluation.masks import Masks, pack_masks
 from brainseg.evaluation.scores import VOLUME_COLUMNS, drop_small_pieces, score_patients, score_slices, summarise
+from brainseg.experiments import gallery
+from brainseg.experiments.gallery import Failure
 from brainseg.experiments.plan import PHANTOM, Training, on_the_phantom
+from brainseg.experiments.reference import masks_of as reference_masks_of
 from brainseg.experiments.reference import participants
 from brainseg.images.crop import head_silhouette
 from brainseg.images.prepared import Prepared, prepare
@@ -120,6 +124,18 @@ def phantom_split(table: pd.DataFrame) -> pd.Series:
     return table["patient"].isin(validation).map({True: "validation", False: "train"}).rename("split")
 
 
+def masks_of(model: str, seed: int) -> Path:
+    """The file of the masks that a network trained on the phantom alone predicts for the scored real patients."""
+    return results_folder(SYNTHETIC) / "masks" / f"{model}-seed{seed}.npz"
+
+
+def on_real(run: Run, root: Path, patients: Collection[str]) -> Run:
+    """A run that was trained on other patients, with these real ones as its test side; parameters as `score_real`."""
+    prepared = prepare(root, run.record.preprocessing)
+    split = prepared.table["patient"].isin(list(patients)).map({True: "test", False: "new"})
+    return replace(run, prepared=prepared, split=split)
+
+
 def score_real(run: Run, root: Path, patients: Collection[str]) -> pd.DataFrame:
     """Score a run that was trained on other patients: one row a patient, as `brainseg.evaluation.scores` has them.
 
@@ -133,9 +149,7 @@ def score_real(run: Run, root: Path, patients: Collection[str]) -> pd.DataFrame:
     """
     from brainseg.evaluation.predict import evaluate
 
-    prepared = prepare(root, run.record.preprocessing)
-    split = prepared.table["patient"].isin(list(patients)).map({True: "test", False: "new"})
-    return score_patients(evaluate(replace(run, prepared=prepared, split=split), borders=False))
+    return score_patients(evaluate(on_real(run, root, patients), borders=False))
 
 
 # ---------------------------------------------------------------- a threshold instead of a network
@@ -258,17 +272,21 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
     ]
 
 
-def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Training, Run]]) -> dict[str, pd.DataFrame]:
+def score(
+    cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Training, Run]]
+) -> dict[str, pd.DataFrame | Masks]:
     """Score networks and threshold on the real patients outside the development set.
 
     Returns
     -------
-    dict of DataFrame
+    dict of DataFrame and Masks
         ``"patients"``: ``model`` (or `FLAT`), ``seed`` (0 for the threshold), ``patient, institution, tumour_px, tp,
         fp, fn, dice`` of the volume, ``separability`` (the chance that a tumour pixel is brighter on FLAIR than one of
         the brain around it, mean over the patient's tumour slices; NaN where a patient has none). ``"threshold"``:
-        :func:`try_thresholds` of phantom patients.
+        :func:`try_thresholds` of phantom patients. And the masks of each network, by the name of :func:`masks_of`.
     """
+    from brainseg.evaluation.predict import evaluate_with_masks
+
     root = cohort.attrs["root"]
     names = sorted(set(participants(cohort)["patient"]) - set(development_patients()["patient"]))
     phantom = PHANTOM.prepare(Preprocessing())
@@ -276,11 +294,14 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
     real = prepare(root, Preprocessing())
     scored = [score_threshold(real, names, best_threshold(tried)).reset_index().assign(model=FLAT, seed=0)]
     networks = len(settings.models) * len(settings.seeds)
+    masks = {}
     for training, run in tqdm(runs, total=networks, desc="scoring real patients", unit="network"):
-        scored.append(score_real(run, root, names).reset_index().assign(**training.labels))
+        slices, predicted = evaluate_with_masks(on_real(run, root, names), borders=False)
+        scored.append(score_patients(slices).reset_index().assign(**training.labels))
+        masks[masks_of(**training.labels).stem] = pack_masks(slices, predicted)
     patients = pd.concat(scored, ignore_index=True)[["model", "seed", *VOLUME_COLUMNS]]
     visible = {name: _separability(cohort, name) for name in names}
-    return {"patients": patients.assign(separability=patients["patient"].map(visible)), "threshold": tried}
+    return {"patients": patients.assign(separability=patients["patient"].map(visible)), "threshold": tried, **masks}
 
 
 def _separability(cohort: pd.DataFrame, patient: str) -> float:
@@ -514,6 +535,36 @@ def _links(patients: pd.DataFrame, reached: pd.Series, seed: int) -> dict[str, I
         known = tumours[[column, "reached"]].dropna()
         found[what] = rank_correlation(known[column], known["reached"], seed=seed)
     return found
+
+
+def failures(patients: pd.DataFrame, number: int = 5, model: str = MODEL) -> list[Failure]:
+    """The real patients on whom a network without a real image does worst, in the mean over its seeds.
+
+    Parameters
+    ----------
+    patients : DataFrame
+        From :func:`score`.
+    number : int
+    model : str
+    """
+    rows = patients[patients["model"] == model]
+    marked = rows["tp"] + rows["fp"]
+    return gallery.failures(
+        rows.assign(recall=rows["tp"] / rows["tumour_px"], precision=(rows["tp"] / marked).where(marked > 0, 0.0)),
+        number,
+    )
+
+
+def masks_side_by_side(model: str = MODEL) -> dict[str, Callable[[str], Path]]:
+    """The files with a network's masks, for :func:`brainseg.experiments.gallery.pictures`.
+
+    Without a real image it is that of the first seed; with real patients, the seeds of the reference edition together.
+    """
+    fold = read_table(REFERENCE, "folds").set_index("patient")["fold"]
+    return {
+        "phantom alone": lambda patient: masks_of(model, 0),
+        "then real patients": lambda patient: reference_masks_of("honest", model, int(fold[patient])),
+    }
 
 
 def by_institution(patients: pd.DataFrame, real: pd.DataFrame, model: str = MODEL) -> pd.DataFrame:

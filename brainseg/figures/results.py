@@ -142,13 +142,14 @@ def side_by_side(
     predictions: Mapping[str, Sequence[np.ndarray]],
     titles: Sequence[str],
 ) -> Figure:
-    """One row per slice: the input, then the outlines of truth and prediction for each model.
+    """One row per slice: the input, then the outlines of truth and prediction, a panel each.
 
     Parameters
     ----------
     images : sequence of uint8 arrays (H, W, 3)
     truths : sequence of bool arrays (H, W)
-    predictions : mapping of model name to a sequence of bool arrays (H, W)
+    predictions : mapping to sequences of bool arrays (H, W)
+        By model, or by what else stands above a panel.
     titles : sequence of str
     """
     if len(images) == 0:
@@ -157,7 +158,7 @@ def side_by_side(
     for row, (image, truth, title) in enumerate(zip(images, truths, titles, strict=True)):
         show_slice(axes[row, 0], image, title, vmax=white(image[..., FLAIR]))
         for ax, (name, masks) in zip(axes[row, 1:], predictions.items(), strict=True):
-            show_slice(ax, image, MODEL_NAMES[name], vmax=white(image[..., FLAIR]))
+            show_slice(ax, image, MODEL_NAMES.get(name, name), vmax=white(image[..., FLAIR]))
             outline(ax, truth, COLOURS["truth"])
             outline(ax, masks[row], COLOURS["prediction"])
         zoom_to_head(axes[row], image)

@@ -7,7 +7,7 @@ from helpers import PATIENTS
 
 from brainseg import results
 from brainseg.cohort import index_cohort
-from brainseg.evaluation.masks import save_masks
+from brainseg.evaluation.masks import pack_masks, save_masks
 from brainseg.experiments import gallery
 from brainseg.experiments.reference import masks_of
 
@@ -56,13 +56,14 @@ def test_the_pictures_are_the_slices_with_most_tumour_and_the_kept_masks(tiny_co
             masks = np.zeros((len(mine), 256, 256), bool)
             masks[:, 0, 0] = model == "unet"
             masks[np.arange(len(mine)), 1, mine["slice"]] = True
-            save_masks(masks_of("honest", model, fold), mine, masks)
+            save_masks(masks_of("honest", model, fold), pack_masks(mine, masks))
     found = gallery.failures(patients, number=3)
-    shown = gallery.pictures(cohort, patients, found)
+    shown = gallery.pictures(cohort, found, gallery.reference_masks(patients))
     largest = cohort.loc[cohort.groupby("patient")["tumour_px"].idxmax()].set_index("patient")
     for place, each in enumerate(found):
         assert shown.truth[place].sum() == largest.loc[each.patient, "tumour_px"] > 0
         assert shown.predicted["unet"][place, 1, largest.loc[each.patient, "slice"]]
         assert shown.predicted["unet"][place, 0, 0] and not shown.predicted["resunet"][place, 0, 0]
     assert shown.titles[:2] == ["1. Dice 0.15", "2. Dice 0.35"] and shown.images.shape == (3, 256, 256, 3)
-    assert gallery.pictures(cohort[cohort["patient"] != PATIENTS[1]], patients, found) is None
+    without = cohort[cohort["patient"] != PATIENTS[1]]
+    assert gallery.pictures(without, found, gallery.reference_masks(patients)) is None

@@ -13,6 +13,7 @@ from brainseg.cohort import index_cohort
 from brainseg.evaluation import predict
 from brainseg.evaluation.scores import score_patients
 from brainseg.experiments import engine, reference
+from brainseg.experiments.reproduce import reproduce
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import Recipe
 from brainseg.networks.record import reference_runs
@@ -68,7 +69,7 @@ def test_runs_are_trained_scored_kept_and_then_left_alone(project, tiny_cohort):
     make(data, models=["resunet"], folds=[0], seeds=[0, 1])
     assert len(results.read_log()) == 2
     pd.testing.assert_frame_equal(results.read_table("reference", "patients"), tables["patients"])
-    again = reference.reproduce(data)
+    again = reproduce(data)
     assert again["same"].all() and np.allclose(again["difference"].dropna(), 0, atol=1e-5)
     by = again.groupby("run")["by"].apply(set).to_dict()
     assert by == {names[0]: {"weights", "masks"}, names[1]: {"masks"}, "resunet-by-patient-fold0": {"masks"}}
@@ -83,7 +84,7 @@ def test_runs_are_trained_scored_kept_and_then_left_alone(project, tiny_cohort):
     for name in ("seeds", "patients"):
         wrong = tables[name].assign(dice=(tables[name]["dice"].fillna(0) + 0.1) % 1)
         wrong.to_csv(folder / f"{name}.csv", index=False)
-    assert not reference.reproduce(data)["same"].any()
+    assert not reproduce(data)["same"].any()
 
 
 @pytest.mark.slow
@@ -127,7 +128,7 @@ def test_the_articles_protocol_is_scored_its_way_too_and_keeps_no_weights(projec
     )
     # Only a part of a patient's slices is tested, and only their masks are kept.
     make(str(tiny_cohort), models=["unet"], folds=[0], seeds=[0])
-    again = reference.reproduce(str(tiny_cohort))
+    again = reproduce(str(tiny_cohort))
     assert again["same"].all() and {"unet-by-slice-fold0", "unet-by-slice-fold0-seed0"} < set(again["run"])
 
 
@@ -150,7 +151,7 @@ def test_reproduce_passes_over_patients_whom_no_split_names(project, tiny_cohort
         return slices
 
     monkeypatch.setattr(predict, "evaluate", evaluate)
-    again = reference.reproduce(data)
+    again = reproduce(data)
     assert set(looked_at) == set(again["patient"]) and stranger not in looked_at
     assert np.isfinite(again["difference"]).all()
 

@@ -105,6 +105,12 @@ def test_development_patients_are_scored_by_nobody(developed, small_phantom, run
     assert scored[["model", "seed"]].drop_duplicates().to_numpy().tolist() == [
         [synthetic.FLAT, 0], ["unet", 0], ["unet", 1],
     ]  # fmt: skip
+    # What is kept of a network is what was scored.
+    assert set(tables) == {"patients", "threshold", "unet-seed0", "unet-seed1"}
+    slices, bits = tables["unet-seed1"]
+    marked = pd.Series(np.unpackbits(bits, axis=1).sum(axis=1)).groupby(slices["patient"].to_numpy()).sum()
+    own = scored.query("model == 'unet' and seed == 1").set_index("patient")
+    assert marked.to_dict() == (own["tp"] + own["fp"]).to_dict()
     assert scored["separability"].between(0.9, 1).all()  # tumours of this cohort are far brighter than brain
     assert not set(tables["threshold"]["patient"]) & set(developed["patient"])
 
@@ -227,6 +233,15 @@ def test_where_it_goes_better_is_told_by_size_and_visibility():
     assert all(link.estimate > 0.95 for link in found.links.values())
     assert found.link_sentences().count("excludes 0") == 2
     assert "includes 0" in found_of().link_sentences()
+
+
+def test_the_lowest_are_told_with_what_was_found_and_marked():
+    table = scores_of("unet", 0.0).assign(tp=50, fp=150, fn=0)
+    table.loc[table["patient"] == NAMES[3], ["dice", "tp", "fp"]] = 0.01, 0, 0
+    first, second = synthetic.failures(table, number=2)
+    assert (first.patient, first.recall, first.precision) == (NAMES[3], 0, 0)
+    assert second.recall == pytest.approx(50 / table.set_index("patient")["tumour_px"][second.patient].iloc[0])
+    assert second.precision == 0.25
 
 
 def test_institutions_are_set_side_by_side():

@@ -13,6 +13,7 @@ from brainseg.chapters import study_run
 from brainseg.evaluation import predict
 from brainseg.evaluation.masks import read_masks
 from brainseg.experiments import reference
+from brainseg.experiments.reproduce import reproduce
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks import record, runs
 from brainseg.networks.runs import load_network
@@ -123,7 +124,7 @@ def test_a_run_without_weights_is_a_document(run, checkout):
     assert record.reference_runs(with_weights=True) == []
     assert record.reference_runs() == [kept] == [found(run.recipe, run.prepared, "slice", 0)]
     with pytest.raises(ValueError, match="no runs with weights"):
-        reference.reproduce(str(run.prepared.root))
+        reproduce(str(run.prepared.root))
 
 
 @pytest.mark.slow
@@ -160,7 +161,7 @@ def add_patient(root, like, name):
 
 def test_without_kept_runs_there_is_nothing_to_reproduce(tiny_cohort, checkout):
     with pytest.raises(ValueError, match="python -m brainseg experiment reference"):
-        reference.reproduce(str(tiny_cohort))
+        reproduce(str(tiny_cohort))
 
 
 def test_a_synthetic_cohort_is_no_reference():

@@ -11,7 +11,7 @@ from helpers import untrained_run
 
 from brainseg import results
 from brainseg.cohort import index_cohort
-from brainseg.evaluation.masks import save_masks
+from brainseg.evaluation.masks import pack_masks, save_masks
 from brainseg.experiments import engine
 from brainseg.experiments.reference import masks_of
 from brainseg.experiments.shape_genomics import study
@@ -91,7 +91,7 @@ def test_kept_masks_of_the_reference_runs_are_a_source(tiny_cohort_once, kept_in
     for fold, patient in enumerate((first, second)):
         slices = cohort[cohort["patient"] == patient]
         wanted[patient] = np.random.default_rng(fold).random((len(slices), 256, 256)) < 0.1
-        save_masks(masks_of("honest", "unet", fold), slices[::-1], wanted[patient][::-1])
+        save_masks(masks_of("honest", "unet", fold), pack_masks(slices[::-1], wanted[patient][::-1]))
     source = study.together(cohort, "unet")
     assert source.patients == [first, second] and source.trainings == 2
     for patient, masks in wanted.items():
