@@ -134,6 +134,11 @@ class Verdict:
         """The phrase as a sentence."""
         return f"{self.text[0].upper()}{self.text[1:]}."
 
+    @property
+    def in_short(self) -> str:
+        """The phrase with the reason in a few words, such as "cannot tell: too few trainings"."""
+        return self.text if self.reason is None else f"cannot tell: {self.reason.value}"
+
 
 def bootstrap_interval(
     values: np.ndarray, statistic: Callable = np.mean, *, level: float = LEVEL, draws: int = DRAWS, seed: int = 0

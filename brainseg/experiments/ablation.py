@@ -5,17 +5,19 @@ The question is asked of the development patients, because they may steer the ph
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from brainseg.experiments.ingredients import INGREDIENTS
-from brainseg.experiments.phantoms import described, findings, scored_on, training_on
+from brainseg.experiments.phantoms import PhantomFinding, findings, scored_on, training_on
 from brainseg.experiments.plan import PHANTOM, Training
-from brainseg.experiments.synthetic import development_patients, require_real
-from brainseg.results import has_tables, read_record, read_table
+from brainseg.experiments.synthetic import MARGIN, development_patients, require_real
+from brainseg.networks.recipe import MODEL_NAMES
+from brainseg.results import read_csv, read_table, results_folder
+from brainseg.statistics import Answer
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
@@ -54,10 +56,47 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
     return {"patients": scored_on(set(development_patients()["patient"]), cohort, runs)}
 
 
-def sentences(seed: int = 0) -> str:
-    """What the kept table says of the phantom without each ingredient, and where it comes from; in Markdown."""
-    if not has_tables(ABLATION):
-        left_out = ", ".join(INGREDIENTS)
-        return f"**These trainings are still to come** ({left_out}): `python -m brainseg experiment {ABLATION}`."
-    found = findings(read_table(ABLATION, "patients"), seed=seed)
-    return "\n".join([*(finding.sentence() for finding in found), "", described(read_record(ABLATION))])
+def read_findings(seed: int = 0) -> tuple[PhantomFinding, ...]:
+    """The findings of the kept table, the phantom without each ingredient beside the whole one."""
+    return findings(read_table(ABLATION, "patients"), seed=seed)
+
+
+def sentence(found: Sequence[PhantomFinding]) -> str:
+    """After which phantoms a network is shown to lose, to gain, or to be as good, in Markdown."""
+    verdicts = {finding.name: finding.verdict for finding in found}
+    groups = {
+        "show a loss": [name for name, verdict in verdicts.items() if verdict.direction < 0],
+        "show a gain": [name for name, verdict in verdicts.items() if verdict.direction > 0],
+        f"show equivalence within {MARGIN:g}": [
+            name for name, verdict in verdicts.items() if verdict.answer is Answer.EQUIVALENT
+        ],
+        "cannot tell": [name for name, verdict in verdicts.items() if verdict.answer is Answer.CANNOT_TELL],
+    }
+    said = [f"{what} for {', '.join(f'*{name}*' for name in names)}" for what, names in groups.items() if names]
+    return f"The data {'; they '.join(said)}."
+
+
+# ---------------------------------------------------------------- steps that were tried before
+
+
+def read_steps() -> pd.DataFrame:
+    """The changes of the phantom that the development patients judged, to read: a row a step, the first as it was.
+
+    ``benchmarks/steer_phantom.py`` adds the rows. The distance is that of its ``calibrate_phantom.distance``: 0 where
+    the phantom's statistics are those of the development patients.
+    """
+    steps = read_csv(results_folder("phantom_steps.csv"))
+    steps["model"] = steps["model"].map(MODEL_NAMES)
+    return steps[list(_STEPS)].rename(columns=_STEPS)
+
+
+_STEPS = {
+    "change": "the phantom",
+    "model": "network",
+    "epochs": "epochs",
+    "calibration_distance": "distance",
+    "mean": "mean Dice",
+    "low": "from",
+    "high": "to",
+    "failed": "tumours not found",
+}

@@ -253,7 +253,10 @@ def get_cluster(scheduler: str | None = None, workers: int = 0, storage: str | N
         return
     try:
         client = Client(scheduler, timeout="20s")
-    except OSError as error:
-        raise ValueError(f"No Dask scheduler answers at {scheduler} ({error}). Start one: dask scheduler") from error
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"No Dask scheduler answers at {scheduler} ({error}). Start one, which says its address, such as "
+            "tcp://10.0.0.1:8786: dask scheduler"
+        ) from error
     with client:
         yield Cluster(client, storage)

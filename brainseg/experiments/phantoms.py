@@ -7,7 +7,7 @@ phantom; :mod:`brainseg.experiments.ablation` asks the others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ from brainseg.experiments.synthetic import (
 )
 from brainseg.images.preprocess import Preprocessing
 from brainseg.results import read_table
-from brainseg.statistics import Difference, Verdict, interval_text, paired_difference, shown_together
+from brainseg.statistics import Difference, Verdict, p_text, paired_difference, shown_together
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
@@ -157,14 +157,29 @@ class PhantomFinding:
     verdict: Verdict
     above_threshold: Difference | None
 
-    def sentence(self) -> str:
-        """As an item of a list, in Markdown."""
-        above = f" Minus the flat threshold: {interval_text(self.above_threshold)}." if self.above_threshold else ""
-        return (
-            f"- **{self.name[0].upper()}{self.name[1:]}**: {self.mean:.3f}, and {self.own:.3f} after the study's "
-            f"phantom, {interval_text(self.difference)} on {self.difference.patients} patients. Tumours not found: "
-            f"{self.failures} after this phantom, {self.own_failures} after the study's. {self.verdict.sentence}{above}"
-        )
+    def row(self) -> dict:
+        """As a row of a table to read."""
+        row = {
+            "phantom": self.name,
+            "mean Dice": f"{self.mean:.3f}",
+            "tumours not found": self.failures,
+            "minus the study's (95 %)": _with_interval(self.difference),
+            "p": p_text(self.p_corrected),
+            "the one rule": self.verdict.in_short,
+        }
+        if self.above_threshold is not None:
+            row["minus the threshold (95 %)"] = _with_interval(self.above_threshold)
+        return row
+
+
+def _with_interval(found: Difference) -> str:
+    return f"{found.estimate:+z.3f} ({found.low:+z.3f} to {found.high:+z.3f})"
+
+
+def as_table(found: Sequence[PhantomFinding]) -> pd.DataFrame:
+    """The study's phantom and each other one in a row, to read."""
+    own = {"phantom": OWN, "mean Dice": f"{found[0].own:.3f}", "tumours not found": found[0].own_failures}
+    return pd.DataFrame([own, *(finding.row() for finding in found)]).fillna("-")
 
 
 def findings(patients: pd.DataFrame, flat: pd.Series | None = None, seed: int = 0) -> tuple[PhantomFinding, ...]:
@@ -234,14 +249,3 @@ def described(record: Mapping) -> str:
         f"U-Net was trained on {PHANTOM.patients} simulated patients of each phantom, by the study's recipe, "
         f"{len(record['settings']['seeds'])} times: {trainings_text(record)}."
     )
-
-
-def untrained(record: Mapping) -> str:
-    """What the question asks for and the kept table has not, in Markdown; empty where nothing is missing."""
-    wanted, kept = Settings(), record["settings"]
-    missing = [_other_cohort(number) for number in wanted.cohorts if number not in kept["cohorts"]]
-    missing += [name for name in wanted.others if name not in kept["others"]]
-    missing += [f"seed {seed} of each" for seed in wanted.seeds if seed not in kept["seeds"]]
-    if not missing:
-        return ""
-    return f"Not trained yet: {', '.join(missing)} (`python -m brainseg experiment {PHANTOMS} --add`)."

@@ -453,18 +453,14 @@ class SyntheticFindings:
         said = (
             f"{network.name} whose weights have met no real image reaches a mean Dice of "
             f"{network.summary['mean']:.2f} on {network.summary['patients']} real patients, where a flat threshold "
-            f"that is chosen on the same phantom has {flat.summary['mean']:.2f} ({_in_short(self.verdict)})"
+            f"that is chosen on the same phantom has {flat.summary['mean']:.2f} ({self.verdict.in_short})"
         )
         for gap in self.gaps:
             if gap.model == MODEL:
                 gain = -gap.difference.estimate
                 moved = f"{'adds' if gain >= 0 else 'takes away'} {abs(gain):.2f}"
-                said += f", and going on with real patients for as many steps again {moved} ({_in_short(gap.verdict)})"
+                said += f", and going on with real patients for as many steps again {moved} ({gap.verdict.in_short})"
         return f"{said}."
-
-
-def _in_short(verdict: Verdict) -> str:
-    return verdict.text if verdict.reason is None else f"cannot tell: {verdict.reason.value}"
 
 
 def findings(patients: pd.DataFrame, threshold: pd.DataFrame, real: pd.DataFrame, seed: int = 0) -> SyntheticFindings:

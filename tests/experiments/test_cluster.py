@@ -345,3 +345,9 @@ def test_an_address_where_nobody_answers_is_named(monkeypatch):
     refused = pytest.raises(ValueError, match="No Dask scheduler answers at tcp://127.0.0.1:1 .*dask scheduler")
     with refused, get_cluster(scheduler="tcp://127.0.0.1:1"):
         pass
+
+
+def test_an_address_that_is_none_is_named():
+    refused = pytest.raises(ValueError, match=r"at here \(missing port number.* such as tcp://10.0.0.1:8786")
+    with refused, get_cluster(scheduler="here"):
+        pass

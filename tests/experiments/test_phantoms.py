@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from helpers import write_cohort
 
-from brainseg import results
 from brainseg.cohort import FLAIR, index_cohort
 from brainseg.data import phantom_table, prepare_phantom
 from brainseg.experiments import ablation, phantoms, synthetic
@@ -214,7 +213,9 @@ def test_another_phantom_is_worse_or_better_than_the_study_s(wide, direction):
     assert other.mean < 0.2 and other.own == found.own
     assert (found.name, found.verdict.answer, found.verdict.direction) == (WIDE, Answer.DIFFERENCE, direction)
     assert found.own == pytest.approx(0.7, abs=0.05)  # and not of the other cohort
-    assert f"**Wide ranges**: {found.mean:.3f}, and {found.own:.3f} after the study's" in found.sentence()
+    row = found.row()
+    assert (row["phantom"], row["mean Dice"]) == (WIDE, f"{found.mean:.3f}")
+    assert row["minus the study's (95 %)"].startswith(f"{found.mean - found.own:+.3f} (")
 
 
 def test_each_phantom_has_a_column_of_dice():
@@ -237,7 +238,8 @@ def test_tumours_that_were_not_found_are_counted():
     table.loc[(table["phantom"] == WIDE) & table["patient"].isin(["P0", "P1"]), "dice"] = 0.05
     _, found = phantoms.findings(table)
     assert (found.failures, found.own_failures) == (2, 0)
-    assert "not found: 2 after this phantom, 0 after the study's." in found.sentence()
+    rows = phantoms.as_table(phantoms.findings(table)).set_index("phantom")
+    assert rows.loc[[phantoms.OWN, WIDE], "tumours not found"].tolist() == [0, 2]
 
 
 def test_where_it_comes_from_is_told():
@@ -254,32 +256,40 @@ def test_each_phantom_stands_beside_the_threshold_of_the_same_patients():
     flat = table.groupby("patient")["dice"].mean().mul(0).add(0.35)
     _, wide = phantoms.findings(table, flat)
     assert wide.above_threshold.estimate == pytest.approx(wide.mean - 0.35)
-    assert f"Minus the flat threshold: {wide.mean - 0.35:+.3f} (" in wide.sentence()
+    assert wide.row()["minus the threshold (95 %)"].startswith(f"{wide.mean - 0.35:+.3f} (")
     assert all(found.above_threshold is None for found in phantoms.findings(table))
-    assert "threshold" not in phantoms.findings(table)[0].sentence()
+    assert "minus the threshold (95 %)" not in phantoms.findings(table)[0].row()
     with pytest.raises(ValueError, match="Some values are missing"):
         phantoms.findings(table, flat.drop("P0"))
 
 
-def test_what_the_table_lacks_is_named():
-    some = {"cohorts": [7, 9], "others": [WIDE, NARROWER], "seeds": [0, 1]}
-    assert phantoms.untrained({"settings": some}) == (
-        f"Not trained yet: another cohort (seed 8), {WIDER}, seed 2 of each "
-        "(`python -m brainseg experiment phantoms --add`)."
+def test_the_study_s_own_phantom_is_the_first_row():
+    found = phantoms.findings(table_of(0.6))
+    rows = phantoms.as_table(found)
+    assert rows["phantom"].tolist() == [phantoms.OWN, "another cohort (seed 8)", WIDE]
+    assert rows["p"].iloc[0] == "-" and rows["mean Dice"].iloc[0] == f"{found[0].own:.3f}"
+
+
+def test_ingredients_are_told_by_what_the_data_show(monkeypatch):
+    parts = [table_of(mean).query("cohort == @PHANTOM.seed") for mean in (0.6, 0.8, 0.7)]
+    names = ("no skull", "no noise", "one size")
+    named = [part.replace({"phantom": {WIDE: name}}) for part, name in zip(parts, names, strict=True)]
+    table = pd.concat([named[0], *(part.query("phantom != @phantoms.OWN") for part in named[1:])])
+    monkeypatch.setattr(ablation, "read_table", lambda study, name: table)
+    found = ablation.read_findings()
+    assert ablation.sentence(found) == (
+        "The data show a loss for *no skull*; they show a gain for *no noise*; they show equivalence within 0.03 for "
+        "*one size*."
     )
-    everything = {"cohorts": [7, 8, 9], "others": [WIDE, NARROWER, WIDER], "seeds": [0, 1, 2]}
-    assert phantoms.untrained({"settings": everything}) == ""
+    few = phantoms.findings(table[table["seed"] < 2])
+    assert ablation.sentence(few) == "The data cannot tell for *no skull*, *no noise*, *one size*."
 
 
-def test_an_ablation_is_told_where_it_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "project_root", lambda: tmp_path)
-    assert "still to come" in ablation.sentences()
-    table = table_of(0.6, seeds=(0, 1)).query("cohort == @PHANTOM.seed").replace({"phantom": {WIDE: "no skull"}})
-    runs = 4 * [{"processor": "a GPU"}]
-    results.write_tables("ablation", {"patients": table}, {"settings": {"seeds": [0, 1]}, "runs": runs, "seconds": 60})
-    said = ablation.sentences()
-    assert said.startswith("- **No skull**: 0.") and "too few trainings (2" in said
-    assert said.endswith("2 times: 4 trainings, 1.0 minutes on a GPU.")
+def test_steps_are_told_in_the_words_of_a_page():
+    steps = ablation.read_steps()
+    assert len(steps) == 3  # chapter 16 says: two changes beside the phantom as it was
+    assert steps["mean Dice"].idxmax() == 0 and steps["distance"].idxmin() == 2
+    assert set(steps["network"]) == {"U-Net"} and steps["from"].lt(steps["to"]).all()
 
 
 def test_the_figure_has_a_row_for_each_phantom(drawn):
