@@ -19,7 +19,7 @@ from brainseg.chapters import study_recipe
 from brainseg.cohort import index_cohort
 from brainseg.data import get_cohort, prepare_phantom
 from brainseg.evaluation.scores import summarise
-from brainseg.experiments.synthetic import development_patients, phantom_split, score_real
+from brainseg.experiments.synthetic import FAILURE, development_patients, phantom_split, score_real
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import MODELS
 from brainseg.paths import write_atomically
@@ -32,9 +32,6 @@ import calibrate_phantom
 
 MEASURED = 24
 """Patients of the phantom, the first ones, whose measures are set beside the real ones."""
-
-FAILED = 0.1
-"""A Dice below this counts as a failure."""
 
 
 def main() -> None:
@@ -93,7 +90,7 @@ def main() -> None:
 def add_row(file: str, about: dict, scores: pd.DataFrame) -> None:
     """Add a line to a table below ``results/``."""
     path = results_folder(file)
-    row = pd.DataFrame([{**about, **summarise(scores), "failed": int((scores["dice"] < FAILED).sum())}])
+    row = pd.DataFrame([{**about, **summarise(scores), "failed": int((scores["dice"] < FAILURE).sum())}])
     print(row.T.to_string(), flush=True)
     before = [pd.read_csv(path)] if path.is_file() else []
     with write_atomically(path) as part:

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
 from brainseg.experiments.ingredients import INGREDIENTS
-from brainseg.experiments.phantoms import PhantomFinding, findings, scored_on, training_on
+from brainseg.experiments.phantoms import PhantomFinding, in_order, scored_on, training_on
 from brainseg.experiments.plan import PHANTOM, Training
 from brainseg.experiments.synthetic import MARGIN, development_patients, require_real
-from brainseg.networks.recipe import MODEL_NAMES
-from brainseg.results import read_csv, read_table, results_folder
 from brainseg.statistics import Answer
 
 if TYPE_CHECKING:
@@ -56,47 +54,74 @@ def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Trainin
     return {"patients": scored_on(set(development_patients()["patient"]), cohort, runs)}
 
 
-def read_findings(seed: int = 0) -> tuple[PhantomFinding, ...]:
-    """The findings of the kept table, the phantom without each ingredient beside the whole one."""
-    return findings(read_table(ABLATION, "patients"), seed=seed)
+# ---------------------------------------------------------------- what the table says
+
+
+class Ingredient(NamedTuple):
+    """What a page says of an ingredient of the phantom that is taken out.
+
+    Attributes
+    ----------
+    phrase : str
+        As in "U-Net does worse without the skull".
+    changed, stays : str
+        What is done to the phantom, and what of the ingredient is left.
+    """
+
+    phrase: str
+    changed: str
+    stays: str
+
+
+TOLD = {
+    "no skull": Ingredient(
+        "the skull",
+        "All outside the brain is black: scalp, skull, eyes, neck, and the noise of the air.",
+        "The brain. The crop follows it, so it fills more of a slice than in a whole head.",
+    ),
+    "no shading": Ingredient("shading", "No slow shading across the head.", "Nothing of it."),
+    "no noise": Ingredient(
+        "noise", "Next to no noise of the scanner.",
+        "The augmentation adds some noise.",
+    ),
+    "no cysts or rims": Ingredient(
+        "cysts and enhancement", "No cystic cores, and no part of a tumour takes up contrast agent.", "All else.",
+    ),
+    "one contrast": Ingredient(
+        "contrasts of many kinds", "Each tumour stands out on FLAIR as the median one does.",
+        "Its T1 levels and the softness of its edge vary. The augmentation changes contrast a little.",
+    ),
+    "one size": Ingredient("sizes of many kinds", "Each tumour has the median volume.", "Shapes and places."),
+    "round tumours": Ingredient(
+        "shapes of many kinds", "Tumours grow evenly to all sides, through white and grey matter alike.",
+        "They end at the brain's edge and its folds, and a reader's line wobbles.",
+    ),
+    "one scanner": Ingredient(
+        "several scanners",
+        "Brightness, noise, blur and shading of one institution for all, and no sequence is missing.",
+        "Numbers of slices and sizes of pixels. The augmentation changes brightness and drops sequences.",
+    ),
+}  # fmt: skip
+"""Name of a phantom in :data:`brainseg.experiments.ingredients.INGREDIENTS` -> what a page says of it."""
+
+
+def ingredients() -> pd.DataFrame:
+    """What is taken out each time, and what is left of it, to read."""
+    rows = [(name, told.changed, told.stays) for name, told in TOLD.items()]
+    return pd.DataFrame(rows, columns=["phantom", "what is changed", "what stays"])
 
 
 def sentence(found: Sequence[PhantomFinding]) -> str:
-    """After which phantoms a network is shown to lose, to gain, or to be as good, in Markdown."""
-    verdicts = {finding.name: finding.verdict for finding in found}
-    groups = {
-        "show a loss": [name for name, verdict in verdicts.items() if verdict.direction < 0],
-        "show a gain": [name for name, verdict in verdicts.items() if verdict.direction > 0],
-        f"show equivalence within {MARGIN:g}": [
-            name for name, verdict in verdicts.items() if verdict.answer is Answer.EQUIVALENT
-        ],
-        "cannot tell": [name for name, verdict in verdicts.items() if verdict.answer is Answer.CANNOT_TELL],
-    }
-    said = [f"{what} for {', '.join(f'*{name}*' for name in names)}" for what, names in groups.items() if names]
-    return f"The data {'; they '.join(said)}."
-
-
-# ---------------------------------------------------------------- steps that were tried before
-
-
-def read_steps() -> pd.DataFrame:
-    """The changes of the phantom that the development patients judged, to read: a row a step, the first as it was.
-
-    ``benchmarks/steer_phantom.py`` adds the rows. The distance is that of its ``calibrate_phantom.distance``: 0 where
-    the phantom's statistics are those of the development patients.
-    """
-    steps = read_csv(results_folder("phantom_steps.csv"))
-    steps["model"] = steps["model"].map(MODEL_NAMES)
-    return steps[list(_STEPS)].rename(columns=_STEPS)
-
-
-_STEPS = {
-    "change": "the phantom",
-    "model": "network",
-    "epochs": "epochs",
-    "calibration_distance": "distance",
-    "mean": "mean Dice",
-    "low": "from",
-    "high": "to",
-    "failed": "tumours not found",
-}
+    """Without which ingredients a network is shown to do worse, better, or as well, in Markdown."""
+    groups: dict[str, list[str]] = {}
+    for finding in in_order(found):
+        verdict, what = finding.verdict, TOLD[finding.name].phrase
+        if verdict.answer is Answer.DIFFERENCE:
+            small = f", by less than {MARGIN:g}," if verdict.within_margin else ""
+            said = f"U-Net does {'better' if verdict.direction > 0 else 'worse'}{small} without"
+        elif verdict.answer is Answer.EQUIVALENT:
+            said = f"U-Net does as well (within {MARGIN:g}) without"
+        else:
+            said = f"The data cannot tell ({verdict.reason.value}) about"
+        groups.setdefault(said, []).append(f"*{what}*")
+    return " ".join(f"{said} {', '.join(names)}." for said, names in groups.items())

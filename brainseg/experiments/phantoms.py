@@ -7,7 +7,7 @@ phantom; :mod:`brainseg.experiments.ablation` asks the others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ from brainseg.experiments.synthetic import (
 )
 from brainseg.images.preprocess import Preprocessing
 from brainseg.results import read_table
-from brainseg.statistics import Difference, Verdict, p_text, paired_difference, shown_together
+from brainseg.statistics import Difference, Reason, Verdict, p_text, paired_difference, shown_together
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
@@ -41,6 +41,10 @@ PHANTOMS = "phantoms"
 
 OWN = "the study's"
 """The phantom of the study, in the tables."""
+
+
+OTHERS = (WIDE, NARROWER, WIDER)
+"""Phantoms with other ranges or readers."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +62,14 @@ class Settings:
     """
 
     cohorts: tuple[int, ...] = (PHANTOM.seed, 8, 9)
-    others: tuple[str, ...] = field(default=(WIDE, NARROWER, WIDER), metadata=MAY_BE_EMPTY)
+    others: tuple[str, ...] = field(default=OTHERS, metadata=MAY_BE_EMPTY)
     seeds: tuple[int, ...] = (0, 1, 2)
 
     def __post_init__(self) -> None:
         if PHANTOM.seed not in self.cohorts:
             raise ValueError(f"cohorts has no {PHANTOM.seed}, the one that all other phantoms stand beside")
-        if strangers := set(self.others) - {WIDE, NARROWER, WIDER}:
-            raise ValueError(f"others has {min(strangers)!r}: choose from {WIDE}, {NARROWER}, {WIDER}")
+        if strangers := set(self.others) - set(OTHERS):
+            raise ValueError(f"others has {min(strangers)!r}: choose from {', '.join(OTHERS)}")
 
 
 def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
@@ -134,87 +138,43 @@ class PhantomFinding:
     Attributes
     ----------
     name : str
-    mean, own : float
-        Dice of the same patients after this phantom, and after the study's.
-    failures, own_failures : int
+    mean : float
+        Dice.
+    failures : int
         Patients with a Dice below :data:`brainseg.experiments.synthetic.FAILURE`.
     difference : Difference
         This phantom minus the study's.
+    lowest, highest : float
+        Mean difference of one training, from the training with the same seed on the study's phantom.
     p_corrected : float
     verdict : Verdict
-    above_threshold : Difference, optional
-        This phantom minus the flat threshold of :mod:`brainseg.experiments.synthetic`, where that was scored on the
-        same patients: the primary question of that experiment, asked of another phantom.
     """
 
     name: str
     mean: float
-    own: float
     failures: int
-    own_failures: int
     difference: Difference
+    lowest: float
+    highest: float
     p_corrected: float
     verdict: Verdict
-    above_threshold: Difference | None
 
     def row(self) -> dict:
-        """As a row of a table to read."""
-        row = {
+        """As a row of a table to read; with a p value where the one rule can use it."""
+        found, usable = self.difference, self.verdict.reason is not Reason.TOO_FEW_TRAININGS
+        return {
             "phantom": self.name,
             "mean Dice": f"{self.mean:.3f}",
             "tumours not found": self.failures,
-            "minus the study's (95 %)": _with_interval(self.difference),
-            "p": p_text(self.p_corrected),
+            "minus the study's (95 %)": _with_interval(found),
+            "by training": f"{self.lowest:+z.3f} to {self.highest:+z.3f}",
+            "p": p_text(self.p_corrected) if usable else "-",
             "the one rule": self.verdict.in_short,
         }
-        if self.above_threshold is not None:
-            row["minus the threshold (95 %)"] = _with_interval(self.above_threshold)
-        return row
 
 
 def _with_interval(found: Difference) -> str:
     return f"{found.estimate:+z.3f} ({found.low:+z.3f} to {found.high:+z.3f})"
-
-
-def as_table(found: Sequence[PhantomFinding]) -> pd.DataFrame:
-    """The study's phantom and each other one in a row, to read."""
-    own = {"phantom": OWN, "mean Dice": f"{found[0].own:.3f}", "tumours not found": found[0].own_failures}
-    return pd.DataFrame([own, *(finding.row() for finding in found)]).fillna("-")
-
-
-def findings(patients: pd.DataFrame, flat: pd.Series | None = None, seed: int = 0) -> tuple[PhantomFinding, ...]:
-    """Every phantom of a table beside the one that the study uses; p values corrected together.
-
-    Parameters
-    ----------
-    patients : DataFrame
-        From :func:`scored_on`.
-    flat : Series, optional
-        Patient -> Dice of the flat threshold.
-    seed : int
-        Of the bootstrap.
-
-    Raises
-    ------
-    ValueError
-        Where the threshold was not scored on one of these patients.
-    """
-    dice = dice_by_phantom(patients)
-    others = [name for name in dice if name != OWN]
-    differences = {name: paired_difference(dice[name], dice[OWN], seed=seed) for name in others}
-    trainings = patients.groupby(["phantom", "cohort"])["seed"].nunique().min()
-    judged = shown_together(differences, margin=MARGIN, trainings=int(trainings))
-    missed = (dice < FAILURE).sum()
-    above = {}
-    if flat is not None:
-        above = {name: paired_difference(dice[name], flat.reindex(dice.index), seed=seed) for name in others}
-    return tuple(
-        PhantomFinding(
-            name, float(dice[name].mean()), float(dice[OWN].mean()), int(missed[name]), int(missed[OWN]),
-            differences[name], *judged[name], above.get(name),
-        )
-        for name in others
-    )  # fmt: skip
 
 
 def dice_by_phantom(patients: pd.DataFrame) -> pd.DataFrame:
@@ -226,10 +186,80 @@ def dice_by_phantom(patients: pd.DataFrame) -> pd.DataFrame:
     ----------
     patients : DataFrame
         From :func:`scored_on`.
+
+    Raises
+    ------
+    ValueError
+        Where a patient was not scored after each training of each phantom.
     """
+    dice = _by_training(patients)
+    return dice.T.groupby(level="phantom", sort=False).mean().T
+
+
+def _by_training(patients: pd.DataFrame) -> pd.DataFrame:
+    """The Dice of each patient (a row) after each training (a column: its phantom and its seed)."""
     other = patients["phantom"].eq(OWN) & patients["cohort"].ne(PHANTOM.seed)
-    names = patients["phantom"].mask(other, patients["cohort"].map(_other_cohort))
-    return mean_dice(patients.assign(phantom=names), by="phantom").dropna()[list(names.unique())]
+    named = patients.assign(phantom=patients["phantom"].mask(other, patients["cohort"].map(_other_cohort)))
+    dice = named.set_index(["patient", "phantom", "seed"])["dice"].unstack("patient").T
+    columns = pd.MultiIndex.from_product([named["phantom"].unique(), sorted(named["seed"].unique())])
+    if set(columns) - set(dice) or dice.isna().any(axis=None):
+        raise ValueError("a phantom lacks a training, or a training the score of a patient: make the table as a whole")
+    return dice[columns].rename_axis(columns=["phantom", "seed"])
+
+
+def findings(patients: pd.DataFrame, seed: int = 0) -> tuple[PhantomFinding, ...]:
+    """Every phantom of a table beside the one that the study uses; p values corrected together.
+
+    Parameters
+    ----------
+    patients : DataFrame
+        From :func:`scored_on`; errors as :func:`dice_by_phantom`.
+    seed : int
+        Of the bootstrap.
+    """
+    by_training, dice = _by_training(patients), dice_by_phantom(patients)
+    differences = {name: paired_difference(dice[name], dice[OWN], seed=seed) for name in dice if name != OWN}
+    judged = shown_together(differences, margin=MARGIN, trainings=by_training[OWN].shape[1])
+    missed = (dice < FAILURE).sum()
+    each = {name: (by_training[name] - by_training[OWN]).mean() for name in differences}
+    return tuple(
+        PhantomFinding(
+            name, float(dice[name].mean()), int(missed[name]), difference, float(each[name].min()),
+            float(each[name].max()), *judged[name],
+        )
+        for name, difference in differences.items()
+    )  # fmt: skip
+
+
+def as_table(patients: pd.DataFrame, seed: int = 0, flat: pd.Series | None = None) -> pd.DataFrame:
+    """A row a phantom, to read: the study's, and the others from the greatest loss to the greatest gain.
+
+    Parameters
+    ----------
+    patients, seed
+        As :func:`findings`.
+    flat : Series, optional
+        Patient -> Dice of the flat threshold of :mod:`brainseg.experiments.synthetic`. It asks the primary question of
+        that experiment of each phantom.
+
+    Raises
+    ------
+    ValueError
+        Where the threshold was not scored on one of these patients.
+    """
+    dice = dice_by_phantom(patients)
+    own = {"phantom": OWN, "mean Dice": f"{dice[OWN].mean():.3f}", "tumours not found": (dice[OWN] < FAILURE).sum()}
+    table = pd.DataFrame([own, *(finding.row() for finding in in_order(findings(patients, seed)))]).fillna("-")
+    if flat is None:
+        return table
+    beside = flat.reindex(dice.index)
+    above = [_with_interval(paired_difference(dice[name], beside, seed=seed)) for name in table["phantom"]]
+    return table.assign(**{"minus the threshold (95 %)": above})
+
+
+def in_order(found: Iterable[PhantomFinding]) -> list[PhantomFinding]:
+    """From the greatest loss to the greatest gain."""
+    return sorted(found, key=lambda finding: finding.difference.estimate)
 
 
 def _other_cohort(number: int) -> str:
@@ -237,15 +267,16 @@ def _other_cohort(number: int) -> str:
     return f"another cohort (seed {number})"
 
 
-def read_findings(seed: int = 0) -> tuple[PhantomFinding, ...]:
-    """The findings of the kept table ``patients``, beside the threshold of :mod:`brainseg.experiments.synthetic`."""
-    flat = mean_dice(read_table(SYNTHETIC, "patients"))[FLAT]
-    return findings(read_table(PHANTOMS, "patients"), flat, seed)
+def flat_threshold() -> pd.Series:
+    """Patient -> Dice of the flat threshold, from the kept table of :mod:`brainseg.experiments.synthetic`."""
+    return mean_dice(read_table(SYNTHETIC, "patients"))[FLAT]
 
 
-def described(record: Mapping) -> str:
-    """What was trained, in Markdown; the record of `PHANTOMS`, or of an ablation."""
+def described(patients: pd.DataFrame, record: Mapping) -> str:
+    """What was trained and who is scored, in Markdown; table and record of `PHANTOMS`, or of an ablation."""
+    times = len(record["settings"]["seeds"])
     return (
         f"U-Net was trained on {PHANTOM.patients} simulated patients of each phantom, by the study's recipe, "
-        f"{len(record['settings']['seeds'])} times: {trainings_text(record)}."
+        f"{'once' if times == 1 else f'{times} times'}: {trainings_text(record)}. Each network is scored on the same "
+        f"{patients['patient'].nunique()} real patients."
     )

@@ -3,8 +3,8 @@
 They are the networks from which the reference edition starts. Beside them stands a rule that needs no network, a flat
 threshold on FLAIR, which is chosen on phantom patients as well.
 
-The phantom is steered by 20 real patients, the development set. They are left out of every score of a phantom-only
-network that is reported.
+The phantom is steered by 20 real patients, the development set. They are left out of the scores here;
+:mod:`brainseg.experiments.ablation` and :mod:`brainseg.experiments.steering` ask them alone.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def paired_differences(differences: pd.DataFrame) -> Figure:
 
 
 def effects(
-    comparisons: pd.DataFrame, differences: pd.DataFrame, main: Collection[str], margin: float, beyond: str
+    comparisons: pd.DataFrame, differences: pd.DataFrame, coloured: Collection[str], margin: float, beyond: str
 ) -> Figure:
     """What each effect changes: a dot per patient, the mean with its interval below the dots.
 
@@ -96,7 +96,7 @@ def effects(
         line of its own.
     differences : DataFrame
         One row per patient, one column per effect.
-    main : collection of str
+    coloured : collection of str
         The effects whose rows are drawn in colour.
     margin : float
         To both sides of zero: what lies within is small.
@@ -106,7 +106,7 @@ def effects(
     figure, ax = new_figure(height=1.6 + 0.8 * len(comparisons))
     rng = np.random.default_rng(0)
     for row, (name, effect) in enumerate(comparisons.iterrows()):
-        colour = COLOURS["tumour"] if name in main else "#595959"
+        colour = COLOURS["tumour"] if name in coloured else "#595959"
         spread = row - 0.22 + rng.uniform(-0.09, 0.09, len(differences))
         ax.scatter(differences[name], spread, s=22, alpha=0.55, linewidths=0, color=colour)
         error = [[effect["mean"] - effect["low"]], [effect["high"] - effect["mean"]]]

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from brainseg.cohort import FLAIR
 from brainseg.evaluation.scores import summarise
 from brainseg.experiments.exchange import ALL, ExchangeFindings
-from brainseg.experiments.phantoms import OWN, PhantomFinding
+from brainseg.experiments.phantoms import OWN, dice_by_phantom, findings, in_order
 from brainseg.experiments.synthetic import FLAT, MARGIN, MODEL
 from brainseg.figures.results import effects
 from brainseg.figures.style import (
@@ -72,23 +72,22 @@ def phantoms(rows: Sequence[tuple[np.ndarray, np.ndarray]]) -> Figure:
     return figure
 
 
-def beside_the_study_s(found: Sequence[PhantomFinding], dice: pd.DataFrame) -> Figure:
-    """What another phantom changes, from the greatest loss to the greatest gain; in colour what is shown to differ.
+def changes_in_dice(patients: pd.DataFrame, seed: int) -> Figure:
+    """What other phantoms change, from the greatest loss to the greatest gain; in colour what is shown to differ.
 
     Parameters
     ----------
-    found : sequence of PhantomFinding
-    dice : DataFrame
-        From `brainseg.experiments.phantoms.dice_by_phantom`, of the same table.
+    patients : DataFrame
+        From `brainseg.experiments.phantoms.scored_on`.
+    seed : int
+        Of the bootstrap.
     """
-    ordered = sorted(found, key=lambda finding: finding.difference.estimate)
-    changes = {
-        f.name: {"mean": f.difference.estimate, "low": f.difference.low, "high": f.difference.high} for f in ordered
-    }
+    dice, found = dice_by_phantom(patients), in_order(findings(patients, seed))
+    changes = [(each.difference.estimate, each.difference.low, each.difference.high) for each in found]
     return effects(
-        pd.DataFrame.from_dict(changes, orient="index"),
+        pd.DataFrame(changes, index=[each.name for each in found], columns=["mean", "low", "high"]),
         dice.sub(dice[OWN], axis=0),
-        [finding.name for finding in found if finding.verdict.answer is Answer.DIFFERENCE],
+        [each.name for each in found if each.verdict.answer is Answer.DIFFERENCE],
         MARGIN,
         beyond="matters",
     )

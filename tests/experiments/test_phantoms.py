@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from helpers import write_cohort
 
+from brainseg import results
 from brainseg.cohort import FLAIR, index_cohort
 from brainseg.data import phantom_table, prepare_phantom
-from brainseg.experiments import ablation, phantoms, synthetic
+from brainseg.experiments import ablation, phantoms, steering, synthetic
 from brainseg.experiments.ingredients import (
     BORDER_PX,
     CHANGES,
@@ -209,13 +210,9 @@ def table_of(wide, own=0.7, seeds=(0, 1, 2), patients=30):
 @pytest.mark.parametrize(("wide", "direction"), [(0.6, -1), (0.8, 1)])
 def test_another_phantom_is_worse_or_better_than_the_study_s(wide, direction):
     other, found = phantoms.findings(table_of(wide))
-    assert (other.name, other.verdict.direction) == ("another cohort (seed 8)", -1)
-    assert other.mean < 0.2 and other.own == found.own
+    assert (other.name, other.verdict.direction) == ("another cohort (seed 8)", -1) and other.mean < 0.2
     assert (found.name, found.verdict.answer, found.verdict.direction) == (WIDE, Answer.DIFFERENCE, direction)
-    assert found.own == pytest.approx(0.7, abs=0.05)  # and not of the other cohort
-    row = found.row()
-    assert (row["phantom"], row["mean Dice"]) == (WIDE, f"{found.mean:.3f}")
-    assert row["minus the study's (95 %)"].startswith(f"{found.mean - found.own:+.3f} (")
+    assert found.mean - found.difference.estimate == pytest.approx(0.7, abs=0.05)  # and not of the other cohort
 
 
 def test_each_phantom_has_a_column_of_dice():
@@ -226,70 +223,103 @@ def test_each_phantom_has_a_column_of_dice():
     assert dice.loc["P0", WIDE] == pytest.approx(first.mean())
 
 
+def test_trainings_are_compared_seed_by_seed():
+    table = table_of(0.6)
+    of_wide = table["phantom"] == WIDE
+    table.loc[of_wide & (table["seed"] == 1), "dice"] -= 0.05
+    _, found = phantoms.findings(table)
+    means = table.groupby(["phantom", "cohort", "seed"])["dice"].mean()
+    each = means[WIDE, PHANTOM.seed] - means[phantoms.OWN, PHANTOM.seed]
+    assert (found.lowest, found.highest) == pytest.approx((each.min(), each.max()))
+    assert found.lowest < found.difference.estimate < found.highest
+
+
+@pytest.mark.parametrize(
+    "lacks", ["phantom == 'wide ranges' and seed == 2", "phantom == 'wide ranges' and seed == 2 and patient == 'P0'"]
+)
+def test_a_table_that_lacks_a_training_or_a_score_is_refused(lacks):
+    table = table_of(0.6)
+    with pytest.raises(ValueError, match="lacks a training"):
+        phantoms.findings(table.drop(table.query(lacks).index))
+
+
 def test_another_phantom_may_be_as_good_and_two_trainings_cannot_tell():
     _, found = phantoms.findings(table_of(0.7))
-    assert found.verdict.answer is Answer.EQUIVALENT
+    assert found.verdict.answer is Answer.EQUIVALENT and found.row()["p"] != "-"
     _, found = phantoms.findings(table_of(0.7, seeds=(0, 1)))
-    assert found.verdict.reason is Reason.TOO_FEW_TRAININGS
+    assert found.verdict.reason is Reason.TOO_FEW_TRAININGS and found.row()["p"] == "-"
 
 
-def test_tumours_that_were_not_found_are_counted():
-    table = table_of(0.7)
+def test_a_table_to_read_begins_with_the_study_s_and_goes_from_loss_to_gain():
+    table = table_of(0.8)
     table.loc[(table["phantom"] == WIDE) & table["patient"].isin(["P0", "P1"]), "dice"] = 0.05
-    _, found = phantoms.findings(table)
-    assert (found.failures, found.own_failures) == (2, 0)
-    rows = phantoms.as_table(phantoms.findings(table)).set_index("phantom")
-    assert rows.loc[[phantoms.OWN, WIDE], "tumours not found"].tolist() == [0, 2]
+    rows = phantoms.as_table(table)
+    assert rows["phantom"].tolist() == [phantoms.OWN, "another cohort (seed 8)", WIDE]
+    dice = phantoms.dice_by_phantom(table)
+    assert rows["mean Dice"].tolist() == [f"{mean:.3f}" for mean in dice.mean()]
+    assert rows["tumours not found"].tolist()[::2] == [0, 2]
+    difference = dice[WIDE].mean() - dice[phantoms.OWN].mean()
+    assert rows["minus the study's (95 %)"].iloc[0] == "-"
+    assert rows["minus the study's (95 %)"].iloc[2].startswith(f"{difference:+.3f} (")
+    alone = phantoms.as_table(table.query("phantom == @phantoms.OWN and cohort == @PHANTOM.seed"))
+    assert alone["phantom"].tolist() == [phantoms.OWN]
 
 
 def test_where_it_comes_from_is_told():
     runs = [{"processor": "a GPU", "weights": str(number)} for number in range(6)]
-    said = phantoms.described({"settings": {"seeds": [0, 1, 2]}, "runs": runs, "seconds": 120.0})
+    patients = pd.DataFrame({"patient": ["a", "b", "a"]})
+    said = phantoms.described(patients, {"settings": {"seeds": [0, 1, 2]}, "runs": runs, "seconds": 120.0})
     assert said == (
         "U-Net was trained on 160 simulated patients of each phantom, by the study's recipe, 3 times: 6 trainings, 2.0 "
-        "minutes on a GPU."
+        "minutes on a GPU. Each network is scored on the same 2 real patients."
     )
+    assert ", once: " in phantoms.described(patients, {"settings": {"seeds": [4]}, "runs": runs, "seconds": 120.0})
 
 
 def test_each_phantom_stands_beside_the_threshold_of_the_same_patients():
     table = table_of(0.6)
     flat = table.groupby("patient")["dice"].mean().mul(0).add(0.35)
-    _, wide = phantoms.findings(table, flat)
-    assert wide.above_threshold.estimate == pytest.approx(wide.mean - 0.35)
-    assert wide.row()["minus the threshold (95 %)"].startswith(f"{wide.mean - 0.35:+.3f} (")
-    assert all(found.above_threshold is None for found in phantoms.findings(table))
-    assert "minus the threshold (95 %)" not in phantoms.findings(table)[0].row()
+    rows = phantoms.as_table(table, flat=flat)
+    for mean, beside in zip(phantoms.dice_by_phantom(table).mean(), rows["minus the threshold (95 %)"], strict=True):
+        assert beside.startswith(f"{mean - 0.35:+.3f} (")
+    assert "minus the threshold (95 %)" not in phantoms.as_table(table)
     with pytest.raises(ValueError, match="Some values are missing"):
-        phantoms.findings(table, flat.drop("P0"))
+        phantoms.as_table(table, flat=flat.drop("P0"))
 
 
-def test_the_study_s_own_phantom_is_the_first_row():
-    found = phantoms.findings(table_of(0.6))
-    rows = phantoms.as_table(found)
-    assert rows["phantom"].tolist() == [phantoms.OWN, "another cohort (seed 8)", WIDE]
-    assert rows["p"].iloc[0] == "-" and rows["mean Dice"].iloc[0] == f"{found[0].own:.3f}"
+def test_the_kept_threshold_was_scored_on_the_patients_of_the_kept_phantoms():
+    rows = phantoms.as_table(results.read_table("phantoms", "patients"), flat=phantoms.flat_threshold())
+    assert len(rows) == 1 + 2 + len(phantoms.OTHERS)
 
 
-def test_ingredients_are_told_by_what_the_data_show(monkeypatch):
-    parts = [table_of(mean).query("cohort == @PHANTOM.seed") for mean in (0.6, 0.8, 0.7)]
-    names = ("no skull", "no noise", "one size")
+def test_every_ingredient_is_told():
+    assert list(ablation.TOLD) == list(INGREDIENTS)
+    assert ablation.ingredients()["phantom"].tolist() == list(INGREDIENTS)
+
+
+def test_ingredients_are_told_by_what_the_data_show():
+    parts = [table_of(mean).query("cohort == @PHANTOM.seed") for mean in (0.6, 0.8, 0.7, 0.72)]
+    names = ("no skull", "no noise", "one size", "one scanner")
     named = [part.replace({"phantom": {WIDE: name}}) for part, name in zip(parts, names, strict=True)]
     table = pd.concat([named[0], *(part.query("phantom != @phantoms.OWN") for part in named[1:])])
-    monkeypatch.setattr(ablation, "read_table", lambda study, name: table)
-    found = ablation.read_findings()
-    assert ablation.sentence(found) == (
-        "The data show a loss for *no skull*; they show a gain for *no noise*; they show equivalence within 0.03 for "
-        "*one size*."
+    assert ablation.sentence(phantoms.findings(table)) == (
+        "U-Net does worse without *the skull*. U-Net does as well (within 0.03) without *sizes of many kinds*. U-Net "
+        "does better, by less than 0.03, without *several scanners*. U-Net does better without *noise*."
     )
     few = phantoms.findings(table[table["seed"] < 2])
-    assert ablation.sentence(few) == "The data cannot tell for *no skull*, *no noise*, *one size*."
+    assert ablation.sentence(few) == (
+        "The data cannot tell (too few trainings) about *the skull*, *sizes of many kinds*, *several scanners*, "
+        "*noise*."
+    )
 
 
-def test_steps_are_told_in_the_words_of_a_page():
-    steps = ablation.read_steps()
-    assert len(steps) == 3  # chapter 16 says: two changes beside the phantom as it was
-    assert steps["mean Dice"].idxmax() == 0 and steps["distance"].idxmin() == 2
+def test_steps_are_told_and_the_rule_goes_by_their_dice():
+    steps = steering.read_steps()
     assert set(steps["network"]) == {"U-Net"} and steps["from"].lt(steps["to"]).all()
+    table = pd.DataFrame({"on the development patients": [0.5, 0.4, 0.45]})
+    assert "Of the 2 steps that were tried, none of them was above" in steering.sentence(table)
+    table.loc[2] = 0.6
+    assert "step 2 was above" in steering.sentence(table)
 
 
 def test_the_figure_has_a_row_for_each_phantom(drawn):

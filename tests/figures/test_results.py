@@ -32,7 +32,7 @@ def test_effects_stand_on_their_rows_with_a_dot_per_patient():
         {"mean": [0.1, -0.2], "low": [0.0, -0.3], "high": [0.3, np.nan]}, index=["main", "other (here)"]
     )
     differences = pd.DataFrame({"other (here)": [-0.3, -0.1], "main": [0.0, 0.2]})
-    figure = results.effects(table, differences, main=["main"], margin=0.05, beyond="great")
+    figure = results.effects(table, differences, coloured=["main"], margin=0.05, beyond="great")
     (ax,) = figure.axes
     assert "great beyond these" in legend(figure)
     dots = [cloud.get_offsets()[:, 0].tolist() for cloud in ax.collections if len(cloud.get_offsets()) == 2]

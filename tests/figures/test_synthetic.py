@@ -61,7 +61,7 @@ def test_other_phantoms_are_sorted_and_coloured_by_what_is_shown():
     ]
     table = pd.DataFrame(rows)
     dice = phantoms.dice_by_phantom(table)
-    (ax,) = draw.beside_the_study_s(phantoms.findings(table), dice).axes
+    (ax,) = draw.changes_in_dice(table, seed=0).axes
     assert [label.get_text() for label in ax.get_yticklabels()] == ["worse", "the same", "better"]
     coloured = [text.get_color() == COLOURS["tumour"] for text in ax.texts]
     assert coloured == [True, False, True]
