@@ -257,7 +257,7 @@ without = read_table("ablation", "patients")
 figures.changes_in_dice(without, seed)
 
 # %%
-Markdown(ablation.sentence(phantoms.findings(without, seed)))
+Markdown(ablation.sentence(without, seed))
 
 # %% tags=["hide-input"]
 phantoms.as_table(without, seed).style.hide(axis="index")

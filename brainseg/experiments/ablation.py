@@ -5,14 +5,14 @@ The question is asked of the development patients, because they may steer the ph
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
 from brainseg.experiments.ingredients import INGREDIENTS
-from brainseg.experiments.phantoms import PhantomFinding, in_order, scored_on, training_on
+from brainseg.experiments.phantoms import findings, in_order, scored_on, training_on
 from brainseg.experiments.plan import PHANTOM, Training
 from brainseg.experiments.synthetic import MARGIN, development_patients, require_real
 from brainseg.statistics import Answer
@@ -111,10 +111,18 @@ def ingredients() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["phantom", "what is changed", "what stays"])
 
 
-def sentence(found: Sequence[PhantomFinding]) -> str:
-    """Without which ingredients a network is shown to do worse, better, or as well, in Markdown."""
+def sentence(patients: pd.DataFrame, seed: int = 0) -> str:
+    """Without which ingredients a network is shown to do worse, better, or as well, in Markdown.
+
+    Parameters
+    ----------
+    patients : DataFrame
+        From :func:`score`.
+    seed : int
+        Of the bootstrap.
+    """
     groups: dict[str, list[str]] = {}
-    for finding in in_order(found):
+    for finding in in_order(findings(patients, seed)):
         verdict, what = finding.verdict, TOLD[finding.name].phrase
         if verdict.answer is Answer.DIFFERENCE:
             small = f", by less than {MARGIN:g}," if verdict.within_margin else ""
