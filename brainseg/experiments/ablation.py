@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
+from brainseg.experiments import phantoms
 from brainseg.experiments.ingredients import INGREDIENTS
-from brainseg.experiments.phantoms import findings, in_order, scored_on, training_on
+from brainseg.experiments.phantoms import findings, scored_on, training_on
 from brainseg.experiments.plan import PHANTOM, Training
-from brainseg.experiments.synthetic import MARGIN, development_patients, require_real
-from brainseg.statistics import Answer
+from brainseg.experiments.synthetic import development_patients, require_real
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
@@ -121,15 +121,4 @@ def sentence(patients: pd.DataFrame, seed: int = 0) -> str:
     seed : int
         Of the bootstrap.
     """
-    groups: dict[str, list[str]] = {}
-    for finding in in_order(findings(patients, seed)):
-        verdict, what = finding.verdict, TOLD[finding.name].phrase
-        if verdict.answer is Answer.DIFFERENCE:
-            small = f", by less than {MARGIN:g}," if verdict.within_margin else ""
-            said = f"U-Net does {'better' if verdict.direction > 0 else 'worse'}{small} without"
-        elif verdict.answer is Answer.EQUIVALENT:
-            said = f"U-Net does as well (within {MARGIN:g}) without"
-        else:
-            said = f"The data cannot tell ({verdict.reason.value}) about"
-        groups.setdefault(said, []).append(f"*{what}*")
-    return " ".join(f"{said} {', '.join(names)}." for said, names in groups.items())
+    return phantoms.sentence(findings(patients, seed), {name: told.phrase for name, told in TOLD.items()}, "without")
