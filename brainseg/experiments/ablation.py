@@ -5,17 +5,17 @@ The question is asked of the development patients, because they may steer the ph
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
+from brainseg.experiments import phantoms
 from brainseg.experiments.ingredients import INGREDIENTS
-from brainseg.experiments.phantoms import PhantomFinding, in_order, scored_on, training_on
+from brainseg.experiments.phantoms import findings, scored_on, training_on
 from brainseg.experiments.plan import PHANTOM, Training
-from brainseg.experiments.synthetic import MARGIN, development_patients, require_real
-from brainseg.statistics import Answer
+from brainseg.experiments.synthetic import development_patients, require_real
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
@@ -111,17 +111,14 @@ def ingredients() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["phantom", "what is changed", "what stays"])
 
 
-def sentence(found: Sequence[PhantomFinding]) -> str:
-    """Without which ingredients a network is shown to do worse, better, or as well, in Markdown."""
-    groups: dict[str, list[str]] = {}
-    for finding in in_order(found):
-        verdict, what = finding.verdict, TOLD[finding.name].phrase
-        if verdict.answer is Answer.DIFFERENCE:
-            small = f", by less than {MARGIN:g}," if verdict.within_margin else ""
-            said = f"U-Net does {'better' if verdict.direction > 0 else 'worse'}{small} without"
-        elif verdict.answer is Answer.EQUIVALENT:
-            said = f"U-Net does as well (within {MARGIN:g}) without"
-        else:
-            said = f"The data cannot tell ({verdict.reason.value}) about"
-        groups.setdefault(said, []).append(f"*{what}*")
-    return " ".join(f"{said} {', '.join(names)}." for said, names in groups.items())
+def sentence(patients: pd.DataFrame, seed: int = 0) -> str:
+    """Without which ingredients a network is shown to do worse, better, or as well, in Markdown.
+
+    Parameters
+    ----------
+    patients : DataFrame
+        From :func:`score`.
+    seed : int
+        Of the bootstrap.
+    """
+    return phantoms.sentence(findings(patients, seed), {name: told.phrase for name, told in TOLD.items()}, "without")

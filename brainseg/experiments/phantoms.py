@@ -31,7 +31,7 @@ from brainseg.experiments.synthetic import (
 )
 from brainseg.images.preprocess import Preprocessing
 from brainseg.results import read_table
-from brainseg.statistics import Difference, Reason, Verdict, p_text, paired_difference, shown_together
+from brainseg.statistics import Answer, Difference, Reason, Verdict, p_text, paired_difference, shown_together
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
@@ -161,20 +161,16 @@ class PhantomFinding:
 
     def row(self) -> dict:
         """As a row of a table to read; with a p value where the one rule can use it."""
-        found, usable = self.difference, self.verdict.reason is not Reason.TOO_FEW_TRAININGS
+        usable = self.verdict.reason is not Reason.TOO_FEW_TRAININGS
+        numbers = {"difference": self.difference.estimate, "from": self.difference.low, "to": self.difference.high}
         return {
             "phantom": self.name,
             "mean Dice": f"{self.mean:.3f}",
-            "tumours not found": self.failures,
-            "minus the study's (95 %)": _with_interval(found),
+            "not found": self.failures,
+            **{name: f"{number:+z.3f}" for name, number in numbers.items()},
             "by training": f"{self.lowest:+z.3f} to {self.highest:+z.3f}",
             "p": p_text(self.p_corrected) if usable else "-",
-            "the one rule": self.verdict.in_short,
         }
-
-
-def _with_interval(found: Difference) -> str:
-    return f"{found.estimate:+z.3f} ({found.low:+z.3f} to {found.high:+z.3f})"
 
 
 def dice_by_phantom(patients: pd.DataFrame) -> pd.DataFrame:
@@ -231,16 +227,53 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> tuple[PhantomFinding, ...
     )  # fmt: skip
 
 
-def as_table(patients: pd.DataFrame, seed: int = 0, flat: pd.Series | None = None) -> pd.DataFrame:
+def as_table(patients: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """A row a phantom, to read: the study's, and the others from the greatest loss to the greatest gain.
 
     Parameters
     ----------
     patients, seed
         As :func:`findings`.
-    flat : Series, optional
-        Patient -> Dice of the flat threshold of :mod:`brainseg.experiments.synthetic`. It asks the primary question of
-        that experiment of each phantom.
+    """
+    dice = dice_by_phantom(patients)[OWN]
+    own = {"phantom": OWN, "mean Dice": f"{dice.mean():.3f}", "not found": (dice < FAILURE).sum()}
+    return pd.DataFrame([own, *(finding.row() for finding in in_order(findings(patients, seed)))]).fillna("-")
+
+
+def sentence(found: Iterable[PhantomFinding], phrases: Mapping[str, str], between: str) -> str:
+    """After which phantoms a network is shown to do worse, better, or as well, in Markdown.
+
+    Parameters
+    ----------
+    found : iterable of PhantomFinding
+    phrases : mapping
+        Name of a phantom -> how the sentence calls it; those without one are called by their name.
+    between : str
+        The word between verdict and phantom, such as "after".
+    """
+    groups: dict[str, list[str]] = {}
+    for finding in in_order(found):
+        verdict = finding.verdict
+        if verdict.answer is Answer.DIFFERENCE:
+            small = f", by less than {MARGIN:g}," if verdict.within_margin else ""
+            said = f"U-Net does {'better' if verdict.direction > 0 else 'worse'}{small} {between}"
+        elif verdict.answer is Answer.EQUIVALENT:
+            said = f"U-Net does as well (within {MARGIN:g}) {between}"
+        else:
+            said = f"The data cannot tell ({verdict.reason.value}) about"
+        groups.setdefault(said, []).append(f"*{phrases.get(finding.name, finding.name)}*")
+    return " ".join(f"{said} {', '.join(names)}." for said, names in groups.items())
+
+
+def threshold_sentence(patients: pd.DataFrame, flat: pd.Series, seed: int = 0) -> str:
+    """The primary question of :mod:`brainseg.experiments.synthetic`, asked of each phantom, in Markdown.
+
+    Parameters
+    ----------
+    patients, seed
+        As :func:`findings`.
+    flat : Series
+        Patient -> Dice of the flat threshold.
 
     Raises
     ------
@@ -248,13 +281,14 @@ def as_table(patients: pd.DataFrame, seed: int = 0, flat: pd.Series | None = Non
         Where the threshold was not scored on one of these patients.
     """
     dice = dice_by_phantom(patients)
-    own = {"phantom": OWN, "mean Dice": f"{dice[OWN].mean():.3f}", "tumours not found": (dice[OWN] < FAILURE).sum()}
-    table = pd.DataFrame([own, *(finding.row() for finding in in_order(findings(patients, seed)))]).fillna("-")
-    if flat is None:
-        return table
     beside = flat.reindex(dice.index)
-    above = [_with_interval(paired_difference(dice[name], beside, seed=seed)) for name in table["phantom"]]
-    return table.assign(**{"minus the threshold (95 %)": above})
+    above = [paired_difference(dice[name], beside, seed=seed) for name in dice]
+    lowest, highest = (f"{end(each.estimate for each in above):+z.3f}" for end in (min, max))
+    clear = sum(each.low > 0 for each in above)
+    return (
+        f"Minus the flat threshold, the {len(above)} phantoms have differences from {lowest} to {highest}, and the "
+        f"interval of {'each' if clear == len(above) else clear} lies above 0."
+    )
 
 
 def in_order(found: Iterable[PhantomFinding]) -> list[PhantomFinding]:

@@ -12,7 +12,6 @@ from brainseg.evaluation.headline import headline
 from brainseg.evaluation.scores import summarise
 from brainseg.experiments import claims, gallery, leakage, outcome, synthetic
 from brainseg.experiments.ranking import rank_networks
-from brainseg.figures import claims as claim_figures
 from brainseg.figures import leakage as leak_figures
 from brainseg.figures import results as figures
 from brainseg.figures import style
@@ -54,7 +53,7 @@ def _contrast() -> tuple[str, Figure]:
     patients = read_table("claims", "patients")
     found = claims.findings(patients)
     changes = claims.effects(claims.mean_over_seeds(patients))
-    drawn = claim_figures.effects(found.table(), changes, claims.MAIN, claims.GREAT)
+    drawn = figures.effects(found.table(), changes, claims.MAIN, claims.GREAT, beyond="great")
     return found.conclusion(), drawn
 
 

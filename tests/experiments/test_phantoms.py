@@ -257,10 +257,9 @@ def test_a_table_to_read_begins_with_the_study_s_and_goes_from_loss_to_gain():
     assert rows["phantom"].tolist() == [phantoms.OWN, "another cohort (seed 8)", WIDE]
     dice = phantoms.dice_by_phantom(table)
     assert rows["mean Dice"].tolist() == [f"{mean:.3f}" for mean in dice.mean()]
-    assert rows["tumours not found"].tolist()[::2] == [0, 2]
+    assert rows["not found"].tolist()[::2] == [0, 2]
     difference = dice[WIDE].mean() - dice[phantoms.OWN].mean()
-    assert rows["minus the study's (95 %)"].iloc[0] == "-"
-    assert rows["minus the study's (95 %)"].iloc[2].startswith(f"{difference:+.3f} (")
+    assert rows["difference"].iloc[[0, 2]].tolist() == ["-", f"{difference:+.3f}"]
     alone = phantoms.as_table(table.query("phantom == @phantoms.OWN and cohort == @PHANTOM.seed"))
     assert alone["phantom"].tolist() == [phantoms.OWN]
 
@@ -279,17 +278,24 @@ def test_where_it_comes_from_is_told():
 def test_each_phantom_stands_beside_the_threshold_of_the_same_patients():
     table = table_of(0.6)
     flat = table.groupby("patient")["dice"].mean().mul(0).add(0.35)
-    rows = phantoms.as_table(table, flat=flat)
-    for mean, beside in zip(phantoms.dice_by_phantom(table).mean(), rows["minus the threshold (95 %)"], strict=True):
-        assert beside.startswith(f"{mean - 0.35:+.3f} (")
-    assert "minus the threshold (95 %)" not in phantoms.as_table(table)
+    means = phantoms.dice_by_phantom(table).mean() - 0.35
+    assert phantoms.threshold_sentence(table, flat) == (
+        f"Minus the flat threshold, the 3 phantoms have differences from {means.min():+.3f} to {means.max():+.3f}, and "
+        "the interval of 2 lies above 0."
+    )
+    assert "the interval of each lies above 0." in phantoms.threshold_sentence(table, flat - 0.35)
     with pytest.raises(ValueError, match="Some values are missing"):
-        phantoms.as_table(table, flat=flat.drop("P0"))
+        phantoms.threshold_sentence(table, flat.drop("P0"))
 
 
 def test_the_kept_threshold_was_scored_on_the_patients_of_the_kept_phantoms():
-    rows = phantoms.as_table(results.read_table("phantoms", "patients"), flat=phantoms.flat_threshold())
-    assert len(rows) == 1 + 2 + len(phantoms.OTHERS)
+    said = phantoms.threshold_sentence(results.read_table("phantoms", "patients"), phantoms.flat_threshold())
+    assert f"the {1 + 2 + len(phantoms.OTHERS)} phantoms" in said
+
+
+def test_phantoms_are_told_by_their_names_where_they_have_no_other():
+    said = phantoms.sentence(phantoms.findings(table_of(0.7)), {"another cohort (seed 8)": "a poor one"}, "after")
+    assert said == "U-Net does worse after *a poor one*. U-Net does as well (within 0.03) after *wide ranges*."
 
 
 def test_every_ingredient_is_told():
@@ -302,12 +308,11 @@ def test_ingredients_are_told_by_what_the_data_show():
     names = ("no skull", "no noise", "one size", "one scanner")
     named = [part.replace({"phantom": {WIDE: name}}) for part, name in zip(parts, names, strict=True)]
     table = pd.concat([named[0], *(part.query("phantom != @phantoms.OWN") for part in named[1:])])
-    assert ablation.sentence(phantoms.findings(table)) == (
+    assert ablation.sentence(table) == (
         "U-Net does worse without *the skull*. U-Net does as well (within 0.03) without *sizes of many kinds*. U-Net "
         "does better, by less than 0.03, without *several scanners*. U-Net does better without *noise*."
     )
-    few = phantoms.findings(table[table["seed"] < 2])
-    assert ablation.sentence(few) == (
+    assert ablation.sentence(table[table["seed"] < 2]) == (
         "The data cannot tell (too few trainings) about *the skull*, *sizes of many kinds*, *several scanners*, "
         "*noise*."
     )
@@ -315,11 +320,14 @@ def test_ingredients_are_told_by_what_the_data_show():
 
 def test_steps_are_told_and_the_rule_goes_by_their_dice():
     steps = steering.read_steps()
-    assert set(steps["network"]) == {"U-Net"} and steps["from"].lt(steps["to"]).all()
-    table = pd.DataFrame({"on the development patients": [0.5, 0.4, 0.45]})
-    assert "Of the 2 steps that were tried, none of them was above" in steering.sentence(table)
-    table.loc[2] = 0.6
-    assert "step 2 was above" in steering.sentence(table)
+    shown = steering.as_table(steps)
+    assert shown["from"].lt(shown["to"]).all() and shown["step"].tolist() == list(range(len(steps)))
+    assert steering.sentences(steps).count("\n- **Step") == len(steps) - 1
+    table = pd.DataFrame({"step": [0, 1, 2], "change": "a", "model": "unet", "epochs": 3, "mean": [0.5, 0.4, 0.45]})
+    assert steering.sentences(table).startswith("- **Step 0:** a (U-Net, 3 epochs).\n- **Step 1:** a")
+    assert "Of the 2 steps, none is above step 0." in steering.sentences(table)
+    table.loc[2, "mean"] = 0.6
+    assert "step 2 is above step 0." in steering.sentences(table)
 
 
 def test_the_figure_has_a_row_for_each_phantom(drawn):

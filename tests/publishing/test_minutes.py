@@ -3,7 +3,14 @@
 from brainseg.publishing import minutes
 
 
-def test_each_question_has_its_answer_and_figure(tmp_path, monkeypatch):
+def test_each_question_has_its_answer_and_figure(tmp_path):
+    (tmp_path / "minutes.md").write_text(minutes.MARK)
+    minutes.fill_minutes(tmp_path)
+    assert {path.stem for path in (tmp_path / "images").iterdir()} == {f"minutes-{name}" for name in minutes.FINDINGS}
+    assert "No tables are kept yet." not in (tmp_path / "minutes.md").read_text()
+
+
+def test_a_question_without_tables_says_so(tmp_path, monkeypatch):
     (tmp_path / "minutes.md").write_text(f"# Title\n\n{minutes.MARK}\n")
     monkeypatch.setattr(minutes, "has_tables", lambda study: study != "claims")
     minutes.fill_minutes(tmp_path)
