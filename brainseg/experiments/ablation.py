@@ -20,9 +20,6 @@ from brainseg.experiments.synthetic import development_patients, require_real
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
 
-ABLATION = "ablation"
-"""The folder of its results."""
-
 
 @dataclass(frozen=True)
 class Settings:

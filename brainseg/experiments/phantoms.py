@@ -198,9 +198,9 @@ def _by_training(patients: pd.DataFrame) -> pd.DataFrame:
     named = patients.assign(phantom=patients["phantom"].mask(other, patients["cohort"].map(_other_cohort)))
     dice = named.set_index(["patient", "phantom", "seed"])["dice"].unstack("patient").T
     columns = pd.MultiIndex.from_product([named["phantom"].unique(), sorted(named["seed"].unique())])
-    if set(columns) - set(dice) or dice.isna().any(axis=None):
+    if len(named) != len(dice) * len(columns):
         raise ValueError("a phantom lacks a training, or a training the score of a patient: make the table as a whole")
-    return dice[columns].rename_axis(columns=["phantom", "seed"])
+    return dice[columns].rename_axis(columns=["phantom", "seed"]).dropna()  # without tumour there is no Dice
 
 
 def findings(patients: pd.DataFrame, seed: int = 0) -> tuple[PhantomFinding, ...]:

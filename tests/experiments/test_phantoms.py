@@ -223,6 +223,12 @@ def test_each_phantom_has_a_column_of_dice():
     assert dice.loc["P0", WIDE] == pytest.approx(first.mean())
 
 
+def test_a_patient_without_tumour_is_left_out():
+    table = table_of(0.6)
+    table.loc[table["patient"] == "P0", "dice"] = np.nan
+    assert len(phantoms.dice_by_phantom(table)) == 29 and phantoms.findings(table)[0].difference.patients == 29
+
+
 def test_trainings_are_compared_seed_by_seed():
     table = table_of(0.6)
     of_wide = table["phantom"] == WIDE
