@@ -2,7 +2,8 @@
 
 The study's phantom was fitted to real patients, and it is one cohort. So U-Net is trained on other cohorts of it, on
 one of wider ranges, and on two whose readers draw beside the line. All are scored on the patients who did not steer the
-phantom; :mod:`brainseg.experiments.ablation` asks the others.
+phantom; :mod:`brainseg.experiments.ablation` asks the others. What those like best is a step forward, and is scored
+here as well: by patients who had no part in choosing it.
 """
 
 from __future__ import annotations
@@ -42,9 +43,11 @@ PHANTOMS = "phantoms"
 OWN = "the study's"
 """The phantom of the study, in the tables."""
 
+STEP = "no shading"
+"""The phantom that the development patients like best of all: without this ingredient they are outlined best."""
 
-OTHERS = (WIDE, NARROWER, WIDER)
-"""Phantoms with other ranges or readers."""
+OTHERS = (WIDE, NARROWER, WIDER, STEP)
+"""Phantoms with other ranges or readers, and the step."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Settings:
     cohorts : tuple of int
         Seeds of the study's phantom, each a cohort of other patients. That of the reference edition is among them.
     others : tuple of str
-        Phantoms with other ranges or readers.
+        Phantoms with other ranges or readers, and the step.
     seeds : tuple of int
         Of the trainings on each of all these.
     """
@@ -73,7 +76,7 @@ class Settings:
 
 
 def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
-    """U-Net on every phantom: the study's cohorts first, then other ranges and readers.
+    """U-Net on every phantom: the study's cohorts first, then other ranges and readers, and the step.
 
     Raises
     ------

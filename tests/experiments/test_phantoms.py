@@ -146,7 +146,7 @@ def cohort(tmp_path):
 
 def test_the_study_s_phantom_is_trained_as_for_the_reference_edition(cohort):
     plan = phantoms.plan(cohort, phantoms.Settings())
-    assert len(plan) == 9 + 9 == len({training.folder(cohort) for training in plan})
+    assert len(plan) == 9 + 12 == len({training.folder(cohort) for training in plan})
     own = {training.folder(cohort) for training in synthetic.plan(cohort, synthetic.Settings(models=("unet",)))}
     assert own < {training.folder(cohort) for training in plan}
     assert {training.phantom.patients for training in plan} == {PHANTOM.patients}
@@ -175,7 +175,7 @@ def test_ingredients_are_asked_of_the_development_patients_alone(cohort, monkeyp
     judged = scored(phantoms, phantoms.Settings(cohorts=(7, 8), seeds=(0, 1)))
     steered = scored(ablation, ablation.Settings(seeds=(0,)))
     assert set(judged["patient"]) == set(names[1:]) and set(steered["patient"]) == set(names[:1])
-    assert set(judged["phantom"]) == {phantoms.OWN, WIDE, NARROWER, WIDER}
+    assert set(judged["phantom"]) == {phantoms.OWN, *phantoms.OTHERS}
     assert set(steered["phantom"]) == {phantoms.OWN, *INGREDIENTS}
     assert set(zip(steered["cohort"], steered["seed"], strict=True)) == {(PHANTOM.seed, 0)}
     without = phantoms.Settings(cohorts=(7,), others=(), seeds=(0,))
