@@ -32,7 +32,16 @@ from brainseg.experiments.synthetic import (
 )
 from brainseg.images.preprocess import Preprocessing
 from brainseg.results import read_table
-from brainseg.statistics import Answer, Difference, Reason, Verdict, p_text, paired_difference, shown_together
+from brainseg.statistics import (
+    Answer,
+    Difference,
+    Reason,
+    Verdict,
+    interval_text,
+    p_text,
+    paired_difference,
+    shown_together,
+)
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
@@ -291,6 +300,41 @@ def threshold_sentence(patients: pd.DataFrame, flat: pd.Series, seed: int = 0) -
     return (
         f"Minus the flat threshold, the {len(above)} phantoms have differences from {lowest} to {highest}, and the "
         f"interval of {'each' if clear == len(above) else clear} lies above 0."
+    )
+
+
+def step_apart(patients: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The table of :func:`score` in two: the phantoms drawn otherwise, and the step beside what it stepped from.
+
+    They are two questions. What would be a step forward was chosen by the development patients, and stands alone.
+    """
+    step = patients["phantom"] == STEP
+    first = patients["phantom"].eq(OWN) & patients["cohort"].eq(PHANTOM.seed)
+    return patients[~step], patients[first | step]
+
+
+def step_sentences(steering: pd.DataFrame, judging: pd.DataFrame, seed: int = 0) -> str:
+    """Whether the step goes forward for those who chose it, and for those who did not, in Markdown.
+
+    Parameters
+    ----------
+    steering : DataFrame
+        From :func:`scored_on` the development patients.
+    judging : DataFrame
+        The second one of :func:`step_apart`.
+    seed : int
+        Of the bootstrap.
+    """
+    chosen = next(found for found in findings(steering, seed) if found.name == STEP)
+    (judged,) = findings(judging, seed)
+    told = [
+        f"{found.mean:.3f} instead of {found.mean - found.difference.estimate:.3f}, {interval_text(found.difference)}"
+        for found in (chosen, judged)
+    ]
+    return (
+        f"With *{STEP}* the {chosen.difference.patients} development patients have a mean Dice of {told[0]}. "
+        f"The {judged.difference.patients} other patients have {told[1]}. On {judged.difference.better_on} of them the "
+        f"network does better after the step. {judged.verdict.sentence}"
     )
 
 
