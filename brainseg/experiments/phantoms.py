@@ -2,7 +2,8 @@
 
 The study's phantom was fitted to real patients, and it is one cohort. So U-Net is trained on other cohorts of it, on
 one of wider ranges, and on two whose readers draw beside the line. All are scored on the patients who did not steer the
-phantom; :mod:`brainseg.experiments.ablation` asks the others.
+phantom; :mod:`brainseg.experiments.ablation` asks the others. What those like best is a step forward, and is scored
+here as well: by patients who had no part in choosing it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,16 @@ from brainseg.experiments.synthetic import (
 )
 from brainseg.images.preprocess import Preprocessing
 from brainseg.results import read_table
-from brainseg.statistics import Answer, Difference, Reason, Verdict, p_text, paired_difference, shown_together
+from brainseg.statistics import (
+    Answer,
+    Difference,
+    Reason,
+    Verdict,
+    interval_text,
+    p_text,
+    paired_difference,
+    shown_together,
+)
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
@@ -42,9 +52,11 @@ PHANTOMS = "phantoms"
 OWN = "the study's"
 """The phantom of the study, in the tables."""
 
+STEP = "no shading"
+"""The phantom that the development patients like best of all: without this ingredient they are outlined best."""
 
-OTHERS = (WIDE, NARROWER, WIDER)
-"""Phantoms with other ranges or readers."""
+OTHERS = (WIDE, NARROWER, WIDER, STEP)
+"""Phantoms with other ranges or readers, and the step."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +68,7 @@ class Settings:
     cohorts : tuple of int
         Seeds of the study's phantom, each a cohort of other patients. That of the reference edition is among them.
     others : tuple of str
-        Phantoms with other ranges or readers.
+        Phantoms with other ranges or readers, and the step.
     seeds : tuple of int
         Of the trainings on each of all these.
     """
@@ -73,7 +85,7 @@ class Settings:
 
 
 def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
-    """U-Net on every phantom: the study's cohorts first, then other ranges and readers.
+    """U-Net on every phantom: the study's cohorts first, then other ranges and readers, and the step.
 
     Raises
     ------
@@ -288,6 +300,41 @@ def threshold_sentence(patients: pd.DataFrame, flat: pd.Series, seed: int = 0) -
     return (
         f"Minus the flat threshold, the {len(above)} phantoms have differences from {lowest} to {highest}, and the "
         f"interval of {'each' if clear == len(above) else clear} lies above 0."
+    )
+
+
+def step_apart(patients: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The table of :func:`score` in two: the phantoms drawn otherwise, and the step beside what it stepped from.
+
+    They are two questions. What would be a step forward was chosen by the development patients, and stands alone.
+    """
+    step = patients["phantom"] == STEP
+    first = patients["phantom"].eq(OWN) & patients["cohort"].eq(PHANTOM.seed)
+    return patients[~step], patients[first | step]
+
+
+def step_sentences(steering: pd.DataFrame, judging: pd.DataFrame, seed: int = 0) -> str:
+    """Whether the step goes forward for those who chose it, and for those who did not, in Markdown.
+
+    Parameters
+    ----------
+    steering : DataFrame
+        From :func:`scored_on` the development patients.
+    judging : DataFrame
+        The second one of :func:`step_apart`.
+    seed : int
+        Of the bootstrap.
+    """
+    chosen = next(found for found in findings(steering, seed) if found.name == STEP)
+    (judged,) = findings(judging, seed)
+    told = [
+        f"{found.mean:.3f} instead of {found.mean - found.difference.estimate:.3f}, {interval_text(found.difference)}"
+        for found in (chosen, judged)
+    ]
+    return (
+        f"With *{STEP}* the {chosen.difference.patients} development patients have a mean Dice of {told[0]}. "
+        f"The {judged.difference.patients} other patients have {told[1]}. On {judged.difference.better_on} of them the "
+        f"network does better after the step. {judged.verdict.sentence}"
     )
 
 

@@ -146,7 +146,7 @@ def cohort(tmp_path):
 
 def test_the_study_s_phantom_is_trained_as_for_the_reference_edition(cohort):
     plan = phantoms.plan(cohort, phantoms.Settings())
-    assert len(plan) == 9 + 9 == len({training.folder(cohort) for training in plan})
+    assert len(plan) == 9 + 12 == len({training.folder(cohort) for training in plan})
     own = {training.folder(cohort) for training in synthetic.plan(cohort, synthetic.Settings(models=("unet",)))}
     assert own < {training.folder(cohort) for training in plan}
     assert {training.phantom.patients for training in plan} == {PHANTOM.patients}
@@ -157,7 +157,7 @@ def test_an_ablation_has_the_whole_phantom_and_one_training_without_each_ingredi
     assert [training.labels["phantom"] for training in plan] == 3 * [phantoms.OWN, *INGREDIENTS]
     assert len({training.folder(cohort) for training in plan}) == len(plan)
     whole = {training.folder(cohort) for training in phantoms.plan(cohort, phantoms.Settings())}
-    assert [training.folder(cohort) in whole for training in plan] == 3 * [True, *[False] * len(INGREDIENTS)]
+    assert [training.folder(cohort) in whole for training in plan] == 3 * [True, *(name == phantoms.STEP for name in INGREDIENTS)]
 
 
 def test_ingredients_are_asked_of_the_development_patients_alone(cohort, monkeypatch):
@@ -175,7 +175,7 @@ def test_ingredients_are_asked_of_the_development_patients_alone(cohort, monkeyp
     judged = scored(phantoms, phantoms.Settings(cohorts=(7, 8), seeds=(0, 1)))
     steered = scored(ablation, ablation.Settings(seeds=(0,)))
     assert set(judged["patient"]) == set(names[1:]) and set(steered["patient"]) == set(names[:1])
-    assert set(judged["phantom"]) == {phantoms.OWN, WIDE, NARROWER, WIDER}
+    assert set(judged["phantom"]) == {phantoms.OWN, *phantoms.OTHERS}
     assert set(steered["phantom"]) == {phantoms.OWN, *INGREDIENTS}
     assert set(zip(steered["cohort"], steered["seed"], strict=True)) == {(PHANTOM.seed, 0)}
     without = phantoms.Settings(cohorts=(7,), others=(), seeds=(0,))
@@ -295,13 +295,35 @@ def test_each_phantom_stands_beside_the_threshold_of_the_same_patients():
 
 
 def test_the_kept_threshold_was_scored_on_the_patients_of_the_kept_phantoms():
-    said = phantoms.threshold_sentence(results.read_table("phantoms", "patients"), phantoms.flat_threshold())
-    assert f"the {1 + 2 + len(phantoms.OTHERS)} phantoms" in said
+    others, _ = phantoms.step_apart(results.read_table("phantoms", "patients"))
+    said = phantoms.threshold_sentence(others, phantoms.flat_threshold())
+    assert f"the {1 + 2 + len(phantoms.OTHERS) - 1} phantoms" in said
 
 
 def test_phantoms_are_told_by_their_names_where_they_have_no_other():
     said = phantoms.sentence(phantoms.findings(table_of(0.7)), {"another cohort (seed 8)": "a poor one"}, "after")
     assert said == "U-Net does worse after *a poor one*. U-Net does as well (within 0.03) after *wide ranges*."
+
+
+def test_the_step_is_judged_by_itself_and_beside_what_it_stepped_from():
+    table = table_of(0.6)
+    step = table[table["phantom"] == WIDE].assign(phantom=phantoms.STEP)
+    others, judged = phantoms.step_apart(pd.concat([table, step]))
+    pd.testing.assert_frame_equal(others, table)
+    assert set(zip(judged["phantom"], judged["cohort"], strict=True)) == {
+        (phantoms.OWN, PHANTOM.seed), (phantoms.STEP, PHANTOM.seed),
+    }  # fmt: skip
+    alone = table_of(0.8, patients=20).assign(phantom=lambda rows: rows["phantom"].replace(WIDE, phantoms.STEP))
+    said = phantoms.step_sentences(alone, judged)
+    steered, means = phantoms.dice_by_phantom(alone).mean(), phantoms.dice_by_phantom(judged).mean()
+    assert f"20 development patients have a mean Dice of {steered[phantoms.STEP]:.3f}" in said
+    assert f"The 30 other patients have {means[phantoms.STEP]:.3f} instead of {means[phantoms.OWN]:.3f}" in said
+    assert said.endswith(phantoms.findings(judged)[0].verdict.sentence)
+
+
+def test_the_step_is_what_the_development_patients_like_best():
+    found = phantoms.in_order(phantoms.findings(results.read_table("ablation", "patients")))
+    assert found[-1].name == phantoms.STEP
 
 
 def test_every_ingredient_is_told():
