@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 
 from brainseg.experiments import phantoms
-from brainseg.experiments.ingredients import INGREDIENTS
-from brainseg.experiments.phantoms import findings, scored_on, training_on
+from brainseg.experiments.ingredients import INGREDIENTS, WIDE
+from brainseg.experiments.phantoms import findings, in_order, scored_on, training_on
 from brainseg.experiments.plan import PHANTOM, Training
 from brainseg.experiments.synthetic import development_patients, require_real
+from brainseg.statistics import Answer
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
@@ -119,3 +120,25 @@ def sentence(patients: pd.DataFrame, seed: int = 0) -> str:
         Of the bootstrap.
     """
     return phantoms.sentence(findings(patients, seed), {name: told.phrase for name, told in TOLD.items()}, "without")
+
+
+def conclusion(patients: pd.DataFrame, others: pd.DataFrame, seed: int = 0) -> str:
+    """What is missed most, and whether the phantom has to fit its judges, in Markdown.
+
+    Parameters
+    ----------
+    patients, seed
+        As :func:`sentence`.
+    others : DataFrame
+        The first of :func:`brainseg.experiments.phantoms.step_apart`, the phantom of wide ranges in it.
+    """
+    found = findings(patients, seed)
+    missed = [
+        each for each in in_order(found) if each.verdict.answer is Answer.DIFFERENCE and each.difference.estimate < 0
+    ]
+    said = f"U-Net does worse without {len(missed)} of {len(found)} ingredients of the phantom"
+    if missed:
+        said += f", most of all without {TOLD[missed[0].name].phrase} ({missed[0].difference.estimate:+.3f} of Dice)"
+    wide = [each for each in findings(others, seed) if each.name == WIDE]
+    fitted = {WIDE: "wider ranges than those fitted to real patients"}
+    return f"{said}. {phantoms.sentence(wide, fitted, 'after')}"

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from brainseg.experiments import (
+    ablation,
     apart,
     averaging,
     claims,
@@ -19,11 +20,14 @@ from brainseg.experiments import (
     exploration,
     leakage,
     outcome,
+    phantoms,
     synthetic,
 )
 from brainseg.experiments.coarse_grid import GridFinding
 from brainseg.experiments.gallery import Failure
+from brainseg.experiments.ingredients import WIDE
 from brainseg.experiments.inside import BridgeFinding, UnitFinding
+from brainseg.experiments.plan import PHANTOM
 from brainseg.experiments.ranking import rank_networks
 from brainseg.experiments.shape_genomics import findings as shape
 from brainseg.experiments.shape_genomics.analysis import GRID, HONEST
@@ -175,6 +179,21 @@ def simulated(flat=-0.2, real=0.1, seeds=3, worth=10.0):
     return {"found": synthetic.findings(patients, tried, later), "rate": rate}
 
 
+def phantoms_drawn(skull=-0.2, noise=-0.05, wide=0.0, seeds=3):
+    """Dice after phantoms without skull or noise, and after one of wide ranges; each differs from the study's so much."""
+    rng = np.random.default_rng(0)
+    rows = [
+        {"phantom": name, "cohort": PHANTOM.seed, "seed": seed, "patient": f"p{number}",
+         "dice": 0.7 + change + rng.normal(0, 0.02)}
+        for name, change in ((phantoms.OWN, 0), ("no skull", skull), ("no noise", noise), (WIDE, wide))
+        for seed in range(seeds) for number in range(30)
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    wide_alone = table["phantom"].isin([phantoms.OWN, WIDE])
+    without = table[table["phantom"] != WIDE]
+    return {"ablation": ablation, "without": without, "other_phantoms": table[wide_alone], "seed": 0}
+
+
 WORLDS = {
     "01_explore": [cohort(), cohort(brightest=80.0), cohort(1), cohort(brightest=np.nan)],
     "02_contrast": [contrasts(clahe=1), contrasts(he=1), contrasts(), contrasts(patients=0)],
@@ -204,6 +223,10 @@ WORLDS = {
     "16_synthetic": [
         simulated(), simulated(flat=0.0), simulated(real=-0.1), simulated(real=None), simulated(seeds=1),
         simulated(worth=np.inf), simulated(worth=0.0),
+    ],
+    "17_phantoms": [
+        phantoms_drawn(), phantoms_drawn(skull=0.0), phantoms_drawn(skull=0.0, noise=0.0), phantoms_drawn(wide=-0.1),
+        phantoms_drawn(seeds=1),
     ],
 }  # fmt: skip
 

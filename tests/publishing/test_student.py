@@ -45,6 +45,7 @@ MISTAKES = {
     "return d.mean(), d.mean() - e, d.mean() + e",  # the interval of the mean
     "share_of_the_way": "a, b, c = map(np.asarray, (start, reached, end)); "
     "return np.mean((b - a) / (c - a))",  # of each patient
+    "best_gain": "return np.max(differences)",  # of the luckiest patient
 }
 
 # Bodies that an earlier check took for right, and one that it refused although it is right.
