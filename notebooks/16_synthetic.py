@@ -19,7 +19,7 @@
 # :::{admonition} In this chapter
 # :class: tip
 # - **You will** set networks that trained on simulated patients alone beside a plain threshold, and beside networks that went on with real patients; and count the patients that a simulation replaces.
-# - **You will learn** how to ask what a simulation teaches, and what "no real image" does not say.
+# - **You will learn** how to judge what a simulation has taught, and what "no real image" does not say.
 # - **You need** [the comparison](08_compare) and [the results](15_results), and a copy of the project: the page reads the tables in its `results/`.
 # - **It takes** about 15 minutes to read and a minute to run: nothing is trained here.
 # :::
