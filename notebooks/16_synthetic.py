@@ -27,7 +27,7 @@
 # A mask takes an expert's time, and a scan is private. A simulated patient has neither problem: the computer that draws the tumour knows its outline. The {term}`phantom` of this book was made so that every chapter runs without a download.
 # But a simulation may teach the wrong thing. So we ask real patients.
 #
-# The results are those of real patients, from the tables in `results/`. The pictures are simulated, but for one figure. Not for clinical use.
+# The results are those of real patients, from the tables in `results/`. The pictures are simulated. One figure has real slices, and only where they are at hand. Not for clinical use.
 
 # %% tags=["install", "remove-cell"]
 import importlib.util
@@ -183,11 +183,11 @@ by_institution.style.format("{:.2f}", subset=by_institution.columns[1:])
 # %% [markdown]
 # These are means of U-Net, and some institutions have few patients.
 #
-# ## Where it fails
+# ## Where it does worst
 #
-# These are the five patients with the lowest Dice after the phantom alone, in the mean over the three trainings of U-Net. {numref}`fig-synthetic-failures` has the slice of each that shows most tumour, and beside it what networks make of it that went on with real patients.
+# These are the five patients with the lowest Dice after the phantom alone, in the mean over the three trainings of U-Net. {numref}`fig-synthetic-failures` has the slice of each that shows most tumour, with what a network makes of it before and after real patients.
 
-# %% mystnb={"figure": {"name": "fig-synthetic-failures", "caption": "The five patients on whom U-Net without a real image does worst: the slice with most tumour, as it is, and with the outlines of truth and prediction: of the first of the three trainings on the phantom alone, and of the three networks together that went on with other real patients. The slices are drawn where the page was made with them."}, "image": {"alt": "Five rows of a head slice. In each row the plain slice, then the slice with two outlines after the phantom alone, and after real patients; or a sentence, where the slices are not at hand."}}
+# %% mystnb={"figure": {"name": "fig-synthetic-failures", "caption": "The five patients on whom U-Net without a real image does worst: the slice with most tumour, as it is, and with the outlines of truth and prediction: of the first of the three trainings on the phantom alone, and of the three networks together that went on with other real patients. The number is the mean Dice of the volume over the three trainings on the phantom alone."}, "image": {"alt": "Five rows of a head slice. In each row the plain slice, then the slice with two outlines after the phantom alone, and after real patients; or a sentence, where the slices are not at hand."}}
 lowest = synthetic.failures(patients)
 pictures_of_failures = gallery.pictures(index_cohort(get_cohort(data)), lowest, synthetic.masks_side_by_side())
 if pictures_of_failures:
@@ -211,7 +211,7 @@ Markdown("\n".join(f"1. {failure.sentence()}" for failure in lowest))
 # - **The recipe.** Length of training, augmentation and the way of making a mask were chosen by scores of real patients.
 # - **Earlier looks.** Shorter trainings of this kind had been scored on real patients before the question was written down.
 #
-# So the numbers are those of a phantom that knows something of its judges. {doc}`The data card <../data>` says how the phantom is made, and [the next chapter](17_phantoms) how much of the result hangs on that.
+# So the numbers are those of a phantom that knows something of its judges. {doc}`The data card <../data>` says how the phantom is made, and [the next chapter](17_phantoms) draws it with wider ranges.
 #
 # ## What others have done
 #

@@ -179,7 +179,7 @@ def compute(
 def _carry_out(
     plan: list[Training], experiment: ModuleType, cohort: pd.DataFrame, settings, cluster: Cluster | None
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Masks], dict]:
-    """The rest of :func:`compute`, once the plan is made, with the masks between tables and record."""
+    """The rest of :func:`compute`, once the plan is made: tables, masks and record."""
     train_plan(plan, cohort, cluster)
     runs = []
 
@@ -195,18 +195,14 @@ def _carry_out(
     scored = experiment.score(cohort, settings, noted())
     masks = {name: each for name, each in scored.items() if isinstance(each, Masks)}
     tables = {name: each for name, each in scored.items() if name not in masks}
-    seconds = round(sum(run["seconds"] for run in runs), 1)
-    return (
-        tables,
-        masks,
-        {
-            "settings": asdict(settings),
-            "runs": runs,
-            "seconds": seconds,
-            "networks": reference_digests(),
-            **origin(participants(cohort)),
-        },
-    )
+    record = {
+        "settings": asdict(settings),
+        "runs": runs,
+        "seconds": round(sum(run["seconds"] for run in runs), 1),
+        "networks": reference_digests(),
+        **origin(participants(cohort)),
+    }
+    return tables, masks, record
 
 
 def get_tables(name: str, cohort: pd.DataFrame, settings: Mapping | None = None, recompute: bool = False) -> Tables:

@@ -1,4 +1,4 @@
-"""The patients whom the reference edition's networks do worst on, to look at: slices, true outlines, kept masks."""
+"""The patients on whom networks do worst, to look at: slices, true outlines, kept masks."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Failure:
     ----------
     patient : str
     dice : float
-        Mean over the networks.
+        Mean over the networks, or over the trainings of one.
     lowest, highest : float
-        Of the networks.
+        Of these.
     recall, precision : float
-        Mean over the networks.
+        Mean of these.
     small : bool
         Whether the tumour is among the smallest quarter.
     """
@@ -85,7 +85,7 @@ def failures(patients: pd.DataFrame, number: int = 10) -> list[Failure]:
     Parameters
     ----------
     patients : DataFrame
-        Of the honest protocol, from :func:`brainseg.experiments.outcome.read_scores`.
+        A row a patient and network: ``patient, tumour_px, dice, recall, precision`` of the volume.
     number : int
     """
     groups = patients.groupby("patient")

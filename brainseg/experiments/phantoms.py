@@ -2,8 +2,8 @@
 
 The study's phantom was fitted to real patients, and it is one cohort. So U-Net is trained on other cohorts of it, on
 one of wider ranges, and on two whose readers draw beside the line. All are scored on the patients who did not steer the
-phantom; :mod:`brainseg.experiments.ablation` asks the others. What those like best is a step forward, and is scored
-here as well: by patients who had no part in choosing it.
+phantom; :mod:`brainseg.experiments.ablation` asks the others. Of its phantoms the one after which those have the
+highest mean is scored here as well, by patients who had no part in that choice.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from brainseg.statistics import (
     interval_text,
     p_text,
     paired_difference,
+    shown,
     shown_together,
 )
 
@@ -53,10 +54,10 @@ OWN = "the study's"
 """The phantom of the study, in the tables."""
 
 STEP = "no shading"
-"""The phantom that the development patients like best of all: without this ingredient they are outlined best."""
+"""After this phantom the development patients have the highest mean Dice of all that lack an ingredient."""
 
 OTHERS = (WIDE, NARROWER, WIDER, STEP)
-"""Phantoms with other ranges or readers, and the step."""
+"""Phantoms with other ranges or readers, and the step, which is judged by itself (:func:`step_apart`)."""
 
 
 @dataclass(frozen=True)
@@ -174,13 +175,14 @@ class PhantomFinding:
     def row(self) -> dict:
         """As a row of a table to read; with a p value where the one rule can use it."""
         usable = self.verdict.reason is not Reason.TOO_FEW_TRAININGS
-        numbers = {"difference": self.difference.estimate, "from": self.difference.low, "to": self.difference.high}
         return {
             "phantom": self.name,
             "mean Dice": f"{self.mean:.3f}",
             "not found": self.failures,
-            **{name: f"{number:+z.3f}" for name, number in numbers.items()},
+            "difference": f"{self.difference.estimate:+z.3f}",
+            "95 % interval": f"{self.difference.low:+z.3f} to {self.difference.high:+z.3f}",
             "by training": f"{self.lowest:+z.3f} to {self.highest:+z.3f}",
+            "better on": f"{self.difference.better_on} of {self.difference.patients}",
             "p": p_text(self.p_corrected) if usable else "-",
         }
 
@@ -314,7 +316,7 @@ def step_apart(patients: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def step_sentences(steering: pd.DataFrame, judging: pd.DataFrame, seed: int = 0) -> str:
-    """Whether the step goes forward for those who chose it, and for those who did not, in Markdown.
+    """Whether the step goes forward for those who chose it, and for those who did not: a list in Markdown.
 
     Parameters
     ----------
@@ -325,17 +327,18 @@ def step_sentences(steering: pd.DataFrame, judging: pd.DataFrame, seed: int = 0)
     seed : int
         Of the bootstrap.
     """
-    chosen = next(found for found in findings(steering, seed) if found.name == STEP)
-    (judged,) = findings(judging, seed)
-    told = [
-        f"{found.mean:.3f} instead of {found.mean - found.difference.estimate:.3f}, {interval_text(found.difference)}"
-        for found in (chosen, judged)
-    ]
-    return (
-        f"With *{STEP}* the {chosen.difference.patients} development patients have a mean Dice of {told[0]}. "
-        f"The {judged.difference.patients} other patients have {told[1]}. On {judged.difference.better_on} of them the "
-        f"network does better after the step. {judged.verdict.sentence}"
-    )
+    told = []
+    for who, table in (("development patients, who chose it", steering), ("other patients", judging)):
+        dice = dice_by_phantom(table)
+        # One comparison, so its p value is not corrected.
+        found = paired_difference(dice[STEP], dice[OWN], seed=seed)
+        verdict = shown(found, margin=MARGIN, trainings=table["seed"].nunique())
+        told.append(
+            f"- **{found.patients} {who}:** mean Dice {dice[STEP].mean():.3f} instead of {dice[OWN].mean():.3f}, "
+            f"{interval_text(found)}, in the median {found.median:+z.3f}; better on {found.better_on}. "
+            f"{verdict.sentence}"
+        )
+    return "\n".join(told)
 
 
 def in_order(found: Iterable[PhantomFinding]) -> list[PhantomFinding]:
@@ -354,8 +357,10 @@ def flat_threshold() -> pd.Series:
 
 
 def described(patients: pd.DataFrame, record: Mapping) -> str:
-    """What was trained and who is scored, in Markdown; table and record of `PHANTOMS`, or of an ablation."""
-    times = len(record["settings"]["seeds"])
+    """What was trained and who is scored, in Markdown; a table's part, and the record of `PHANTOMS` or an ablation."""
+    times, named = len(record["settings"]["seeds"]), set(patients["phantom"])
+    runs = [run for run in record["runs"] if run["phantom"] in named]
+    record = {"runs": runs, "seconds": sum(run["seconds"] for run in runs)}
     return (
         f"U-Net was trained on {PHANTOM.patients} simulated patients of each phantom, by the study's recipe, "
         f"{'once' if times == 1 else f'{times} times'}: {trainings_text(record)}. Each network is scored on the same "

@@ -32,7 +32,7 @@ from brainseg.images.crop import head_silhouette
 from brainseg.images.prepared import Prepared, prepare
 from brainseg.images.preprocess import BRAIN_LEVEL, Preprocessing
 from brainseg.images.visibility import ring_of_brain, separability
-from brainseg.metrics import confusion, dice
+from brainseg.metrics import Confusion, confusion, dice, precision, recall
 from brainseg.networks.recipe import MODEL_NAMES, MODELS
 from brainseg.paths import write_atomically
 from brainseg.results import REFERENCE, read_csv, read_table, results_folder
@@ -65,6 +65,9 @@ LEVELS = np.round(np.arange(0.4, 1, 0.04), 2)
 
 RIMS_PX = (10, 18, 26, 34)
 """How much of a head's edge is tried to be left out: about the scalp in its middle, and more where it is cut aslant."""
+
+SOURCES = ("phantom alone", "then real patients")
+"""What two networks of a kind were trained on, in figures: nothing else, or real patients afterwards."""
 
 FAILURE = 0.1
 """Of Dice: below it, a tumour was not found."""
@@ -544,11 +547,9 @@ def failures(patients: pd.DataFrame, number: int = 5, model: str = MODEL) -> lis
     model : str
     """
     rows = patients[patients["model"] == model]
-    marked = rows["tp"] + rows["fp"]
-    return gallery.failures(
-        rows.assign(recall=rows["tp"] / rows["tumour_px"], precision=(rows["tp"] / marked).where(marked > 0, 0.0)),
-        number,
-    )
+    counts = Confusion(*(rows[name].to_numpy() for name in ("tp", "fp", "fn")), tn=0)
+    shares = {"recall": recall(counts, empty=np.nan), "precision": precision(counts, empty=0.0)}
+    return gallery.failures(rows.assign(**shares), number)
 
 
 def masks_side_by_side(model: str = MODEL) -> dict[str, Callable[[str], Path]]:
@@ -557,10 +558,8 @@ def masks_side_by_side(model: str = MODEL) -> dict[str, Callable[[str], Path]]:
     Without a real image it is that of the first seed; with real patients, the seeds of the reference edition together.
     """
     fold = read_table(REFERENCE, "folds").set_index("patient")["fold"]
-    return {
-        "phantom alone": lambda patient: masks_of(model, 0),
-        "then real patients": lambda patient: reference_masks_of("honest", model, int(fold[patient])),
-    }
+    files = (lambda _: masks_of(model, 0), lambda patient: reference_masks_of("honest", model, int(fold[patient])))
+    return dict(zip(SOURCES, files, strict=True))
 
 
 def by_institution(patients: pd.DataFrame, real: pd.DataFrame, model: str = MODEL) -> pd.DataFrame:

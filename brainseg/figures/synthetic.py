@@ -13,7 +13,7 @@ from brainseg.cohort import FLAIR
 from brainseg.evaluation.scores import summarise
 from brainseg.experiments.exchange import ALL, ExchangeFindings
 from brainseg.experiments.phantoms import OWN, dice_by_phantom, findings, in_order
-from brainseg.experiments.synthetic import FLAT, MARGIN, MODEL
+from brainseg.experiments.synthetic import FLAT, MARGIN, MODEL, SOURCES
 from brainseg.figures.results import effects
 from brainseg.figures.style import (
     COLOURS,
@@ -131,7 +131,7 @@ def methods(alone: pd.DataFrame, trained: pd.DataFrame) -> Figure:
     rows = [
         (model, source, trained_too, table[model].reindex(alone.index).dropna())
         for model in (FLAT, *MODEL_NAMES)
-        for source, trained_too, table in (("phantom alone", False, alone), ("then real patients", True, trained))
+        for source, trained_too, table in zip(SOURCES, (False, True), (alone, trained), strict=True)
         if model in table
     ]
     figure, ax = new_figure(height=1.2 + 0.62 * len(rows))

@@ -266,19 +266,24 @@ def test_a_table_to_read_begins_with_the_study_s_and_goes_from_loss_to_gain():
     assert rows["not found"].tolist()[::2] == [0, 2]
     difference = dice[WIDE].mean() - dice[phantoms.OWN].mean()
     assert rows["difference"].iloc[[0, 2]].tolist() == ["-", f"{difference:+.3f}"]
+    better = (dice[WIDE] > dice[phantoms.OWN]).sum()
+    assert rows["better on"].iloc[[0, 2]].tolist() == ["-", f"{better} of 30"]
     alone = phantoms.as_table(table.query("phantom == @phantoms.OWN and cohort == @PHANTOM.seed"))
     assert alone["phantom"].tolist() == [phantoms.OWN]
 
 
 def test_where_it_comes_from_is_told():
-    runs = [{"processor": "a GPU", "weights": str(number)} for number in range(6)]
-    patients = pd.DataFrame({"patient": ["a", "b", "a"]})
-    said = phantoms.described(patients, {"settings": {"seeds": [0, 1, 2]}, "runs": runs, "seconds": 120.0})
+    runs = [
+        {"processor": "a GPU", "weights": str(number), "phantom": name, "seconds": 20.0}
+        for number, name in enumerate(3 * [phantoms.OWN, WIDE, phantoms.STEP])
+    ]
+    patients = pd.DataFrame({"patient": ["a", "b", "a"], "phantom": [phantoms.OWN, phantoms.OWN, WIDE]})
+    said = phantoms.described(patients, {"settings": {"seeds": [0, 1, 2]}, "runs": runs})
     assert said == (
         "U-Net was trained on 160 simulated patients of each phantom, by the study's recipe, 3 times: 6 trainings, 2.0 "
         "minutes on a GPU. Each network is scored on the same 2 real patients."
     )
-    assert ", once: " in phantoms.described(patients, {"settings": {"seeds": [4]}, "runs": runs, "seconds": 120.0})
+    assert ", once: " in phantoms.described(patients, {"settings": {"seeds": [4]}, "runs": runs})
 
 
 def test_each_phantom_stands_beside_the_threshold_of_the_same_patients():
@@ -316,14 +321,37 @@ def test_the_step_is_judged_by_itself_and_beside_what_it_stepped_from():
     alone = table_of(0.8, patients=20).assign(phantom=lambda rows: rows["phantom"].replace(WIDE, phantoms.STEP))
     said = phantoms.step_sentences(alone, judged)
     steered, means = phantoms.dice_by_phantom(alone).mean(), phantoms.dice_by_phantom(judged).mean()
-    assert f"20 development patients have a mean Dice of {steered[phantoms.STEP]:.3f}" in said
-    assert f"The 30 other patients have {means[phantoms.STEP]:.3f} instead of {means[phantoms.OWN]:.3f}" in said
-    assert said.endswith(phantoms.findings(judged)[0].verdict.sentence)
+    chosen, others = said.splitlines()
+    told = "mean Dice {:.3f} instead of {:.3f}"
+    assert "**20 development patients" in chosen and told.format(steered[phantoms.STEP], steered[phantoms.OWN]) in chosen
+    assert "**30 other patients" in others and told.format(means[phantoms.STEP], means[phantoms.OWN]) in others
+    assert chosen.endswith("The data show a difference.") and others.endswith(
+        phantoms.findings(judged)[0].verdict.sentence
+    )
 
 
 def test_the_step_is_what_the_development_patients_like_best():
     found = phantoms.in_order(phantoms.findings(results.read_table("ablation", "patients")))
     assert found[-1].name == phantoms.STEP
+
+
+def test_the_best_without_an_ingredient_is_named_and_is_no_step_where_it_gains_nothing():
+    table = table_of(0.8).query("cohort == @PHANTOM.seed")
+    named = table.assign(phantom=table["phantom"].replace(WIDE, "no noise"))
+    assert ablation.best_sentence(named).startswith("After *no noise* ")
+    assert "that would be a step forward (+0.09" in ablation.best_sentence(named)
+    worse = table_of(0.6).query("cohort == @PHANTOM.seed").replace({"phantom": {WIDE: "no noise"}})
+    assert "that would not be a step forward (-0.1" in ablation.best_sentence(worse)
+
+
+def test_what_matters_is_told_with_the_greatest_loss_first():
+    others = table_of(0.7)
+    both = table_of(0.6).query("cohort == @PHANTOM.seed").replace({"phantom": {WIDE: "no skull"}})
+    said = ablation.conclusion(both, others)
+    assert said.startswith("U-Net is shown to do worse without 1 of 1 ingredients of the phantom, by an amount")
+    assert "most of all without the skull (-0.1" in said and said.endswith("fitted to real patients*.")
+    few = ablation.conclusion(both[both["seed"] == 0], others)
+    assert few.startswith("Of 1 ingredients none is shown to matter when it is taken out. ")
 
 
 def test_every_ingredient_is_told():

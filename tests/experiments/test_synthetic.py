@@ -236,8 +236,8 @@ def test_where_it_goes_better_is_told_by_size_and_visibility():
 
 
 def test_the_lowest_are_told_with_what_was_found_and_marked():
-    table = scores_of("unet", 0.0).assign(tp=50, fp=150, fn=0)
-    table.loc[table["patient"] == NAMES[3], ["dice", "tp", "fp"]] = 0.01, 0, 0
+    table = scores_of("unet", 0.0).assign(tp=50, fp=150, fn=lambda rows: rows["tumour_px"] - 50)
+    table.loc[table["patient"] == NAMES[3], ["dice", "tp", "fp", "fn"]] = 0.01, 0, 0, 103
     first, second = synthetic.failures(table, number=2)
     assert (first.patient, first.recall, first.precision) == (NAMES[3], 0, 0)
     assert second.recall == pytest.approx(50 / table.set_index("patient")["tumour_px"][second.patient].iloc[0])
