@@ -18,7 +18,7 @@ from brainseg.experiments.synthetic import FLAT, SYNTHETIC
 from brainseg.networks.record import MASKS, RunRecord, reference_runs
 from brainseg.results import REFERENCE, has_tables, read_table, results_folder
 
-_NOTHING = pd.DataFrame(columns=["model", "seed", "patient", "dice"])
+_NOTHING = pd.DataFrame(columns=["model", "seed", "patient", "dice"]).astype({"dice": float})
 
 
 def reproduce(data: str) -> pd.DataFrame:
@@ -48,7 +48,7 @@ def reproduce(data: str) -> pd.DataFrame:
     cohort = index_cohort(root)
     again = [*_from_weights(records, cohort), *_from_masks(cohort), *_without_a_real_image(cohort)]
     if not again:
-        raise ValueError(f"None of the reference's test patients is in {data}.")
+        raise ValueError(f"None of the patients with kept scores is in {data}.")
     both = pd.concat(again).merge(_kept(), on=["run", "patient"], how="left", suffixes=("_again", "_kept"))
     both["difference"] = both["dice_again"] - both["dice_kept"]
     far = both["difference"].abs().gt(TOLERANCE) | (both["dice_again"].isna() != both["dice_kept"].isna())

@@ -12,6 +12,7 @@ from helpers import untrained_run, write_cohort
 pytest.importorskip("keras")
 from brainseg import results
 from brainseg.cohort import FLAIR, index_cohort
+from brainseg.evaluation.masks import Masks
 from brainseg.experiments import EXPERIMENTS, phantoms, synthetic
 from brainseg.experiments.plan import Phantom
 from brainseg.experiments.reference import fold_sides, participants, sides
@@ -123,7 +124,8 @@ def test_no_experiment_scores_a_stranger(name, cohort, monkeypatch):
         record = SimpleNamespace(recipe=training.recipe, preprocessing=training.preprocessing)
         runs.append((training, Run(Bright(), prepared, training.split, record)))
     tables = experiment.score(cohort, settings, iter(runs))
-    named = {patient for table in tables.values() if "patient" in table for patient in table["patient"]}
+    rows = (table.slices if isinstance(table, Masks) else table for table in tables.values())
+    named = {patient for table in rows if "patient" in table for patient in table["patient"]}
     assert STRANGER not in named and len(named & set(NAMED)) > 1
     if name in (phantoms.PHANTOMS, synthetic.SYNTHETIC):
         assert set(tables["patients"]["patient"]) == set(NAMED[2:])
