@@ -80,7 +80,7 @@ for change in ("", WIDE):
 figures.phantoms(drawn)
 
 # %% [markdown]
-# The study's phantom is also one draw of patients, outlined by a reader who follows the line. Another draw, or a reader who stays two pixels inside or outside the line, could teach something else. (Inside the line, the thin ends of a tumour vanish from its mask.) 
+# The study's phantom is also one draw of patients, outlined by a reader who follows the line. Another draw, or a reader who stays two pixels inside or outside the line, could teach something else. (Inside the line, the thin ends of a tumour vanish from its mask.)
 #
 # Each phantom is compared with the study's on the same real patients. {term}`The one rule <one rule>` answers, with p values corrected for all rows of a table. To it, differences of less than 0.03 of Dice do not matter. Each phantom is also set beside the *flat threshold* of the chapter before, which calls tumour what is bright on FLAIR, without a network.
 

@@ -156,5 +156,7 @@ def best_sentence(patients: pd.DataFrame, seed: int = 0) -> str:
     """
     best = in_order(findings(patients, seed))[-1]
     gain = best.difference.estimate
-    said = f"After *{best.name}* the development patients have the highest mean Dice of all phantoms that lack something"
+    said = (
+        f"After *{best.name}* the development patients have the highest mean Dice of all phantoms that lack something"
+    )
     return f"{said}. By the rule above that would {'be' if gain > 0 else 'not be'} a step forward ({gain:+z.3f})."

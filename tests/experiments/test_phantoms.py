@@ -157,7 +157,10 @@ def test_an_ablation_has_the_whole_phantom_and_one_training_without_each_ingredi
     assert [training.labels["phantom"] for training in plan] == 3 * [phantoms.OWN, *INGREDIENTS]
     assert len({training.folder(cohort) for training in plan}) == len(plan)
     whole = {training.folder(cohort) for training in phantoms.plan(cohort, phantoms.Settings())}
-    assert [training.folder(cohort) in whole for training in plan] == 3 * [True, *(name == phantoms.STEP for name in INGREDIENTS)]
+    assert [training.folder(cohort) in whole for training in plan] == 3 * [
+        True,
+        *(name == phantoms.STEP for name in INGREDIENTS),
+    ]
 
 
 def test_ingredients_are_asked_of_the_development_patients_alone(cohort, monkeypatch):
@@ -323,7 +326,9 @@ def test_the_step_is_judged_by_itself_and_beside_what_it_stepped_from():
     steered, means = phantoms.dice_by_phantom(alone).mean(), phantoms.dice_by_phantom(judged).mean()
     chosen, others = said.splitlines()
     told = "mean Dice {:.3f} instead of {:.3f}"
-    assert "**20 development patients" in chosen and told.format(steered[phantoms.STEP], steered[phantoms.OWN]) in chosen
+    assert (
+        "**20 development patients" in chosen and told.format(steered[phantoms.STEP], steered[phantoms.OWN]) in chosen
+    )
     assert "**30 other patients" in others and told.format(means[phantoms.STEP], means[phantoms.OWN]) in others
     assert chosen.endswith("The data show a difference.") and others.endswith(
         phantoms.findings(judged)[0].verdict.sentence
