@@ -159,7 +159,7 @@ def unbundle(arguments: argparse.Namespace) -> None:
 
 
 def reproduce(arguments: argparse.Namespace) -> None:
-    """Score kept weights and kept masks on their patients again, compare with the kept tables; fails on a difference."""
+    """Score kept weights and masks on their patients again, and compare with the kept tables; fails on a difference."""
     from brainseg.networks import require_keras
 
     require_keras()

@@ -136,8 +136,8 @@ def conclusion(patients: pd.DataFrame, others: pd.DataFrame, seed: int = 0) -> s
     if missed:
         first = missed[0]
         said = (
-            f"U-Net is shown to do worse without {len(missed)} of {len(found)} ingredients of the phantom, by an amount "
-            f"that may matter, most of all without {TOLD[first.name].phrase} ({first.difference.estimate:+.3f} of Dice)"
+            f"U-Net is shown to do worse without {len(missed)} of {len(found)} ingredients of the phantom, by an "
+            f"amount that may matter, most of all without {TOLD[first.name].phrase} ({first.difference.estimate:+.3f} of Dice)"
         )
     else:
         said = f"Of {len(found)} ingredients none is shown to matter when it is taken out"

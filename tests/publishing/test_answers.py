@@ -180,7 +180,7 @@ def simulated(flat=-0.2, real=0.1, seeds=3, worth=10.0):
 
 
 def phantoms_drawn(skull=-0.2, noise=-0.05, wide=0.0, seeds=3):
-    """Dice after phantoms without skull or noise, and after one of wide ranges; each differs from the study's so much."""
+    """Dice after phantoms without skull or noise, and after one of wide ranges, which differ from the study's."""
     rng = np.random.default_rng(0)
     rows = [
         {"phantom": name, "cohort": PHANTOM.seed, "seed": seed, "patient": f"p{number}",
