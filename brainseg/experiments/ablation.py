@@ -134,10 +134,10 @@ def conclusion(patients: pd.DataFrame, others: pd.DataFrame, seed: int = 0) -> s
     found = in_order(findings(patients, seed))
     missed = [each for each in found if each.verdict.direction < 0 and not each.verdict.within_margin]
     if missed:
-        first = missed[0]
+        phrase, loss = TOLD[missed[0].name].phrase, missed[0].difference.estimate
         said = (
             f"U-Net is shown to do worse without {len(missed)} of {len(found)} ingredients of the phantom, by an "
-            f"amount that may matter, most of all without {TOLD[first.name].phrase} ({first.difference.estimate:+.3f} of Dice)"
+            f"amount that may matter, most of all without {phrase} ({loss:+.3f} of Dice)"
         )
     else:
         said = f"Of {len(found)} ingredients none is shown to matter when it is taken out"
