@@ -175,14 +175,14 @@ class PhantomFinding:
     def row(self) -> dict:
         """As a row of a table to read; with a p value where the one rule can use it."""
         usable = self.verdict.reason is not Reason.TOO_FEW_TRAININGS
+        found = self.difference
         return {
             "phantom": self.name,
             "mean Dice": f"{self.mean:.3f}",
             "not found": self.failures,
-            "difference": f"{self.difference.estimate:+z.3f}",
-            "95 % interval": f"{self.difference.low:+z.3f} to {self.difference.high:+z.3f}",
+            "difference (95 %)": f"{found.estimate:+z.3f} ({found.low:+z.3f} to {found.high:+z.3f})",
             "by training": f"{self.lowest:+z.3f} to {self.highest:+z.3f}",
-            "better on": f"{self.difference.better_on} of {self.difference.patients}",
+            "better on": f"{found.better_on} of {found.patients}",
             "p": p_text(self.p_corrected) if usable else "-",
         }
 

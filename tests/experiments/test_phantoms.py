@@ -268,7 +268,8 @@ def test_a_table_to_read_begins_with_the_study_s_and_goes_from_loss_to_gain():
     assert rows["mean Dice"].tolist() == [f"{mean:.3f}" for mean in dice.mean()]
     assert rows["not found"].tolist()[::2] == [0, 2]
     difference = dice[WIDE].mean() - dice[phantoms.OWN].mean()
-    assert rows["difference"].iloc[[0, 2]].tolist() == ["-", f"{difference:+.3f}"]
+    assert rows["difference (95 %)"].iloc[0] == "-"
+    assert rows["difference (95 %)"].iloc[2].startswith(f"{difference:+.3f} (")
     better = (dice[WIDE] > dice[phantoms.OWN]).sum()
     assert rows["better on"].iloc[[0, 2]].tolist() == ["-", f"{better} of 30"]
     alone = phantoms.as_table(table.query("phantom == @phantoms.OWN and cohort == @PHANTOM.seed"))
