@@ -189,12 +189,11 @@ by_institution.style.format("{:.2f}", subset=by_institution.columns[1:])
 
 # %% mystnb={"figure": {"name": "fig-synthetic-failures", "caption": "The five patients on whom U-Net without a real image does worst: the slice with most tumour, as it is, and with the outlines of truth and prediction: of the first of the three trainings on the phantom alone, and of the three networks together that went on with other real patients. The number is the mean Dice of the volume over the three trainings on the phantom alone."}, "image": {"alt": "Five rows of a head slice. In each row the plain slice, then the slice with two outlines after the phantom alone, and after real patients; or a sentence, where the slices are not at hand."}}
 lowest = synthetic.failures(patients)
-pictures_of_failures = gallery.pictures(index_cohort(get_cohort(data)), lowest, synthetic.masks_side_by_side())
-if pictures_of_failures:
-    shown = pictures_of_failures
-    figure = side_by_side(shown.images, shown.truth, shown.predicted, shown.titles)
-else:
+shown = gallery.pictures(index_cohort(get_cohort(data)), lowest, synthetic.masks_side_by_side())
+if shown is None:
     figure = style.nothing_to_show("This page was made without the slices of these patients, so there are no pictures.")
+else:
+    figure = side_by_side(shown.images, shown.truth, shown.predicted, shown.titles)
 figure
 
 # %%

@@ -355,7 +355,6 @@ class MethodFinding:
         }
         return {
             "method": self.name,
-            "patients": self.summary["patients"],
             **numbers,
             "failures": self.failures,
             "by seed": "-" if self.model == FLAT else " to ".join(means),
