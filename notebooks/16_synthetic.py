@@ -142,7 +142,7 @@ Markdown(found.gap_sentences())
 #
 # A mask by an expert costs money. So we ask for the exchange rate: how many outlined patients does the phantom replace? U-Net gets 1, 2, 5 and more real patients of a fold, drawn at random. It starts once from drawn weights, and once from a network that was trained on the phantom.
 #
-# Along both lines of {numref}`fig-synthetic-exchange` a network takes the same number of steps in all. From drawn weights all are with real slices; after the phantom the second half are. The dotted line is the phantom alone, after half as many steps. Where the line from drawn weights reaches it, it has as many real patients as the phantom is worth.
+# Along both lines of {numref}`fig-synthetic-exchange` a network takes the same number of steps in all. From drawn weights all are with real slices; after the phantom the second half are. The dotted line is the phantom alone, after half as many steps. It has only those trainings from which the networks after the phantom start. Where the line from drawn weights reaches it, it has as many real patients as the phantom is worth.
 
 # %% mystnb={"figure": {"name": "fig-synthetic-exchange", "caption": "Mean Dice of U-Net by the number of real patients in training, with 95 % bootstrap intervals over the scored patients. Squares: from drawn weights. Dots: after the phantom. The dotted line and its band: the phantom alone. The diamond marks where the squares reach it, if they do between the fewest and all."}, "image": {"alt": "Two lines over the number of real patients on a logarithmic axis, and a dotted horizontal line with a band."}}
 rate = exchange.read_findings(seed)
@@ -185,11 +185,11 @@ by_institution.style.format("{:.2f}", subset=by_institution.columns[1:])
 #
 # ## Where it does worst
 #
-# These are the five patients with the lowest Dice after the phantom alone, in the mean over the three trainings of U-Net. {numref}`fig-synthetic-failures` has the slice of each that shows most tumour, with what a network makes of it before and after real patients.
+# These are the five patients with the lowest Dice after the phantom alone, in the mean over the trainings of U-Net. {numref}`fig-synthetic-failures` has the slice of each that shows most tumour, with what a network makes of it before and after real patients.
 
-# %% mystnb={"figure": {"name": "fig-synthetic-failures", "caption": "The five patients on whom U-Net without a real image does worst: the slice with most tumour, as it is, and with the outlines of truth and prediction: of the first of the three trainings on the phantom alone, and of the three networks together that went on with other real patients. The number is the mean Dice of the volume over the three trainings on the phantom alone."}, "image": {"alt": "Five rows of a head slice. In each row the plain slice, then the slice with two outlines after the phantom alone, and after real patients; or a sentence, where the slices are not at hand."}}
+# %% mystnb={"figure": {"name": "fig-synthetic-failures", "caption": "The five patients on whom U-Net without a real image does worst: the slice with most tumour, as it is, and with the outlines of truth and prediction: of the first of the trainings on the phantom alone, and of the networks together that went on with other real patients. The number is the mean Dice of the volume over the trainings on the phantom alone."}, "image": {"alt": "Five rows of a head slice. In each row the plain slice, then the slice with two outlines after the phantom alone, and after real patients; or a sentence, where the slices are not at hand."}}
 lowest = synthetic.failures(patients)
-shown = gallery.pictures(index_cohort(get_cohort(data)), lowest, synthetic.masks_side_by_side())
+shown = gallery.pictures(index_cohort(get_cohort(data)), lowest, synthetic.masks_side_by_side(patients))
 if shown is None:
     figure = style.nothing_to_show("This page was made without the slices of these patients, so there are no pictures.")
 else:

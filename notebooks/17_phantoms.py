@@ -158,7 +158,7 @@ Markdown(steering.sentences(steps))
 Markdown(ablation.best_sentence(without, seed))
 
 # %% [markdown]
-# Whoever tries many changes on few patients finds one that suits them by chance. So the same networks were scored once more, on the patients who had no part in the choice. That is one comparison, and its p value is not corrected.
+# Whoever tries many changes on few patients finds one that suits them by chance. So the same networks were scored once more, on the patients who had no part in the choice. For them that is one comparison, and its p value is not corrected.
 
 # %%
 Markdown(phantoms.step_sentences(without, step, seed))
@@ -180,7 +180,7 @@ Markdown(f"**Answer.** {ablation.conclusion(without, other_phantoms, seed)}")
 #
 # **1. Recall.** Why are the networks of the ablation scored on the development patients, and not on the others?
 #
-# **2. Compute.** Suppose that none of the changes does anything, and chance alone moves each patient's Dice a little, up or down. How much does the best of them seem to gain? Complete the function. Then draw as many changes of as many patients as in the table above, a thousand times, from a normal distribution with mean 0 and a standard deviation of 0.06.
+# **2. Compute.** Suppose that none of the changes does anything, and chance alone moves each patient's Dice a little, up or down. How much does the best of them seem to gain? Complete the function. Then draw as many changes of as many patients as in the table above, a thousand times, from a normal distribution with mean 0 and the standard deviation that the differences of each change have.
 
 
 # %% tags=["solution", "hide-cell"]
@@ -202,7 +202,8 @@ def best_gain(differences):
 
 by_phantom = phantoms.dice_by_phantom(without)
 differences = by_phantom.drop(columns=phantoms.OWN).sub(by_phantom[phantoms.OWN], axis=0)
-chance = np.random.default_rng(seed).normal(0, 0.06, (1000, *differences.T.shape))
+spread = differences.std().to_numpy()[:, None]  # each change moves patients by its own amount
+chance = np.random.default_rng(seed).normal(0, spread, (1000, *differences.T.shape))
 gains = np.array([best_gain(draw) for draw in chance])
 observed = best_gain(differences.T)
 print(f"By chance alone the best gains {gains.mean():+.3f} of Dice in the mean, and {observed:+.3f} or more")

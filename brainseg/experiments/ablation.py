@@ -140,10 +140,10 @@ def conclusion(patients: pd.DataFrame, others: pd.DataFrame, seed: int = 0) -> s
             f"amount that may matter, most of all without {phrase} ({loss:+.3f} of Dice)"
         )
     else:
-        said = f"Of {len(found)} ingredients none is shown to matter when it is taken out"
+        said = f"Of {len(found)} ingredients of the phantom none is shown to be missed by an amount that may matter"
     wide = [each for each in findings(others, seed) if each.name == WIDE]
     fitted = {WIDE: "wider ranges than those fitted to real patients"}
-    return f"{said}. {phantoms.sentence(wide, fitted, 'after')}"
+    return f"{said}. {phantoms.sentence(wide, fitted, 'after')}".rstrip()
 
 
 def best_sentence(patients: pd.DataFrame, seed: int = 0) -> str:

@@ -47,7 +47,7 @@ from brainseg.networks.record import (
 )
 from brainseg.paths import BusyError
 from brainseg.provenance import origin
-from brainseg.results import has_tables, log_test, read_record, read_tables, results_folder, write_tables
+from brainseg.results import changing, has_tables, log_test, read_record, read_tables, results_folder, write_tables
 
 if TYPE_CHECKING:
     from brainseg.experiments.cluster import Cluster
@@ -165,7 +165,7 @@ def compute(
     Returns
     -------
     tables : dict of DataFrame
-        What the experiment's ``score`` gives.
+        What the experiment's ``score`` gives, without its masks.
     record : dict
         ``settings``; ``runs``, for each its labels, the name of its folder (``run``), the digest of its weights,
         patients of each side and :meth:`brainseg.networks.record.RunRecord.summary`; ``seconds`` of training;
@@ -340,9 +340,9 @@ def run_experiment(
         train_plan(plan, cohort, cluster)
         return _module(name).keep_runs(cohort, chosen, load_plan(plan, cohort))
     tables, masks, record = _carry_out(plan, _module(name), cohort, chosen, cluster)
-    folder = write_tables(name, *(_beside_the_kept(kept, tables, record) if kept else (tables, record)))
-    for each, packed in masks.items():
-        save_masks(folder / "masks" / f"{each}.npz", packed)
+    whole = _beside_the_kept(kept, tables, record) if kept else (tables, record)
+    _write_masks(results_folder(name), masks)
+    folder = write_tables(name, *whole)
     if shares_reference_patients(cohort):
         # Another table may hold the whole cohort, as the design of an experiment does.
         scored = tables.get("patients", next(table for table in tables.values() if "patient" in table))
@@ -353,6 +353,16 @@ def run_experiment(
             why="test patients scored by networks of the experiment",
         )
     return folder
+
+
+def _write_masks(folder: Path, masks: Mapping[str, Masks]) -> None:
+    """Replace the masks of a study. It has no record meanwhile, so no table is read beside masks of other networks."""
+    with changing(folder.name):
+        (folder / "record.json").unlink(missing_ok=True)
+        for path in folder.glob("masks/*.npz"):
+            path.unlink()
+        for name, packed in masks.items():
+            save_masks(folder / "masks" / f"{name}.npz", packed)
 
 
 def _without_the_kept(name: str, planned: Planned) -> Planned:

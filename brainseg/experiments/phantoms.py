@@ -2,8 +2,8 @@
 
 The study's phantom was fitted to real patients, and it is one cohort. So U-Net is trained on other cohorts of it, on
 one of wider ranges, and on two whose readers draw beside the line. All are scored on the patients who did not steer the
-phantom; :mod:`brainseg.experiments.ablation` asks the others. Of its phantoms the one after which those have the
-highest mean is scored here as well, by patients who had no part in that choice.
+phantom; :mod:`brainseg.experiments.ablation` asks the development patients. The ablation's phantom after which these
+have the highest mean is scored here as well, by patients who had no part in that choice.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ from brainseg.statistics import (
     interval_text,
     p_text,
     paired_difference,
-    shown,
     shown_together,
 )
 
@@ -327,16 +326,16 @@ def step_sentences(steering: pd.DataFrame, judging: pd.DataFrame, seed: int = 0)
     seed : int
         Of the bootstrap.
     """
+    if STEP not in set(judging["phantom"]):
+        return f"The tables have no network of the phantom with {STEP}. Leave `others` as it is, and score it again."
     told = []
     for who, table in (("development patients, who chose it", steering), ("other patients", judging)):
-        dice = dice_by_phantom(table)
-        # One comparison, so its p value is not corrected.
-        found = paired_difference(dice[STEP], dice[OWN], seed=seed)
-        verdict = shown(found, margin=MARGIN, trainings=table["seed"].nunique())
+        # Among others it is corrected with them. Those who did not choose it are asked about it alone.
+        step = next(each for each in findings(table, seed) if each.name == STEP)
+        found, own = step.difference, dice_by_phantom(table)[OWN].mean()
         told.append(
-            f"- **{found.patients} {who}:** mean Dice {dice[STEP].mean():.3f} instead of {dice[OWN].mean():.3f}, "
-            f"{interval_text(found)}, in the median {found.median:+z.3f}; better on {found.better_on}. "
-            f"{verdict.sentence}"
+            f"- **{found.patients} {who}:** mean Dice {step.mean:.3f} instead of {own:.3f}, {interval_text(found)}, in "
+            f"the median {found.median:+z.3f}; better on {found.better_on}. {step.verdict.sentence}"
         )
     return "\n".join(told)
 

@@ -25,8 +25,8 @@ def reproduce(data: str) -> pd.DataFrame:
     """Compute the kept scores again, and compare.
 
     The networks whose weights are kept score their own test patients again. The kept masks are scored again: those of
-    every reference run, and of the networks that trained on the phantom alone. Patients whom no split names are not
-    looked at: the locked test set is nobody's to look at.
+    every reference run, and of the networks of :mod:`brainseg.experiments.synthetic`. Patients whom no split names are
+    not looked at: the locked test set is nobody's to look at.
 
     Returns
     -------
@@ -37,7 +37,8 @@ def reproduce(data: str) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        Where there are no runs with weights, or the cohort has none of the patients.
+        Where there are no runs with weights, the cohort has none of the patients, or masks are missing, damaged or of
+        other slices.
     """
     records = reference_runs(with_weights=True)
     if not records or not has_tables(REFERENCE):
@@ -84,7 +85,7 @@ def _from_masks(cohort: pd.DataFrame) -> Iterator[pd.DataFrame]:
 def _without_a_real_image(cohort: pd.DataFrame) -> Iterator[pd.DataFrame]:
     for (model, seed), part in _phantom_only().groupby(["model", "seed"]):
         rows, path = cohort[cohort["patient"].isin(part["patient"])], synthetic.masks_of(model, seed)
-        if len(rows) and path.is_file():
+        if len(rows):
             yield _from_file(path, rows, _named(model, seed))
 
 

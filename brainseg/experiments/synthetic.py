@@ -1,7 +1,7 @@
 """What a synthetic tumour is worth: networks that have met nothing but the phantom, on real patients.
 
-They are the networks from which the reference edition starts. Beside them stands a rule that needs no network, a flat
-threshold on FLAIR, which is chosen on phantom patients as well.
+They are trained as the networks from which the reference edition starts. Beside them stands a rule that needs no
+network, a flat threshold on FLAIR, which is chosen on phantom patients as well.
 
 The phantom is steered by 20 real patients, the development set. They are left out of the scores here;
 :mod:`brainseg.experiments.ablation` and :mod:`brainseg.experiments.steering` ask them alone.
@@ -260,7 +260,7 @@ def require_real(cohort: pd.DataFrame) -> None:
 
 
 def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
-    """Each network with each seed on the phantom alone: the networks that the reference edition starts from.
+    """Each network with each seed on the phantom alone, trained as those that the reference edition starts from.
 
     Raises
     ------
@@ -535,29 +535,34 @@ def _links(patients: pd.DataFrame, reached: pd.Series, seed: int) -> dict[str, I
     return found
 
 
-def failures(patients: pd.DataFrame, number: int = 5, model: str = MODEL) -> list[Failure]:
-    """The real patients on whom a network without a real image does worst, in the mean over its seeds.
+def failures(patients: pd.DataFrame, number: int = 5) -> list[Failure]:
+    """The real patients on whom U-Net without a real image does worst, in the mean over its seeds.
 
     Parameters
     ----------
     patients : DataFrame
         From :func:`score`.
     number : int
-    model : str
     """
-    rows = patients[patients["model"] == model]
+    rows = patients[patients["model"] == MODEL]
     counts = Confusion(*(rows[name].to_numpy() for name in ("tp", "fp", "fn")), tn=0)
     shares = {"recall": recall(counts, empty=np.nan), "precision": precision(counts, empty=0.0)}
     return gallery.failures(rows.assign(**shares), number)
 
 
-def masks_side_by_side(model: str = MODEL) -> dict[str, Callable[[str], Path]]:
-    """The files with a network's masks, for :func:`brainseg.experiments.gallery.pictures`.
+def masks_side_by_side(patients: pd.DataFrame) -> dict[str, Callable[[str], Path]]:
+    """The files with U-Net's masks, for :func:`brainseg.experiments.gallery.pictures`.
 
-    Without a real image it is that of the first seed; with real patients, the seeds of the reference edition together.
+    Without a real image they are of its first seed; with real patients, of the seeds of the reference edition together.
+
+    Parameters
+    ----------
+    patients : DataFrame
+        From :func:`score`.
     """
+    first = int(patients.loc[patients["model"] == MODEL, "seed"].min())
     fold = read_table(REFERENCE, "folds").set_index("patient")["fold"]
-    files = (lambda _: masks_of(model, 0), lambda patient: reference_masks_of("honest", model, int(fold[patient])))
+    files = (lambda _: masks_of(MODEL, first), lambda patient: reference_masks_of("honest", MODEL, int(fold[patient])))
     return dict(zip(SOURCES, files, strict=True))
 
 

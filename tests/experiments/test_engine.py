@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from helpers import write_cohort
@@ -15,6 +16,7 @@ from helpers import write_cohort
 from brainseg import results
 from brainseg.__main__ import main
 from brainseg.cohort import index_cohort
+from brainseg.evaluation.masks import pack_masks, read_masks
 from brainseg.experiments import EXPERIMENTS, KEPT, engine, leakage
 from brainseg.experiments.plan import Training
 from brainseg.images.preprocess import Preprocessing
@@ -53,6 +55,37 @@ def test_the_command_computes_and_keeps_the_tables(demo, tiny_cohort_once, capsy
     assert record["settings"] == {"seed": 3, "sizes": [1, 2]} and record["runs"] == [] and record["seconds"] == 0
     said = capsys.readouterr().out
     assert str(demo) in said and "0 trainings, all of them done." in said
+
+
+def with_masks(monkeypatch):
+    """Let the experiment give a mask beside its tables."""
+    module, slices = sys.modules["demo_experiment"], pd.DataFrame({"patient": ["a"], "slice": [3]})
+    packed, score = pack_masks(slices, np.eye(256, dtype=bool)[None]), module.score
+    monkeypatch.setattr(module, "score", lambda *given: {**score(*given), "net": packed})
+
+
+def test_masks_are_kept_beside_the_tables_and_those_of_earlier_networks_go(demo, tiny_cohort_once, monkeypatch):
+    with_masks(monkeypatch)
+    (demo / "masks").mkdir(parents=True)
+    (demo / "masks" / "old.npz").touch()
+    engine.run_experiment("demo", tiny_cohort_once)
+    assert [path.name for path in (demo / "masks").iterdir()] == ["net.npz"]
+    rows = pd.DataFrame({"patient": ["a"], "slice": [3]})
+    np.testing.assert_array_equal(read_masks(demo / "masks" / "net.npz", rows), np.eye(256, dtype=bool)[None])
+    assert results.has_tables("demo") and "net" not in results.read_tables("demo")
+
+
+def test_no_table_is_read_beside_masks_that_were_not_written_to_the_end(demo, tiny_cohort_once, monkeypatch):
+    engine.run_experiment("demo", tiny_cohort_once)
+    with_masks(monkeypatch)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine, "save_masks", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        engine.run_experiment("demo", tiny_cohort_once)
+    assert not results.has_tables("demo")
 
 
 def test_a_dry_run_says_what_is_to_be_done_and_writes_nothing(demo, tiny_cohort_once, capsys):

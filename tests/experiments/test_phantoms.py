@@ -357,7 +357,27 @@ def test_what_matters_is_told_with_the_greatest_loss_first():
     assert said.startswith("U-Net is shown to do worse without 1 of 1 ingredients of the phantom, by an amount")
     assert "most of all without the skull (-0.1" in said and said.endswith("fitted to real patients*.")
     few = ablation.conclusion(both[both["seed"] == 0], others)
-    assert few.startswith("Of 1 ingredients none is shown to matter when it is taken out. ")
+    none = "Of 1 ingredients of the phantom none is shown to be missed by an amount that may matter."
+    assert few.startswith(f"{none} ")
+    better = table_of(0.8).query("cohort == @PHANTOM.seed").replace({"phantom": {WIDE: "no skull"}})
+    assert ablation.conclusion(better, others[others["phantom"] != WIDE]) == none
+
+
+def test_the_verdict_of_those_who_chose_is_corrected_with_what_they_did_not_choose():
+    own = table_of(0.7, patients=12).query("phantom == @phantoms.OWN and cohort == @PHANTOM.seed")
+    # Two of twelve do worse, by as much as the others do better.
+    gains = own["patient"].map(lambda name: -0.03 if name in ("P0", "P1") else 0.03)
+    chosen = pd.concat([own, own.assign(phantom=phantoms.STEP, dice=own["dice"] + gains)])
+    nothing = [own.assign(phantom=f"no {number}") for number in range(30)]
+    alone = phantoms.step_sentences(chosen, chosen).splitlines()
+    among = phantoms.step_sentences(pd.concat([chosen, *nothing]), chosen).splitlines()
+    assert alone[1] == among[1]
+    assert "The data show a difference" in alone[0] and "The two are equivalent" in among[0]
+
+
+def test_without_the_step_a_sentence_stands_in_its_place():
+    _, judged = phantoms.step_apart(table_of(0.6))
+    assert "no network of the phantom with no shading" in phantoms.step_sentences(table_of(0.6), judged)
 
 
 def test_every_ingredient_is_told():

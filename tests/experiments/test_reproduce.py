@@ -7,7 +7,7 @@ import pytest
 from brainseg import results
 from brainseg.cohort import index_cohort, read_mask
 from brainseg.evaluation.masks import pack_masks, save_masks
-from brainseg.experiments import reproduce, synthetic
+from brainseg.experiments import gallery, reproduce, synthetic
 
 
 @pytest.fixture
@@ -40,3 +40,28 @@ def test_who_is_not_in_the_cohort_is_passed_over(kept):
     (again,) = reproduce._without_a_real_image(cohort[cohort["patient"] != names[0]])
     assert again["patient"].tolist() == names[1:]
     assert list(reproduce._without_a_real_image(cohort[~cohort["patient"].isin(names)])) == []
+
+
+def test_a_kept_score_that_its_masks_do_not_give_is_found(kept, tiny_cohort_once, monkeypatch):
+    monkeypatch.setattr(reproduce, "reference_runs", lambda **_: ["a run"])
+    for other in ("_from_weights", "_from_masks"):
+        monkeypatch.setattr(reproduce, other, lambda *_: iter(()))
+    assert reproduce.reproduce(str(tiny_cohort_once))["same"].tolist() == [True, False]
+
+
+def test_masks_that_are_missing_are_named(kept):
+    synthetic.masks_of("unet", 1).unlink()
+    with pytest.raises(ValueError, match="unet-seed1"):
+        list(reproduce._without_a_real_image(kept[0]))
+
+
+def test_the_worst_are_shown_with_the_masks_of_the_first_seed(kept, tiny_cohort_once, monkeypatch):
+    cohort, names = kept
+    monkeypatch.setattr(synthetic, "reference_masks_of", lambda protocol, model, fold: synthetic.masks_of("unet", 1))
+    results.write_tables("reference", {"folds": pd.DataFrame({"patient": names, "fold": 0})}, {}, add=True)
+    table = results.read_table("synthetic", "patients").assign(tumour_px=100, tp=50, fp=10, fn=50)
+    lowest = synthetic.failures(pd.concat([table, table.assign(seed=2)]), number=1)
+    shown = gallery.pictures(cohort, lowest, synthetic.masks_side_by_side(table))
+    assert list(shown.predicted) == list(synthetic.SOURCES)
+    for predicted in shown.predicted.values():
+        np.testing.assert_array_equal(predicted, shown.truth)
