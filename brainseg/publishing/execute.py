@@ -127,6 +127,8 @@ def execute_edition(
     parameters = choose_parameters(declared, values, overrides)
     if only is not None:
         name = _one_of(sources, only)
+        if "data" in overrides and "data" not in declared[name]:
+            raise StudyError(f"{name} looks at no cohort: leave --data, or DATA, out.")
         choose_parameters({name: declared[name]}, {}, overrides)  # for its refusal of names that others declare
         notebooks = {name: notebooks[name]}
 

@@ -243,6 +243,11 @@ def test_nothing_runs_on_a_wrong_name(root, tmp_path):
     assert not list((tmp_path / "build").rglob("*.ipynb"))
 
 
+def test_a_page_without_a_cohort_says_so(root, tiny_cohort):
+    with pytest.raises(StudyError, match="02_second looks at no cohort: leave --data"):
+        make_notebook("02", profile="smoke", overrides={"data": str(tiny_cohort)}, root=root)
+
+
 # ---------------------------------------------------------------- editions
 
 
