@@ -35,12 +35,15 @@ class PhantomChange(NamedTuple):
         Takes the plan of a patient and gives another of the same name.
     drawn : callable, optional
         Takes the plan and the drawing, tissues included, and gives another of the same shape.
+    draw : callable, optional
+        Takes the plan and the head and draws, in place of :func:`brainseg.phantom.cohort.draw_patient`.
     key : str
-        What the phantom is known by; it changes with the code of the two.
+        What the phantom is known by; it changes with the code of the three.
     """
 
     planned: Callable[[PatientPlan], PatientPlan] | None = None
     drawn: Callable[[PatientPlan, Drawing], Drawing] | None = None
+    draw: Callable[[PatientPlan, Head], Drawing] | None = None
     key: str = ""
 
 
@@ -210,9 +213,9 @@ def _prepare_plan(
     from brainseg.phantom.cohort import draw_patient
 
     cv2.setNumThreads(1)
-    changed = change is not None and change.drawn is not None
-    drawing = draw_patient(plan, head, truth=changed)
-    if changed:
+    change = change or PhantomChange()
+    drawing = change.draw(plan, head) if change.draw else draw_patient(plan, head, truth=change.drawn is not None)
+    if change.drawn:
         drawing = change.drawn(plan, drawing)
     rows = _slices(plan)
     rows.index += starts[plan.name]

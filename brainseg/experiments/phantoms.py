@@ -1,9 +1,10 @@
 """Phantoms drawn otherwise, and what networks that have met nothing else are worth on real patients.
 
 The study's phantom was fitted to real patients, and it is one cohort. So U-Net is trained on other cohorts of it, on
-one of wider ranges, and on two whose readers draw beside the line. All are scored on the patients who did not steer the
-phantom; :mod:`brainseg.experiments.ablation` asks the development patients. The ablation's phantom after which these
-have the highest mean is scored here as well, by patients who had no part in that choice.
+one of wider ranges, on one whose ranges come from the literature, and on two whose readers draw beside the line. All
+are scored on the patients who did not steer the phantom; :mod:`brainseg.experiments.ablation` asks the development
+patients. The ablation's phantom after which these have the highest mean is scored here as well, by patients who had no
+part in that choice.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pandas as pd
 from brainseg.chapters import study_recipe, trainings_text
 from brainseg.evaluation.scores import VOLUME_COLUMNS
 from brainseg.experiments.ingredients import NARROWER, WIDE, WIDER
+from brainseg.experiments.literature import LITERATURE
 from brainseg.experiments.plan import MAY_BE_EMPTY, PHANTOM, Phantom, Training, on_the_phantom
 from brainseg.experiments.reference import participants
 from brainseg.experiments.synthetic import (
@@ -55,7 +57,7 @@ OWN = "the study's"
 STEP = "no shading"
 """After this phantom the development patients have the highest mean Dice of all that lack an ingredient."""
 
-OTHERS = (WIDE, NARROWER, WIDER, STEP)
+OTHERS = (WIDE, NARROWER, WIDER, LITERATURE, STEP)
 """Phantoms with other ranges or readers, and the step, which is judged by itself (:func:`step_apart`)."""
 
 
@@ -104,7 +106,7 @@ def training_on(change: str, drawn: int, seed: int) -> Training:
     Parameters
     ----------
     change : str
-        A name of :data:`brainseg.experiments.ingredients.CHANGES`, or empty for the study's own.
+        A name that :func:`brainseg.experiments.changes.change_named` knows, or empty for the study's own.
     drawn : int
         The seed of the phantom.
     seed : int
@@ -130,7 +132,7 @@ def scored_on(patients: set[str], cohort: pd.DataFrame, runs: Iterable[tuple[Tra
     Returns
     -------
     DataFrame
-        ``phantom`` (`OWN` or a name of :data:`brainseg.experiments.ingredients.CHANGES`), ``cohort, seed``,
+        ``phantom`` (`OWN` or a name that :func:`brainseg.experiments.changes.change_named` knows), ``cohort, seed``,
         ``patient, institution, tumour_px, tp, fp, fn, dice`` of the volume.
     """
     scored = []

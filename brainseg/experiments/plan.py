@@ -16,7 +16,7 @@ import pandas as pd
 
 from brainseg.chapters import require_size
 from brainseg.data import phantom_table, prepare_phantom
-from brainseg.experiments.ingredients import change_named
+from brainseg.experiments.changes import change_named
 from brainseg.images.prepared import Prepared, prepare, prepared_fingerprint
 from brainseg.images.preprocess import Preprocessing
 from brainseg.networks.recipe import Recipe
@@ -35,7 +35,7 @@ class Phantom(NamedTuple):
     patients, seed : int
         As :func:`brainseg.phantom.make_phantom` takes them.
     change : str
-        A name of :data:`brainseg.experiments.ingredients.CHANGES`, or empty for the study's own.
+        A name that :func:`brainseg.experiments.changes.change_named` knows, or empty for the study's own.
     """
 
     patients: int
