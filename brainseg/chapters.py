@@ -285,13 +285,13 @@ def epochs_text(epochs: int, slices_per_epoch: int) -> str:
 
 
 def trainings_text(record: dict) -> str:
-    """As in "9 trainings, 6.2 minutes together, 6 on a GPU and 3 on a CPU": of an experiment; its tables' record."""
-    processors = Counter(run["processor"] for run in record["runs"])
-    number = processors.total()
-    said = f"{number} training{'s' * (number != 1)}, {record['seconds'] / 60:.1f} minutes"
+    """As in "9 trainings, 6.2 minutes together (6 on a GPU; 3 on a CPU)": of an experiment; its tables' record."""
+    runs = {run["weights"]: run for run in record["runs"]}.values()  # a network may stand in several rows
+    processors = Counter(run["processor"] for run in runs)
+    said = f"{len(runs)} training{'s' * (len(runs) != 1)}, {sum(run['seconds'] for run in runs) / 60:.1f} minutes"
     if len(processors) == 1:
         return f"{said} on {next(iter(processors))}"
-    return f"{said} together, {' and '.join(f'{count} on {name}' for name, count in processors.most_common())}"
+    return f"{said} together ({'; '.join(f'{count} on {name}' for name, count in processors.most_common())})"
 
 
 def network_summary(model: keras.Model) -> str:

@@ -144,7 +144,7 @@ Markdown(found.gap_sentences())
 #
 # Along both lines of {numref}`fig-synthetic-exchange` a network takes the same number of steps in all. From drawn weights all are with real slices; after the phantom the second half are. The dotted line is the phantom alone, after half as many steps. It has only those trainings from which the networks after the phantom start. Where the line from drawn weights reaches it, it has as many real patients as the phantom is worth.
 
-# %% mystnb={"figure": {"name": "fig-synthetic-exchange", "caption": "Mean Dice of U-Net by the number of real patients in training, with 95 % bootstrap intervals over the scored patients. Squares: from drawn weights. Dots: after the phantom. The dotted line and its band: the phantom alone. The diamond marks where the squares reach it, if they do between the fewest and all."}, "image": {"alt": "Two lines over the number of real patients on a logarithmic axis, and a dotted horizontal line with a band."}}
+# %% mystnb={"figure": {"name": "fig-synthetic-exchange", "caption": "Mean Dice of U-Net by the number of real patients in training, with 95 % bootstrap intervals over the scored patients. Squares: from drawn weights. Dots: after the phantom. The small marks beside them: each draw of patients by itself. The dotted line and its band: the phantom alone. The diamond marks where the squares reach it, if they do between the fewest and all."}, "image": {"alt": "Two lines over the number of real patients on a logarithmic axis, and a dotted horizontal line with a band."}}
 rate = exchange.read_findings(seed)
 figures.exchange(rate)
 
@@ -210,7 +210,7 @@ Markdown("\n".join(f"1. {failure.sentence()}" for failure in lowest))
 # - **The recipe.** Length of training, augmentation and the way of making a mask were chosen by scores of real patients.
 # - **Earlier looks.** Shorter trainings of this kind had been scored on real patients before the question was written down.
 #
-# So the numbers are those of a phantom that knows something of its judges. {doc}`The data card <../data>` says how the phantom is made, and [the next chapter](17_phantoms) draws it with wider ranges.
+# So the numbers are those of a phantom that knows something of its judges. {doc}`The data card <../data>` says how the phantom is made, and [the next chapter](17_phantoms) draws it with wider ranges, and with contrasts from the literature.
 #
 # ## What others have done
 #

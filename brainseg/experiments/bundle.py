@@ -34,8 +34,8 @@ from brainseg.paths import BusyError, build_folder, folder_atomically, locked
 PART_BYTES = 60 * 2**20
 
 _SCRIPT = """\
-# Trains what this bundle plans; run it again to go on. Needs: numpy pandas scipy opencv-python-headless tifffile tqdm
-# filelock keras, and a backend (tensorflow, jax or torch). The results are the folders below runs/.
+# Trains what this bundle plans; run it again to go on. Needs: numpy pandas scipy opencv-python-headless pillow tifffile
+# tqdm filelock keras, and a backend (tensorflow, jax or torch). The results are the folders below runs/.
 # One network does not fill a large GPU. Start this several times at once, with about a core of the processor for each:
 # the processes share the work. With NVIDIA's MPS (nvidia-cuda-mps-control -d) they share the GPU better.
 import os

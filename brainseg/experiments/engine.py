@@ -168,9 +168,9 @@ def compute(
         What the experiment's ``score`` gives, without its masks.
     record : dict
         ``settings``; ``runs``, for each its labels, the name of its folder (``run``), the digest of its weights,
-        patients of each side and :meth:`brainseg.networks.record.RunRecord.summary`; ``seconds`` of training;
-        ``networks``, the digests of the reference runs that the tables stand beside; `brainseg.provenance.origin`.
-        Runs whose rows were taken from kept tables have a ``commit`` of their own.
+        patients of each side and :meth:`brainseg.networks.record.RunRecord.summary`; ``networks``, the digests of the
+        reference runs that the tables stand beside; `brainseg.provenance.origin`. Runs whose rows were taken from kept
+        tables have a ``commit`` of their own.
     """
     tables, _, record = _carry_out(experiment.plan(cohort, settings), experiment, cohort, settings, cluster)
     return tables, record
@@ -198,7 +198,6 @@ def _carry_out(
     record = {
         "settings": asdict(settings),
         "runs": runs,
-        "seconds": round(sum(run["seconds"] for run in runs), 1),
         "networks": reference_digests(),
         **origin(participants(cohort)),
     }
@@ -417,8 +416,7 @@ def _beside_the_kept(kept: Kept, tables: dict[str, pd.DataFrame], record: dict) 
     if {name: list(table) for name, table in kept.tables.items()} != {name: list(t) for name, t in tables.items()}:
         raise ValueError("the kept tables have other columns than today's, so nothing can be added: leave --add out")
     grown = {name: pd.concat([kept.tables[name], table], ignore_index=True) for name, table in tables.items()}
-    runs = kept.runs + record["runs"]
-    return grown, {**record, "runs": runs, "seconds": round(sum(run["seconds"] for run in runs), 1)}
+    return grown, {**record, "runs": kept.runs + record["runs"]}
 
 
 def _of_reference_patients(tables: Mapping[str, pd.DataFrame]) -> bool:

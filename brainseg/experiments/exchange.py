@@ -27,6 +27,7 @@ from brainseg.results import read_table
 from brainseg.statistics import (
     FEWEST_TRAININGS,
     RANK_DRAWS,
+    Answer,
     Difference,
     Interval,
     Verdict,
@@ -169,6 +170,8 @@ class SizeFinding:
         The number itself; of all, the mean over the folds.
     scratch, simulated : Interval
         Mean Dice.
+    scratch_by_draw, simulated_by_draw : tuple of float
+        The same of each draw of patients.
     difference : Difference
         After the phantom minus from drawn weights.
     p_corrected : float
@@ -179,6 +182,8 @@ class SizeFinding:
     real_patients: float
     scratch: Interval
     simulated: Interval
+    scratch_by_draw: tuple[float, ...]
+    simulated_by_draw: tuple[float, ...]
     difference: Difference
     p_corrected: float
     verdict: Verdict
@@ -218,6 +223,8 @@ class ExchangeFindings:
     worth : Interval
         So many real patients take a network from drawn weights as far as the phantom alone; 0 where the fewest are
         enough, infinite where all are not.
+    worth_by_draw : tuple of float
+        The same of each draw of patients.
     patients : int
         Scored.
     draws : int
@@ -228,6 +235,7 @@ class ExchangeFindings:
     sizes: tuple[SizeFinding, ...]
     first: Difference
     worth: Interval
+    worth_by_draw: tuple[float, ...]
     patients: int
     draws: int
 
@@ -251,10 +259,12 @@ class ExchangeFindings:
         else:
             found = f"it takes **{self.worth.estimate:.0f} real patients** to get as far"
         low, high = map(self._end, (self.worth.low, self.worth.high))
+        each = ", ".join(map(self._end, self.worth_by_draw))
+        apart = f" Each draw of patients by itself gives {each}." if len(self.worth_by_draw) > 1 else ""
         return (
             f"U-Net that was trained on the phantom alone reaches {self.alone.estimate:.3f} on these {self.patients} "
             f"patients. From drawn weights, and in twice as many steps, {found} (95 % interval over the scored "
-            f"patients, {low} to {high}; which patients were drawn is not in it)."
+            f"patients, {low} to {high}; which patients were drawn is not in it).{apart}"
         )
 
     def in_short(self) -> str:
@@ -276,13 +286,29 @@ class ExchangeFindings:
         """What the first real patients add to the phantom, and what it adds to all of them, in Markdown."""
         fewest, most = self.sizes[0], self.sizes[-1]
         few = f"With {self.draws} draw{'s' * (self.draws != 1)} of patients, the table describes, and the"
-        rule = most.verdict.sentence if self.answers else f"{few} one rule of this study gives no verdict."
+        rule = self._verdicts() if self.answers else f"{few} one rule of this study gives no verdict."
         return (
             f"- After the phantom, **{fewest.name}** {'moves' if fewest.given == '1' else 'move'} Dice by "
             f"{interval_text(self.first)}.\n"
             f"- With **{most.name}**, Dice is {most.simulated.estimate:.3f} after the phantom and "
             f"{most.scratch.estimate:.3f} from drawn weights: {interval_text(most.difference)}.\n\n{rule}"
         )
+
+    def _verdicts(self) -> str:
+        """What the one rule says of each number of real patients."""
+        groups: dict[str, list[str]] = {}
+        for size in self.sizes:
+            verdict = size.verdict
+            if verdict.answer is Answer.DIFFERENCE:
+                small = f", by less than {MARGIN:g}" if verdict.within_margin else ""
+                said = f"U-Net does {'better' if verdict.direction > 0 else 'worse'} after the phantom{small}"
+            elif verdict.answer is Answer.EQUIVALENT:
+                said = f"it does as well (within {MARGIN:g})"
+            else:
+                said = f"the data cannot tell ({verdict.reason.value})"
+            groups.setdefault(said, []).append(f"all {size.real_patients:.0f}" if size.given == ALL else size.given)
+        told = "; ".join(f"with {', '.join(given)} real patients, {said}" for said, given in groups.items())
+        return f"{told[0].upper()}{told[1:]}."
 
 
 def findings(patients: pd.DataFrame, seed: int = 0) -> ExchangeFindings:
@@ -303,6 +329,9 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> ExchangeFindings:
     differences = {name: paired_difference(dice[SIMULATED, name], dice[SCRATCH, name], seed=seed) for name in given}
     draws = int(patients.groupby(["start", "given", "fold"])["draw"].nunique().min())
     judged = shown_together(differences, margin=MARGIN, trainings=draws)
+    of_draw = (
+        patients[patients["patient"].isin(dice.index)].groupby(["draw", "start", "given"])["dice"].mean().unstack(0)
+    )
     return ExchangeFindings(
         alone=bootstrap_interval(dice[SIMULATED, NONE], seed=seed),
         sizes=tuple(
@@ -310,6 +339,7 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> ExchangeFindings:
                 name,
                 float(counts[name]),
                 *(bootstrap_interval(dice[start, name], seed=seed) for start in (SCRATCH, SIMULATED)),
+                *(tuple(of_draw.loc[start, name].dropna()) for start in (SCRATCH, SIMULATED)),
                 differences[name],
                 *judged[name],
             )
@@ -317,6 +347,10 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> ExchangeFindings:
         ),
         first=paired_difference(dice[SIMULATED, given[0]], dice[SIMULATED, NONE], seed=seed),
         worth=_worth(dice[SCRATCH].to_numpy(), dice[SIMULATED, NONE].to_numpy(), counts[given].to_numpy(), seed),
+        worth_by_draw=tuple(
+            _crossing(counts[given].to_numpy(), means[SCRATCH][given].to_numpy(), means[SIMULATED, NONE])
+            for _, means in of_draw.dropna(axis="columns").items()
+        ),
         patients=len(dice),
         draws=draws,
     )

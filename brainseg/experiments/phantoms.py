@@ -360,10 +360,9 @@ def flat_threshold() -> pd.Series:
 def described(patients: pd.DataFrame, record: Mapping) -> str:
     """What was trained and who is scored, in Markdown; a table's part, and the record of `PHANTOMS` or an ablation."""
     times, named = len(record["settings"]["seeds"]), set(patients["phantom"])
-    runs = [run for run in record["runs"] if run["phantom"] in named]
-    record = {"runs": runs, "seconds": sum(run["seconds"] for run in runs)}
+    trained = trainings_text({"runs": [run for run in record["runs"] if run["phantom"] in named]})
     return (
         f"U-Net was trained on {PHANTOM.patients} simulated patients of each phantom, by the study's recipe, "
-        f"{'once' if times == 1 else f'{times} times'}: {trainings_text(record)}. Each network is scored on the same "
+        f"{'once' if times == 1 else f'{times} times'}: {trained}. Each network is scored on the same "
         f"{patients['patient'].nunique()} real patients."
     )

@@ -182,15 +182,24 @@ def patient_by_patient(alone: pd.DataFrame, trained: pd.DataFrame) -> Figure:
 def exchange(found: ExchangeFindings) -> Figure:
     """Mean Dice against the number of real patients, a line a start, and the level of the phantom alone.
 
-    The place where the line from drawn weights reaches that level is marked, if it does so between fewest and all.
+    A small mark is the mean of one draw of patients. The place where the line from drawn weights reaches that level is
+    marked, if it does so between fewest and all.
     """
     figure, ax = new_figure(height=4.6)
     lines = {
-        "from drawn weights": ([size.scratch for size in found.sizes], COLOURS["no tumour"], "s--", 0.97),
-        "after the phantom": ([size.simulated for size in found.sizes], COLOURS[MODEL], "o-", 1.03),
-    }
+        "from drawn weights": (
+            [size.scratch for size in found.sizes], [size.scratch_by_draw for size in found.sizes],
+            COLOURS["no tumour"], "s--", 0.97,
+        ),
+        "after the phantom": (
+            [size.simulated for size in found.sizes], [size.simulated_by_draw for size in found.sizes],
+            COLOURS[MODEL], "o-", 1.03,
+        ),
+    }  # fmt: skip
     counts = np.array([size.real_patients for size in found.sizes])
-    for label, (intervals, colour, style, aside) in lines.items():
+    for label, (intervals, draws, colour, style, aside) in lines.items():
+        for count, each in zip(counts * aside**2, draws, strict=True):
+            ax.plot([count] * len(each), each, style[0], color=colour, markersize=4, alpha=0.5)
         means, low, high = np.array(intervals).T
         # A hair to the side, so that no bar hides another.
         ax.errorbar(

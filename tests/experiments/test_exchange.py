@@ -136,7 +136,9 @@ def test_the_worth_lies_between_two_points_of_the_curve():
     assert found.sizes[0].verdict.answer is Answer.DIFFERENCE and found.sizes[0].verdict.direction == 1
     assert found.sizes[-1].verdict.answer is Answer.EQUIVALENT
     assert "**1 real patient** moves Dice by +0.1" in found.ends()
-    assert "all 70 real patients" in found.ends() and "equivalent within" in found.ends()
+    assert "With 1, 10 real patients, U-Net does better after the phantom; with all 70 real patients" in found.ends()
+    assert found.ends().endswith("it does as well (within 0.03).")
+    assert "Each draw of patients by itself gives 3, 3, 3." in found.sentence()
     assert "p" in found.table()
 
 
@@ -156,6 +158,7 @@ def test_a_phantom_outside_the_curve_has_no_number(alone, said, interval):
 def test_the_phantom_may_be_a_burden_and_a_patient_may_make_it_forgotten():
     found = exchange.findings(table_of(SCRATCH_MEANS, {NONE: 0.4, "1": 0.1, "10": 0.5, ALL: 0.7}))
     assert all(size.verdict.direction == -1 for size in found.sizes)
+    assert found.ends().endswith("With 1, 10, all 70 real patients, U-Net does worse after the phantom.")
     assert "**1 real patient** moves Dice by -0.299" in found.ends()
 
 
@@ -170,6 +173,17 @@ def test_fewer_than_three_draws_describe_and_give_no_verdict():
     assert exchange.findings(table).draws == 1
 
 
+def test_each_draw_has_a_curve_of_its_own():
+    after = {NONE: 0.5, "1": 0.5, "10": 0.7, ALL: 0.8}
+    lucky, unlucky = table_of({"1": 0.5, "10": 0.6, ALL: 0.8}, after, (0,)), table_of(SCRATCH_MEANS, after, (1,))
+    found = exchange.findings(pd.concat([lucky.assign(dice=lucky["dice"] + 0.05), unlucky]))
+    assert found.worth_by_draw[0] == 0 and found.worth_by_draw[1] == pytest.approx(10 ** (3 / 4), rel=0.05)
+    assert "gives 1 or fewer, 6." in found.sentence()
+    first = found.sizes[0]
+    assert np.mean(first.scratch_by_draw) == pytest.approx(first.scratch.estimate)
+    assert first.scratch_by_draw[0] > 0.5 > first.scratch_by_draw[1]
+
+
 def test_a_curve_that_falls_by_chance_is_made_to_rise():
     after = {NONE: 0.5, "1": 0.5, "10": 0.7, "20": 0.7, ALL: 0.8}
     found = exchange.findings(table_of({"1": 0.2, "10": 0.6, "20": 0.3, ALL: 0.8}, after))
@@ -178,12 +192,15 @@ def test_a_curve_that_falls_by_chance_is_made_to_rise():
 
 
 def test_where_it_comes_from_is_told():
-    runs = [{"processor": "a GPU", "weights": "0"}, {"processor": "a GPU", "weights": "1"}]
-    record = {"settings": {"folds": [0, 1, 2], "draws": [0]}, "runs": runs, "seconds": 120.0}
-    said = exchange.described(record)
+    # The phantom alone stands in a row of each fold, and was trained once.
+    runs = [{"processor": "a GPU", "weights": weights, "seconds": 60.0} for weights in "0010"]
+    said = exchange.described({"settings": {"folds": [0, 1, 2], "draws": [0]}, "runs": runs})
     assert (
         "in 3 of the reference edition's folds, with 1 draw of patients each: 2 trainings, 2.0 minutes on a GPU" in said
     )
+    runs.append({"processor": "a CPU", "weights": "2", "seconds": 60.0})
+    said = exchange.described({"settings": {"folds": [0, 1, 2], "draws": [0, 1]}, "runs": runs})
+    assert "2 draws of patients each: 3 trainings, 3.0 minutes together (2 on a GPU; 1 on a CPU)" in said
 
 
 def test_the_figure_marks_the_worth_where_there_is_one():
