@@ -13,6 +13,7 @@ import pandas as pd
 
 from brainseg.experiments import phantoms
 from brainseg.experiments.ingredients import INGREDIENTS, WIDE
+from brainseg.experiments.literature import LITERATURE
 from brainseg.experiments.phantoms import findings, in_order, scored_on, training_on
 from brainseg.experiments.plan import PHANTOM, Training
 from brainseg.experiments.synthetic import development_patients, require_real
@@ -129,7 +130,7 @@ def conclusion(patients: pd.DataFrame, others: pd.DataFrame, seed: int = 0) -> s
     patients, seed
         As :func:`sentence`.
     others : DataFrame
-        The first of :func:`brainseg.experiments.phantoms.step_apart`, the phantom of wide ranges in it.
+        The first of :func:`brainseg.experiments.phantoms.questions`.
     """
     found = in_order(findings(patients, seed))
     missed = [each for each in found if each.verdict.direction < 0 and not each.verdict.within_margin]
@@ -141,9 +142,12 @@ def conclusion(patients: pd.DataFrame, others: pd.DataFrame, seed: int = 0) -> s
         )
     else:
         said = f"Of {len(found)} ingredients of the phantom none is shown to be missed by an amount that may matter"
-    wide = [each for each in findings(others, seed) if each.name == WIDE]
-    fitted = {WIDE: "wider ranges than those fitted to real patients"}
-    return f"{said}. {phantoms.sentence(wide, fitted, 'after')}".rstrip()
+    unfitted = {
+        WIDE: "wider ranges than those fitted to real patients",
+        LITERATURE: "a phantom with contrasts of the literature",
+    }
+    found = [each for each in findings(others, seed) if each.name in unfitted]
+    return f"{said}. {phantoms.sentence(found, unfitted, 'after')}".rstrip()
 
 
 def best_sentence(patients: pd.DataFrame, seed: int = 0) -> str:

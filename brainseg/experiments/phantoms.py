@@ -3,14 +3,15 @@
 The study's phantom was fitted to real patients, and it is one cohort. So U-Net is trained on other cohorts of it, on
 one of wider ranges, on one whose ranges come from the literature, and on two whose readers draw beside the line. All
 are scored on the patients who did not steer the phantom; :mod:`brainseg.experiments.ablation` asks the development
-patients. The ablation's phantom after which these have the highest mean is scored here as well, by patients who had no
-part in that choice.
+patients. Two more questions stand apart. The ablation's phantom after which these have the highest mean is scored by
+patients who had no part in that choice. And U-Net stays with the study's phantom for twice as long: as long as the
+reference runs have trained when they have met real patients as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -57,8 +58,14 @@ OWN = "the study's"
 STEP = "no shading"
 """After this phantom the development patients have the highest mean Dice of all that lack an ingredient."""
 
-OTHERS = (WIDE, NARROWER, WIDER, LITERATURE, STEP)
-"""Phantoms with other ranges or readers, and the step, which is judged by itself (:func:`step_apart`)."""
+LONGER = "the study's, twice as long"
+"""No other phantom, but the study's for twice as many epochs, in the tables."""
+
+APART = (STEP, LONGER)
+"""What is judged by itself (:func:`questions`)."""
+
+OTHERS = (WIDE, NARROWER, WIDER, LITERATURE, *APART)
+"""Phantoms with other ranges or readers, and the two questions that stand apart."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class Settings:
     cohorts : tuple of int
         Seeds of the study's phantom, each a cohort of other patients. That of the reference edition is among them.
     others : tuple of str
-        Phantoms with other ranges or readers, and the step.
+        Names of `OTHERS`.
     seeds : tuple of int
         Of the trainings on each of all these.
     """
@@ -87,7 +94,7 @@ class Settings:
 
 
 def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
-    """U-Net on every phantom: the study's cohorts first, then other ranges and readers, and the step.
+    """U-Net on every phantom: the study's cohorts first, then other ranges and readers, and what stands apart.
 
     Raises
     ------
@@ -106,18 +113,16 @@ def training_on(change: str, drawn: int, seed: int) -> Training:
     Parameters
     ----------
     change : str
-        A name that :func:`brainseg.experiments.changes.change_named` knows, or empty for the study's own.
+        `LONGER`, a name that :func:`brainseg.experiments.changes.change_named` knows, or empty for the study's own.
     drawn : int
         The seed of the phantom.
     seed : int
         Of the training.
     """
-    return on_the_phantom(
-        study_recipe(MODEL, seed=seed),
-        Preprocessing(),
-        {"phantom": change or OWN, "cohort": drawn, "seed": seed},
-        Phantom(PHANTOM.patients, drawn, change),
-    )
+    recipe, labels = study_recipe(MODEL, seed=seed), {"phantom": change or OWN, "cohort": drawn, "seed": seed}
+    if change == LONGER:
+        recipe, change = replace(recipe, epochs=2 * recipe.epochs), ""
+    return on_the_phantom(recipe, Preprocessing(), labels, Phantom(PHANTOM.patients, drawn, change))
 
 
 def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Training, Run]]) -> dict[str, pd.DataFrame]:
@@ -306,14 +311,19 @@ def threshold_sentence(patients: pd.DataFrame, flat: pd.Series, seed: int = 0) -
     )
 
 
-def step_apart(patients: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The table of :func:`score` in two: the phantoms drawn otherwise, and the step beside what it stepped from.
+def questions(patients: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """The table of :func:`score` by what it asks, so that p values are corrected within a question.
 
-    They are two questions. What would be a step forward was chosen by the development patients, and stands alone.
+    Returns
+    -------
+    others : DataFrame
+        The phantoms drawn otherwise, beside the study's.
+    apart : dict of DataFrame
+        Each name of `APART`, beside the study's phantom.
     """
-    step = patients["phantom"] == STEP
     first = patients["phantom"].eq(OWN) & patients["cohort"].eq(PHANTOM.seed)
-    return patients[~step], patients[first | step]
+    apart = {name: patients[first | patients["phantom"].eq(name)] for name in APART}
+    return patients[~patients["phantom"].isin(APART)], apart
 
 
 def step_sentences(steering: pd.DataFrame, judging: pd.DataFrame, seed: int = 0) -> str:
@@ -324,7 +334,7 @@ def step_sentences(steering: pd.DataFrame, judging: pd.DataFrame, seed: int = 0)
     steering : DataFrame
         From :func:`scored_on` the development patients.
     judging : DataFrame
-        The second one of :func:`step_apart`.
+        The table of `STEP` in :func:`questions`.
     seed : int
         Of the bootstrap.
     """
@@ -340,6 +350,31 @@ def step_sentences(steering: pd.DataFrame, judging: pd.DataFrame, seed: int = 0)
             f"the median {found.median:+z.3f}; better on {found.better_on}. {step.verdict.sentence}"
         )
     return "\n".join(told)
+
+
+def longer_sentences(judging: pd.DataFrame, real: pd.Series, seed: int = 0) -> str:
+    """What more of the phantom does in the time in which the reference runs meet real patients: a list in Markdown.
+
+    Parameters
+    ----------
+    judging : DataFrame
+        The table of `LONGER` in :func:`questions`.
+    real : Series
+        Patient -> Dice of `MODEL` after the phantom and real patients.
+    seed : int
+        Of the bootstrap.
+    """
+    if LONGER not in set(judging["phantom"]):
+        return "The tables have no network that trained on the phantom for longer. Leave `others` as it is."
+    dice, (longer,) = dice_by_phantom(judging), findings(judging, seed)
+    both = pd.DataFrame({"phantom": dice[LONGER], "real": real}).dropna()
+    added = paired_difference(both["real"], both["phantom"], seed=seed)
+    return (
+        f"- **More of the phantom:** {longer.mean:.3f} instead of {dice[OWN].mean():.3f}, "
+        f"{interval_text(longer.difference)}. {longer.verdict.sentence}\n"
+        f"- **Real patients instead:** {both['real'].mean():.3f} instead of {both['phantom'].mean():.3f}, "
+        f"{interval_text(added)} on {added.patients} patients, after as many steps in all."
+    )
 
 
 def in_order(found: Iterable[PhantomFinding]) -> list[PhantomFinding]:

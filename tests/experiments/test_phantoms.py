@@ -22,6 +22,7 @@ from brainseg.experiments.ingredients import (
     _own_draws,
     change_named,
 )
+from brainseg.experiments.literature import LITERATURE
 from brainseg.experiments.plan import PHANTOM, Phantom
 from brainseg.figures import synthetic as figures
 from brainseg.images.preprocess import Preprocessing
@@ -146,7 +147,7 @@ def cohort(tmp_path):
 
 def test_the_study_s_phantom_is_trained_as_for_the_reference_edition(cohort):
     plan = phantoms.plan(cohort, phantoms.Settings())
-    assert len(plan) == 9 + 15 == len({training.folder(cohort) for training in plan})
+    assert len(plan) == 9 + 18 == len({training.folder(cohort) for training in plan})
     own = {training.folder(cohort) for training in synthetic.plan(cohort, synthetic.Settings(models=("unet",)))}
     assert own < {training.folder(cohort) for training in plan}
     assert {training.phantom.patients for training in plan} == {PHANTOM.patients}
@@ -304,9 +305,9 @@ def test_each_phantom_stands_beside_the_threshold_of_the_same_patients():
 
 
 def test_the_kept_threshold_was_scored_on_the_patients_of_the_kept_phantoms():
-    others, _ = phantoms.step_apart(results.read_table("phantoms", "patients"))
+    others, _ = phantoms.questions(results.read_table("phantoms", "patients"))
     said = phantoms.threshold_sentence(others, phantoms.flat_threshold())
-    assert f"the {1 + 2 + len(phantoms.OTHERS) - 1} phantoms" in said
+    assert f"the {1 + 2 + len(phantoms.OTHERS) - len(phantoms.APART)} phantoms" in said
 
 
 def test_phantoms_are_told_by_their_names_where_they_have_no_other():
@@ -317,7 +318,8 @@ def test_phantoms_are_told_by_their_names_where_they_have_no_other():
 def test_the_step_is_judged_by_itself_and_beside_what_it_stepped_from():
     table = table_of(0.6)
     step = table[table["phantom"] == WIDE].assign(phantom=phantoms.STEP)
-    others, judged = phantoms.step_apart(pd.concat([table, step]))
+    others, apart = phantoms.questions(pd.concat([table, step]))
+    judged = apart[phantoms.STEP]
     pd.testing.assert_frame_equal(others, table)
     assert set(zip(judged["phantom"], judged["cohort"], strict=True)) == {
         (phantoms.OWN, PHANTOM.seed), (phantoms.STEP, PHANTOM.seed),
@@ -356,6 +358,8 @@ def test_what_matters_is_told_with_the_greatest_loss_first():
     said = ablation.conclusion(both, others)
     assert said.startswith("U-Net is shown to do worse without 1 of 1 ingredients of the phantom, by an amount")
     assert "most of all without the skull (-0.1" in said and said.endswith("fitted to real patients*.")
+    drawn = pd.concat([others, others[others["phantom"] == WIDE].assign(phantom=LITERATURE)])
+    assert "*a phantom with contrasts of the literature*" in ablation.conclusion(both, drawn)
     few = ablation.conclusion(both[both["seed"] == 0], others)
     none = "Of 1 ingredients of the phantom none is shown to be missed by an amount that may matter."
     assert few.startswith(f"{none} ")
@@ -376,8 +380,23 @@ def test_the_verdict_of_those_who_chose_is_corrected_with_what_they_did_not_choo
 
 
 def test_without_the_step_a_sentence_stands_in_its_place():
-    _, judged = phantoms.step_apart(table_of(0.6))
-    assert "no network of the phantom with no shading" in phantoms.step_sentences(table_of(0.6), judged)
+    _, apart = phantoms.questions(table_of(0.6))
+    assert "no network of the phantom with no shading" in phantoms.step_sentences(table_of(0.6), apart[phantoms.STEP])
+    assert "for longer" in phantoms.longer_sentences(apart[phantoms.LONGER], pd.Series(dtype=float))
+
+
+def test_more_of_the_phantom_stands_beside_real_patients_for_as_long():
+    table = table_of(0.6)
+    longer = table.query("phantom == @phantoms.OWN and cohort == @PHANTOM.seed").assign(phantom=phantoms.LONGER)
+    longer["dice"] += 0.1
+    others, apart = phantoms.questions(pd.concat([table, longer]))
+    assert phantoms.LONGER not in set(others["phantom"])
+    means = phantoms.dice_by_phantom(apart[phantoms.LONGER])
+    real = (means[phantoms.LONGER] + 0.05).iloc[:-1]  # one patient has not met a network of the others
+    more, instead = phantoms.longer_sentences(apart[phantoms.LONGER], real).splitlines()
+    own = means.mean()
+    assert f"{own[phantoms.LONGER]:.3f} instead of {own[phantoms.OWN]:.3f}, +0.100" in more and "difference" in more
+    assert "+0.050" in instead and f"on {len(real)} patients" in instead
 
 
 def test_every_ingredient_is_told():

@@ -174,8 +174,10 @@ def simulated(flat=-0.2, real=0.1, seeds=3, worth=10.0):
     tried = pd.DataFrame({"patient": ["a"], "rim_px": [10], "level": [0.5], "dice": [0.4]})
     unet = patients[patients["model"] == "unet"]
     later = unet.assign(dice=unet["dice"] + (real or 0)) if real is not None else unet.iloc[:0]
-    size = exchange.SizeFinding("1", 1.0, Interval(0.6, 0.5, 0.7), None, None, None, None)
-    rate = exchange.ExchangeFindings(Interval(0.7, 0.6, 0.8), (size,), None, Interval(worth, 5.0, np.inf), 39, 1)
+    size = exchange.SizeFinding("1", 1.0, Interval(0.6, 0.5, 0.7), *6 * [None])
+    rate = exchange.ExchangeFindings(
+        Interval(0.7, 0.6, 0.8), (size,), None, Interval(worth, 5.0, np.inf), (worth,), 39, 1
+    )
     return {"found": synthetic.findings(patients, tried, later), "rate": rate}
 
 
