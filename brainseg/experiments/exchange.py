@@ -268,13 +268,20 @@ class ExchangeFindings:
         )
 
     def in_short(self) -> str:
-        """The exchange rate as a clause of a sentence."""
+        """The exchange rate in clauses of a sentence."""
         worth = self.worth.estimate
         needed = f"about {worth:.0f}" if 0 < worth < math.inf else self._end(worth)
         low, high = map(self._end, (self.worth.low, self.worth.high))
+        most = self.sizes[-1]
+        if most.verdict.answer is Answer.EQUIVALENT:
+            beside = f"; beside {most.name} it adds nothing that matters (equivalent within {MARGIN:g})"
+        elif most.verdict.answer is Answer.DIFFERENCE:
+            beside = f"; beside {most.name} it moves Dice by {most.difference.estimate:+.3f} ({most.verdict.text})"
+        else:
+            beside = ""
         return (
             f"from drawn weights it takes {needed} real patients to get as far as the phantom alone does "
-            f"(95 % interval {low} to {high})"
+            f"(95 % interval {low} to {high}){beside}"
         )
 
     def _end(self, number: float) -> str:

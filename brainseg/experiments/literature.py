@@ -1,7 +1,7 @@
-"""A phantom whose ranges come from the literature, so that no patient of this study has set one of them.
+"""A phantom with contrasts of the literature, whose numbers were not fitted to the patients of this study.
 
 Its heads are built and its tumours grow by the study's program. But grey levels follow from relaxation times and the
-equations of the sequences, and whatever the study's phantom was fitted in is drawn from a wide range instead.
+equations of the sequences, and what else the study's phantom was fitted in is drawn from wide ranges.
 """
 
 from __future__ import annotations

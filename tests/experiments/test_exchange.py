@@ -131,6 +131,9 @@ def test_the_worth_lies_between_two_points_of_the_curve():
         in found.sentence()
     )
     assert "takes about 3 real patients to get as far as the phantom alone" in found.in_short()
+    assert found.in_short().endswith(
+        "; beside all 70 real patients it adds nothing that matters (equivalent within 0.03)"
+    )
     assert [size.given for size in found.sizes] == ["1", "10", ALL]
     assert [size.real_patients for size in found.sizes] == [1, 10, 70]
     assert found.sizes[0].verdict.answer is Answer.DIFFERENCE and found.sizes[0].verdict.direction == 1
@@ -159,6 +162,8 @@ def test_the_phantom_may_be_a_burden_and_a_patient_may_make_it_forgotten():
     found = exchange.findings(table_of(SCRATCH_MEANS, {NONE: 0.4, "1": 0.1, "10": 0.5, ALL: 0.7}))
     assert all(size.verdict.direction == -1 for size in found.sizes)
     assert found.ends().endswith("With 1, 10, all 70 real patients, U-Net does worse after the phantom.")
+    burden = found.sizes[-1].difference.estimate
+    assert f"beside all 70 real patients it moves Dice by {burden:+.3f} (the data show a difference" in found.in_short()
     assert "**1 real patient** moves Dice by -0.299" in found.ends()
 
 
@@ -167,6 +172,7 @@ def test_fewer_than_three_draws_describe_and_give_no_verdict():
     found = exchange.findings(table_of(SCRATCH_MEANS, after, draws=(0,)))
     assert {size.verdict.reason for size in found.sizes} == {Reason.TOO_FEW_TRAININGS}
     assert "With 1 draw of patients, the table describes" in found.ends() and "p" not in found.table()
+    assert "beside" not in found.in_short()
     # The part with the fewest counts.
     table = table_of(SCRATCH_MEANS, after)
     table = table[(table["draw"] == 0) | (table["given"] != "10")]

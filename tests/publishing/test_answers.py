@@ -174,7 +174,8 @@ def simulated(flat=-0.2, real=0.1, seeds=3, worth=10.0):
     tried = pd.DataFrame({"patient": ["a"], "rim_px": [10], "level": [0.5], "dice": [0.4]})
     unet = patients[patients["model"] == "unet"]
     later = unet.assign(dice=unet["dice"] + (real or 0)) if real is not None else unet.iloc[:0]
-    size = exchange.SizeFinding("1", 1.0, Interval(0.6, 0.5, 0.7), *6 * [None])
+    alike = Verdict(Answer.EQUIVALENT, 0, None, True, "the two are equivalent within 0.03")
+    size = exchange.SizeFinding("1", 1.0, Interval(0.6, 0.5, 0.7), *5 * [None], alike)
     rate = exchange.ExchangeFindings(
         Interval(0.7, 0.6, 0.8), (size,), None, Interval(worth, 5.0, np.inf), (worth,), 39, 1
     )
