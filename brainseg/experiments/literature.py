@@ -1,7 +1,8 @@
-"""A phantom with contrasts of the literature, whose numbers were not fitted to the patients of this study.
+"""A phantom whose grey levels come from the literature, and not from the patients of this study.
 
-Its heads are built and its tumours grow by the study's program. But grey levels follow from relaxation times and the
-equations of the sequences, and what else the study's phantom was fitted in is drawn from wide ranges.
+Heads are built and tumours grow by the study's program, whose textures, specks and vessels stay. But the levels of the
+tissues follow from relaxation times and the equations of the sequences. Sizes, places, growth, reader, noise and
+shading are drawn from wide ranges, and what was seen in this archive alone is left out.
 """
 
 from __future__ import annotations
@@ -34,41 +35,48 @@ Range = tuple[float, float]
 
 
 class Relaxation(NamedTuple):
-    """How a tissue answers a pulse, as ranges over people and fields.
+    """How a tissue answers a pulse, as ranges over people.
 
     Attributes
     ----------
-    t1_ms : (float, float)
-        At 1.5 and at 3 tesla.
+    low_ms, high_ms : (float, float)
+        T1 at 1.5 tesla, and at 3. The two are alike where the field hardly matters beside the spread between people.
     t2_ms : (float, float)
     density : (float, float)
         Of protons, as a share of water's.
     """
 
-    t1_ms: Range
+    low_ms: Range
+    high_ms: Range
     t2_ms: Range
     density: Range
 
 
+# Healthy tissue: the parameters of BrainWeb's simulator at 1.5 tesla (whose anatomical model is Collins et al. 1998,
+# doi:10.1109/42.712135), widened to what Bojorquez et al. 2017 (doi:10.1016/j.mri.2016.08.021) review at 3 tesla; but
+# fluid without a share of tissue. Of bone, marrow, skin and eye less is known, so their ranges are wide. Tumours: T1
+# from 1850 to 3200 ms and T2 from 115 to 225 ms where a tracer shows tumour at 3 tesla (Kinoshita et al. 2021,
+# doi:10.3390/cancers13164067), T2 of 200 to 360 ms in the middle of grades II and III (Kern et al. 2020,
+# doi:10.1186/s12883-019-1590-1).
 TISSUES = {
-    "white": Relaxation((500, 1100), (65, 85), (0.65, 0.77)),
-    "grey": Relaxation((830, 1600), (80, 110), (0.80, 0.86)),
-    "fluid": Relaxation((2500, 4500), (330, 2000), (0.97, 1.0)),
-    "bone": Relaxation((300, 1000), (5, 30), (0.05, 0.15)),
-    "marrow": Relaxation((300, 600), (40, 150), (0.6, 1.0)),
-    "fat": Relaxation((250, 400), (60, 150), (0.9, 1.0)),
-    "skin": Relaxation((400, 1200), (30, 100), (0.6, 0.9)),
-    "muscle": Relaxation((900, 1400), (30, 50), (0.75, 0.9)),
-    "eye": Relaxation((2500, 4500), (330, 2000), (0.97, 1.0)),
-    "lesion": Relaxation((1000, 3200), (115, 360), (0.8, 1.0)),
-    "cyst": Relaxation((1800, 4000), (250, 1500), (0.95, 1.0)),
+    "white": Relaxation((500, 700), (800, 1100), (65, 85), (0.65, 0.77)),
+    "grey": Relaxation((830, 1050), (1200, 1600), (80, 110), (0.80, 0.86)),
+    "fluid": Relaxation((3500, 4500), (3500, 4500), (330, 2000), (0.97, 1.0)),
+    "bone": Relaxation((300, 1000), (300, 1000), (5, 30), (0.05, 0.15)),
+    "marrow": Relaxation((300, 600), (300, 600), (40, 150), (0.6, 1.0)),
+    "fat": Relaxation((250, 400), (250, 400), (60, 150), (0.9, 1.0)),
+    "skin": Relaxation((400, 1200), (400, 1200), (30, 100), (0.6, 0.9)),
+    "muscle": Relaxation((850, 1000), (1200, 1450), (30, 50), (0.75, 1.0)),
+    "eye": Relaxation((3500, 4500), (3500, 4500), (330, 2000), (0.97, 1.0)),
+    "lesion": Relaxation((1000, 2000), (1850, 3200), (115, 360), (0.8, 1.0)),
+    "cyst": Relaxation((1800, 4000), (1800, 4000), (250, 1500), (0.95, 1.0)),
 }
-_OF_ITS_OWN = ("lesion", "cyst")
-"""From one tumour to the next T1 differs more than from one field to the other, so it is drawn from the whole range."""
 
 LEAST_CONTRAST = 1.1
 """On FLAIR a tumour is at least so many times as bright as healthy brain. Where it is not, nobody would outline it."""
 
+# FLAIR: Aalten et al. 2014 (doi:10.1186/s12883-014-0254-4) and "80 ms and more" of Westbrook and Talbot, MRI in
+# Practice, 2019, from whom the spin echo has its times as well.
 FLAIR_TR_MS, FLAIR_TE_MS = (8000.0, 12000.0), (80.0, 150.0)
 T1_TR_MS, T1_TE_MS = (300.0, 800.0), (8.0, 30.0)
 MISSED = (0.9, 1.1)
@@ -77,7 +85,10 @@ MISSED = (0.9, 1.1)
 PIXEL_MM = (0.86, 1.02)
 ROUGHNESS, ANISOTROPY, WHITE_TO_GREY = (0.0, 1.6), (1.0, 5.0), (2.0, 10.0)
 FLUID_BIAS = (-0.3, 0.8)
-SHARPNESS = (1.5, 12.0)
+SHARPNESS = (3.0, 12.0)
+"""As in :func:`brainseg.phantom.tumour.visible`: below 3, tissue without a tumour cell would be bright as well."""
+CYSTS, ENHANCING = 0.5, 0.5
+"""Shares of the tumours."""
 ENHANCEMENT = (0.05, 0.8)
 VESSELS = (0.0, 2.0)
 """How bright vessels are after contrast agent, as a multiple of the study's phantom."""
@@ -91,6 +102,8 @@ LEAST_PX = 10
 
 def spin_echo(relaxation: tuple[float, float, float], tr_ms: float, te_ms: float) -> float:
     """The signal of a spin echo, as a share of water's at rest: density (1 - exp(-TR/T1)) exp(-TE/T2).
+
+    For ideal pulses and an echo time far below the repetition time: Westbrook and Talbot, MRI in Practice, 2019.
 
     Parameters
     ----------
@@ -107,21 +120,21 @@ def inversion_recovery(relaxation: tuple[float, float, float], tr_ms: float, te_
     """The magnitude after an inversion: density |1 - 2 exp(-TI/T1) + exp(-TR/T1)| exp(-TE/T2).
 
     FLAIR is this sequence with a TI at which fluid is black: Hajnal et al. 1992, Journal of Computer Assisted
-    Tomography 16. Parameters as :func:`spin_echo`.
+    Tomography 16. Conditions and parameters as :func:`spin_echo`; `ti_ms` is the inversion time.
     """
     t1_ms, t2_ms, density = relaxation
     return density * abs(1 - 2 * np.exp(-ti_ms / t1_ms) + np.exp(-tr_ms / t1_ms)) * np.exp(-te_ms / t2_ms)
 
 
 def black_at(t1_ms: float, tr_ms: float) -> float:
-    """The inversion time in ms at which a tissue of this T1 gives no signal."""
+    """The inversion time in ms at which a tissue of this T1 gives no signal: where :func:`inversion_recovery` is 0."""
     return t1_ms * np.log(2 / (1 + np.exp(-tr_ms / t1_ms)))
 
 
 def levels(rng: np.random.Generator) -> list[dict[str, float]]:
     """The signal of each tissue on the three sequences of one patient, as a share of the brightest of a sequence.
 
-    A tumour that FLAIR would not show is drawn again.
+    A tumour that FLAIR would not show is drawn again. So the longest T1 are rarer than in its range.
 
     Returns
     -------
@@ -131,24 +144,28 @@ def levels(rng: np.random.Generator) -> list[dict[str, float]]:
     field = rng.random()
     flair_tr, flair_te = rng.uniform(*FLAIR_TR_MS), rng.uniform(*FLAIR_TE_MS)
     t1_tr, t1_te = rng.uniform(*T1_TR_MS), rng.uniform(*T1_TE_MS)
-    missed = rng.uniform(*MISSED)
-    while True:
-        drawn = {name: _drawn(name, field, rng) for name in TISSUES}
-        ti = missed * black_at(drawn["fluid"][0], flair_tr)
-        flair = {name: inversion_recovery(each, flair_tr, flair_te, ti) for name, each in drawn.items()}
-        if flair["lesion"] >= LEAST_CONTRAST * max(flair["white"], flair["grey"]):
-            break
+    drawn = {name: _drawn(tissue, field, rng) for name, tissue in TISSUES.items()}
+    ti = rng.uniform(*MISSED) * black_at(drawn["fluid"][0], flair_tr)
+
+    def on_flair(name: str) -> float:
+        return inversion_recovery(drawn[name], flair_tr, flair_te, ti)
+
+    while on_flair("lesion") < LEAST_CONTRAST * max(on_flair("white"), on_flair("grey")):
+        drawn["lesion"] = _drawn(TISSUES["lesion"], field, rng)
+    flair = {name: on_flair(name) for name in drawn}
     t1 = {name: spin_echo(each, t1_tr, t1_te) for name, each in drawn.items()}
     # Contrast agent changes vessels and what enhances, which are painted on top. The rest is as before.
     return [_as_shares(signals) for signals in (t1, flair, t1)]
 
 
-def _drawn(name: str, field: float, rng: np.random.Generator) -> tuple[float, float, float]:
-    """T1 and T2 in ms and the proton density of a tissue, at a field between 1.5 (0) and 3 tesla (1)."""
-    tissue = TISSUES[name]
-    place = rng.random() if name in _OF_ITS_OWN else field
-    t1_ms = tissue.t1_ms[0] * (tissue.t1_ms[1] / tissue.t1_ms[0]) ** place * np.exp(rng.normal(0, 0.05))
-    return t1_ms, float(np.exp(rng.uniform(*np.log(tissue.t2_ms)))), rng.uniform(*tissue.density)
+def _drawn(tissue: Relaxation, field: float, rng: np.random.Generator) -> tuple[float, float, float]:
+    """T1 and T2 in ms and the proton density of one person's tissue, at a field between 1.5 (0) and 3 tesla (1)."""
+    ends = (1 - field) * np.log(tissue.low_ms) + field * np.log(tissue.high_ms)
+    return _log_uniform(np.exp(ends), rng), _log_uniform(tissue.t2_ms, rng), float(rng.uniform(*tissue.density))
+
+
+def _log_uniform(ends: Range, rng: np.random.Generator) -> float:
+    return float(np.exp(rng.uniform(*np.log(ends))))
 
 
 def _as_shares(signals: dict[str, float]) -> dict[str, float]:
@@ -161,7 +178,7 @@ class _Signals(Signals):
 
     def __init__(self, plan: PatientPlan, axes_mm: tuple[np.ndarray, ...], rng: np.random.Generator):
         super().__init__(plan, axes_mm, rng)
-        self._sharpness = float(np.exp(rng.uniform(*np.log(SHARPNESS))))
+        self._sharpness = _log_uniform(SHARPNESS, rng)
         self._vessel = float(rng.uniform(*VESSELS))
         self._levels = levels(rng)
 
@@ -182,14 +199,17 @@ def planned(plan: PatientPlan) -> PatientPlan:
     """The patient of the phantom of wide ranges, with growth, cores and pixels of this one's."""
     rng = _stream(plan, 0)
     wide = CHANGES[WIDE].planned(plan)
-    anisotropy = float(np.exp(rng.uniform(*np.log(ANISOTROPY))))
     return replace(
         wide,
         pixel_mm=float(rng.uniform(*PIXEL_MM)),
         conspicuity=0.0,
-        growth=Growth(float(rng.uniform(*ROUGHNESS)), anisotropy, float(rng.uniform(*WHITE_TO_GREY))),
-        cyst=bool(rng.random() < 0.5),
-        enhancement=float(rng.uniform(*ENHANCEMENT)) * float(rng.random() < 0.5),
+        growth=Growth(
+            roughness=float(rng.uniform(*ROUGHNESS)),
+            anisotropy=_log_uniform(ANISOTROPY, rng),
+            white_to_grey=float(rng.uniform(*WHITE_TO_GREY)),
+        ),
+        cyst=bool(rng.random() < CYSTS),
+        enhancement=float(rng.uniform(*ENHANCEMENT)) * float(rng.random() < ENHANCING),
     )
 
 
@@ -228,7 +248,7 @@ def outlined(density: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     -------
     (n, H, W) bool array
     """
-    width_px = float(np.exp(rng.uniform(*np.log(HAND_PX))))
+    width_px = _log_uniform(HAND_PX, rng)
     level = VISIBLE_DENSITY * float(np.exp(rng.normal(0, HAND_LEVEL)))
     masks = np.zeros(density.shape, bool)
     for number in np.flatnonzero(density.max(axis=(1, 2)) > level):
