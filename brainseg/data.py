@@ -36,7 +36,8 @@ class PhantomChange(NamedTuple):
     drawn : callable, optional
         Takes the plan and the drawing, tissues included, and gives another of the same shape.
     draw : callable, optional
-        Takes the plan and the head and draws, in place of :func:`brainseg.phantom.cohort.draw_patient`.
+        Takes the plan and the head and draws, in place of :func:`brainseg.phantom.cohort.draw_patient`. It draws no
+        tissues, so nothing is left for `drawn`.
     key : str
         What the phantom is known by; it changes with the code of the three.
     """

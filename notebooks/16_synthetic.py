@@ -138,11 +138,11 @@ figures.patient_by_patient(alone, trained)
 Markdown(found.gap_sentences())
 
 # %% [markdown]
-# So what did the longer training do? U-Net was trained once more, with three seeds, on the phantom alone and for as many steps as the networks above took in all.
+# So what did the longer training do? U-Net was also trained on the phantom alone for as many steps as the networks above took in all.
 
 # %%
 _, apart = phantoms.questions(read_table("phantoms", "patients"))
-Markdown(phantoms.longer_sentences(apart[phantoms.LONGER], trained["unet"], seed))
+Markdown(phantoms.longer_sentences(apart[phantoms.LONGER], trained[synthetic.MODEL], seed))
 
 # %% [markdown]
 # ## How many real patients is it worth?
@@ -217,7 +217,7 @@ Markdown("\n".join(f"1. {failure.sentence()}" for failure in lowest))
 # - **The recipe.** Length of training, augmentation and the way of making a mask were chosen by scores of real patients.
 # - **Earlier looks.** Shorter trainings of this kind had been scored on real patients before the question was written down.
 #
-# So the numbers are those of a phantom that knows something of its judges. {doc}`The data card <../data>` says how the phantom is made, and [the next chapter](17_phantoms) draws it with wider ranges, and with contrasts from the literature.
+# So the numbers are those of a phantom that knows something of its judges. {doc}`The data card <../data>` says how the phantom is made, and [the next chapter](17_phantoms) draws it with wider ranges, and with grey levels from the literature.
 #
 # ## What others have done
 #

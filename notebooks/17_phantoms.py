@@ -73,7 +73,7 @@ without = read_table("ablation", "patients")
 #
 # The study's phantom was fitted to real patients, and those who judge its networks were among them. How much of the result is owed to that? We drew another phantom by the same program, with wider ranges: tumours nearly anywhere in the cerebrum, from small to huge and from faint to glaring; ages, numbers of slices, noise and shading over wide ranges; and every tissue made brighter or darker by its own draw, on each sequence, so that no contrast is typical. Only missing sequences are narrower: there are none.
 #
-# These ranges still lie around the grey levels of the study's phantom, which were read off real patients. So another phantom gets its contrast from physics. A tissue answers the scanner's pulses by two {term}`relaxation times`, T1 and T2, and by how many protons it holds. These numbers are known for healthy tissue {cite:p}`bojorquez2017relaxation,collins1998design` and for gliomas {cite:p}`kinoshita2021relaxometry,kern2020t2`. Together with the timing of the pulses {cite:p}`aalten2014parelsnoer,westbrook2019mri`, they give the brightness of a tissue on each sequence by a formula. Each patient draws these numbers from the ranges below. The reader of this phantom follows the edge of the visible tumour with a line that is more or less smooth. Everything else has a wide range. {numref}`fig-phantoms-wide` shows patients of all three.
+# These ranges still lie around the grey levels of the study's phantom, which were read off real patients. So another phantom gets the levels of its tissues from physics. A tissue answers the scanner's pulses by two {term}`relaxation times`, T1 and T2, and by how many protons it holds. These numbers are known for healthy tissue {cite:p}`bojorquez2017relaxation,collins1998design` and for gliomas {cite:p}`kinoshita2021relaxometry,kern2020t2`. Together with the timing of the pulses {cite:p}`aalten2014parelsnoer,westbrook2019mri`, they give the brightness of a tissue on each sequence by a formula. This phantom has a reader of its own, too, who follows the edge of the visible tumour with a line that is more or less smooth. {numref}`fig-phantoms-wide` shows patients of all three.
 
 # %% mystnb={"figure": {"name": "fig-phantoms-wide", "caption": "Simulated patients on FLAIR with their outlines, in the slice with the largest tumour: of the study's phantom (top), of the phantom with wide ranges (middle), and of the phantom from the literature (bottom)."}, "image": {"alt": "Three rows of simulated head slices. In the lower rows the tissues have other grey levels in each picture."}}
 drawn = []
@@ -83,6 +83,9 @@ for change in ("", WIDE, LITERATURE):
     drawn.append((prepared.images[largest], prepared.tumour(largest)))
 figures.phantoms(drawn)
 
+# %% [markdown]
+# These are the ranges of the phantom from the literature, which were written down before a network met it. Each patient has a field between 1.5 and 3 tesla, and times and timing of his or her own. Where the tumour is not brighter on FLAIR than healthy brain, it is drawn again, because nobody would outline it.
+
 # %% tags=["hide-input"]
 display(literature_tissues().style.hide(axis="index"))
 
@@ -90,8 +93,6 @@ display(literature_tissues().style.hide(axis="index"))
 display(literature_ranges().style.hide(axis="index"))
 
 # %% [markdown]
-# The first table has the tissues of the phantom from the literature; the lower end of T1 is that of a scanner of 1.5 tesla, the upper of one of 3. (A tumour or a cyst is drawn from the whole range, and drawn again if it is not brighter on FLAIR than healthy brain: nobody would outline it.) The second table, which can be opened, has the rest. Both were written down before a network met this phantom.
-#
 # The study's phantom is also one draw of patients, outlined by a reader who follows the line. Another draw, or a reader who stays two pixels inside or outside the line, could teach something else. (Inside the line, the thin ends of a tumour vanish from its mask.)
 #
 # Each phantom is compared with the study's on the same real patients. {term}`The one rule <one rule>` answers, with p values corrected for all rows of a table. To it, differences of less than 0.03 of Dice do not matter. Each phantom is also set beside the *flat threshold* of the chapter before, which calls tumour what is bright on FLAIR, without a network.
@@ -112,7 +113,7 @@ Markdown(phantoms.described(other_phantoms, read_record("phantoms")))
 # %% [markdown]
 # The difference is that to the study's phantom, with its 95 % interval over patients. *By training* has the lowest and the highest difference between two trainings of the same seed, which the interval leaves out. *Not found* counts the tumours with a Dice below 0.1, and *better on* the patients with a higher Dice than after the study's. A verdict is about the mean, and a few patients can carry it.
 #
-# Even the phantom from the literature may know something of its judges, because we had seen them when we wrote it. Its program is the study's: the way heads are built and tumours grow, the grain of the tissue, the specks in white matter, the look of a core. Its wide ranges were chosen around those of the study's phantom. What it does not take over are the study's numbers: its contrasts, its sizes and places, its reader, and the habits of the archive.
+# Even the phantom from the literature may know something of its judges, because we had seen them when we wrote it. It replaces the levels of the tissues, the reader, and what was seen in this archive alone: a noise floor that is cut away, slabs with a slanted end. Its other ranges were chosen around those of the study's phantom. And it keeps that phantom's program: how heads are built and tumours grow, the grain of the tissue, the specks in white matter, the look of a core.
 #
 # ## Which ingredient matters?
 #

@@ -144,10 +144,10 @@ def conclusion(patients: pd.DataFrame, others: pd.DataFrame, seed: int = 0) -> s
         said = f"Of {len(found)} ingredients of the phantom none is shown to be missed by an amount that may matter"
     unfitted = {
         WIDE: "wider ranges than those fitted to real patients",
-        LITERATURE: "a phantom with contrasts of the literature",
+        LITERATURE: "a phantom with grey levels of the literature",
     }
-    found = [each for each in findings(others, seed) if each.name in unfitted]
-    return f"{said}. {phantoms.sentence(found, unfitted, 'after')}".rstrip()
+    drawn = [each for each in findings(others, seed) if each.name in unfitted]
+    return f"{said}. {phantoms.sentence(drawn, unfitted, 'after')}".rstrip()
 
 
 def best_sentence(patients: pd.DataFrame, seed: int = 0) -> str:

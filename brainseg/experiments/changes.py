@@ -6,6 +6,8 @@ import pandas as pd
 
 from brainseg.data import PhantomChange
 from brainseg.experiments import ingredients, literature
+from brainseg.experiments.ingredients import CHANGES
+from brainseg.experiments.literature import LITERATURE
 
 
 def change_named(name: str) -> PhantomChange | None:
@@ -16,43 +18,55 @@ def change_named(name: str) -> PhantomChange | None:
     ValueError
         For a name that is not known.
     """
-    return literature.change() if name == literature.LITERATURE else ingredients.change_named(name)
+    if name == LITERATURE:
+        return literature.change()
+    if name and name not in CHANGES:
+        raise ValueError(f'no phantom is called "{name}": choose from {", ".join((*CHANGES, LITERATURE))}')
+    return ingredients.change_named(name)
 
 
 def literature_tissues() -> pd.DataFrame:
-    """How the tissues of the literature's phantom answer a pulse: ``tissue``, T1 and T2 in ms, proton density."""
+    """How the tissues of the literature's phantom answer a pulse: ``tissue``, T1 at two fields, T2, proton density."""
     rows = [(name, *map(_range, tissue)) for name, tissue in literature.TISSUES.items()]
-    return pd.DataFrame(rows, columns=["tissue", "T1 (ms)", "T2 (ms)", "proton density"])
+    return pd.DataFrame(rows, columns=["tissue", "T1 at 1.5 T (ms)", "T1 at 3 T (ms)", "T2 (ms)", "proton density"])
 
 
 def literature_ranges() -> pd.DataFrame:
-    """From what else the literature's phantom is drawn: ``what``, ``range``."""
+    """From what else the literature's phantom is drawn: ``what``, ``from``."""
     x, y, z = ingredients.WIDE_SEED_MM
-    rows = [
-        ("FLAIR: repetition time (ms)", literature.FLAIR_TR_MS),
-        ("FLAIR: echo time (ms)", literature.FLAIR_TE_MS),
-        ("FLAIR: inversion time, of that at which fluid is black", literature.MISSED),
-        ("T1: repetition time (ms)", literature.T1_TR_MS),
-        ("T1: echo time (ms)", literature.T1_TE_MS),
-        ("noise, of the brightest tissue", ingredients.WIDE_NOISE),
-        ("blur (px)", ingredients.WIDE_BLUR_PX),
-        ("shading (log standard deviation)", ingredients.WIDE_BIAS),
-        ("grey level of the brightest tissue", ingredients.WIDE_BRIGHTNESS),
-        ("slices", ingredients.WIDE_SLICES),
-        ("side of a pixel (mm)", literature.PIXEL_MM),
-        ("volume of the tumour (ml)", ingredients.WIDE_VOLUME_ML),
-        ("its seed: from the midline (mm)", x),
-        ("its seed: from back to front (MNI mm)", y),
-        ("its seed: from below to above (MNI mm)", z),
-        ("growth: white matter, of grey matter", literature.WHITE_TO_GREY),
-        ("growth: roughness (log standard deviation)", literature.ROUGHNESS),
-        ("growth: along one axis, of the others", literature.ANISOTROPY),
-        ("sharpness of the tumour's edge", literature.SHARPNESS),
-        ("enhancement of every second tumour, of fat", literature.ENHANCEMENT),
-        ("the reader's smoothing (px)", literature.HAND_PX),
-    ]
-    return pd.DataFrame([(what, _range(ends)) for what, ends in rows], columns=["what", "range"])
+    rows = {
+        "FLAIR: repetition time (ms)": literature.FLAIR_TR_MS,
+        "FLAIR: echo time (ms)": literature.FLAIR_TE_MS,
+        "FLAIR: inversion time / that at which fluid is black": literature.MISSED,
+        "T1: repetition time (ms)": literature.T1_TR_MS,
+        "T1: echo time (ms)": literature.T1_TE_MS,
+        "noise: standard deviation / brightest tissue": ingredients.WIDE_NOISE,
+        "blur (px)": ingredients.WIDE_BLUR_PX,
+        "shading: standard deviation of its logarithm": ingredients.WIDE_BIAS,
+        "grey level of the brightest tissue": ingredients.WIDE_BRIGHTNESS,
+        "slices": ingredients.WIDE_SLICES,
+        "side of a pixel (mm)": literature.PIXEL_MM,
+        "age, which brings specks (years)": ingredients.WIDE_AGES,
+        "width of ventricles and sulci (logarithm)": literature.FLUID_BIAS,
+        "tumour: volume (ml)": ingredients.WIDE_VOLUME_ML,
+        "tumour: distance of its seed from the midline (mm)": x,
+        "tumour: seed from back to front (MNI mm)": y,
+        "tumour: seed from below to above (MNI mm)": z,
+        "tumour: diffusivity in white / in grey matter": literature.WHITE_TO_GREY,
+        "tumour: roughness of the diffusivity (logarithm)": literature.ROUGHNESS,
+        "tumour: diffusivity along one axis / across it": literature.ANISOTROPY,
+        "tumour: sharpness of its edge (Hill exponent)": literature.SHARPNESS,
+        "tumour: share with a cyst": literature.CYSTS,
+        "tumour: share that enhances": literature.ENHANCING,
+        "tumour: enhancement / brightest tissue": literature.ENHANCEMENT,
+        "tumour on FLAIR / healthy brain, at least": literature.LEAST_CONTRAST,
+        "vessels after contrast agent / the study's phantom": literature.VESSELS,
+        "reader: smoothing of the edge (px)": literature.HAND_PX,
+        "reader: spread of the threshold (logarithm)": literature.HAND_LEVEL,
+        "reader: smallest piece (px)": literature.LEAST_PX,
+    }
+    return pd.DataFrame([(what, _range(ends)) for what, ends in rows.items()], columns=["what", "from"])
 
 
-def _range(ends: tuple[float, float]) -> str:
-    return " to ".join(f"{end:g}" for end in ends)
+def _range(ends: float | tuple[float, float]) -> str:
+    return " to ".join(f"{end:g}" for end in (ends if isinstance(ends, tuple) else (ends,)))

@@ -274,9 +274,11 @@ class ExchangeFindings:
         low, high = map(self._end, (self.worth.low, self.worth.high))
         most = self.sizes[-1]
         if most.verdict.answer is Answer.EQUIVALENT:
-            beside = f"; beside {most.name} it adds nothing that matters (equivalent within {MARGIN:g})"
+            beside = f"; beside {most.name} the phantom adds nothing that matters (equivalent within {MARGIN:g})"
         elif most.verdict.answer is Answer.DIFFERENCE:
-            beside = f"; beside {most.name} it moves Dice by {most.difference.estimate:+.3f} ({most.verdict.text})"
+            beside = (
+                f"; beside {most.name} the phantom moves Dice by {most.difference.estimate:+.3f} ({most.verdict.text})"
+            )
         else:
             beside = ""
         return (
@@ -308,14 +310,13 @@ class ExchangeFindings:
             verdict = size.verdict
             if verdict.answer is Answer.DIFFERENCE:
                 small = f", by less than {MARGIN:g}" if verdict.within_margin else ""
-                said = f"U-Net does {'better' if verdict.direction > 0 else 'worse'} after the phantom{small}"
+                said = f"after the phantom U-Net does {'better' if verdict.direction > 0 else 'worse'}{small}"
             elif verdict.answer is Answer.EQUIVALENT:
-                said = f"it does as well (within {MARGIN:g})"
+                said = f"both starts do as well (within {MARGIN:g})"
             else:
                 said = f"the data cannot tell ({verdict.reason.value})"
             groups.setdefault(said, []).append(f"all {size.real_patients:.0f}" if size.given == ALL else size.given)
-        told = "; ".join(f"with {', '.join(given)} real patients, {said}" for said, given in groups.items())
-        return f"{told[0].upper()}{told[1:]}."
+        return "\n".join(f"- Real patients {', '.join(given)}: {said}." for said, given in groups.items())
 
 
 def findings(patients: pd.DataFrame, seed: int = 0) -> ExchangeFindings:

@@ -1,11 +1,11 @@
 """Phantoms drawn otherwise, and what networks that have met nothing else are worth on real patients.
 
 The study's phantom was fitted to real patients, and it is one cohort. So U-Net is trained on other cohorts of it, on
-one of wider ranges, on one whose ranges come from the literature, and on two whose readers draw beside the line. All
+one of wider ranges, on one with grey levels of the literature, and on two whose readers draw beside the line. All
 are scored on the patients who did not steer the phantom; :mod:`brainseg.experiments.ablation` asks the development
 patients. Two more questions stand apart. The ablation's phantom after which these have the highest mean is scored by
-patients who had no part in that choice. And U-Net stays with the study's phantom for twice as long: as long as the
-reference runs have trained when they have met real patients as well.
+patients who had no part in that choice. And U-Net stays with the study's phantom for twice as many epochs, which is as
+many steps as the reference runs take before and after they meet real patients.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ STEP = "no shading"
 """After this phantom the development patients have the highest mean Dice of all that lack an ingredient."""
 
 LONGER = "the study's, twice as long"
-"""No other phantom, but the study's for twice as many epochs, in the tables."""
+"""Not another phantom: tables call so the study's, on which U-Net trains for twice as many epochs."""
 
 APART = (STEP, LONGER)
 """What is judged by itself (:func:`questions`)."""
@@ -137,8 +137,8 @@ def scored_on(patients: set[str], cohort: pd.DataFrame, runs: Iterable[tuple[Tra
     Returns
     -------
     DataFrame
-        ``phantom`` (`OWN` or a name that :func:`brainseg.experiments.changes.change_named` knows), ``cohort, seed``,
-        ``patient, institution, tumour_px, tp, fp, fn, dice`` of the volume.
+        ``phantom`` (`OWN`, `LONGER` or a name that :func:`brainseg.experiments.changes.change_named` knows),
+        ``cohort, seed``, ``patient, institution, tumour_px, tp, fp, fn, dice`` of the volume.
     """
     scored = []
     for training, run in runs:
@@ -353,27 +353,33 @@ def step_sentences(steering: pd.DataFrame, judging: pd.DataFrame, seed: int = 0)
 
 
 def longer_sentences(judging: pd.DataFrame, real: pd.Series, seed: int = 0) -> str:
-    """What more of the phantom does in the time in which the reference runs meet real patients: a list in Markdown.
+    """What more of the phantom does in the steps in which the reference runs meet real patients: a list in Markdown.
+
+    The two p values are corrected together.
 
     Parameters
     ----------
     judging : DataFrame
         The table of `LONGER` in :func:`questions`.
     real : Series
-        Patient -> Dice of `MODEL` after the phantom and real patients.
+        Patient -> Dice of `MODEL` after the phantom and real patients, the mean of as many trainings.
     seed : int
         Of the bootstrap.
     """
     if LONGER not in set(judging["phantom"]):
         return "The tables have no network that trained on the phantom for longer. Leave `others` as it is."
-    dice, (longer,) = dice_by_phantom(judging), findings(judging, seed)
-    both = pd.DataFrame({"phantom": dice[LONGER], "real": real}).dropna()
-    added = paired_difference(both["real"], both["phantom"], seed=seed)
-    return (
-        f"- **More of the phantom:** {longer.mean:.3f} instead of {dice[OWN].mean():.3f}, "
-        f"{interval_text(longer.difference)}. {longer.verdict.sentence}\n"
-        f"- **Real patients instead:** {both['real'].mean():.3f} instead of {both['phantom'].mean():.3f}, "
-        f"{interval_text(added)} on {added.patients} patients, after as many steps in all."
+    dice, trainings = dice_by_phantom(judging), judging["seed"].nunique()
+    both = pd.DataFrame({"real": real, "phantom": dice[LONGER]}).dropna()
+    asked = {
+        "More of the phantom": (dice[LONGER], dice[OWN]),
+        "Real patients instead": (both["real"], both["phantom"]),
+    }
+    differences = {name: paired_difference(*each, seed=seed) for name, each in asked.items()}
+    judged = shown_together(differences, margin=MARGIN, trainings=trainings)
+    return "\n".join(
+        f"- **{name}:** {later.mean():.3f} instead of {before.mean():.3f}, {interval_text(differences[name])} on "
+        f"{differences[name].patients} patients. {judged[name][1].sentence}"
+        for name, (later, before) in asked.items()
     )
 
 

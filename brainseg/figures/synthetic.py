@@ -199,7 +199,8 @@ def exchange(found: ExchangeFindings) -> Figure:
     counts = np.array([size.real_patients for size in found.sizes])
     for label, (intervals, draws, colour, style, aside) in lines.items():
         for count, each in zip(counts * aside**2, draws, strict=True):
-            ax.plot([count] * len(each), each, style[0], color=colour, markersize=4, alpha=0.5)
+            if len(each) > 1:
+                ax.plot([count] * len(each), each, style[0], color=colour, markersize=4, alpha=0.5)
         means, low, high = np.array(intervals).T
         # A hair to the side, so that no bar hides another.
         ax.errorbar(

@@ -132,15 +132,17 @@ def test_the_worth_lies_between_two_points_of_the_curve():
     )
     assert "takes about 3 real patients to get as far as the phantom alone" in found.in_short()
     assert found.in_short().endswith(
-        "; beside all 70 real patients it adds nothing that matters (equivalent within 0.03)"
+        "; beside all 70 real patients the phantom adds nothing that matters (equivalent within 0.03)"
     )
     assert [size.given for size in found.sizes] == ["1", "10", ALL]
     assert [size.real_patients for size in found.sizes] == [1, 10, 70]
     assert found.sizes[0].verdict.answer is Answer.DIFFERENCE and found.sizes[0].verdict.direction == 1
     assert found.sizes[-1].verdict.answer is Answer.EQUIVALENT
     assert "**1 real patient** moves Dice by +0.1" in found.ends()
-    assert "With 1, 10 real patients, U-Net does better after the phantom; with all 70 real patients" in found.ends()
-    assert found.ends().endswith("it does as well (within 0.03).")
+    assert found.ends().endswith(
+        "- Real patients 1, 10: after the phantom U-Net does better.\n"
+        "- Real patients all 70: both starts do as well (within 0.03)."
+    )
     assert "Each draw of patients by itself gives 3, 3, 3." in found.sentence()
     assert "p" in found.table()
 
@@ -161,9 +163,12 @@ def test_a_phantom_outside_the_curve_has_no_number(alone, said, interval):
 def test_the_phantom_may_be_a_burden_and_a_patient_may_make_it_forgotten():
     found = exchange.findings(table_of(SCRATCH_MEANS, {NONE: 0.4, "1": 0.1, "10": 0.5, ALL: 0.7}))
     assert all(size.verdict.direction == -1 for size in found.sizes)
-    assert found.ends().endswith("With 1, 10, all 70 real patients, U-Net does worse after the phantom.")
+    assert found.ends().endswith("- Real patients 1, 10, all 70: after the phantom U-Net does worse.")
     burden = found.sizes[-1].difference.estimate
-    assert f"beside all 70 real patients it moves Dice by {burden:+.3f} (the data show a difference" in found.in_short()
+    assert (
+        f"beside all 70 real patients the phantom moves Dice by {burden:+.3f} (the data show a difference"
+        in found.in_short()
+    )
     assert "**1 real patient** moves Dice by -0.299" in found.ends()
 
 
@@ -176,7 +181,17 @@ def test_fewer_than_three_draws_describe_and_give_no_verdict():
     # The part with the fewest counts.
     table = table_of(SCRATCH_MEANS, after)
     table = table[(table["draw"] == 0) | (table["given"] != "10")]
-    assert exchange.findings(table).draws == 1
+    found = exchange.findings(table)
+    assert found.draws == 1 and len(found.worth_by_draw) == 1
+
+
+def test_a_small_difference_and_an_open_question_are_called_so():
+    table = table_of(SCRATCH_MEANS, {NONE: 0.4, "1": 0.215, "10": 0.6, ALL: 0.8})
+    wild = (table["given"] == "10") & (table["start"] == SIMULATED)
+    table.loc[wild, "dice"] += np.random.default_rng(2).normal(0, 0.2, wild.sum())
+    said = exchange.findings(table).ends()
+    assert "- Real patients 1: after the phantom U-Net does better, by less than 0.03." in said
+    assert "- Real patients 10: the data cannot tell (" in said
 
 
 def test_each_draw_has_a_curve_of_its_own():
@@ -215,4 +230,9 @@ def test_the_figure_marks_the_worth_where_there_is_one():
         figures.exchange(exchange.findings(table_of(SCRATCH_MEANS, {NONE: alone, **after}))) for alone in (0.4, 0.9)
     )
     assert [text.get_text() for text in inside.axes[0].texts] == ["3"] and not outside.axes[0].texts
+    found = exchange.findings(table_of(SCRATCH_MEANS, {NONE: 0.4, **after}))
+    small = [tuple(line.get_ydata()) for line in inside.axes[0].lines if line.get_markersize() == 4]
+    assert small == [size.scratch_by_draw for size in found.sizes] + [size.simulated_by_draw for size in found.sizes]
+    alone = figures.exchange(exchange.findings(table_of(SCRATCH_MEANS, {NONE: 0.4, **after}, draws=(0,))))
+    assert not [line for line in alone.axes[0].lines if line.get_markersize() == 4]
     assert [label.get_text() for label in inside.axes[0].get_xticklabels()] == ["1", "10", "all 70"]

@@ -9,9 +9,11 @@ import pytest
 from helpers import write_cohort
 
 from brainseg import results
+from brainseg.chapters import study_recipe
 from brainseg.cohort import FLAIR, index_cohort
 from brainseg.data import phantom_table, prepare_phantom
 from brainseg.experiments import ablation, phantoms, steering, synthetic
+from brainseg.experiments.changes import change_named
 from brainseg.experiments.ingredients import (
     BORDER_PX,
     CHANGES,
@@ -20,10 +22,9 @@ from brainseg.experiments.ingredients import (
     WIDE,
     WIDER,
     _own_draws,
-    change_named,
 )
 from brainseg.experiments.literature import LITERATURE
-from brainseg.experiments.plan import PHANTOM, Phantom
+from brainseg.experiments.plan import PHANTOM, Phantom, Training, after_the_phantom
 from brainseg.figures import synthetic as figures
 from brainseg.images.preprocess import Preprocessing
 from brainseg.phantom.anatomy import load_head
@@ -48,7 +49,9 @@ def test_a_changed_phantom_is_another_cohort_and_the_study_s_own_is_not():
 
 
 def test_an_unknown_change_is_named_with_those_that_there_are():
-    with pytest.raises(ValueError, match='no phantom is called "no hair": choose from wide ranges'):
+    with pytest.raises(
+        ValueError, match='no phantom is called "no hair": choose from wide ranges.* one scanner, from the literature'
+    ):
         change_named("no hair")
 
 
@@ -151,6 +154,14 @@ def test_the_study_s_phantom_is_trained_as_for_the_reference_edition(cohort):
     own = {training.folder(cohort) for training in synthetic.plan(cohort, synthetic.Settings(models=("unet",)))}
     assert own < {training.folder(cohort) for training in plan}
     assert {training.phantom.patients for training in plan} == {PHANTOM.patients}
+
+
+def test_twice_as_long_is_as_long_as_before_and_after_real_patients(cohort):
+    longer = phantoms.training_on(phantoms.LONGER, PHANTOM.seed, 1)
+    everyone = pd.Series("train", index=cohort.index, name="split")
+    met = after_the_phantom(Training(study_recipe("unet", seed=1), Preprocessing(), everyone, {}), cohort)
+    assert longer.steps == met.start.steps + met.steps
+    assert longer.phantom == met.start.phantom == PHANTOM and longer.recipe.seed == 1
 
 
 def test_an_ablation_has_the_whole_phantom_and_one_training_without_each_ingredient(cohort):
@@ -359,7 +370,7 @@ def test_what_matters_is_told_with_the_greatest_loss_first():
     assert said.startswith("U-Net is shown to do worse without 1 of 1 ingredients of the phantom, by an amount")
     assert "most of all without the skull (-0.1" in said and said.endswith("fitted to real patients*.")
     drawn = pd.concat([others, others[others["phantom"] == WIDE].assign(phantom=LITERATURE)])
-    assert "*a phantom with contrasts of the literature*" in ablation.conclusion(both, drawn)
+    assert "*a phantom with grey levels of the literature*" in ablation.conclusion(both, drawn)
     few = ablation.conclusion(both[both["seed"] == 0], others)
     none = "Of 1 ingredients of the phantom none is shown to be missed by an amount that may matter."
     assert few.startswith(f"{none} ")
