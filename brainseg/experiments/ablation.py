@@ -142,12 +142,16 @@ def conclusion(patients: pd.DataFrame, others: pd.DataFrame, seed: int = 0) -> s
         )
     else:
         said = f"Of {len(found)} ingredients of the phantom none is shown to be missed by an amount that may matter"
-    unfitted = {
-        WIDE: "wider ranges than those fitted to real patients",
-        LITERATURE: "a phantom with grey levels of the literature",
-    }
-    drawn = [each for each in findings(others, seed) if each.name in unfitted]
-    return f"{said}. {phantoms.sentence(drawn, unfitted, 'after')}".rstrip()
+    unfitted = {WIDE: "a phantom of wider ranges", LITERATURE: "one with grey levels from the literature"}
+    drawn = "".join(
+        f"; after {unfitted[each.name]}, {each.mean:.3f} ({each.verdict.in_short})"
+        for each in findings(others, seed)
+        if each.name in unfitted
+    )
+    if not drawn:
+        return f"{said}."
+    own = phantoms.dice_by_phantom(others)[phantoms.OWN].mean()
+    return f"{said}. After the phantom that was fitted to real patients, its mean Dice is {own:.3f}{drawn}."
 
 
 def best_sentence(patients: pd.DataFrame, seed: int = 0) -> str:
