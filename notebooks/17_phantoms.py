@@ -73,9 +73,11 @@ without = read_table("ablation", "patients")
 #
 # The study's phantom was fitted to real patients, and those who judge its networks were among them. How much of the result is owed to that? We drew another phantom by the same program, with wider ranges: tumours nearly anywhere in the cerebrum, from small to huge and from faint to glaring; ages, numbers of slices, noise and shading over wide ranges; and every tissue made brighter or darker by its own draw, on each sequence, so that no contrast is typical. Only missing sequences are narrower: there are none.
 #
-# These ranges still lie around the grey levels of the study's phantom, which were read off real patients. So another phantom gets the levels of its tissues from physics. A tissue answers the scanner's pulses by two {term}`relaxation times`, T1 and T2, and by how many protons it holds. These numbers are known for healthy tissue {cite:p}`bojorquez2017relaxation,collins1998design` and for gliomas {cite:p}`kinoshita2021relaxometry,kern2020t2`. Together with the timing of the pulses {cite:p}`aalten2014parelsnoer,westbrook2019mri`, they give the brightness of a tissue on each sequence by a formula. This phantom has a reader of its own, too, who follows the edge of the visible tumour with a line that is more or less smooth. {numref}`fig-phantoms-wide` shows patients of all three.
+# These ranges still lie around the grey levels of the study's phantom, which were read off real patients. So another phantom gets the levels of its tissues from physics. How a tissue responds to the scanner's pulses depends on two {term}`relaxation times`, T1 and T2, and on how many protons it holds. For white and grey matter these numbers have been measured many times {cite:p}`bojorquez2017relaxation`, and the simulator BrainWeb has a list of them {cite:p}`collins1998design`; for gliomas there are some {cite:p}`kinoshita2021relaxometry,kern2020t2`. Where we knew of none, as for bone and cysts, we chose wide ranges. Together with the timing of the pulses {cite:p}`aalten2014parelsnoer,westbrook2019mri`, these numbers give the brightness of a tissue on each sequence by a formula.
+#
+# This phantom *from the literature* has a way of growing and a reader of its own, too, who follows the edge of the visible tumour with a line that is more or less smooth. Sizes, places, noise and shading are those of the phantom with wide ranges, patient by patient. {numref}`fig-phantoms-wide` shows patients of the three phantoms.
 
-# %% mystnb={"figure": {"name": "fig-phantoms-wide", "caption": "Simulated patients on FLAIR with their outlines, in the slice with the largest tumour: of the study's phantom (top), of the phantom with wide ranges (middle), and of the phantom from the literature (bottom)."}, "image": {"alt": "Three rows of simulated head slices. In the lower rows the tissues have other grey levels in each picture."}}
+# %% mystnb={"figure": {"name": "fig-phantoms-wide", "caption": "Simulated patients on FLAIR with their outlines, in the slice with the largest tumour: of the study's phantom (top), of the phantom with wide ranges (middle), and of the phantom from the literature (bottom). The two lower rows share sizes and places."}, "image": {"alt": "Three rows of simulated head slices with outlined tumours. In the lower rows the tissues have other grey levels in each picture."}}
 drawn = []
 for change in ("", WIDE, LITERATURE):
     prepared = Phantom(4, 0, change).prepare(Preprocessing())
@@ -84,10 +86,13 @@ for change in ("", WIDE, LITERATURE):
 figures.phantoms(drawn)
 
 # %% [markdown]
-# These are the ranges of the phantom from the literature, which were written down before a network met it. Each patient has a field between 1.5 and 3 tesla, and times and timing of his or her own. Where the tumour is not brighter on FLAIR than healthy brain, it is drawn again, because nobody would outline it.
+# These are the ranges of the phantom from the literature. They were written down before a network met it. (Networks of a first version, in which a condition on the tumour had bent all tissues, were discarded and scored on nobody.) Each patient has a field between 1.5 and 3 tesla, and times and timing of his or her own. Where the tumour would hardly be brighter on FLAIR than healthy brain, its times are drawn again, because nobody would outline it; so the longest T1 are rarer than the table says.
 
 # %% tags=["hide-input"]
 display(literature_tissues().style.hide(axis="index"))
+
+# %% [markdown]
+# The rest of the ranges is folded away here.
 
 # %% tags=["hide-input", "hide-output"]
 display(literature_ranges().style.hide(axis="index"))
@@ -113,6 +118,12 @@ Markdown(phantoms.described(other_phantoms, read_record("phantoms")))
 # %% [markdown]
 # The difference is that to the study's phantom, with its 95 % interval over patients. *By training* has the lowest and the highest difference between two trainings of the same seed, which the interval leaves out. *Not found* counts the tumours with a Dice below 0.1, and *better on* the patients with a higher Dice than after the study's. A verdict is about the mean, and a few patients can carry it.
 #
+# The phantom from the literature differs from the study's in many things at once. Beside the phantom of wide ranges it differs in fewer:
+
+# %%
+Markdown(phantoms.pair_sentence(other_phantoms, LITERATURE, WIDE, seed))
+
+# %% [markdown]
 # Even the phantom from the literature may know something of its judges, because we had seen them when we wrote it. It replaces the levels of the tissues, the reader, and what was seen in this archive alone: a noise floor that is cut away, slabs with a slanted end. Its other ranges were chosen around those of the study's phantom. And it keeps that phantom's program: how heads are built and tumours grow, the grain of the tissue, the specks in white matter, the look of a core.
 #
 # ## Which ingredient matters?
@@ -186,6 +197,7 @@ Markdown(f"**Answer.** {ablation.conclusion(without, other_phantoms, seed)}")
 # ## Take-away
 #
 # - To learn what a network misses when a simulation lacks something, take one thing out at a time, and train more than once.
+# - To learn what a fit to the judges is worth, draw the same simulation without it, and ask the same judges.
 # - That a simulation looks real does not say which part of it a network needs.
 # - The best of many changes on few patients may owe its place to chance. Ask others before you believe it.
 #

@@ -17,6 +17,7 @@ from brainseg.experiments.literature import LITERATURE
 from brainseg.experiments.phantoms import findings, in_order, scored_on, training_on
 from brainseg.experiments.plan import PHANTOM, Training
 from brainseg.experiments.synthetic import development_patients, require_real
+from brainseg.statistics import interval_text
 
 if TYPE_CHECKING:
     from brainseg.networks.runs import Run
@@ -142,16 +143,17 @@ def conclusion(patients: pd.DataFrame, others: pd.DataFrame, seed: int = 0) -> s
         )
     else:
         said = f"Of {len(found)} ingredients of the phantom none is shown to be missed by an amount that may matter"
-    unfitted = {WIDE: "a phantom of wider ranges", LITERATURE: "one with grey levels from the literature"}
+    unfitted = {WIDE: "a phantom of wider ranges", LITERATURE: "one whose tissues have published relaxation times"}
     drawn = "".join(
-        f"; after {unfitted[each.name]}, {each.mean:.3f} ({each.verdict.in_short})"
+        f"; after {unfitted[each.name]}, {each.mean:.3f}, which is {interval_text(each.difference)}: "
+        f"{each.verdict.in_short}"
         for each in findings(others, seed)
         if each.name in unfitted
     )
     if not drawn:
         return f"{said}."
     own = phantoms.dice_by_phantom(others)[phantoms.OWN].mean()
-    return f"{said}. After the phantom that was fitted to real patients, its mean Dice is {own:.3f}{drawn}."
+    return f"{said}. After the phantom that was fitted to its judges, its mean Dice is {own:.3f}{drawn}."
 
 
 def best_sentence(patients: pd.DataFrame, seed: int = 0) -> str:

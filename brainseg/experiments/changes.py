@@ -27,12 +27,13 @@ def change_named(name: str) -> PhantomChange | None:
 
 def literature_tissues() -> pd.DataFrame:
     """How the tissues of the literature's phantom answer a pulse: ``tissue``, T1 at two fields, T2, proton density."""
-    rows = [(name, *map(_range, tissue)) for name, tissue in literature.TISSUES.items()]
+    matter = {"white": "white matter", "grey": "grey matter", "lesion": "tumour"}
+    rows = [(matter.get(name, name), *map(_range, tissue)) for name, tissue in literature.TISSUES.items()]
     return pd.DataFrame(rows, columns=["tissue", "T1 at 1.5 T (ms)", "T1 at 3 T (ms)", "T2 (ms)", "proton density"])
 
 
 def literature_ranges() -> pd.DataFrame:
-    """From what else the literature's phantom is drawn: ``what``, ``from``."""
+    """From what else the literature's phantom is drawn: ``quantity``, ``range``."""
     x, y, z = ingredients.WIDE_SEED_MM
     rows = {
         "FLAIR: repetition time (ms)": literature.FLAIR_TR_MS,
@@ -42,30 +43,30 @@ def literature_ranges() -> pd.DataFrame:
         "T1: echo time (ms)": literature.T1_TE_MS,
         "noise: standard deviation / brightest tissue": ingredients.WIDE_NOISE,
         "blur (px)": ingredients.WIDE_BLUR_PX,
-        "shading: standard deviation of its logarithm": ingredients.WIDE_BIAS,
+        "shading: standard deviation, of the brightness": ingredients.WIDE_BIAS,
         "grey level of the brightest tissue": ingredients.WIDE_BRIGHTNESS,
         "slices": ingredients.WIDE_SLICES,
         "side of a pixel (mm)": literature.PIXEL_MM,
         "age, which brings specks (years)": ingredients.WIDE_AGES,
-        "width of ventricles and sulci (logarithm)": literature.FLUID_BIAS,
+        "ventricles and sulci: logarithm of their width / the average": literature.FLUID_BIAS,
         "tumour: volume (ml)": ingredients.WIDE_VOLUME_ML,
         "tumour: distance of its seed from the midline (mm)": x,
         "tumour: seed from back to front (MNI mm)": y,
         "tumour: seed from below to above (MNI mm)": z,
         "tumour: diffusivity in white / in grey matter": literature.WHITE_TO_GREY,
-        "tumour: roughness of the diffusivity (logarithm)": literature.ROUGHNESS,
+        "tumour: how unevenly it spreads (standard deviation of log diffusivity)": literature.ROUGHNESS,
         "tumour: diffusivity along one axis / across it": literature.ANISOTROPY,
-        "tumour: sharpness of its edge (Hill exponent)": literature.SHARPNESS,
+        "tumour: how sharp its edge is (Hill exponent)": literature.SHARPNESS,
         "tumour: share with a cyst": literature.CYSTS,
         "tumour: share that enhances": literature.ENHANCING,
         "tumour: enhancement / brightest tissue": literature.ENHANCEMENT,
         "tumour on FLAIR / healthy brain, at least": literature.LEAST_CONTRAST,
         "vessels after contrast agent / the study's phantom": literature.VESSELS,
         "reader: smoothing of the edge (px)": literature.HAND_PX,
-        "reader: spread of the threshold (logarithm)": literature.HAND_LEVEL,
+        "reader: spread of the threshold from patient to patient, as a share": literature.HAND_LEVEL,
         "reader: smallest piece (px)": literature.LEAST_PX,
     }
-    return pd.DataFrame([(what, _range(ends)) for what, ends in rows.items()], columns=["what", "from"])
+    return pd.DataFrame([(what, _range(ends)) for what, ends in rows.items()], columns=["quantity", "range"])
 
 
 def _range(ends: float | tuple[float, float]) -> str:

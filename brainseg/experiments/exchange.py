@@ -33,6 +33,7 @@ from brainseg.statistics import (
     Verdict,
     bootstrap_interval,
     interval_text,
+    p_text,
     paired_difference,
     shown_together,
 )
@@ -176,6 +177,9 @@ class SizeFinding:
         After the phantom minus from drawn weights.
     p_corrected : float
     verdict : Verdict
+    from_alone : Difference
+        After the phantom and real patients minus after the phantom alone.
+    from_alone_verdict : Verdict
     """
 
     given: str
@@ -187,6 +191,8 @@ class SizeFinding:
     difference: Difference
     p_corrected: float
     verdict: Verdict
+    from_alone: Difference
+    from_alone_verdict: Verdict
 
     @property
     def name(self) -> str:
@@ -197,14 +203,15 @@ class SizeFinding:
 
     def row(self) -> dict:
         """As a row of a table to read."""
+        found = self.difference
+        each = np.subtract(self.simulated_by_draw, self.scratch_by_draw)
         return {
             "real patients": self.given,
-            "drawn weights": self.scratch.estimate,
-            "after the phantom": self.simulated.estimate,
-            "difference": self.difference.estimate,
-            "from": self.difference.low,
-            "to": self.difference.high,
-            "p": self.p_corrected,
+            "drawn weights": f"{self.scratch.estimate:.3f}",
+            "after the phantom": f"{self.simulated.estimate:.3f}",
+            "difference (95 %)": f"{found.estimate:+z.3f} ({found.low:+z.3f} to {found.high:+z.3f})",
+            "by draw": f"{each.min():+z.3f} to {each.max():+z.3f}",
+            "p": p_text(self.p_corrected),
         }
 
 
@@ -218,8 +225,6 @@ class ExchangeFindings:
         Mean Dice after the phantom, without a real patient.
     sizes : tuple of SizeFinding
         From few real patients to all.
-    first : Difference
-        After the phantom: with the fewest real patients minus with none.
     worth : Interval
         So many real patients take a network from drawn weights as far as the phantom alone; 0 where the fewest are
         enough, infinite where all are not.
@@ -233,7 +238,6 @@ class ExchangeFindings:
 
     alone: Interval
     sizes: tuple[SizeFinding, ...]
-    first: Difference
     worth: Interval
     worth_by_draw: tuple[float, ...]
     patients: int
@@ -258,9 +262,9 @@ class ExchangeFindings:
             found = f"**even {most.name}** do not take it as far"
         else:
             found = f"it takes **{self.worth.estimate:.0f} real patients** to get as far"
-        low, high = map(self._end, (self.worth.low, self.worth.high))
-        each = ", ".join(map(self._end, self.worth_by_draw))
-        apart = f" Each draw of patients by itself gives {each}." if len(self.worth_by_draw) > 1 else ""
+        low, high = map(self.patients_text, (self.worth.low, self.worth.high))
+        each = ", ".join(map(self.patients_text, self.worth_by_draw))
+        apart = f" The {self.draws} draws by themselves give {each}." if len(self.worth_by_draw) > 1 else ""
         return (
             f"U-Net that was trained on the phantom alone reaches {self.alone.estimate:.3f} on these {self.patients} "
             f"patients. From drawn weights, and in twice as many steps, {found} (95 % interval over the scored "
@@ -270,8 +274,8 @@ class ExchangeFindings:
     def in_short(self) -> str:
         """The exchange rate in clauses of a sentence."""
         worth = self.worth.estimate
-        needed = f"about {worth:.0f}" if 0 < worth < math.inf else self._end(worth)
-        low, high = map(self._end, (self.worth.low, self.worth.high))
+        needed = f"about {worth:.0f}" if 0 < worth < math.inf else self.patients_text(worth)
+        low, high = map(self.patients_text, (self.worth.low, self.worth.high))
         most = self.sizes[-1]
         if most.verdict.answer is Answer.EQUIVALENT:
             beside = f"; beside {most.name} the phantom adds nothing that matters (equivalent within {MARGIN:g})"
@@ -282,41 +286,49 @@ class ExchangeFindings:
         else:
             beside = ""
         return (
-            f"from drawn weights it takes {needed} real patients to get as far as the phantom alone does "
+            f"From drawn weights it takes {needed} real patients to get as far as the phantom alone does "
             f"(95 % interval {low} to {high}){beside}"
         )
 
-    def _end(self, number: float) -> str:
+    def patients_text(self, number: float) -> str:
+        """A number of real patients as it is printed: 0 is the fewest or fewer, infinity more than all."""
         if math.isinf(number):
             return f"more than all {self.sizes[-1].real_patients:.0f}"
         return f"{number:.0f}" if number else f"{self.sizes[0].given} or fewer"
 
     def ends(self) -> str:
-        """What the first real patients add to the phantom, and what it adds to all of them, in Markdown."""
+        """What the fewest real patients do to the phantom's network, and what it adds to all of them, in Markdown."""
         fewest, most = self.sizes[0], self.sizes[-1]
         few = f"With {self.draws} draw{'s' * (self.draws != 1)} of patients, the table describes, and the"
         rule = self._verdicts() if self.answers else f"{few} one rule of this study gives no verdict."
         return (
-            f"- After the phantom, **{fewest.name}** {'moves' if fewest.given == '1' else 'move'} Dice by "
-            f"{interval_text(self.first)}.\n"
+            f"- Going on with **{fewest.name}** moves Dice after the phantom by {interval_text(fewest.from_alone)}.\n"
             f"- With **{most.name}**, Dice is {most.simulated.estimate:.3f} after the phantom and "
             f"{most.scratch.estimate:.3f} from drawn weights: {interval_text(most.difference)}.\n\n{rule}"
         )
 
     def _verdicts(self) -> str:
-        """What the one rule says of each number of real patients."""
+        """What the one rule says of each number of real patients, in Markdown."""
+        from_drawn = {"better": "the phantom helps", "worse": "the phantom harms", "as well": "both starts do as well"}
+        from_alone = {"better": "real patients help", "worse": "real patients harm", "as well": "nothing changes"}
+        return (
+            f"Beside as many real patients from drawn weights:\n\n{self._listed('verdict', from_drawn)}\n\n"
+            f"Beside the phantom alone:\n\n{self._listed('from_alone_verdict', from_alone)}"
+        )
+
+    def _listed(self, which: str, phrases: Mapping[str, str]) -> str:
         groups: dict[str, list[str]] = {}
         for size in self.sizes:
-            verdict = size.verdict
+            verdict = getattr(size, which)
             if verdict.answer is Answer.DIFFERENCE:
                 small = f", by less than {MARGIN:g}" if verdict.within_margin else ""
-                said = f"after the phantom U-Net does {'better' if verdict.direction > 0 else 'worse'}{small}"
+                said = f"{phrases['better' if verdict.direction > 0 else 'worse']}{small}"
             elif verdict.answer is Answer.EQUIVALENT:
-                said = f"both starts do as well (within {MARGIN:g})"
+                said = f"{phrases['as well']} (within {MARGIN:g})"
             else:
                 said = f"the data cannot tell ({verdict.reason.value})"
             groups.setdefault(said, []).append(f"all {size.real_patients:.0f}" if size.given == ALL else size.given)
-        return "\n".join(f"- Real patients {', '.join(given)}: {said}." for said, given in groups.items())
+        return "\n".join(f"- with {', '.join(given)}: {said}" for said, given in groups.items())
 
 
 def findings(patients: pd.DataFrame, seed: int = 0) -> ExchangeFindings:
@@ -335,8 +347,9 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> ExchangeFindings:
     dice = dice[sorted(dice, key=lambda name: (name[0], counts[name[1]]))].dropna()
     given = list(dice[SCRATCH])
     differences = {name: paired_difference(dice[SIMULATED, name], dice[SCRATCH, name], seed=seed) for name in given}
+    alone = {name: paired_difference(dice[SIMULATED, name], dice[SIMULATED, NONE], seed=seed) for name in given}
     draws = int(patients.groupby(["start", "given", "fold"])["draw"].nunique().min())
-    judged = shown_together(differences, margin=MARGIN, trainings=draws)
+    judged, from_alone = (shown_together(each, margin=MARGIN, trainings=draws) for each in (differences, alone))
     of_draw = (
         patients[patients["patient"].isin(dice.index)].groupby(["draw", "start", "given"])["dice"].mean().unstack(0)
     )
@@ -350,10 +363,11 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> ExchangeFindings:
                 *(tuple(of_draw.loc[start, name].dropna()) for start in (SCRATCH, SIMULATED)),
                 differences[name],
                 *judged[name],
+                alone[name],
+                from_alone[name][1],
             )
             for name in given
         ),
-        first=paired_difference(dice[SIMULATED, given[0]], dice[SIMULATED, NONE], seed=seed),
         worth=_worth(dice[SCRATCH].to_numpy(), dice[SIMULATED, NONE].to_numpy(), counts[given].to_numpy(), seed),
         worth_by_draw=tuple(
             _crossing(counts[given].to_numpy(), means[SCRATCH][given].to_numpy(), means[SIMULATED, NONE])
@@ -361,6 +375,30 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> ExchangeFindings:
         ),
         patients=len(dice),
         draws=draws,
+    )
+
+
+def longer_sentence(patients: pd.DataFrame, longer: pd.Series, seed: int = 0) -> str:
+    """What the phantom alone is worth after as many steps as the networks from drawn weights take, in Markdown.
+
+    Parameters
+    ----------
+    patients, seed
+        As :func:`findings`.
+    longer : Series
+        Patient -> Dice after the phantom alone, for all these steps.
+    """
+    found, curve = findings(patients, seed), patients[patients["start"] == SCRATCH]
+    given = [size.given for size in found.sizes]
+    dice = curve.groupby(["patient", "given"])["dice"].mean().unstack("given")[given].dropna()
+    dice = dice[dice.index.isin(longer.dropna().index)]
+    counts = np.array([size.real_patients for size in found.sizes])
+    worth = _worth(dice.to_numpy(), longer[dice.index].to_numpy(), counts, seed)
+    estimate, low, high = map(found.patients_text, worth)
+    return (
+        f"After as many steps as the networks from drawn weights take, the phantom alone has "
+        f"{longer[dice.index].mean():.3f} (on {len(dice)} patients), and is worth {estimate} real patients (95 % interval "
+        f"{low} to {high})."
     )
 
 

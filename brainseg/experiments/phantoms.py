@@ -271,7 +271,7 @@ def sentence(found: Iterable[PhantomFinding], phrases: Mapping[str, str], betwee
     between : str
         The word between verdict and phantom, such as "after".
     """
-    groups: dict[str, list[str]] = {}
+    found, groups = list(found), {}
     for finding in in_order(found):
         verdict = finding.verdict
         if verdict.answer is Answer.DIFFERENCE:
@@ -282,7 +282,23 @@ def sentence(found: Iterable[PhantomFinding], phrases: Mapping[str, str], betwee
         else:
             said = f"The data cannot tell ({verdict.reason.value}) about"
         groups.setdefault(said, []).append(f"*{phrases.get(finding.name, finding.name)}*")
-    return " ".join(f"{said} {', '.join(names)}." for said, names in groups.items())
+    told = [f"{said} {', '.join(names)}." for said, names in groups.items()]
+    return " ".join([*told, *(_of_two_minds(finding) for finding in in_order(found) if _is_of_two_minds(finding))])
+
+
+def _is_of_two_minds(finding: PhantomFinding) -> bool:
+    """Whether the interval excludes 0, and the p value does not allow to say so."""
+    found = finding.difference
+    return finding.verdict.reason is Reason.P_TOO_LARGE and (found.low > 0 or found.high < 0)
+
+
+def _of_two_minds(finding: PhantomFinding) -> str:
+    found = finding.difference
+    return (
+        f"(The interval of *{finding.name}* lies {'below' if found.high < 0 else 'above'} 0, but it is not corrected. "
+        f"By itself p is {p_text(found.p_value)}, after correction for all rows {p_text(finding.p_corrected)}. The "
+        f"median difference is {found.median:+z.3f}.)"
+    )
 
 
 def threshold_sentence(patients: pd.DataFrame, flat: pd.Series, seed: int = 0) -> str:
@@ -306,8 +322,9 @@ def threshold_sentence(patients: pd.DataFrame, flat: pd.Series, seed: int = 0) -
     lowest, highest = (f"{end(each.estimate for each in above):+z.3f}" for end in (min, max))
     clear = sum(each.low > 0 for each in above)
     return (
-        f"Minus the flat threshold, the {len(above)} phantoms have differences from {lowest} to {highest}, and the "
-        f"interval of {'each' if clear == len(above) else clear} lies above 0."
+        f"Beside the flat threshold, which was chosen on the study's phantom, U-Net gains {lowest} to {highest} after "
+        f"the {len(above)} phantoms. The interval of {'each' if clear == len(above) else clear} lies above 0; these "
+        "are not corrected, and the one rule is not asked."
     )
 
 
@@ -380,6 +397,32 @@ def longer_sentences(judging: pd.DataFrame, real: pd.Series, seed: int = 0) -> s
         f"- **{name}:** {later.mean():.3f} instead of {before.mean():.3f}, {interval_text(differences[name])} on "
         f"{differences[name].patients} patients. {judged[name][1].sentence}"
         for name, (later, before) in asked.items()
+    )
+
+
+def longer_in_short(judging: pd.DataFrame, seed: int = 0) -> str:
+    """The first of :func:`longer_sentences` as a clause of a sentence."""
+    if LONGER not in set(judging["phantom"]):
+        return "nobody has asked what as many steps again on the phantom alone add"
+    (longer,) = findings(judging, seed)
+    return f"as many steps again on the phantom alone move it by {longer.difference.estimate:+.2f}"
+
+
+def pair_sentence(patients: pd.DataFrame, first: str, second: str, seed: int = 0) -> str:
+    """Two phantoms of a table beside each other, in Markdown; not planned, so without a verdict.
+
+    Parameters
+    ----------
+    patients, seed
+        As :func:`findings`.
+    first, second : str
+        Of the column ``phantom``.
+    """
+    dice = dice_by_phantom(patients)
+    found = paired_difference(dice[first], dice[second], seed=seed)
+    return (
+        f"The mean Dice after *{first}* minus that after *{second}* is {interval_text(found)}. Nobody had planned this "
+        "comparison, so it has no verdict."
     )
 
 

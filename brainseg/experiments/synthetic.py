@@ -371,7 +371,7 @@ class Gap:
     alone, real : float
         Mean Dice of the two on the patients that both were scored on.
     difference : Difference
-        Without a real image minus with them.
+        With real patients minus without.
     verdict : Verdict
     """
 
@@ -386,8 +386,8 @@ class Gap:
         found = self.difference
         return (
             f"- **{MODEL_NAMES[self.model]}**: {self.alone:.3f} without a real image, {self.real:.3f} with real "
-            f"patients as well: {interval_text(found)} on {found.patients} patients. On {found.better_on} of them the "
-            f"network without a real image does better. {self.verdict.sentence}"
+            f"patients as well: {interval_text(found)} on {found.patients} patients, and better on {found.better_on}. "
+            f"{self.verdict.sentence}"
         )
 
 
@@ -459,7 +459,7 @@ class SyntheticFindings:
         )
         for gap in self.gaps:
             if gap.model == MODEL:
-                gain = -gap.difference.estimate
+                gain = gap.difference.estimate
                 moved = f"{'adds' if gain >= 0 else 'takes away'} {abs(gain):.2f}"
                 said += f", and going on with real patients for as many steps again {moved} ({gap.verdict.in_short})"
         return f"{said}."
@@ -511,7 +511,7 @@ def _in_order(models: Iterable[str]) -> list[str]:
 
 def _gaps(alone: pd.DataFrame, trained: pd.DataFrame, trainings: pd.Series, seed: int) -> tuple[Gap, ...]:
     pairs = {
-        model: pd.DataFrame({"alone": alone[model], "real": trained[model]}).dropna()
+        model: pd.DataFrame({"real": trained[model], "alone": alone[model]}).dropna()
         for model in _in_order(alone)
         if model in trained
     }
@@ -519,7 +519,7 @@ def _gaps(alone: pd.DataFrame, trained: pd.DataFrame, trainings: pd.Series, seed
     corrected = holm(difference.p_value for difference in apart.values())
     return tuple(
         Gap(
-            model, *map(float, pairs[model].mean()), difference,
+            model, float(pairs[model]["alone"].mean()), float(pairs[model]["real"].mean()), difference,
             shown(difference, margin=MARGIN, trainings=int(trainings[model]), p_corrected=float(p)),
         )
         for (model, difference), p in zip(apart.items(), corrected, strict=True)

@@ -366,10 +366,11 @@ def test_no_seed_is_no_experiment():
 
 def test_how_it_was_trained_is_told():
     record = {
-        "settings": asdict(SETTINGS), "seconds": 60, "processor": "the one that scored",
+        "settings": asdict(SETTINGS), "processor": "the one that scored",
         "cohort": {"patients": 7, "slices": 35},
         "runs": [
-            {"arm": arm, "fold": fold, "seed": len(arm), "patients": {"test": 2 + fold}, "processor": f"GPU {fold}"}
+            {"arm": arm, "fold": fold, "seed": len(arm), "patients": {"test": 2 + fold}, "processor": f"GPU {fold}",
+             "weights": f"{arm} {fold}", "seconds": 15.0}
             for fold in (0, 1) for arm in ("CLAHE", PIPELINE)
         ],
     }  # fmt: skip
@@ -378,5 +379,5 @@ def test_how_it_was_trained_is_told():
     )
     said = claims.described(record)
     assert "7 patients, 35 slices; 5 of the patients are tested, in 1 fold." in said
-    assert "1 epoch of 4 slices. Each arm has 2 trainings in a fold: 4 trainings, 1.0 minutes together, " in said
-    assert said.endswith("2 on GPU 0 and 2 on GPU 1.")
+    assert "1 epoch of 4 slices. Each arm has 2 trainings in a fold: 4 trainings, 1.0 minutes together " in said
+    assert said.endswith("(2 on GPU 0; 2 on GPU 1).")

@@ -138,12 +138,10 @@ def test_the_worth_lies_between_two_points_of_the_curve():
     assert [size.real_patients for size in found.sizes] == [1, 10, 70]
     assert found.sizes[0].verdict.answer is Answer.DIFFERENCE and found.sizes[0].verdict.direction == 1
     assert found.sizes[-1].verdict.answer is Answer.EQUIVALENT
-    assert "**1 real patient** moves Dice by +0.1" in found.ends()
-    assert found.ends().endswith(
-        "- Real patients 1, 10: after the phantom U-Net does better.\n"
-        "- Real patients all 70: both starts do as well (within 0.03)."
-    )
-    assert "Each draw of patients by itself gives 3, 3, 3." in found.sentence()
+    assert "Going on with **1 real patient** moves Dice after the phantom by +0.1" in found.ends()
+    assert "- with 1, 10: the phantom helps\n- with all 70: both starts do as well (within 0.03)\n" in found.ends()
+    assert found.ends().endswith("Beside the phantom alone:\n\n- with 1, 10, all 70: real patients help")
+    assert "The 3 draws by themselves give 3, 3, 3." in found.sentence()
     assert "p" in found.table()
 
 
@@ -163,13 +161,14 @@ def test_a_phantom_outside_the_curve_has_no_number(alone, said, interval):
 def test_the_phantom_may_be_a_burden_and_a_patient_may_make_it_forgotten():
     found = exchange.findings(table_of(SCRATCH_MEANS, {NONE: 0.4, "1": 0.1, "10": 0.5, ALL: 0.7}))
     assert all(size.verdict.direction == -1 for size in found.sizes)
-    assert found.ends().endswith("- Real patients 1, 10, all 70: after the phantom U-Net does worse.")
+    assert "- with 1, 10, all 70: the phantom harms\n" in found.ends()
+    assert found.ends().endswith("- with 1: real patients harm\n- with 10, all 70: real patients help")
     burden = found.sizes[-1].difference.estimate
     assert (
         f"beside all 70 real patients the phantom moves Dice by {burden:+.3f} (the data show a difference"
         in found.in_short()
     )
-    assert "**1 real patient** moves Dice by -0.299" in found.ends()
+    assert "Going on with **1 real patient** moves Dice after the phantom by -0.299" in found.ends()
 
 
 def test_fewer_than_three_draws_describe_and_give_no_verdict():
@@ -190,8 +189,8 @@ def test_a_small_difference_and_an_open_question_are_called_so():
     wild = (table["given"] == "10") & (table["start"] == SIMULATED)
     table.loc[wild, "dice"] += np.random.default_rng(2).normal(0, 0.2, wild.sum())
     said = exchange.findings(table).ends()
-    assert "- Real patients 1: after the phantom U-Net does better, by less than 0.03." in said
-    assert "- Real patients 10: the data cannot tell (" in said
+    assert "- with 1: the phantom helps, by less than 0.03\n" in said
+    assert "- with 10: the data cannot tell (" in said
 
 
 def test_each_draw_has_a_curve_of_its_own():
@@ -199,10 +198,28 @@ def test_each_draw_has_a_curve_of_its_own():
     lucky, unlucky = table_of({"1": 0.5, "10": 0.6, ALL: 0.8}, after, (0,)), table_of(SCRATCH_MEANS, after, (1,))
     found = exchange.findings(pd.concat([lucky.assign(dice=lucky["dice"] + 0.05), unlucky]))
     assert found.worth_by_draw[0] == 0 and found.worth_by_draw[1] == pytest.approx(10 ** (3 / 4), rel=0.05)
-    assert "gives 1 or fewer, 6." in found.sentence()
+    assert "give 1 or fewer, 6." in found.sentence()
     first = found.sizes[0]
     assert np.mean(first.scratch_by_draw) == pytest.approx(first.scratch.estimate)
     assert first.scratch_by_draw[0] > 0.5 > first.scratch_by_draw[1]
+
+
+def test_more_of_the_phantom_is_worth_more_patients():
+    table = table_of(SCRATCH_MEANS, {NONE: 0.4, "1": 0.5, "10": 0.7, ALL: 0.8})
+    alone = table[table["given"] == NONE].groupby("patient")["dice"].mean()
+    said = exchange.longer_sentence(table, (alone + 0.1).iloc[1:])
+    assert f"has {alone.iloc[1:].mean() + 0.1:.3f} (on 29 patients), and is worth 6 real patients (95 %" in said
+    assert "is worth more than all 70 real patients (95 % interval more than" in exchange.longer_sentence(
+        table, alone + 1
+    )
+
+
+def test_each_draw_stands_in_the_table():
+    found = exchange.findings(table_of(SCRATCH_MEANS, {NONE: 0.4, "1": 0.5, "10": 0.7, ALL: 0.8}))
+    row = found.table().iloc[0]
+    each = np.subtract(found.sizes[0].simulated_by_draw, found.sizes[0].scratch_by_draw)
+    assert row["by draw"] == f"{each.min():+.3f} to {each.max():+.3f}" and row["p"] == "< 0.001"
+    assert row["difference (95 %)"].startswith(f"{found.sizes[0].difference.estimate:+.3f} (")
 
 
 def test_a_curve_that_falls_by_chance_is_made_to_rise():

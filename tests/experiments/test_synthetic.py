@@ -211,8 +211,8 @@ def test_a_patient_counts_once_and_failures_are_counted():
 def test_what_real_patients_add_is_paired_by_patient(real, said):
     found = found_of(real=real)
     (gap,) = found.gaps
-    assert gap.difference.estimate == pytest.approx(-real, abs=0.01) and gap.verdict.answer is Answer.DIFFERENCE
-    assert gap.alone - gap.real == pytest.approx(gap.difference.estimate)
+    assert gap.difference.estimate == pytest.approx(real, abs=0.01) and gap.verdict.answer is Answer.DIFFERENCE
+    assert gap.real - gap.alone == pytest.approx(gap.difference.estimate)
     assert said in found.conclusion() and f"{gap.difference.estimate:+.3f}" in found.gap_sentences()
 
 

@@ -175,11 +175,12 @@ def simulated(flat=-0.2, real=0.1, seeds=3, worth=10.0):
     unet = patients[patients["model"] == "unet"]
     later = unet.assign(dice=unet["dice"] + (real or 0)) if real is not None else unet.iloc[:0]
     alike = Verdict(Answer.EQUIVALENT, 0, None, True, "the two are equivalent within 0.03")
-    size = exchange.SizeFinding("1", 1.0, Interval(0.6, 0.5, 0.7), *5 * [None], alike)
-    rate = exchange.ExchangeFindings(
-        Interval(0.7, 0.6, 0.8), (size,), None, Interval(worth, 5.0, np.inf), (worth,), 39, 1
-    )
-    return {"found": synthetic.findings(patients, tried, later), "rate": rate}
+    size = exchange.SizeFinding("1", 1.0, Interval(0.6, 0.5, 0.7), *5 * [None], alike, None, None)
+    rate = exchange.ExchangeFindings(Interval(0.7, 0.6, 0.8), (size,), Interval(worth, 5.0, np.inf), (worth,), 39, 1)
+    first = unet.assign(phantom=phantoms.OWN, cohort=PHANTOM.seed)
+    longer = pd.concat([first, first.assign(phantom=phantoms.LONGER, dice=first["dice"] + 0.01)])
+    found = synthetic.findings(patients, tried, later)
+    return {"found": found, "rate": rate, "phantoms": phantoms, "apart": {phantoms.LONGER: longer}, "seed": 0}
 
 
 def phantoms_drawn(skull=-0.2, noise=-0.05, wide=0.0, seeds=3):
