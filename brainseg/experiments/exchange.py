@@ -396,9 +396,9 @@ def longer_sentence(patients: pd.DataFrame, longer: pd.Series, seed: int = 0) ->
     worth = _worth(dice.to_numpy(), longer[dice.index].to_numpy(), counts, seed)
     estimate, low, high = map(found.patients_text, worth)
     return (
-        f"After as many steps as the networks from drawn weights take, the phantom alone has "
-        f"{longer[dice.index].mean():.3f} (on {len(dice)} patients), and is worth {estimate} real patients (95 % interval "
-        f"{low} to {high})."
+        "After as many steps as the networks from drawn weights take, the phantom alone has "
+        f"{longer[dice.index].mean():.3f} (on {len(dice)} patients), and is worth {estimate} real patients (95 % "
+        f"interval {low} to {high})."
     )
 
 

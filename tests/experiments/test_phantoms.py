@@ -410,8 +410,8 @@ def test_an_interval_beyond_0_without_a_verdict_is_explained():
     assert each.difference.high < 0 and each.verdict.reason is Reason.P_TOO_LARGE
     assert phantoms.sentence(found, {}, "after").endswith(
         f"(The interval of *wide ranges* lies below 0, but it is not corrected. By itself p is "
-        f"{each.difference.p_value:.3f}, after correction for all rows {each.p_corrected:.3f}. The median difference is "
-        f"{each.difference.median:+z.3f}.)"
+        f"{each.difference.p_value:.3f}, after correction for all rows {each.p_corrected:.3f}. The median difference "
+        f"is {each.difference.median:+z.3f}.)"
     )
 
 
