@@ -117,7 +117,7 @@ def spin_echo(relaxation: tuple[float, float, float], tr_ms: float, te_ms: float
 
 
 def inversion_recovery(relaxation: tuple[float, float, float], tr_ms: float, te_ms: float, ti_ms: float) -> float:
-    """The magnitude after an inversion: density |1 - 2 exp(-TI/T1) + exp(-TR/T1)| exp(-TE/T2).
+    """The magnitude after an inversion: density abs(1 - 2 exp(-TI/T1) + exp(-TR/T1)) exp(-TE/T2).
 
     FLAIR is this sequence with a TI at which fluid is black: Hajnal et al. 1992, Journal of Computer Assisted
     Tomography 16. Conditions and parameters as :func:`spin_echo`; `ti_ms` is the inversion time.
