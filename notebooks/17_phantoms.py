@@ -124,7 +124,7 @@ Markdown(phantoms.described(other_phantoms, read_record("phantoms")))
 Markdown(phantoms.pair_sentence(other_phantoms, LITERATURE, WIDE, seed))
 
 # %% [markdown]
-# Even the phantom from the literature may know something of its judges, because we had seen them when we wrote it. It replaces the levels of the tissues, the reader, and what was seen in this archive alone: a noise floor that is cut away, slabs with a slanted end. Its other ranges were chosen around those of the study's phantom. And it keeps that phantom's program: how heads are built and tumours grow, the grain of the tissue, the specks in white matter, the look of a core.
+# Even the phantom from the literature may know something of its judges, because we had seen them when we wrote it. It replaces the levels of the tissues, the numbers of the growth, the reader, and what was seen in this archive alone: a noise floor that is cut away, slabs with a slanted end. Its other ranges were chosen around those of the study's phantom. And it keeps that phantom's program: how heads are built and tumours grow, the grain of the tissue, the specks in white matter, the look of a core.
 #
 # ## Which ingredient matters?
 #
