@@ -134,6 +134,16 @@ class Verdict:
         """The phrase as a sentence."""
         return f"{self.text[0].upper()}{self.text[1:]}."
 
+    def phrase(self, better: str, worse: str, alike: str, margin: float) -> str:
+        """The answer in a page's own words, without a full stop; where the data cannot tell, with the reason."""
+        if self.answer is Answer.DIFFERENCE:
+            return (
+                f"{better if self.direction > 0 else worse}{f', by less than {margin:g}' if self.within_margin else ''}"
+            )
+        if self.answer is Answer.EQUIVALENT:
+            return f"{alike} (within {margin:g})"
+        return f"the data cannot tell ({self.reason.value})"
+
     @property
     def in_short(self) -> str:
         """The phrase with the reason in a few words, such as "cannot tell: too few trainings"."""

@@ -160,7 +160,7 @@ figures.exchange(rate)
 
 # %%
 longer = phantoms.dice_by_phantom(apart[phantoms.LONGER])[phantoms.LONGER]
-Markdown(f"{rate.sentence()}\n\n{exchange.longer_sentence(read_table('exchange', 'patients'), longer, seed)}")
+Markdown(f"{rate.sentence()}\n\n{exchange.longer_sentence(rate, read_table('exchange', 'patients'), longer, seed)}")
 
 # %% tags=["hide-input"]
 rate.table().style.hide(axis="index")

@@ -51,7 +51,7 @@ seed = 0  # of the bootstrap
 # %%
 import cv2
 import numpy as np
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
 from brainseg.experiments import ablation, phantoms, steering
 from brainseg.experiments.changes import literature_ranges, literature_tissues
@@ -86,16 +86,16 @@ for change in ("", WIDE, LITERATURE):
 figures.phantoms(drawn)
 
 # %% [markdown]
-# These are the ranges of the phantom from the literature. They were written down before a network met it. (Networks of a first version, in which a condition on the tumour had bent all tissues, were discarded and scored on nobody.) Each patient has a field between 1.5 and 3 tesla, and times and timing of his or her own. Where the tumour would hardly be brighter on FLAIR than healthy brain, its times are drawn again, because nobody would outline it; so the longest T1 are rarer than the table says.
+# These are the ranges of the phantom from the literature. They were written down before a network met it. Each patient has a field between 1.5 and 3 tesla, and times and timing of his or her own. Where the tumour would hardly be brighter on FLAIR than healthy brain, its times are drawn again, because nobody would outline it; so the longest T1 are rarer than the table says.
 
 # %% tags=["hide-input"]
-display(literature_tissues().style.hide(axis="index"))
+literature_tissues().style.hide(axis="index")
 
 # %% [markdown]
 # The rest of the ranges is folded away here.
 
 # %% tags=["hide-input", "hide-output"]
-display(literature_ranges().style.hide(axis="index"))
+literature_ranges().style.hide(axis="index")
 
 # %% [markdown]
 # The study's phantom is also one draw of patients, outlined by a reader who follows the line. Another draw, or a reader who stays two pixels inside or outside the line, could teach something else. (Inside the line, the thin ends of a tumour vanish from its mask.)

@@ -150,8 +150,6 @@ def conclusion(patients: pd.DataFrame, others: pd.DataFrame, seed: int = 0) -> s
         for each in findings(others, seed)
         if each.name in unfitted
     )
-    if not drawn:
-        return f"{said}."
     own = phantoms.dice_by_phantom(others)[phantoms.OWN].mean()
     return f"{said}. After the phantom that was fitted to its judges, its mean Dice is {own:.3f}{drawn}."
 

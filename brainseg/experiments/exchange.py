@@ -27,7 +27,6 @@ from brainseg.results import read_table
 from brainseg.statistics import (
     FEWEST_TRAININGS,
     RANK_DRAWS,
-    Answer,
     Difference,
     Interval,
     Verdict,
@@ -264,7 +263,9 @@ class ExchangeFindings:
             found = f"it takes **{self.worth.estimate:.0f} real patients** to get as far"
         low, high = map(self.patients_text, (self.worth.low, self.worth.high))
         each = ", ".join(map(self.patients_text, self.worth_by_draw))
-        apart = f" The {self.draws} draws by themselves give {each}." if len(self.worth_by_draw) > 1 else ""
+        apart = (
+            f" The {len(self.worth_by_draw)} draws by themselves give {each}." if len(self.worth_by_draw) > 1 else ""
+        )
         return (
             f"U-Net that was trained on the phantom alone reaches {self.alone.estimate:.3f} on these {self.patients} "
             f"patients. From drawn weights, and in twice as many steps, {found} (95 % interval over the scored "
@@ -277,17 +278,12 @@ class ExchangeFindings:
         needed = f"about {worth:.0f}" if 0 < worth < math.inf else self.patients_text(worth)
         low, high = map(self.patients_text, (self.worth.low, self.worth.high))
         most = self.sizes[-1]
-        if most.verdict.answer is Answer.EQUIVALENT:
-            beside = f"; beside {most.name} the phantom adds nothing that matters (equivalent within {MARGIN:g})"
-        elif most.verdict.answer is Answer.DIFFERENCE:
-            beside = (
-                f"; beside {most.name} the phantom moves Dice by {most.difference.estimate:+.3f} ({most.verdict.text})"
-            )
-        else:
-            beside = ""
+        beside = most.verdict.phrase(
+            "the phantom helps", "the phantom harms", "the phantom adds nothing that matters", MARGIN
+        )
         return (
             f"From drawn weights it takes {needed} real patients to get as far as the phantom alone does "
-            f"(95 % interval {low} to {high}){beside}"
+            f"(95 % interval {low} to {high}); beside {most.name}, {beside}"
         )
 
     def patients_text(self, number: float) -> str:
@@ -309,24 +305,17 @@ class ExchangeFindings:
 
     def _verdicts(self) -> str:
         """What the one rule says of each number of real patients, in Markdown."""
-        from_drawn = {"better": "the phantom helps", "worse": "the phantom harms", "as well": "both starts do as well"}
-        from_alone = {"better": "real patients help", "worse": "real patients harm", "as well": "nothing changes"}
+        from_drawn = ("the phantom helps", "the phantom harms", "both starts do as well")
+        from_alone = ("real patients help", "real patients harm", "nothing changes")
         return (
             f"Beside as many real patients from drawn weights:\n\n{self._listed('verdict', from_drawn)}\n\n"
             f"Beside the phantom alone:\n\n{self._listed('from_alone_verdict', from_alone)}"
         )
 
-    def _listed(self, which: str, phrases: Mapping[str, str]) -> str:
+    def _listed(self, which: str, phrases: tuple[str, str, str]) -> str:
         groups: dict[str, list[str]] = {}
         for size in self.sizes:
-            verdict = getattr(size, which)
-            if verdict.answer is Answer.DIFFERENCE:
-                small = f", by less than {MARGIN:g}" if verdict.within_margin else ""
-                said = f"{phrases['better' if verdict.direction > 0 else 'worse']}{small}"
-            elif verdict.answer is Answer.EQUIVALENT:
-                said = f"{phrases['as well']} (within {MARGIN:g})"
-            else:
-                said = f"the data cannot tell ({verdict.reason.value})"
+            said = getattr(size, which).phrase(*phrases, MARGIN)
             groups.setdefault(said, []).append(f"all {size.real_patients:.0f}" if size.given == ALL else size.given)
         return "\n".join(f"- with {', '.join(given)}: {said}" for said, given in groups.items())
 
@@ -378,18 +367,19 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> ExchangeFindings:
     )
 
 
-def longer_sentence(patients: pd.DataFrame, longer: pd.Series, seed: int = 0) -> str:
+def longer_sentence(found: ExchangeFindings, patients: pd.DataFrame, longer: pd.Series, seed: int = 0) -> str:
     """What the phantom alone is worth after as many steps as the networks from drawn weights take, in Markdown.
 
     Parameters
     ----------
+    found : ExchangeFindings
+        Of the same table.
     patients, seed
         As :func:`findings`.
     longer : Series
         Patient -> Dice after the phantom alone, for all these steps.
     """
-    found, curve = findings(patients, seed), patients[patients["start"] == SCRATCH]
-    given = [size.given for size in found.sizes]
+    curve, given = patients[patients["start"] == SCRATCH], [size.given for size in found.sizes]
     dice = curve.groupby(["patient", "given"])["dice"].mean().unstack("given")[given].dropna()
     dice = dice[dice.index.isin(longer.dropna().index)]
     counts = np.array([size.real_patients for size in found.sizes])

@@ -271,29 +271,26 @@ def sentence(found: Iterable[PhantomFinding], phrases: Mapping[str, str], betwee
     between : str
         The word between verdict and phantom, such as "after".
     """
-    found, groups = list(found), {}
-    for finding in in_order(found):
+    found, groups = in_order(found), {}
+    for finding in found:
         verdict = finding.verdict
-        if verdict.answer is Answer.DIFFERENCE:
-            small = f", by less than {MARGIN:g}," if verdict.within_margin else ""
-            said = f"U-Net does {'better' if verdict.direction > 0 else 'worse'}{small} {between}"
-        elif verdict.answer is Answer.EQUIVALENT:
-            said = f"U-Net does as well (within {MARGIN:g}) {between}"
+        said = verdict.phrase("U-Net does better", "U-Net does worse", "U-Net does as well", MARGIN)
+        if verdict.answer is Answer.CANNOT_TELL:
+            link = " about"
         else:
-            said = f"The data cannot tell ({verdict.reason.value}) about"
-        groups.setdefault(said, []).append(f"*{phrases.get(finding.name, finding.name)}*")
+            link = f"{',' * (verdict.answer is Answer.DIFFERENCE and verdict.within_margin)} {between}"
+        groups.setdefault(f"{said[0].upper()}{said[1:]}{link}", []).append(
+            f"*{phrases.get(finding.name, finding.name)}*"
+        )
     told = [f"{said} {', '.join(names)}." for said, names in groups.items()]
-    return " ".join([*told, *(_of_two_minds(finding) for finding in in_order(found) if _is_of_two_minds(finding))])
+    return " ".join([*told, *filter(None, map(_unsettled, found))])
 
 
-def _is_of_two_minds(finding: PhantomFinding) -> bool:
-    """Whether the interval excludes 0, and the p value does not allow to say so."""
+def _unsettled(finding: PhantomFinding) -> str:
+    """Why a difference whose interval excludes 0 is not shown; empty where there is none."""
     found = finding.difference
-    return finding.verdict.reason is Reason.P_TOO_LARGE and (found.low > 0 or found.high < 0)
-
-
-def _of_two_minds(finding: PhantomFinding) -> str:
-    found = finding.difference
+    if finding.verdict.reason is not Reason.P_TOO_LARGE or found.low <= 0 <= found.high:
+        return ""
     return (
         f"(The interval of *{finding.name}* lies {'below' if found.high < 0 else 'above'} 0, but it is not corrected. "
         f"By itself p is {p_text(found.p_value)}, after correction for all rows {p_text(finding.p_corrected)}. The "

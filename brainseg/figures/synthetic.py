@@ -187,17 +187,12 @@ def exchange(found: ExchangeFindings) -> Figure:
     """
     figure, ax = new_figure(height=4.6)
     lines = {
-        "from drawn weights": (
-            [size.scratch for size in found.sizes], [size.scratch_by_draw for size in found.sizes],
-            COLOURS["no tumour"], "s--", 0.97,
-        ),
-        "after the phantom": (
-            [size.simulated for size in found.sizes], [size.simulated_by_draw for size in found.sizes],
-            COLOURS[MODEL], "o-", 1.03,
-        ),
-    }  # fmt: skip
+        "from drawn weights": ("scratch", COLOURS["no tumour"], "s--", 0.97),
+        "after the phantom": ("simulated", COLOURS[MODEL], "o-", 1.03),
+    }
     counts = np.array([size.real_patients for size in found.sizes])
-    for label, (intervals, draws, colour, style, aside) in lines.items():
+    for label, (start, colour, style, aside) in lines.items():
+        intervals, draws = ([getattr(size, name) for size in found.sizes] for name in (start, f"{start}_by_draw"))
         for count, each in zip(counts * aside**2, draws, strict=True):
             if len(each) > 1:
                 ax.plot([count] * len(each), each, style[0], color=colour, markersize=4, alpha=0.5)

@@ -43,11 +43,15 @@ def test_a_slice_that_is_not_there_is_named(tmp_path, slices, masks):
         read_masks(tmp_path / "masks.npz", pd.DataFrame({"patient": ["a", "b"], "slice": [1, 9]}))
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "changed"])
 def test_a_damaged_file_is_named(tmp_path, slices, masks, damage):
     path = tmp_path / "masks.npz"
     if damage == "cut":
         save_masks(path, pack_masks(slices, masks))
         path.write_bytes(path.read_bytes()[:5000])
+    if damage == "changed":
+        save_masks(path, pack_masks(slices, masks))
+        content = path.read_bytes()
+        path.write_bytes(content[:2000] + bytes(100) + content[2100:])
     with pytest.raises(ValueError, match=r"masks\.npz are missing or damaged"):
         read_masks(path, slices)

@@ -379,7 +379,11 @@ def test_what_matters_is_told_with_the_greatest_loss_first():
     none = "Of 1 ingredients of the phantom none is shown to be missed by an amount that may matter."
     assert few.startswith(f"{none} ")
     better = table_of(0.8).query("cohort == @PHANTOM.seed").replace({"phantom": {WIDE: "no skull"}})
-    assert ablation.conclusion(better, others[others["phantom"] != WIDE]) == none
+    fitted = ablation.conclusion(better, others[others["phantom"] != WIDE])
+    assert (
+        fitted.startswith(f"{none} After the phantom that was fitted to its judges, its mean Dice is 0.")
+        and ";" not in fitted
+    )
 
 
 def test_the_verdict_of_those_who_chose_is_corrected_with_what_they_did_not_choose():
