@@ -136,13 +136,11 @@ class Verdict:
 
     def phrase(self, better: str, worse: str, alike: str, margin: float) -> str:
         """The answer in a page's own words, without a full stop; where the data cannot tell, with the reason."""
-        if self.answer is Answer.DIFFERENCE:
-            return (
-                f"{better if self.direction > 0 else worse}{f', by less than {margin:g}' if self.within_margin else ''}"
-            )
+        if self.reason is not None:
+            return f"the data cannot tell ({self.reason.value})"
         if self.answer is Answer.EQUIVALENT:
             return f"{alike} (within {margin:g})"
-        return f"the data cannot tell ({self.reason.value})"
+        return f"{better if self.direction > 0 else worse}{f', by less than {margin:g}' if self.within_margin else ''}"
 
     @property
     def in_short(self) -> str:
