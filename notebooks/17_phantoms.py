@@ -65,7 +65,7 @@ from brainseg.metrics import confusion, dice
 from brainseg.results import read_record, read_table
 
 style.use_theme()
-other_phantoms, apart = phantoms.questions(read_table("phantoms", "patients"))
+other_phantoms, step = phantoms.questions(read_table("phantoms", "patients"))
 without = read_table("ablation", "patients")
 
 # %% [markdown]
@@ -185,7 +185,7 @@ Markdown(ablation.best_sentence(without, seed))
 # Whoever tries many changes on few patients finds one that suits them by chance. So the same networks were scored once more, on the patients who had no part in the choice. For them that is one comparison, and its p value is not corrected.
 
 # %%
-Markdown(phantoms.step_sentences(without, apart[phantoms.STEP], seed))
+Markdown(phantoms.step_sentences(without, step, seed))
 
 # %% [markdown]
 # Each group is judged by itself. Whether the change does more for the one than for the other is not tested here. The phantom of this book stays as it is, because every other number rests on it.

@@ -5,6 +5,7 @@ EXPERIMENTS = {
     "claims": "brainseg.experiments.claims",
     "exchange": "brainseg.experiments.exchange",
     "leakage": "brainseg.experiments.leakage",
+    "longer": "brainseg.experiments.longer",
     "phantoms": "brainseg.experiments.phantoms",
     "quality": "brainseg.experiments.quality",
     "shape": "brainseg.experiments.shape_genomics.study",

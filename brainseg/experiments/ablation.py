@@ -14,9 +14,9 @@ import pandas as pd
 from brainseg.experiments import phantoms
 from brainseg.experiments.ingredients import INGREDIENTS, WIDE
 from brainseg.experiments.literature import LITERATURE
-from brainseg.experiments.phantoms import findings, in_order, scored_on, training_on
+from brainseg.experiments.phantoms import findings, in_order, training_on
 from brainseg.experiments.plan import PHANTOM, Training
-from brainseg.experiments.synthetic import development_patients, require_real
+from brainseg.experiments.synthetic import development_patients, require_real, scored_on
 from brainseg.statistics import interval_text
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
 
 
 def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Training, Run]]) -> dict[str, pd.DataFrame]:
-    """Score every network on the development set, by :func:`brainseg.experiments.phantoms.scored_on`."""
+    """Score every network on the development set; the table is that of :func:`brainseg.experiments.phantoms.score`."""
     return {"patients": scored_on(set(development_patients()["patient"]), cohort, runs)}
 
 

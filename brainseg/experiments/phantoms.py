@@ -3,35 +3,32 @@
 The study's phantom was fitted to real patients, and it is one cohort. So U-Net is trained on other cohorts of it, on
 one of wider ranges, on one with grey levels of the literature, and on two whose readers draw beside the line. All
 are scored on the patients who did not steer the phantom; :mod:`brainseg.experiments.ablation` asks the development
-patients. Two more questions stand apart. The ablation's phantom after which these have the highest mean is scored by
-patients who had no part in that choice. And U-Net stays with the study's phantom for twice as many epochs, which is as
-many steps as the reference runs take before and after they meet real patients.
+patients. One question stands apart: the ablation's phantom after which these have the highest mean is scored by
+patients who had no part in that choice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from brainseg.chapters import study_recipe, trainings_text
-from brainseg.evaluation.scores import VOLUME_COLUMNS
 from brainseg.experiments.ingredients import NARROWER, WIDE, WIDER
 from brainseg.experiments.literature import LITERATURE
 from brainseg.experiments.plan import MAY_BE_EMPTY, PHANTOM, Phantom, Training, on_the_phantom
-from brainseg.experiments.reference import participants
 from brainseg.experiments.synthetic import (
     FAILURE,
     FLAT,
     MARGIN,
     MODEL,
     SYNTHETIC,
-    development_patients,
+    judges,
     mean_dice,
     require_real,
-    score_real,
+    scored_on,
 )
 from brainseg.images.preprocess import Preprocessing
 from brainseg.results import read_table
@@ -58,14 +55,8 @@ OWN = "the study's"
 STEP = "no shading"
 """After this phantom the development patients have the highest mean Dice of all that lack an ingredient."""
 
-LONGER = "the study's, twice as long"
-"""Not another phantom: tables call so the study's, on which U-Net trains for twice as many epochs."""
-
-APART = (STEP, LONGER)
-"""What is judged by itself (:func:`questions`)."""
-
-OTHERS = (WIDE, NARROWER, WIDER, LITERATURE, *APART)
-"""Phantoms with other ranges or readers, and the two questions that stand apart."""
+OTHERS = (WIDE, NARROWER, WIDER, LITERATURE, STEP)
+"""Phantoms with other ranges or readers, and the step."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +85,7 @@ class Settings:
 
 
 def plan(cohort: pd.DataFrame, settings: Settings) -> list[Training]:
-    """U-Net on every phantom: the study's cohorts first, then other ranges and readers, and what stands apart.
+    """U-Net on every phantom: the study's cohorts first, then other ranges and readers, and the step.
 
     Raises
     ------
@@ -113,38 +104,27 @@ def training_on(change: str, drawn: int, seed: int) -> Training:
     Parameters
     ----------
     change : str
-        `LONGER`, a name that :func:`brainseg.experiments.changes.change_named` knows, or empty for the study's own.
+        A name that :func:`brainseg.experiments.changes.change_named` knows, or empty for the study's own.
     drawn : int
         The seed of the phantom.
     seed : int
         Of the training.
     """
-    recipe, labels = study_recipe(MODEL, seed=seed), {"phantom": change or OWN, "cohort": drawn, "seed": seed}
-    if change == LONGER:
-        recipe, change = replace(recipe, epochs=2 * recipe.epochs), ""
-    return on_the_phantom(recipe, Preprocessing(), labels, Phantom(PHANTOM.patients, drawn, change))
+    labels = {"phantom": change or OWN, "cohort": drawn, "seed": seed}
+    phantom = Phantom(PHANTOM.patients, drawn, change)
+    return on_the_phantom(study_recipe(MODEL, seed=seed), Preprocessing(), labels, phantom)
 
 
 def score(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Training, Run]]) -> dict[str, pd.DataFrame]:
-    """Score every network on the real patients outside the development set; the table is that of :func:`scored_on`."""
-    development = set(development_patients()["patient"])
-    return {"patients": scored_on(set(participants(cohort)["patient"]) - development, cohort, runs)}
-
-
-def scored_on(patients: set[str], cohort: pd.DataFrame, runs: Iterable[tuple[Training, Run]]) -> pd.DataFrame:
-    """The scores of networks of :func:`training_on` on some real patients.
+    """Score every network on the real patients outside the development set.
 
     Returns
     -------
-    DataFrame
-        ``phantom`` (`OWN`, `LONGER` or a name that :func:`brainseg.experiments.changes.change_named` knows),
+    dict of DataFrame
+        ``"patients"``: ``phantom`` (`OWN` or a name that :func:`brainseg.experiments.changes.change_named` knows),
         ``cohort, seed``, ``patient, institution, tumour_px, tp, fp, fn, dice`` of the volume.
     """
-    scored = []
-    for training, run in runs:
-        found = score_real(run, cohort.attrs["root"], patients).reset_index()
-        scored.append(found.assign(**training.labels)[[*training.labels, *VOLUME_COLUMNS]])
-    return pd.concat(scored, ignore_index=True)
+    return {"patients": scored_on(judges(cohort), cohort, runs)}
 
 
 # ---------------------------------------------------------------- what the tables say
@@ -201,7 +181,7 @@ def dice_by_phantom(patients: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     patients : DataFrame
-        From :func:`scored_on`.
+        From :func:`score`.
 
     Raises
     ------
@@ -229,7 +209,7 @@ def findings(patients: pd.DataFrame, seed: int = 0) -> tuple[PhantomFinding, ...
     Parameters
     ----------
     patients : DataFrame
-        From :func:`scored_on`; errors as :func:`dice_by_phantom`.
+        From :func:`score`; errors as :func:`dice_by_phantom`.
     seed : int
         Of the bootstrap.
     """
@@ -325,19 +305,18 @@ def threshold_sentence(patients: pd.DataFrame, flat: pd.Series, seed: int = 0) -
     )
 
 
-def questions(patients: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+def questions(patients: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The table of :func:`score` by what it asks, so that p values are corrected within a question.
 
     Returns
     -------
     others : DataFrame
         The phantoms drawn otherwise, beside the study's.
-    apart : dict of DataFrame
-        Each name of `APART`, beside the study's phantom.
+    step : DataFrame
+        `STEP` alone, beside the study's.
     """
-    first = patients["phantom"].eq(OWN) & patients["cohort"].eq(PHANTOM.seed)
-    apart = {name: patients[first | patients["phantom"].eq(name)] for name in APART}
-    return patients[~patients["phantom"].isin(APART)], apart
+    first, step = patients["phantom"].eq(OWN) & patients["cohort"].eq(PHANTOM.seed), patients["phantom"].eq(STEP)
+    return patients[~step], patients[first | step]
 
 
 def step_sentences(steering: pd.DataFrame, judging: pd.DataFrame, seed: int = 0) -> str:
@@ -346,7 +325,7 @@ def step_sentences(steering: pd.DataFrame, judging: pd.DataFrame, seed: int = 0)
     Parameters
     ----------
     steering : DataFrame
-        From :func:`scored_on` the development patients.
+        From :func:`brainseg.experiments.ablation.score`.
     judging : DataFrame
         The table of `STEP` in :func:`questions`.
     seed : int
@@ -364,45 +343,6 @@ def step_sentences(steering: pd.DataFrame, judging: pd.DataFrame, seed: int = 0)
             f"the median {found.median:+z.3f}; better on {found.better_on}. {step.verdict.sentence}"
         )
     return "\n".join(told)
-
-
-def longer_sentences(judging: pd.DataFrame, real: pd.Series, seed: int = 0) -> str:
-    """What more of the phantom does in the steps in which the reference runs meet real patients: a list in Markdown.
-
-    The two p values are corrected together.
-
-    Parameters
-    ----------
-    judging : DataFrame
-        The table of `LONGER` in :func:`questions`.
-    real : Series
-        Patient -> Dice of `MODEL` after the phantom and real patients, the mean of as many trainings.
-    seed : int
-        Of the bootstrap.
-    """
-    if LONGER not in set(judging["phantom"]):
-        return "The tables have no network that trained on the phantom for longer. Leave `others` as it is."
-    dice, trainings = dice_by_phantom(judging), judging["seed"].nunique()
-    both = pd.DataFrame({"real": real, "phantom": dice[LONGER]}).dropna()
-    asked = {
-        "More of the phantom": (dice[LONGER], dice[OWN]),
-        "Real patients instead": (both["real"], both["phantom"]),
-    }
-    differences = {name: paired_difference(*each, seed=seed) for name, each in asked.items()}
-    judged = shown_together(differences, margin=MARGIN, trainings=trainings)
-    return "\n".join(
-        f"- **{name}:** {later.mean():.3f} instead of {before.mean():.3f}, {interval_text(differences[name])} on "
-        f"{differences[name].patients} patients. {judged[name][1].sentence}"
-        for name, (later, before) in asked.items()
-    )
-
-
-def longer_in_short(judging: pd.DataFrame, seed: int = 0) -> str:
-    """The first of :func:`longer_sentences` as a clause of a sentence."""
-    if LONGER not in set(judging["phantom"]):
-        return "nobody has asked what as many steps again on the phantom alone add"
-    (longer,) = findings(judging, seed)
-    return f"as many steps again on the phantom alone move it by {longer.difference.estimate:+.2f}"
 
 
 def pair_sentence(patients: pd.DataFrame, first: str, second: str, seed: int = 0) -> str:

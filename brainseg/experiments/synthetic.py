@@ -155,6 +155,20 @@ def score_real(run: Run, root: Path, patients: Collection[str]) -> pd.DataFrame:
     return score_patients(evaluate(on_real(run, root, patients), borders=False))
 
 
+def judges(cohort: pd.DataFrame) -> set[str]:
+    """The real patients of a cohort who may judge the phantom: all participants but the development set."""
+    return set(participants(cohort)["patient"]) - set(development_patients()["patient"])
+
+
+def scored_on(patients: set[str], cohort: pd.DataFrame, runs: Iterable[tuple[Training, Run]]) -> pd.DataFrame:
+    """The scores of networks on real patients: each training's labels, then `VOLUME_COLUMNS`; a row a patient."""
+    scored = []
+    for training, run in runs:
+        found = score_real(run, cohort.attrs["root"], patients).reset_index()
+        scored.append(found.assign(**training.labels)[[*training.labels, *VOLUME_COLUMNS]])
+    return pd.concat(scored, ignore_index=True)
+
+
 # ---------------------------------------------------------------- a threshold instead of a network
 
 
@@ -291,7 +305,7 @@ def score(
     from brainseg.evaluation.predict import evaluate_with_masks
 
     root = cohort.attrs["root"]
-    names = sorted(set(participants(cohort)["patient"]) - set(development_patients()["patient"]))
+    names = sorted(judges(cohort))
     phantom = PHANTOM.prepare(Preprocessing())
     tried = try_thresholds(phantom, draw_patients(phantom.table, settings.threshold_patients))
     real = prepare(root, Preprocessing())

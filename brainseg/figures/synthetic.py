@@ -78,7 +78,7 @@ def changes_in_dice(patients: pd.DataFrame, seed: int) -> Figure:
     Parameters
     ----------
     patients : DataFrame
-        From `brainseg.experiments.phantoms.scored_on`.
+        From `brainseg.experiments.phantoms.score`.
     seed : int
         Of the bootstrap.
     """

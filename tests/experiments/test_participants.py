@@ -13,7 +13,7 @@ pytest.importorskip("keras")
 from brainseg import results
 from brainseg.cohort import FLAIR, index_cohort
 from brainseg.evaluation.masks import Masks
-from brainseg.experiments import EXPERIMENTS, phantoms, synthetic
+from brainseg.experiments import EXPERIMENTS, longer, phantoms, synthetic
 from brainseg.experiments.plan import Phantom
 from brainseg.experiments.reference import fold_sides, participants, sides
 from brainseg.images.prepared import prepare
@@ -26,6 +26,7 @@ FEW = {
     "claims": {"seeds": 1, "folds": (0,)},
     "exchange": {"sizes": (1,), "folds": (0,), "draws": (0,)},
     "leakage": {"doses": (0, 80), "folds": (0,), "seeds": 1},
+    "longer": {"models": ("unet",), "seeds": (0,)},
     "ablation": {"seeds": (0,)},
     "phantoms": {"cohorts": (7,), "others": (), "seeds": (0,)},
     "quality": {},
@@ -127,5 +128,5 @@ def test_no_experiment_scores_a_stranger(name, cohort, monkeypatch):
     rows = (table.slices if isinstance(table, Masks) else table for table in tables.values())
     named = {patient for table in rows if "patient" in table for patient in table["patient"]}
     assert STRANGER not in named and len(named & set(NAMED)) > 1
-    if name in (phantoms.PHANTOMS, synthetic.SYNTHETIC):
+    if name in (longer.LONGER, phantoms.PHANTOMS, synthetic.SYNTHETIC):
         assert set(tables["patients"]["patient"]) == set(NAMED[2:])

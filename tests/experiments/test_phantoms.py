@@ -9,7 +9,6 @@ import pytest
 from helpers import write_cohort
 
 from brainseg import results
-from brainseg.chapters import study_recipe
 from brainseg.cohort import FLAIR, index_cohort
 from brainseg.data import phantom_table, prepare_phantom
 from brainseg.experiments import ablation, phantoms, steering, synthetic
@@ -24,7 +23,7 @@ from brainseg.experiments.ingredients import (
     _own_draws,
 )
 from brainseg.experiments.literature import LITERATURE
-from brainseg.experiments.plan import PHANTOM, Phantom, Training, after_the_phantom
+from brainseg.experiments.plan import PHANTOM, Phantom
 from brainseg.figures import synthetic as figures
 from brainseg.images.preprocess import Preprocessing
 from brainseg.phantom.anatomy import load_head
@@ -150,18 +149,10 @@ def cohort(tmp_path):
 
 def test_the_study_s_phantom_is_trained_as_for_the_reference_edition(cohort):
     plan = phantoms.plan(cohort, phantoms.Settings())
-    assert len(plan) == 9 + 18 == len({training.folder(cohort) for training in plan})
+    assert len(plan) == 9 + 15 == len({training.folder(cohort) for training in plan})
     own = {training.folder(cohort) for training in synthetic.plan(cohort, synthetic.Settings(models=("unet",)))}
     assert own < {training.folder(cohort) for training in plan}
     assert {training.phantom.patients for training in plan} == {PHANTOM.patients}
-
-
-def test_twice_as_long_is_as_long_as_before_and_after_real_patients(cohort):
-    longer = phantoms.training_on(phantoms.LONGER, PHANTOM.seed, 1)
-    everyone = pd.Series("train", index=cohort.index, name="split")
-    met = after_the_phantom(Training(study_recipe("unet", seed=1), Preprocessing(), everyone, {}), cohort)
-    assert longer.steps == met.start.steps + met.steps
-    assert longer.phantom == met.start.phantom == PHANTOM and longer.recipe.seed == 1
 
 
 def test_an_ablation_has_the_whole_phantom_and_one_training_without_each_ingredient(cohort):
@@ -183,10 +174,11 @@ def test_ingredients_are_asked_of_the_development_patients_alone(cohort, monkeyp
         return pd.DataFrame({"patient": sorted(patients), **columns}).set_index("patient")
 
     def scored(module, settings):
-        monkeypatch.setattr(module, "development_patients", lambda: pd.DataFrame({"patient": names[:1]}))
         return module.score(cohort, settings, ((t, None) for t in module.plan(cohort, settings)))["patients"]
 
-    monkeypatch.setattr(phantoms, "score_real", score_real)
+    monkeypatch.setattr(synthetic, "score_real", score_real)
+    for module in (ablation, synthetic):
+        monkeypatch.setattr(module, "development_patients", lambda: pd.DataFrame({"patient": names[:1]}))
     judged = scored(phantoms, phantoms.Settings(cohorts=(7, 8), seeds=(0, 1)))
     steered = scored(ablation, ablation.Settings(seeds=(0,)))
     assert set(judged["patient"]) == set(names[1:]) and set(steered["patient"]) == set(names[:1])
@@ -319,7 +311,7 @@ def test_each_phantom_stands_beside_the_threshold_of_the_same_patients():
 def test_the_kept_threshold_was_scored_on_the_patients_of_the_kept_phantoms():
     others, _ = phantoms.questions(results.read_table("phantoms", "patients"))
     said = phantoms.threshold_sentence(others, phantoms.flat_threshold())
-    assert f"the {1 + 2 + len(phantoms.OTHERS) - len(phantoms.APART)} phantoms" in said
+    assert f"the {1 + 2 + len(set(phantoms.OTHERS) - {phantoms.STEP})} phantoms" in said
 
 
 def test_phantoms_are_told_by_their_names_where_they_have_no_other():
@@ -330,8 +322,7 @@ def test_phantoms_are_told_by_their_names_where_they_have_no_other():
 def test_the_step_is_judged_by_itself_and_beside_what_it_stepped_from():
     table = table_of(0.6)
     step = table[table["phantom"] == WIDE].assign(phantom=phantoms.STEP)
-    others, apart = phantoms.questions(pd.concat([table, step]))
-    judged = apart[phantoms.STEP]
+    others, judged = phantoms.questions(pd.concat([table, step]))
     pd.testing.assert_frame_equal(others, table)
     assert set(zip(judged["phantom"], judged["cohort"], strict=True)) == {
         (phantoms.OWN, PHANTOM.seed), (phantoms.STEP, PHANTOM.seed),
@@ -399,9 +390,8 @@ def test_the_verdict_of_those_who_chose_is_corrected_with_what_they_did_not_choo
 
 
 def test_without_the_step_a_sentence_stands_in_its_place():
-    _, apart = phantoms.questions(table_of(0.6))
-    assert "no network of the phantom with no shading" in phantoms.step_sentences(table_of(0.6), apart[phantoms.STEP])
-    assert "for longer" in phantoms.longer_sentences(apart[phantoms.LONGER], pd.Series(dtype=float))
+    _, step = phantoms.questions(table_of(0.6))
+    assert "no network of the phantom with no shading" in phantoms.step_sentences(table_of(0.6), step)
 
 
 def test_an_interval_beyond_0_without_a_verdict_is_explained():
@@ -424,22 +414,6 @@ def test_two_phantoms_can_stand_beside_each_other():
     means = phantoms.dice_by_phantom(table).mean()
     said = phantoms.pair_sentence(table, WIDE, phantoms.OWN)
     assert f"minus that after *{phantoms.OWN}* is {means[WIDE] - means[phantoms.OWN]:+.3f} (95 %" in said
-
-
-def test_more_of_the_phantom_stands_beside_real_patients_for_as_long():
-    table = table_of(0.6)
-    longer = table.query("phantom == @phantoms.OWN and cohort == @PHANTOM.seed").assign(phantom=phantoms.LONGER)
-    longer["dice"] += 0.1
-    others, apart = phantoms.questions(pd.concat([table, longer]))
-    assert phantoms.LONGER not in set(others["phantom"])
-    means = phantoms.dice_by_phantom(apart[phantoms.LONGER])
-    real = (means[phantoms.LONGER] + 0.05).iloc[:-1]  # one patient has not met a network of the others
-    more, instead = phantoms.longer_sentences(apart[phantoms.LONGER], real).splitlines()
-    own = means.mean()
-    assert f"{own[phantoms.LONGER]:.3f} instead of {own[phantoms.OWN]:.3f}, +0.100" in more and "difference" in more
-    assert "+0.050" in instead and f"on {len(real)} patients" in instead
-    assert phantoms.longer_in_short(apart[phantoms.LONGER]).endswith("move it by +0.10")
-    assert "nobody has asked" in phantoms.longer_in_short(table)
 
 
 def test_every_ingredient_is_told():

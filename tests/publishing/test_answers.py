@@ -19,6 +19,7 @@ from brainseg.experiments import (
     exchange,
     exploration,
     leakage,
+    longer,
     outcome,
     phantoms,
     synthetic,
@@ -177,10 +178,8 @@ def simulated(flat=-0.2, real=0.1, seeds=3, worth=10.0):
     alike = Verdict(Answer.EQUIVALENT, 0, None, True, "the two are equivalent within 0.03")
     size = exchange.SizeFinding("1", 1.0, Interval(0.6, 0.5, 0.7), *5 * [None], alike, None, None)
     rate = exchange.ExchangeFindings(Interval(0.7, 0.6, 0.8), (size,), Interval(worth, 5.0, np.inf), (worth,), 39, 1)
-    first = unet.assign(phantom=phantoms.OWN, cohort=PHANTOM.seed)
-    longer = pd.concat([first, first.assign(phantom=phantoms.LONGER, dice=first["dice"] + 0.01)])
-    found = synthetic.findings(patients, tried, later)
-    return {"found": found, "rate": rate, "phantoms": phantoms, "apart": {phantoms.LONGER: longer}, "seed": 0}
+    stayed = longer.findings(unet.assign(dice=unet["dice"] + 0.01), unet, unet)
+    return {"found": synthetic.findings(patients, tried, later), "rate": rate, "stayed": stayed}
 
 
 def phantoms_drawn(skull=-0.2, noise=-0.05, wide=0.0, seeds=3):
