@@ -1,4 +1,4 @@
-"""The command line: ``python -m brainseg COMMAND``. Every target of the Makefile is one of these calls.
+"""The command line: ``python -m brainseg COMMAND``. Most targets of the Makefile are such calls.
 
 The modules that do the work are imported inside the commands, so that ``--help`` answers at once.
 """

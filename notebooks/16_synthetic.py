@@ -138,7 +138,7 @@ figures.patient_by_patient(alone, trained)
 Markdown(found.gap_sentences())
 
 # %% [markdown]
-# So what did the longer training do? In more trainings, which were planned after the results above were known, two kinds of network stayed with the phantom for as many steps as the networks above took in all.
+# So what did the longer training do? In more trainings, which were planned after the results above were known, networks stayed with the phantom for as many steps as those above took in all.
 
 # %%
 stayed = longer.read_findings(seed)
@@ -152,7 +152,7 @@ Markdown(stayed.sentences())
 #
 # A mask by an expert costs money. So we ask for the exchange rate: how many outlined patients does the phantom replace? U-Net gets 1, 2, 5 and more real patients of a fold, drawn at random. It starts once from drawn weights, and once from a network that was trained on the phantom.
 #
-# Along both lines of {numref}`fig-synthetic-exchange` a network takes the same number of steps in all. From drawn weights all are with real slices; after the phantom the second half are. The dotted line is the phantom alone, after half as many steps. Its mean is not that of the table above: these are fewer patients, and it has only those trainings from which the networks after the phantom start. Where the line from drawn weights reaches it, it has as many real patients as the phantom is worth.
+# Along both lines of {numref}`fig-synthetic-exchange` a network takes the same number of steps in all. From drawn weights all are with real slices; after the phantom the second half are. The dotted line is the phantom alone, after half as many steps. Its mean is not that of the table above: these are fewer patients, and not all trainings are the same: here it has those from which the networks after the phantom start. Where the line from drawn weights reaches it, it has as many real patients as the phantom is worth.
 
 # %% mystnb={"figure": {"name": "fig-synthetic-exchange", "caption": "Mean Dice of U-Net by the number of real patients in training, with 95 % bootstrap intervals over the scored patients. Squares: from drawn weights. Dots: after the phantom. The small marks beside them: each draw of patients by itself. The dotted line and its 95 % band: the phantom alone. The diamond marks where the squares reach it, if they do between the fewest and all."}, "image": {"alt": "Two lines over the number of real patients on a logarithmic axis, with small marks beside each point, and a dotted horizontal line with a band and a diamond."}}
 rate = exchange.read_findings(seed)

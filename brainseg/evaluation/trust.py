@@ -1,9 +1,9 @@
-"""Should a prediction be trusted? How far networks agree, and how far a volume lies from those of their training.
+"""Should a prediction be trusted? How far looks agree, and how far a volume lies from those of the training.
 
 Each network looks at a volume twice, as it is and mirrored. The looks of networks that were trained on the same
-patients are compared with each other. That can be measured on the patients of the data set too, whom only the networks
-of one fold have never met: :mod:`brainseg.experiments.quality` measures whether it foretells a low Dice, and its kept
-tables speak here.
+patients are compared with each other; the study keeps one such network a fold, so these are its two looks. That can be
+measured on the patients of the data set too, whom only the networks of one fold have never met:
+:mod:`brainseg.experiments.quality` measures whether it foretells a low Dice, and its kept tables speak here.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def warning(agreed: float, images: np.ndarray) -> str:
     threshold = agreement_threshold(known)
     if agreed < threshold:
         said.append(
-            f"The networks disagree: their looks share a Dice of {agreed:.2f}. "
+            f"Mirror images of the slices give other masks: the two share a Dice of {agreed:.2f}. "
             + _of_such(known, known["agreement"] < threshold, "with so little agreement")
         )
     far = strangeness(features, known).iloc[0]

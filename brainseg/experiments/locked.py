@@ -1,7 +1,7 @@
 """The locked test: patients whom no network and no choice has met, looked at once.
 
-They are the patients of the data set whom no reference run's split names. Each network answers as the mean of its
-reference runs, of all folds and seeds. What comes out lies in ``results/locked/``::
+They are the patients of the data set whom no reference run's split names. Each kind of network answers as the mean of
+those whose weights are kept: of the first seed, in all folds. What comes out lies in ``results/locked/``::
 
     slices.csv       one row per network and slice
     patients.csv     one row per network and patient

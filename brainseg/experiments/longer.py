@@ -38,7 +38,7 @@ LONGER = "longer"
 """The folder of its results."""
 
 MORE, INSTEAD = "more of the phantom", "real patients instead"
-"""What the second half of the steps has: beside nothing, and beside more of the phantom."""
+"""The two questions: more of the phantom or none, and real patients or more of the phantom."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Settings:
     Attributes
     ----------
     models : tuple of str
-        Names of :data:`brainseg.networks.recipe.MODELS`, U-Net among them. FCN-32 takes much longer than the two
-        others, and comes next.
+        Names of :data:`brainseg.networks.recipe.MODELS`, U-Net among them. FCN-32 takes longest and is left out by
+        default.
     seeds : tuple of int
     """
 

@@ -1,7 +1,7 @@
-"""Should a prediction be trusted? Whether disagreement of networks and an unusual volume foretell a low Dice.
+"""Should a prediction be trusted? Whether an unsteady network and an unusual volume foretell a low Dice.
 
-The reference U-Nets of a fold, one a seed, answer for the patients of that fold, whom none of them has met.
-`python -m brainseg predict` asks the same networks about such a patient. Nothing is trained.
+The kept U-Nets of a fold answer for the patients of that fold, whom none of them has met: one, where the weights of one
+seed are kept. `python -m brainseg predict` asks the same networks about such a patient. Nothing is trained.
 """
 
 from __future__ import annotations

@@ -281,8 +281,8 @@ def keep_runs(cohort: pd.DataFrame, settings: Settings, runs: Iterable[tuple[Tra
 def keeps_weights(protocol: str, seed: int) -> bool:
     """Whether the project keeps the weights of a reference run, or only its record, history, split and masks.
 
-    All weights together would be some 80 MB in every checkout and archive of the project: the first seed's are half of
-    that. Runs of the article's protocol never keep theirs: no one should predict with a network that was chosen on
+    All weights together would be some 115 MB in every checkout and archive of the project: the first seed's are a third
+    of that. Runs of the article's protocol never keep theirs: no one should predict with a network that was chosen on
     other slices of its test patients.
     """
     return protocol == "honest" and seed == SEEDS[0]

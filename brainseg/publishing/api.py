@@ -20,8 +20,8 @@ GROUPS = {
     ),
     "experiments": (
         "Experiments",
-        "What a leak is worth, the article's claims, a plain network and new institutions, and tumour shape beside "
-        "genomic clusters.",
+        "What a leak is worth, the article's claims, a plain network and new institutions, what a synthetic tumour is "
+        "worth, when to trust a mask, and tumour shape beside genomic clusters.",
         ["experiments"],
     ),
     "figures": ("Figures", "Every picture of the book, as a function that returns a figure.", ["figures"]),

@@ -29,8 +29,8 @@ def _agreement(tables: dict[str, pd.DataFrame], target: Path) -> str:
         figures.agreement(patients, agreement_threshold(patients)),
         target,
         "quality-agreement",
-        "Dice of held-out patients against how far the networks agree on them. Left of the dashed line lies the fifth "
-        "with the least agreement, about which the command warns.",
+        "Dice of held-out patients against how far a network's two looks at them agree. Left of the dashed "
+        "line lies the fifth with the least agreement, about which the command warns.",
         f"A cloud of {len(patients)} dots, agreement to the right and Dice upwards, and a dashed vertical line.",
     )
 

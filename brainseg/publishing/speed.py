@@ -15,7 +15,7 @@ from brainseg.publishing.marks import as_figure, as_table, fill_marks
 from brainseg.results import read_record
 
 ABOUT = "≈\N{NO-BREAK SPACE}"  # before hours that are extrapolated
-UNMEASURED = "This part has not been measured yet: `make bench` does it."
+UNMEASURED = "This part has not been measured yet: `make bench` does it, and on a GPU `python -m benchmarks.gpu`."
 
 
 def fill_speed(target: Path) -> None:

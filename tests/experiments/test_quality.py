@@ -45,6 +45,11 @@ def test_a_sequence_that_flair_stands_in_for_has_no_level():
     assert strangeness(found, usual)["post_level"].item() == 0
 
 
+def test_the_kept_agreement_is_that_of_a_network_with_itself():
+    """As the page says, whose text has to change with the kept weights."""
+    assert (results.read_table("quality", "patients")["networks"] == 1).all()
+
+
 def test_agreement_is_that_of_all_pairs():
     one, other, empty = np.array([1, 1, 0], bool), np.array([1, 0, 0], bool), np.zeros(3, bool)
     assert agreement([one, other]) == pytest.approx(2 / 3) and np.isnan(agreement([one]))
