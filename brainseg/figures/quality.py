@@ -9,11 +9,11 @@ from brainseg.figures.style import COLOURS, new_figure
 
 
 def agreement(patients: pd.DataFrame, threshold: float) -> Figure:
-    """Dice against the agreement of the networks, a dot a patient; `threshold` is where the warning begins."""
+    """Dice against the agreement of the looks, a dot a patient; `threshold` is where the warning begins."""
     figure, ax = new_figure(height=4.2)
     ax.scatter(patients["agreement"], patients["dice"], color=COLOURS["unet"], alpha=0.7, s=28)
     ax.axvline(threshold, color="black", linestyle="--", linewidth=1)
-    ax.set(xlabel="agreement of the networks (Dice between their looks)", ylabel="Dice of the volume")
+    ax.set(xlabel="agreement (Dice between the two looks)", ylabel="Dice of the volume")
     ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     return figure
 
