@@ -45,7 +45,7 @@ Buda, Saha and Mazurowski, project page: https://mateuszbuda.github.io/2017/12/0
 """
 
 TWO_READERS = (0.82, 0.86)
-"""Two experts agree to a Dice of 84 +- 2 % (SD) on this kind of tumour, says the same page, without a source."""
+"""Two experts agree to a Dice of 84 %, with an SD of 2 %, on this kind of tumour: the same page, without a source."""
 
 AIMS = {"fcn32": 0.80, "unet": CROSS_VALIDATED, "resunet": CROSS_VALIDATED}
 """Mean Dice per volume that this study was asked to reach on patients never seen; no result of anybody."""

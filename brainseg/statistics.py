@@ -196,6 +196,27 @@ def bootstrap_interval(
     return Interval(estimate, float(low), float(high))
 
 
+def interval_over_groups(values: np.ndarray, groups: np.ndarray, level: float = LEVEL) -> Interval | None:
+    """Interval of the mean of the groups' means, by Student's t; None with fewer than three groups.
+
+    For patients whom the same networks score, such as those of a fold: an interval over patients takes them as
+    independent.
+
+    Parameters
+    ----------
+    values : float array (n,)
+    groups : array (n,)
+        To which group each value belongs.
+    level : float
+    """
+    names, place = np.unique(np.asarray(groups), return_inverse=True)
+    if len(names) < 3:
+        return None
+    means = np.bincount(place, np.asarray(values, float)) / np.bincount(place)
+    reach = special.stdtrit(len(names) - 1, (1 + level) / 2) * means.std(ddof=1) / np.sqrt(len(names))
+    return Interval(float(means.mean()), float(means.mean() - reach), float(means.mean() + reach))
+
+
 def percentile_interval(estimate: float, draws: np.ndarray, level: float = LEVEL) -> Interval:
     """Percentile interval of bootstrap draws, an array (draws,): those that are NaN or infinite are left out.
 
@@ -360,8 +381,8 @@ def shown(
     Parameters
     ----------
     margin : float, optional
-        The largest difference that does not matter, in the unit of the difference. It is named before the data are
-        seen; without one nothing is called equivalent.
+        The largest difference that does not matter, in the unit of the difference. It is named before what is compared
+        is scored; without one nothing is called equivalent.
     trainings : int, optional
         How many trainings of each arm a patient's value averages; None where nothing is trained.
     p_corrected : float, optional

@@ -17,6 +17,7 @@ from brainseg.statistics import (
     coverage,
     eta_squared,
     holm,
+    interval_over_groups,
     interval_text,
     p_text,
     paired_difference,
@@ -135,6 +136,17 @@ def test_percentile_interval_by_hand():
 
 
 # Coverage
+
+
+def test_interval_over_groups_is_that_of_t():
+    values, groups = np.array([0.1, 0.3, 0.5, 0.4, 0.9, -0.2]), np.array(list("aabbcc"))
+    means = np.array([0.2, 0.45, 0.35])
+    for level in (0.9, 0.95):
+        by_scipy = stats.t.interval(level, 2, means.mean(), stats.sem(means))
+        assert interval_over_groups(values, groups, level) == pytest.approx((means.mean(), *by_scipy))
+    uneven = interval_over_groups(np.append(values, 0.2), np.append(groups, "a"))
+    assert uneven.estimate == pytest.approx(means.mean())  # a group counts once, however large
+    assert interval_over_groups(values[:4], groups[:4]) is None
 
 
 def test_coverage_of_normal_values_is_near_the_level():

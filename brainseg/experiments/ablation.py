@@ -135,23 +135,27 @@ def conclusion(patients: pd.DataFrame, others: pd.DataFrame, seed: int = 0) -> s
     """
     found = in_order(findings(patients, seed))
     missed = [each for each in found if each.verdict.direction < 0 and not each.verdict.within_margin]
+    said = f"On {found[0].difference.patients} development patients, "
     if missed:
         phrase, loss = TOLD[missed[0].name].phrase, missed[0].difference.estimate
-        said = (
+        said += (
             f"U-Net is shown to do worse without {len(missed)} of {len(found)} ingredients of the phantom, by an "
             f"amount that may matter, most of all without {phrase} ({loss:+.3f} of Dice)"
         )
     else:
-        said = f"Of {len(found)} ingredients of the phantom none is shown to be missed by an amount that may matter"
+        said += f"none of {len(found)} ingredients of the phantom is shown to be missed by an amount that may matter"
     unfitted = {WIDE: "a phantom of wider ranges", LITERATURE: "one whose tissues have published relaxation times"}
     drawn = "".join(
-        f"; after {unfitted[each.name]}, {each.mean:.3f}, which is {interval_text(each.difference)}: "
-        f"{each.verdict.in_short}"
+        f"; after {unfitted[each.name]}, {each.mean:.3f}, which is {interval_text(each.difference)} and "
+        f"{each.difference.median:+z.3f} in the median: {each.verdict.in_short}"
         for each in findings(others, seed)
         if each.name in unfitted
     )
-    own = phantoms.dice_by_phantom(others)[phantoms.OWN].mean()
-    return f"{said}. After the phantom that was fitted to its judges, its mean Dice is {own:.3f}{drawn}."
+    own = phantoms.dice_by_phantom(others)[phantoms.OWN]
+    return (
+        f"{said}. On {len(own)} others its mean Dice is {own.mean():.3f} after the phantom that was fitted to its "
+        f"judges{drawn}."
+    )
 
 
 def best_sentence(patients: pd.DataFrame, seed: int = 0) -> str:

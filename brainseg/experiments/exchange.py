@@ -277,13 +277,15 @@ class ExchangeFindings:
         worth = self.worth.estimate
         needed = f"about {worth:.0f}" if 0 < worth < math.inf else self.patients_text(worth)
         low, high = map(self.patients_text, (self.worth.low, self.worth.high))
+        each = ", ".join(map(self.patients_text, self.worth_by_draw))
+        apart = f"; by draw {each}" if len(self.worth_by_draw) > 1 else ""
         most = self.sizes[-1]
         beside = most.verdict.phrase(
             "the phantom helps", "the phantom harms", "the phantom adds nothing that matters", MARGIN
         )
         return (
-            f"From drawn weights it takes {needed} real patients to get as far as the phantom alone does "
-            f"(95 % interval {low} to {high}); beside {most.name}, {beside}"
+            f"From drawn weights it takes {needed} real patients, and twice the steps, to get as far as the phantom "
+            f"alone does (95 % interval over the scored patients {low} to {high}{apart}); beside {most.name}, {beside}"
         )
 
     def patients_text(self, number: float) -> str:

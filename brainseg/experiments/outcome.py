@@ -123,7 +123,7 @@ class Outcome:
         return "above" if low > CROSS_VALIDATED else "below" if high < CROSS_VALIDATED else "around"
 
     def against_readers(self) -> str:
-        """Where U-Net's mean lies to the agreement of two human readers: "above", "below" or "within" it."""
+        """Where U-Net's mean lies to one SD around the mean agreement of two readers: "above", "below" or "within"."""
         low, high = TWO_READERS
         return "above" if self.unet["mean"] > high else "below" if self.unet["mean"] < low else "within"
 
@@ -171,11 +171,13 @@ class Outcome:
             "around": f"U-Net's interval holds the published mean of {CROSS_VALIDATED}, so the two are not told apart",
         }[self.against_published()]
         low, high = TWO_READERS
+        lies = {"above": "lies above", "below": "lies below", "within": "lies in"}[self.against_readers()]
         lines.append(
             f"\n{published}. That mean has an error of its own, and it comes from larger slices without the skull, "
-            "from more training patients and from other folds, so the comparison is a hint at most. U-Net's mean lies "
-            f"**{self.against_readers()}** the agreement of two human readers, {low:g} to {high:g}, which the same "
-            "page quotes without a source."
+            "from more training patients and from other folds, so the comparison is a hint at most. U-Net's mean "
+            f"{lies} what the same page quotes for two human readers, without a source: {low:g} to {high:g}, which is "
+            "their mean agreement with one standard deviation to each side. On how many patients or slices, it does "
+            "not say, so this is no comparison with readers."
         )
         return "\n".join(lines)
 

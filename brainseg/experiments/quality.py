@@ -138,8 +138,9 @@ class QualityFindings:
         Mean Dice below the threshold and from it on.
     calibration_error : Interval
         Expected calibration error over patients, of pixels with a probability from `LEAST` on.
-    overstated : Interval
-        By how much the mean probability of these pixels exceeds the share of tumour among them, over patients.
+    below, above : Interval
+        By how much the mean probability of these pixels exceeds the share of tumour among them, over patients: of those
+        below `THRESHOLD`, and of those from it on, which are the mask.
     unseen : float
         Share of the tumour whose probability is below `LEAST`, the mean over patients.
     """
@@ -154,14 +155,14 @@ class QualityFindings:
     dice_below: float
     dice_above: float
     calibration_error: Interval
-    overstated: Interval
+    below: Interval
+    above: Interval
     unseen: float
 
     def sentences(self) -> str:
         """All of it, in Markdown."""
         shown = self.by_agreement.low > 0
         strange, error = self.by_strangeness.high < 0, self.calibration_error
-        wrong = "too high by" if self.overstated.low > 0 else "too low by" if self.overstated.high < 0 else ""
         return (
             f"- **Agreement {'foretells' if shown else 'does not clearly foretell'} the Dice.** The rank correlation "
             f"is {interval_text(self.by_agreement, 2)} over {self.patients} patients. The fifth with the least "
@@ -173,11 +174,16 @@ class QualityFindings:
             f"{interval_text(self.by_strangeness, 2)}.\n"
             f"- **Probabilities** miss the share of tumour by {error.estimate:.3f} "
             f"({error.low:.3f} to {error.high:.3f}), the mean over patients of the expected calibration error, where a "
-            f"pixel is called at least {LEAST:.0%} likely. On average they are "
-            f"{wrong or 'not clearly too high or too low:'} "
-            f"{interval_text(self.overstated)}. {self.unseen:.1%} of a tumour is called less likely than that, and is "
-            "in no bin."
+            f"pixel is called at least {LEAST:.0%} likely. Probabilities below {THRESHOLD:.0%} minus that share are "
+            f"{interval_text(self.below)}, {_honesty(self.below)}; from there on, where the mask is, it is "
+            f"{interval_text(self.above)}, {_honesty(self.above)}. {self.unseen:.1%} of a tumour is called less likely "
+            f"than {LEAST:.0%}, and is in no bin."
         )
+
+
+def _honesty(overstated: Interval) -> str:
+    """What an interval of probability minus share says."""
+    return "too high" if overstated.low > 0 else "too low" if overstated.high < 0 else "not clearly too high or too low"
 
 
 def findings(patients: pd.DataFrame, calibration: pd.DataFrame, seed: int = 0) -> QualityFindings:
@@ -193,6 +199,7 @@ def findings(patients: pd.DataFrame, calibration: pd.DataFrame, seed: int = 0) -
     threshold = agreement_threshold(scored)
     below = scored["agreement"] < threshold
     low = scored["dice"] < LOW_DICE
+    in_mask = calibration["bin"] >= THRESHOLD - 1e-9  # the bins' ends are sums of tenths
     return QualityFindings(
         patients=len(scored),
         by_agreement=rank_correlation(scored["agreement"].to_numpy(), scored["dice"].to_numpy(), seed=seed),
@@ -204,7 +211,8 @@ def findings(patients: pd.DataFrame, calibration: pd.DataFrame, seed: int = 0) -
         dice_below=float(scored.loc[below, "dice"].mean()),
         dice_above=float(scored.loc[~below, "dice"].mean()),
         calibration_error=bootstrap_interval(calibration_errors(calibration).to_numpy(), seed=seed),
-        overstated=bootstrap_interval(overstatements(calibration).to_numpy(), seed=seed),
+        below=bootstrap_interval(overstatements(calibration[~in_mask]).to_numpy(), seed=seed),
+        above=bootstrap_interval(overstatements(calibration[in_mask]).to_numpy(), seed=seed),
         unseen=float(scored["unseen"].mean()),
     )
 

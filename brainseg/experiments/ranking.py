@@ -6,10 +6,18 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import pandas as pd
-from scipy import stats
 
 from brainseg.networks.recipe import MODEL_NAMES
-from brainseg.statistics import Answer, Difference, Verdict, interval_text, p_text, paired_difference, shown_together
+from brainseg.statistics import (
+    Answer,
+    Difference,
+    Verdict,
+    interval_over_groups,
+    interval_text,
+    p_text,
+    paired_difference,
+    shown_together,
+)
 
 MARGIN = 0.02
 """Of Dice: two networks that lie closer together are called equivalent. Named before the networks were compared by this
@@ -208,15 +216,16 @@ def by_fold(dice: pd.DataFrame, fold: pd.Series) -> str:
         In which fold a patient was tested, by patient.
     """
     difference = (dice["resunet"] - dice["unet"]).dropna()
-    means = difference.groupby(fold.reindex(difference.index)).mean()
-    if len(means) < 3:
+    folds = fold.reindex(difference.index)
+    over_folds = interval_over_groups(difference, folds, 0.90)
+    if over_folds is None:
         return ""
-    low, high = stats.t.interval(0.90, len(means) - 1, means.mean(), stats.sem(means))
+    low, high = over_folds.low, over_folds.high
     within = "within" if low > -MARGIN and high < MARGIN else "not within"
     most = difference.abs().idxmax()
     return (
         "Patients of a fold are predicted by the same networks, so they are not quite independent. Over the means of "
-        f"the {len(means)} folds, the 90 % interval of ResUNet minus U-Net is {low:+.3f} to {high:+.3f} (by t), "
+        f"the {folds.nunique()} folds, the 90 % interval of ResUNet minus U-Net is {low:+.3f} to {high:+.3f} (by t), "
         f"{within} the margin of {MARGIN:g}. And one patient counts most: without {most} ({difference[most]:+.2f}) the "
         f"mean difference is {difference.drop(most).mean():+z.3f}."
     )

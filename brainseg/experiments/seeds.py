@@ -73,7 +73,8 @@ class SeedFindings:
         ahead = ", ".join(f"{name} with seed {seed}" for seed, name in self.ahead.items())
         order = f"The higher mean is that of {ahead}."
         if len(set(self.ahead.values())) == 1 and len(self.ahead) > 1:
-            order += f" By chance, {len(self.ahead)} seeds agree once in {2 ** (len(self.ahead) - 1)} times."
+            times = len(self.ranking.means) ** (len(self.ahead) - 1)
+            order += f" By chance, {len(self.ahead)} seeds agree once in {times} times."
         pairs = "\n".join(pair.sentence() for pair in self.ranking.pairs)
         own = "\n".join(each.sentence() for each in self.luck)
         return f"{own}\n\n{order} With each patient's Dice averaged over the seeds:\n\n{pairs}"

@@ -166,7 +166,6 @@ def distances(by_distance: pd.DataFrame) -> Figure:
     figure, (left, right) = new_figure(1, 2, height=4.4, width_ratios=(1.25, 1))
     dose = smallest_leak(by_distance)
     drawn = {
-        "copy": ("s:", ARM_COLOURS["copy"], ARM_NAMES["copy"]),
         arm_name(0): ("o--", ARM_COLOURS["honest"], "network without a leak"),
         arm_name(dose): ("D-", ARM_COLOURS["leak"], f"network, {dose} % leaked"),
     }

@@ -78,7 +78,8 @@ def fill_landing(target: Path) -> None:
             if len(sizes) > 1
             else "All rows are the same patients. "
         )
-        + "The dashed line is a published mean, the grey band the agreement of two human readers. "
+        + "The dashed line is a published mean, the grey band a mean quoted for two human readers, with one standard "
+        "deviation to each side. "
         "{doc}`Results on real slices <notebooks/15_results>` says how the networks were trained and where they "
         "fail.\n```"
     )

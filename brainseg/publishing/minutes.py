@@ -46,7 +46,7 @@ def _leak() -> tuple[str, Figure]:
     patients = read_table("leakage", "patients")
     found = leakage.findings(patients, read_table("leakage", "slices"))
     drawn = leak_figures.doses(leakage.paired(patients), found, "mean Dice of a patient's tumour slices")
-    return found.conclusion(), drawn
+    return f"{found.conclusion()} {found.over_folds()}".strip(), drawn
 
 
 def _contrast() -> tuple[str, Figure]:

@@ -130,7 +130,7 @@ def test_the_worth_lies_between_two_points_of_the_curve():
         "it takes **3 real patients** to get as far (95 % interval over the scored patients, 3 to 3;"
         in found.sentence()
     )
-    assert "takes about 3 real patients to get as far as the phantom alone" in found.in_short()
+    assert "takes about 3 real patients, and twice the steps, to get as far as the phantom alone" in found.in_short()
     assert found.in_short().endswith(
         "; beside all 70 real patients, the phantom adds nothing that matters (within 0.03)"
     )

@@ -348,9 +348,30 @@ def test_the_gain_by_distance_pools_what_is_far():
     found = leakage.gap_by_distance(scored(leaky=0.7)).set_index(["arm", "distance"])
     assert sorted(found.loc["gap"].index) == [1, 3, leakage.FARTHEST]
     assert found.loc[("gap", 1), "dice"] == pytest.approx(0.05, abs=1e-3)
-    assert found.loc[("copy", 1), ["patients", "slices", "dice"]].tolist() == pytest.approx([12, 36, 0.5])
+    assert found.loc[("gap", 1), ["patients", "slices"]].tolist() == [12, 36]
+    assert set(found.index.get_level_values("arm")) == {"0 %", "25 %", "gap"}  # a copy has another distance to its leak
     low, high = found.loc[("gap", 1), ["low", "high"]]
     assert low < 0.05 < high
+
+
+def test_folds_may_say_less_than_patients():
+    """All of the gain is in one fold of three."""
+    slices = scored(leaky=0.6, spread=0)
+    slices["fold"] = slices["patient"].str[1:].astype(int) % 3
+    slices.loc[slices["arm"].eq("80 %") & slices["fold"].eq(0), "dice"] += 0.3
+    found = found_of(slices)
+    assert found.primary.difference.low > 0 > found.by_fold.low
+    assert "includes 0, so folds alone would not show a difference" in found.over_folds()
+    slices.loc[slices["arm"].eq("80 %") & slices["fold"].ne(0), "dice"] += 0.29
+    assert "excludes 0 as well" in found_of(slices).over_folds()
+    assert found_of(scored(leaky=0.7)).over_folds() == ""  # one fold
+
+
+def test_on_how_many_patients_each_kind_trains_is_said():
+    rows = [(0, 70), (25, 88), (80, 88), (100, 66), (0, 72), (25, 90), (80, 90), (100, 70)]
+    said = leakage.described_training(pd.DataFrame(rows, columns=["dose", "patients"]))
+    assert "71 without a leak and 89 with one" in said and "The control trains on 68" in said
+    assert "control" not in leakage.described_training(pd.DataFrame(rows[:3], columns=["dose", "patients"]))
 
 
 def test_near_minus_far_has_an_interval_over_patients():
@@ -589,9 +610,10 @@ def test_figures_draw_what_they_are_given(cohort, by_hand):
     assert [label.get_text() for label in right.get_xticklabels()] == ["25 %", "80 %", "100 %"]
 
     left, right = figures.distances(leakage.gap_by_distance(slices)).axes
-    assert [line.get_label() for line in left.lines][1:] == ["network without a leak", "network, 25 % leaked"]
+    assert [line.get_label() for line in left.lines] == ["network without a leak", "network, 25 % leaked"]
     assert [label.get_text() for label in right.get_xticklabels()] == ["1\n36", "3\n36", "5+\n36"]
-    assert list(left.lines[0].get_ydata()) == pytest.approx([0.5, 0.5, 0.5])
+    drawn = [line.get_ydata() for line in left.lines]
+    assert list(drawn[1] - drawn[0]) == pytest.approx(list(right.lines[0].get_ydata()))
 
     image, mask = np.zeros((8, 8, 3), np.uint8), np.eye(8) > 0
     assert figures.copied(image, mask, image, mask, 1.0).axes[1].get_title() == "test slice: Dice 1.00"

@@ -82,7 +82,7 @@ def test_who_had_a_part_in_the_choice_is_told():
 )
 def test_the_readers_agreement_is_above_below_or_around_the_mean(mean, where):
     found = found_of(unet=mean)
-    assert found.against_readers() == where and f"**{where}** the agreement" in found.sentences()
+    assert found.against_readers() == where and f"lies {'in' if where == 'within' else where} what" in found.sentences()
 
 
 def test_the_median_is_told():

@@ -36,6 +36,8 @@ def test_seeds_that_agree_are_held_against_chance():
     found = seeds.findings(table_of(shifts))
     assert set(found.ahead.values()) == {"ResUNet"}
     assert "3 seeds agree once in 4 times" in found.sentences()
+    among_three = seeds.findings(table_of({**shifts, **{("fcn32", seed): -0.05 for seed in (0, 1, 2)}}))
+    assert "3 seeds agree once in 9 times" in among_three.sentences()
     assert found.ranking.pairs[0].verdict.answer is Answer.DIFFERENCE  # three trainings are enough
 
 

@@ -111,7 +111,7 @@ def leak(gain=0.1, trainings=3, best="copied from the nearest slice"):
     difference = paired_difference(honest + gain + np.tile([0.001, -0.001], 10), honest)
     verdict = shown(difference, margin=leakage.MARGIN, trainings=trainings)
     largest = leakage.DoseFinding(80, honest.mean() + gain, honest.mean(), difference)
-    found = leakage.LeakFindings((largest,), verdict, None, largest, {}, (gain,), None, 0.01, verdict, None)
+    found = leakage.LeakFindings((largest,), verdict, None, largest, {}, (gain,), None, None, 0.01, verdict, None)
     return {"leakage": leakage, "image_free": image_free, "found": found}
 
 

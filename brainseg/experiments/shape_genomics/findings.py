@@ -515,27 +515,37 @@ class Leak:
     Attributes
     ----------
     patients : int
+    trainings : tuple of int
+        On how many trainings together the masks of `HONEST` rest, and those of `LEAKY`.
     verdicts : mapping of (measure, feature) to Verdict
     """
 
     patients: int
+    trainings: tuple[int, int]
     verdicts: dict[tuple[str, str], Verdict]
 
     def __str__(self) -> str:
         if not self.verdicts:
             return f"Without masks of both *{HONEST}* and *{LEAKY}*, this question stays open in this edition."
+        honest, leaky = self.trainings
+        mixed = (
+            f" Masks *{HONEST}* are those of {honest} trainings together, masks *{LEAKY}* of {leaky}. So the "
+            "differences hold what averaging does as well, and are not the worth of the leak."
+            if honest != leaky
+            else ""
+        )
         telling = {key: verdict for key, verdict in self.verdicts.items() if verdict.answer is not Answer.CANNOT_TELL}
         if not telling:
             reasons = dict.fromkeys(verdict.text.removeprefix("cannot tell: ") for verdict in self.verdicts.values())
             return (
                 "Whether networks that know the patient draw masks that serve better, **the data cannot tell**: "
-                f"{'; '.join(reasons)}."
+                f"{'; '.join(reasons)}.{mixed}"
             )
         named = "; ".join(
             f"{feature.upper()} ({measure}): {verdict.text}, {_way(verdict)}"
             for (measure, feature), verdict in telling.items()
         )
-        return f"By {len(telling)} of {len(self.verdicts)} measures there is an answer: {named}."
+        return f"By {len(telling)} of {len(self.verdicts)} measures there is an answer: {named}.{mixed}"
 
 
 @dataclass(frozen=True)
@@ -721,12 +731,17 @@ def _carried(carried: pd.DataFrame, trainings: Mapping[str, int | None]) -> Iter
 
 
 def _leak(leak: pd.DataFrame, trainings: Mapping[str, int | None]) -> Leak:
-    fewest = min((trainings[source] for source in (HONEST, LEAKY) if source in trainings), default=None)
+    """All p values are corrected together; a margin was named for the effect size alone."""
+    of_each = tuple(trainings.get(source) or 0 for source in (HONEST, LEAKY))
+    evidence = {(row.measure, row.feature): _evidence(row) for row in leak.itertuples()}
+    corrected = holm(each.p_value for each in evidence.values())
     verdicts = {
-        (row.measure, row.feature): shown(_evidence(row), margin=EFFECT_MARGIN, trainings=fewest)
-        for row in leak.itertuples()
+        (measure, feature): shown(
+            each, margin=EFFECT_MARGIN if measure == "effect" else None, trainings=min(of_each), p_corrected=float(p)
+        )
+        for ((measure, feature), each), p in zip(evidence.items(), corrected, strict=True)
     }
-    return Leak(int(leak["patients"].max()) if len(leak) else 0, verdicts)
+    return Leak(int(leak["patients"].max()) if len(leak) else 0, of_each, verdicts)
 
 
 def _told(discrimination: pd.DataFrame) -> Iterable[Told]:

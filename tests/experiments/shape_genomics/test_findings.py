@@ -310,7 +310,9 @@ def test_one_training_cannot_tell_what_a_leak_is_worth():
     assert "cannot tell**: too few trainings (1, and 3 are needed)." in str(result)
     better, worse = (str(found.findings(tables(leak=leak(value))).leak) for value in (0.3, -0.3))
     assert f"ASD (icc): the data show a difference, larger *{LEAKY}*" in better
-    assert f"larger *{HONEST}*" in worse and LEAKY not in worse
+    assert f"larger *{HONEST}*" in worse and LEAKY not in worse and "averaging" not in worse
+    averaged = str(found.findings(tables(leak=leak(0.3), features=rested_on(by_patient=3, by_slice=1))).leak)
+    assert f"Masks *{HONEST}* are those of 3 trainings together, masks *{LEAKY}* of 1." in averaged
     assert "stays open" in str(found.findings(tables()).leak)
 
 
