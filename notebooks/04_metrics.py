@@ -262,7 +262,14 @@ Markdown(averaging.conventions_sentence(scores, np.mean(~has_tumour)))
 # ## Trivial predictions that score high on the wrong metric
 #
 # A useful check of any metric is what it gives to a prediction that knows nothing {cite:p}`reinke2024pitfalls`. Here are
-# three: no tumour anywhere, tumour everywhere, and Otsu.
+# three: no tumour anywhere, tumour everywhere, and Otsu. Beside IoU and Dice, three more ratios judge them. *Pixel accuracy* is the share of all pixels that are called rightly.
+# {term}`Specificity <specificity>` is the share of the background that was left alone, and {term}`recall` the share of the tumour that was found:
+#
+# $$\mathrm{accuracy} = \frac{TP + TN}{TP + FP + FN + TN}$$
+#
+# $$\mathrm{specificity} = \frac{TN}{TN + FP}$$
+#
+# $$\mathrm{recall} = \frac{TP}{TP + FN}$$
 
 # %%
 trivial = {
@@ -368,7 +375,7 @@ Markdown(f"**Answer.** {averaging.answer(scores, fooled['nothing'])}")
 #
 #     truth   ##..      prediction   .##.
 #             ##..                   .##.
-#             ....                   ....
+#             ....                   ..#.
 #             ....                   ....
 
 
@@ -380,7 +387,7 @@ def counted_by_hand():
     -------
     tuple of three int
     """
-    return 2, 2, 2
+    return 2, 3, 2
 
 
 tp, fp, fn = counted_by_hand()
@@ -390,7 +397,9 @@ print(f"IoU {tp / (tp + fp + fn):.3f}, Dice {2 * tp / (2 * tp + fp + fn):.3f}")
 answer = counted_by_hand()
 assert answer is not None, "The function returns nothing yet. Return three whole numbers, such as 1, 0, 3."
 upper_left = np.outer(np.arange(4) < 2, np.arange(4) < 2)
-counts = confusion(upper_left, np.roll(upper_left, 1, axis=1))
+claimed = np.roll(upper_left, 1, axis=1)
+claimed[2, 2] = True
+counts = confusion(upper_left, claimed)
 assert answer[0] == counts.tp, "TP: in how many cells do both drawings have a mark?"
 assert answer[1] == counts.fp, "FP: in how many cells does only the prediction have a mark?"
 assert answer[2] == counts.fn, "FN: in how many cells does only the truth have a mark?"
@@ -460,7 +469,10 @@ for size in (1, 4, 16, 64):
         for t in (truth, truth[order])
     ]
     print(f"batches of {size:2}: in order {means[0]:.3f}, shuffled {means[1]:.3f}")
-print("A batch without tumour scores 1. Small batches and sorted slices make such batches; large shuffled ones do not.")
+print("Batches of one flatter most, in any order: each slice without tumour scores 1.")
+print(
+    "In a larger batch one slice with tumour spoils that for all. In the order of the patients, whole batches can stay without any."
+)
 
 # %% [markdown]
 # **4. Predict.** At which whole tolerance, in pixels, does the prediction that lies three pixels to the right reach a mean NSD of 1?

@@ -281,6 +281,17 @@ print("Right.")
 # **Write down first** which bars of {numref}`fig-fcn32-kept` will move, and which way. Then: which of the three makes an epoch slower?
 #
 # **4. Open.** Add the finer grid of FCN-16: score the output of stage 4 too, and add both before enlarging.
+# With the settings of this chapter, any Keras model is trained by:
+#
+# ```python
+# from pathlib import Path
+# from tqdm import tqdm
+# from brainseg.networks.training import train
+#
+# folder = Path("my_network")
+# folder.mkdir()  # a new one for each training; the best weights stay there
+# history = train(network, run.recipe, run.prepared, run.split, folder, tqdm())
+# ```
 
 # %% [markdown] tags=["solution"]
 # :::{dropdown} Answers in words
@@ -293,5 +304,6 @@ print("Right.")
 # hundredths in the *validation* Dice means little, because that is one patient or two.
 #
 # **4.** Take the output of stage 4 before the next halving. Give it a convolution of one by one pixel, enlarge the coarse votes by two, add, and enlarge
-# the sum by 16. The gain to expect is in the difference between two bars of the same figure.
+# the sum by 16, as in the paper and in the small network of this chapter. The network of this study enlarges the slice by two first, so there it is 8.
+# The gain to expect is in the difference between two bars of the same figure.
 # :::

@@ -240,7 +240,8 @@ Markdown(f"**Answer.** {bridges.answer()}")
 #
 # **1. Recall.** Why does the number of channels double where the grid halves?
 #
-# **2. Count.** How many weights has a convolution? Complete the function. Then use it on the first convolution of level 2, at a width of 16 and without bias, and check with `model.layers`.
+# **2. Count.** How many weights has a convolution? Complete the function. Then use it on the first convolution of level 2 of this chapter's `model`, and check with
+# `model.layers`. It has `filters` channels in, twice as many out, and no bias.
 
 
 # %% tags=["solution", "hide-cell"]
@@ -263,10 +264,9 @@ def convolution_weights(side, channels_in, channels_out, bias=False):
     return kernels + channels_out if bias else kernels
 
 
-wide = models.unet(image_size, filters=16)
-convolutions = [layer for layer in wide.layers if isinstance(layer, layers.Conv2D)]
-assert convolutions[2].count_params() == convolution_weights(3, 16, 32)
-convolution_weights(3, 16, 32)
+convolutions = [layer for layer in model.layers if isinstance(layer, layers.Conv2D)]
+assert convolutions[2].count_params() == convolution_weights(3, filters, 2 * filters)
+convolution_weights(3, filters, 2 * filters)
 
 # %% tags=["check", "hide-cell"]
 answer = convolution_weights(1, 8, 1)
@@ -280,6 +280,9 @@ assert convolution_weights(3, 2, 5) == 90, (
 assert convolution_weights(1, 8, 1, bias=True) == 9, (
     "A bias is one more weight for every outgoing channel, not for every kernel."
 )
+assert convolution_weights(3, 2, 5, bias=True) == 95, (
+    "Each of the 5 outgoing channels has a bias of its own: 90 weights and 5 more."
+)
 print("Right.")
 
 # %% [markdown]
@@ -289,6 +292,7 @@ print("Right.")
 # Which two of the three cost the same number of training steps?
 #
 # **4. Open.** Train a U-Net without its first bridge from the start. Does it find what the cut one lost?
+# Exercise 4 of [chapter 5](05_train_fcn32) has the lines that train a model of your own.
 
 # %% [markdown] tags=["solution"]
 # :::{dropdown} Answers in words

@@ -227,6 +227,10 @@ assert field_of_stack([(3, 2), (3, 1)]) == 7, (
     "After a stride of 2, a neighbour lies two pixels of the input away, so the second convolution adds 4: 7."
 )
 assert field_of_stack([(3, 1), (3, 2)]) == 5, "A stride counts for the convolutions that follow it, not for its own: 5."
+assert field_of_stack([(3, 2), (3, 2), (3, 1)]) == 15, (
+    "Strides multiply: after two strides of 2, a neighbour lies four pixels of the input away. 3 + 4 + 8 = 15."
+)
+assert field_of_stack([(5, 1)]) == 5, "A kernel of 5 pixels sees 5 pixels: use the side of each kernel."
 print("Right.")
 
 # %% [markdown]
@@ -234,10 +238,17 @@ print("Right.")
 # Then run it three more times, each with one change from there: `seed = 1`, `contrast = "clahe"`, `fold = 1`.
 # **Write down first** which of them changes the validation Dice most. What does the answer say about a comparison of two networks by one training each?
 #
-# **4. Try.** Train with `depth = 3`, the paper's, by `Recipe(model="resunet", options={"filters": 16, "depth": 3})`.
-# Which tumours would you expect to suffer?
+# **4. Try.** Train with `depth = 3`, the paper's, and all else as in this chapter. Which tumours would you expect to suffer?
+#
+# ```python
+# from dataclasses import replace
+# from brainseg.networks.runs import train_or_load
+#
+# shallower = train_or_load(replace(run.recipe, options={"filters": filters, "depth": 3}), run.prepared, run.split)
+# ```
 #
 # **5. Open.** Take the shortcuts out of `brainseg.networks.models.resunet` and train again. How do the first epochs differ?
+# Exercise 4 of [chapter 5](05_train_fcn32) has the lines that train a model of your own.
 
 # %% [markdown] tags=["solution"]
 # :::{dropdown} Answers in words

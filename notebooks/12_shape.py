@@ -290,7 +290,7 @@ for degrees in (0, 90, 18):
     print(f"{degrees:2d} degrees: ASD {turned['asd']:.4f}, MF {turned['mf']:.4f}")
 
 # %% [markdown]
-# **4. Predict.** Smooth the mask with a small opening. What happens to Dice, MF and BEVR?
+# **4. Predict.** Smooth the mask by a small *opening*: erode it, then dilate it by as much, so that thin tips disappear. What happens to Dice, MF and BEVR?
 
 # %% tags=["solution", "hide-cell"]
 opened = np.stack([ndimage.binary_opening(one_slice, iterations=3) for one_slice in mask])
@@ -303,5 +303,5 @@ if opened.any():
 # :::{dropdown} Answers in words
 # **1.** Divided by their mean, the distances of a small and a large tumour of one shape are the same. An ellipsoid that is larger than it must be is filled less, so the ratio would say something about the ellipsoid and not about the tumour. There is only one smallest.
 #
-# **4.** Dice hardly moves, because few pixels go. The fine notches go with them, so MF falls. BEVR may go either way: the tumour loses pixels, and the ellipsoid loses the spikes that it had to reach.
+# **4.** Dice hardly moves, because few pixels go. The thin tips go with them, so MF falls. BEVR may go either way: the tumour loses pixels, and the ellipsoid loses the spikes that it had to reach.
 # :::

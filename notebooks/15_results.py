@@ -269,8 +269,9 @@ assert answer == 1, (
 print("Right.")
 
 # %% [markdown]
-# **3. Try.** Run `python -m brainseg predict` with a kept network on two patients of the cohort, one of its training side and one of its test side (`split.csv` beside its weights).
-# What does `seen_in_training` say?
+# **3. Try.** With the Kaggle slices and `.[networks]` installed, in a copy of the project: run
+# `python -m brainseg predict PATIENT_FOLDER OUT --run results/reference/unet-by-patient-fold0-seed0`, once for a patient of the network's training side and once for one of its
+# test side (`split.csv` beside its weights). What does `seen_in_training` say in `patients.csv`? And what without `--run`?
 #
 # **4. Open.** What would you change first to lift the lowest scores? How would you find out without looking at test patients?
 
@@ -279,7 +280,8 @@ print("Right.")
 # **1.** The recipe was chosen by trials whose inner patients are test patients of folds 1 to 4, and on the test side of fold 0 pilot trainings had been scored. So each score had a small say in how all networks are trained. The 22 of the locked test come nearest to being free of that: no number of
 # theirs has reached this project. But others had scored earlier networks on them, and told in which direction the scores moved.
 #
-# **3.** Whether a patient of that name was among those that the network was trained or chosen on. A score on such a patient is no result.
+# **3.** Whether a patient of that name was among those that the network was trained or chosen on. A score on such a patient is no result. Without `--run` the command takes the
+# U-Nets that have not met the patient, so it says False for both.
 #
 # **4.** Look at the lowest *validation* patients, guess what they share, change one thing, and compare on validation patients of several folds. Test patients come once, at the end.
 # :::

@@ -206,6 +206,7 @@ Markdown(f"**Answer.** {ablation.conclusion(without, other_phantoms, seed)}")
 # **1. Recall.** Why are the networks of the ablation scored on the development patients, and not on the others?
 #
 # **2. Compute.** Suppose that none of the changes does anything, and chance alone moves each patient's Dice a little, up or down. How much does the best of them seem to gain? Complete the function. Then draw as many changes of as many patients as in the table above, a thousand times, from a normal distribution with mean 0 and the standard deviation that the differences of each change have.
+# `phantoms.dice_by_phantom(without)` has a row per patient and a column per phantom; `phantoms.OWN` is the whole one.
 
 
 # %% tags=["solution", "hide-cell"]

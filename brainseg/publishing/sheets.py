@@ -146,13 +146,18 @@ def _rare(_: list[str], __: str, target: Path, key: bool) -> str:
         f"This is slice {largest + 1} of a simulated patient. The patient has {len(truth)} slices of "
         f"{truth.shape[1]} × {truth.shape[2]} pixels: {truth.size:,} pixels. {truth.sum():,} of them are tumour."
     )
+    meant = (
+        "*Accuracy* is the share of all pixels that are called rightly: (TP + TN) / all. *Recall* is the share of the "
+        "tumour that is found: TP / (TP + FN). *Dice* is 2 TP / (2 TP + FP + FN). Here TP is tumour that is found, FN "
+        "tumour that is missed, FP a false alarm, and TN background that is left alone."
+    )
     right = counts.tp + counts.tn
     fields = {
         "Accuracy": f"{right:,}/{truth.size:,} = {_number(metrics.accuracy(counts))}",
         "Recall": _quotient(counts.tp, counts.tp + counts.fn, metrics.recall(counts, empty=np.nan)),
         "Dice": f"0/{counts.fn:,} = {_number(metrics.dice(counts, empty=np.nan))}",
     }
-    return f"{picture}\n\n{said}\n\n" + _fields(fields, key)
+    return f"{picture}\n\n{said}\n\n{meant}\n\n" + _fields(fields, key)
 
 
 def _draw(arguments: list[str], _: str, target: Path, key: bool) -> str:
@@ -165,7 +170,8 @@ def _draw(arguments: list[str], _: str, target: Path, key: bool) -> str:
     inside = cell_mask(truth, cells)
     if not key:
         alt = f"Part of a slice of a simulated head, ruled in {cells} times {cells} cells, to draw an outline on."
-        fields = {"In both (TP)": "", "Only mine (FP)": "", "Only true (FN)": "", "My Dice": ""}
+        number = "My number: 2 × both / (2 × both + only mine + only the other's)"  # Dice, before it has its name
+        fields = dict.fromkeys(("In both (TP)", "Only mine (FP)", "Only the other's (FN)", number), "")
         return _picture(target, "sheet-draw", printed_slice(flair, cells=cells), "wide", alt) + _fields(fields, key)
     alt = "The same part of the slice, with the true outline of the tumour over the cells."
     as_pixels = np.kron(inside, np.ones((pixels, pixels), bool))

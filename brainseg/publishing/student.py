@@ -36,8 +36,9 @@ from brainseg.publishing.plain import Book
 
 ARCHIVE = "brainseg-student.zip"
 NOTE = (
-    "**Student edition.** The exercises are at the end. Write your answer where three dots stand, run the cell, and "
-    "then the cell below it: it says whether the answer is right, and gives a hint where it is not."
+    "**Student edition.** The exercises are at the end. Write your answer where three dots stand, and run the cell. "
+    "One or two functions have a check below them: run it too. It says whether the answer is right, and gives a hint "
+    "where it is not. The other exercises have their answers in the book."
 )
 READ_ME = """\
 # brainseg, student edition
@@ -48,8 +49,8 @@ patients that it makes itself. No graphics card is needed.
 
 {package}
 
-Chapters 1 to 4 need no deep-learning library. Chapters 5 to 9 train small networks in minutes. Chapters 15 and 16 read
-the project's results, so they need a copy of the project.
+Chapters 1 to 4, 12 and 13 need no deep-learning library. Chapters 5 to 11 and 14 train small networks in minutes.
+Chapters 15 to 17 train nothing: they read the project's results, so they need a copy of the project.
 
 Research and teaching only. Not for clinical use. Code: MIT. Text: CC BY 4.0, by the brainseg developers.
 """

@@ -185,7 +185,7 @@
     if (!tumour && !claimed) return "Both masks are empty. Dice and IoU are 0/0: somebody has to decide what that means. The smoothed loss calls it perfect.";
     if (!tumour) return "A false alarm. Any Dice is 0 here, for one pixel as for a thousand; HD95 has nothing to measure from.";
     if (!claimed) return "A missed tumour. HD95 costs the diagonal of the frame, by a rule that somebody chose.";
-    if (!result.tp) return "The masks do not touch. Dice and IoU are 0 however far apart they are. Only HD95 still says how far.";
+    if (!result.tp) return "The masks share no pixel. Dice and IoU are 0 however far apart they are. Only HD95 still says how far.";
     if (!result.fp && !result.fn) return "The masks agree in every pixel.";
     return `${result.fp} pixels are claimed too many, ${result.fn} are missed.`;
   }
