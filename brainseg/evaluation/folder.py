@@ -109,6 +109,7 @@ def predict_folder(
 
     configure_backend()
     networks = [(record, load_network(record)) for record in records]
+    measured = not runs and threshold == THRESHOLD  # by brainseg.experiments.quality, which a warning quotes
     top, out = resolved(place), resolved(out)
     top = top.parent if top.is_file() else top
     for table in ("predictions", "patients"):
@@ -147,7 +148,7 @@ def predict_folder(
                 "volume_spread": answer.volume_spread,
                 "missing": ", ".join(images.missing),
                 "seen_in_training": met,
-                "warning": trust.warning(float("nan") if runs else answer.agreement, images.images),
+                "warning": trust.warning(answer.agreement if measured else float("nan"), images.images),
                 **({"dice": float(dice(confusion(images.truth, own), empty=np.nan))} if truth else {}),
             }
         )

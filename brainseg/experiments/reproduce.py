@@ -78,7 +78,7 @@ def _from_masks(cohort: pd.DataFrame) -> Iterator[pd.DataFrame]:
         path = folder / network.run / MASKS
         if not path.parent.is_dir():
             path = folder / "masks" / f"{network.run}.npz"
-        if len(rows) and path.is_file():  # the first campaign's runs by slice have none
+        if len(rows):
             yield _from_file(path, rows, network.run)
 
 

@@ -278,7 +278,7 @@ def headline(lines: Sequence[Line]) -> Figure:
         ax.plot(ends, [row, row], color=colour, linewidth=4, solid_capstyle="butt", path_effects=halo(7))
         ax.plot(summary["mean"], row, "o", color=colour, markersize=9, markeredgecolor="white", markeredgewidth=1.5)
         ax.text(
-            summary["mean"], row + 0.25, f"{summary['mean']:.2f}", ha="center", va="top", fontsize=13, weight="bold",
+            summary["mean"], row + 0.25, f"{summary['mean']:.3f}", ha="center", va="top", fontsize=13, weight="bold",
             path_effects=halo(4),
         )  # fmt: skip
     labels = [

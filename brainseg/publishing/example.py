@@ -17,9 +17,10 @@ from brainseg.evaluation.trust import MODEL, QUALITY
 from brainseg.networks.record import reference_digests, reference_runs
 from brainseg.paths import build_folder, folder_atomically
 from brainseg.provenance import code_digest, modules_of
+from brainseg.publishing.execute import versions
 from brainseg.publishing.marks import as_table
 from brainseg.publishing.notebooks import StudyError
-from brainseg.results import has_tables, read_record
+from brainseg.results import has_tables, read_table
 
 SECTION = "## Masks of a volume"
 BLOCK = re.compile(r"(```(python|bash)\n(.*?)```)(\n\n<!-- example: output -->)?", re.S)
@@ -59,13 +60,16 @@ def fill_example(target: Path) -> None:
 
 
 def _run(blocks: list[tuple[str, str]]) -> Path:
-    """The folder in which the blocks were run, one after the other; networks, code or blocks that changed run anew."""
+    """The folder in which the blocks were run, one after the other.
+
+    They run anew where blocks, networks, code or libraries changed, or the tables that say when to doubt.
+    """
     rooms = [f"brainseg.{room}" for room in ("cohort", "evaluation", "images", "networks", "phantom")]
     files = [f"brainseg.{name}" for name in ("__main__", "data", "metrics", "paths", "results")]
     code = code_digest(*(module for room in rooms for module in modules_of(room)), *files)
     # The tables of `quality` say when a prediction is to be doubted.
-    doubts = read_record(QUALITY)["commit"] if has_tables(QUALITY) else ""
-    key = repr((blocks, sorted(reference_digests().items()), code, doubts))
+    doubts = read_table(QUALITY, "patients").to_csv() if has_tables(QUALITY) else ""
+    key = repr((blocks, sorted(reference_digests().items()), code, doubts, versions()))
     folder = build_folder() / "examples" / hashlib.sha256(key.encode()).hexdigest()[:12]
     if folder.is_dir():
         return folder

@@ -63,7 +63,10 @@ LEAK = "10_leakage"
 """The chapter for which a cohort needs several slices of a patient."""
 AT_A_TIME = 2
 """Chapters that run side by side. One that trains leaves a processor core idle now and then, and a figure takes one."""
-LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "opencv-python-headless", "keras", "tensorflow", "matplotlib")
+LIBRARIES = (
+    "numpy", "scipy", "pandas", "scikit-learn", "opencv-python-headless", "tifffile", "nibabel", "nilearn", "keras",
+    "tensorflow", "matplotlib", "seaborn",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def execute_edition(
         _require_reference({name: parameters[name] for name in notebooks})
     cohorts = {data: _cohort(data) for data in sorted({parameters[name].get("data") for name in notebooks} - {None})}
     edition = Edition(_edition_folder(profile, parameters), {})
-    base = {"package": _package_hash(), "results": _results_hash(root), "versions": _versions()}
+    base = {"package": _package_hash(), "results": _results_hash(root), "versions": versions()}
     records = {}
     for name in notebooks:
         edition.pages[name] = edition.folder / f"{name}.ipynb"
@@ -427,7 +430,8 @@ def _package_hash() -> str:
     return content.hexdigest()[:16]
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of Python and of the libraries that make a page: another one makes it anew."""
     return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
 
 

@@ -61,7 +61,7 @@ def fill_landing(target: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         chart(lines).savefig(path, dpi=200)
     scores = ", ".join(
-        f"{MODEL_NAMES[name]} {summary['mean']:.2f} ({summary['low']:.2f} to {summary['high']:.2f}, "
+        f"{MODEL_NAMES[name]} {summary['mean']:.3f} ({summary['low']:.2f} to {summary['high']:.2f}, "
         f"{summary['patients']} patients)"
         for name, _, summary in lines
     )

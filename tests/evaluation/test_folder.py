@@ -243,6 +243,19 @@ def test_the_mean_of_several_networks_is_cut_and_their_agreement_is_told(two_run
     assert cv2.imdecode(sheet, cv2.IMREAD_COLOR).shape == (256, 5 * 256, 3)
 
 
+def test_a_warning_quotes_what_was_measured_at_one_threshold_and_of_the_default_networks(
+    two_runs, tiny_cohort, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("brainseg.evaluation.folder.reference_runs", lambda *_, **__: [r.record for r in two_runs])
+    monkeypatch.setattr("brainseg.evaluation.trust.warning", lambda agreed, _: "" if np.isnan(agreed) else "quoted")
+    place, default = tiny_cohort / PATIENTS[0], {"threshold": 0.5}
+    for number, (runs, options, said) in enumerate(
+        [((), {}, "quoted"), ((), default, "quoted"), ((), {"threshold": 0.6}, ""), ([two_runs[0].folder], {}, "")]
+    ):
+        found = predict_folder(place, tmp_path / str(number), runs, **options)
+        assert found.patients["warning"].tolist() == [said]
+
+
 def test_by_default_the_reference_runs_that_have_not_met_the_patient(two_runs, tiny_cohort, tmp_path, monkeypatch):
     monkeypatch.setattr("brainseg.evaluation.folder.reference_runs", lambda *_, **__: [r.record for r in two_runs])
     found = predict_folder(tiny_cohort, tmp_path / "out").patients.set_index("patient")

@@ -55,6 +55,19 @@ def test_masks_that_are_missing_are_named(kept):
         list(reproduce._without_a_real_image(kept[0]))
 
 
+def test_masks_of_a_reference_run_that_are_missing_are_named(kept):
+    cohort, names = kept
+    scored = pd.DataFrame({"run": "unet-by-patient-fold0-seed0", "patient": names, "dice": 1.0})
+    scored = scored.assign(protocol="honest", model="unet", fold=0)
+    slices = cohort.loc[cohort["patient"].isin(names), ["patient", "slice"]].assign(
+        protocol="honest", model="unet", fold=0
+    )
+    nobody = scored.iloc[:0]
+    results.write_tables("reference", {"seeds": scored, "patients": nobody, "slices": slices}, {}, add=True)
+    with pytest.raises(ValueError, match="unet-by-patient-fold0-seed0"):
+        list(reproduce._from_masks(cohort))
+
+
 def test_the_worst_are_shown_with_the_masks_of_the_first_seed(kept, tiny_cohort_once, monkeypatch):
     cohort, names = kept
     monkeypatch.setattr(synthetic, "reference_masks_of", lambda protocol, model, fold: synthetic.masks_of("unet", 1))
