@@ -395,7 +395,14 @@ def test_a_file_that_cannot_be_read_is_named_with_the_way_out(opened, patients, 
     good = tiff(images[9])
     volume = gzip.compress(nibabel.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)).to_bytes())
     small = gzip.compress(nibabel.Nifti1Image(np.zeros((4, 4, 5), np.uint8), np.eye(4)).to_bytes())
+    holed, endless = np.ones((2, 4, 4, 4), np.float32)
+    holed[0], endless[0, 0, 0] = np.nan, np.inf
     cases = [
+        ({"a.nii": nibabel.Nifti1Image(holed, np.eye(4)).to_bytes()}, "a.nii: it holds 16 voxels that are no number"),
+        (
+            {"flair.nii.gz": volume, "t1.nii": nibabel.Nifti1Image(endless, np.eye(4)).to_bytes()},
+            "t1.nii: it holds 1 v",
+        ),
         ({"a.txt": b""}, "no TIFF, PNG, JPEG or NIfTI"),
         ({"a.tif": good[:5000]}, "a.tif: the file is damaged"),
         ({"a.tif": b"no tiff at all"}, "a.tif: it is no TIFF"),

@@ -160,6 +160,8 @@
         }
       }
     }
+    const odd = values.reduce((sum, value) => sum + !Number.isFinite(value), 0); // as air in many files; no grey level follows from it
+    if (odd) throw new FileError(`it holds ${odd} voxels that are no number (NaN or infinite): decide what stands there, such as 0 for air, and save it again`);
     return { slices, height, width, tall: spacing[order[1]] / spacing[order[0]], deep: type !== "Uint8" || slope !== 1, values };
   }
 
