@@ -258,7 +258,7 @@ def test_dropped_slices_give_the_package_s_mask_and_ask_for_nothing(opened, pati
 
 def tiff(pixels: np.ndarray) -> bytes:
     content = io.BytesIO()
-    tifffile.imwrite(content, pixels, photometric="rgb" if pixels.ndim == 3 else "minisblack")
+    tifffile.imwrite(content, pixels, photometric="rgb" if pixels.shape[2:] == (3,) else "minisblack")
     return content.getvalue()
 
 
@@ -391,8 +391,9 @@ def test_files_may_be_dragged_onto_the_page(opened, patients):
 
 
 def test_a_file_that_cannot_be_read_is_named_with_the_way_out(opened, patients, tmp_path):
-    images, _ = next(iter(patients.values()))
-    good = tiff(images[9])
+    images, truth = next(iter(patients.values()))
+    truth = truth.astype(np.uint8) * 255
+    good, mask = tiff(images[9]), tiff(truth[9])
     volume = gzip.compress(nibabel.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)).to_bytes())
     small = gzip.compress(nibabel.Nifti1Image(np.zeros((4, 4, 5), np.uint8), np.eye(4)).to_bytes())
     holed, endless = np.ones((2, 4, 4, 4), np.float32)
@@ -408,6 +409,10 @@ def test_a_file_that_cannot_be_read_is_named_with_the_way_out(opened, patients, 
         ({"a.tif": b"no tiff at all"}, "a.tif: it is no TIFF"),
         ({"a.png": b"no png"}, "a.png: the browser cannot read it"),
         ({"a_mask.png": encoded(".png", images[9])}, "Add the slices"),
+        ({"slice_1.tif": good, "slice1_mask.tif": mask}, "slice1_mask.tif: it has no slice beside it"),
+        ({"a.tif": good, "a_mask.tif": tiff(truth[9, :100, :100])}, "a_mask.tif: it has another size than its slice"),
+        ({"a.tif": good, "a_mask.tif": mask, "a_seg.tif": mask}, "a_seg.tif: its slice has another mask, a_mask.tif"),
+        ({"a.tif": tiff(images[8:10, ..., 1])}, "a.tif: it holds 2 pages"),
         ({"a.nii": b"short"}, "a.nii: it is no NIfTI-1"),
         ({"a.nii.gz": volume, "b.nii.gz": volume}, "does not say which sequence"),
         ({"t1.nii.gz": volume, "t1ce.nii.gz": volume}, "there is no FLAIR"),

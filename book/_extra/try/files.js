@@ -60,7 +60,7 @@
     return Uint8Array.from(made);
   }
 
-  /** The pages of a TIFF: {width, height, channels, deep, values}. */
+  /** The one page of a TIFF: {width, height, channels, deep, values}. */
   async function readTIFF(buffer) {
     const view = new DataView(buffer), order = view.getUint16(0);
     const little = order === 0x4949;
@@ -77,9 +77,10 @@
           size === 1 ? view.getUint8(from + n) : size === 2 ? view.getUint16(from + 2 * n, little) : view.getUint32(from + 4 * n, little));
       }
       place = view.getUint32(place + 2 + 12 * count, little);
-      pages.push(await readPage(tags, buffer, little));
+      pages.push(tags);
     }
-    return pages;
+    if (pages.length !== 1) throw new FileError(`it holds ${pages.length} pages: save each slice as a file of its own`);
+    return readPage(pages[0], buffer, little);
   }
 
   async function readPage(tags, buffer, little) {
@@ -275,14 +276,26 @@
     }
   }
 
+  /** A mask that is not its slice's would make a truth that nobody drew, and a Dice beside it. */
+  function refuseForeign(masks, pages) {
+    for (const [key, { path, width, height }] of masks) {
+      const slice = pages.find((page) => page.key === key);
+      if (!slice) throw new FileError(`${base(path)}: it has no slice beside it. Name it after its slice, or leave it out.`);
+      if (slice.width !== width || slice.height !== height) throw new FileError(`${base(path)}: it has another size than its slice. Give both the same size.`);
+    }
+  }
+
   async function fromPictures(name, entries) {
     const pages = [], masks = new Map();
     for (const { path, file } of entries.sort((a, b) => naturally(a.path, b.path))) {
-      const read = await attempt(path, async () => (/\.tiff?$/i.test(path) ? readTIFF(await file.arrayBuffer()) : [await readPicture(file)]));
-      if (MASK.test(stem(path))) masks.set(stem(path).replace(MASK, ""), read[0]);
-      else read.forEach((page) => pages.push({ ...page, key: stem(path), path }));
+      const page = await attempt(path, async () => (/\.tiff?$/i.test(path) ? readTIFF(await file.arrayBuffer()) : readPicture(file)));
+      const key = stem(path).replace(MASK, "");
+      if (key === stem(path)) pages.push({ ...page, key });
+      else if (masks.has(key)) throw new FileError(`${base(path)}: its slice has another mask, ${base(masks.get(key).path)}. Keep the one that is meant.`);
+      else masks.set(key, { ...page, path });
     }
     if (!pages.length) throw new FileError(`${name}: there are masks and no slices. Add the slices.`);
+    refuseForeign(masks, pages);
     const plane = (page, channel) => ({
       read: (y, x) => page.values[(y * page.width + x) * page.channels + channel], height: page.height, width: page.width, tall: 1,
     });
