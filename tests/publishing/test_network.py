@@ -24,6 +24,8 @@ from browsing import Visit, require_runtime, serving
 
 from brainseg.cohort import index_cohort, read_patient
 from brainseg.cohort.convert import convert_pairs
+from brainseg.cohort.examinations import AS_NAMED, _role
+from brainseg.cohort.read import FLAIR, POST, PRE
 from brainseg.evaluation.scores import drop_small_pieces
 from brainseg.figures.viewer import viewer_patient
 from brainseg.images.crop import head_silhouette, resize, restore, square_box
@@ -358,6 +360,35 @@ def test_a_volume_is_turned_upright_whatever_its_axes(opened, patients, tmp_path
     assert opened.faults == []
 
 
+ROLES = {
+    **dict.fromkeys(("flair", "p_FLAIR", "p.flair", "t2_flair", "x-t2f"), FLAIR),
+    **dict.fromkeys(("t1", "p_T1w", "t1_flair", "x-t1n", "p_t1_pre", "precontrast"), PRE),
+    **dict.fromkeys(
+        ("t1ce", "t1_ce", "t1-ce", "p_T1_Gd", "t1+c", "t1w_c", "x-t1c", "p.t1ce", "post", "ce-gd_T1w"), POST
+    ),
+    **dict.fromkeys(("seg", "t1_mask", "p-label", "flair_seg"), "truth"),
+    **dict.fromkeys(("t2", "p_t2w", "adc", "swi", "pd", "dwi"), "unused"),
+    **dict.fromkeys(("p", "scan1", "x_t3"), None),
+}
+
+
+def test_the_page_tells_sequences_by_their_names_as_the_package_does(opened):
+    found = opened.page.evaluate("(names) => names.map((name) => brainsegFiles.roleOf(`a/${name}.nii.gz`))", [*ROLES])
+    assert dict(zip(ROLES, found, strict=True)) == ROLES
+    assert {name: _role(name, AS_NAMED)[0] for name in ROLES} == ROLES
+
+
+def test_one_volume_whose_name_says_nothing_is_flair(opened, tmp_path):
+    grey = np.arange(64, dtype=np.uint8).reshape(4, 4, 4)
+    files = {
+        f"c/{name}.nii.gz": gzip.compress(nibabel.Nifti1Image(pixels, np.eye(4)).to_bytes())
+        for name, pixels in {"c": grey, "c_seg": (grey > 40).astype(np.uint8), "c_adc": grey}.items()
+    }
+    _, found, mask = read_in_page(opened.page, tmp_path / "own", files)
+    assert found.max() == 63 and mask.any() and not mask.all()
+    assert opened.faults == []
+
+
 def test_a_folder_of_patients_is_read_one_at_a_time(opened, patients, tmp_path):
     images, _ = next(iter(patients.values()))
     files = {"first/1.tif": tiff(images[9]), "second/1.tif": tiff(images[10]), "third/1.tif": b"no tiff"}
@@ -416,6 +447,8 @@ def test_a_file_that_cannot_be_read_is_named_with_the_way_out(opened, patients, 
         ({"a.nii": b"short"}, "a.nii: it is no NIfTI-1"),
         ({"a.nii.gz": volume, "b.nii.gz": volume}, "does not say which sequence"),
         ({"t1.nii.gz": volume, "t1ce.nii.gz": volume}, "there is no FLAIR"),
+        ({"p_t1.nii.gz": volume}, "there is no FLAIR"),
+        ({"p_seg.nii.gz": volume}, "there is no FLAIR"),
         ({"flair.nii.gz": volume, "t1.nii.gz": small}, "t1.nii.gz: it has another size"),
     ]
     page = opened.page

@@ -12,13 +12,7 @@
   const SEQUENCES = ["pre-contrast T1", "FLAIR", "post-contrast T1"];
   const [PRE, FLAIR, POST] = [0, 1, 2];
   const PICTURE = /\.(tiff?|png|jpe?g)$/i, NIFTI = /\.nii(\.gz)?$/i, MASK = /[_-](mask|seg|segmentation|label)$/i;
-  const ROLES = [ // of a NIfTI file, by its name; the first that fits
-    [/(^|[_.-])(seg|mask|label|segmentation)([_.-]|$)/i, "truth"],
-    [/(flair|(^|[_.-])t2f([_.-]|$))/i, FLAIR],
-    [/(t1ce|t1gd|t1c([_.-]|$)|post|gad)/i, POST],
-    [/(^|[_.-])t2w?([_.-]|$)/i, null], // a sequence that the study does not use
-    [/(t1|pre([_.-]|$))/i, PRE],
-  ];
+  const TRUTH = "truth", UNUSED = "unused"; // as in brainseg.cohort.examinations
 
   class FileError extends Error {}
 
@@ -257,7 +251,7 @@
 
   const base = (path) => path.split("/").pop();
   const folder = (path) => path.split("/").slice(0, -1).join("/");
-  const stem = (path) => path.replace(/\.nii\.gz$/i, "").replace(/\.[^./]*$/, "");
+  const stem = (path) => path.replace(/(\.nii)?\.[^./]*$/i, "");
   const naturally = new Intl.Collator("en", { numeric: true }).compare;
 
   function grouped(entries, key) {
@@ -312,12 +306,19 @@
     };
   }
 
+  /** What a volume's file is, by the package's patterns, which network.js brings: a channel, TRUTH, UNUSED, or null. */
+  function roleOf(path) {
+    const [role] = window.brainsegTry.roles.find(([, pattern]) => new RegExp(pattern, "i").test(stem(base(path)))) || [null];
+    return role;
+  }
+
   async function fromNIfTI(name, entries) {
-    const found = new Map();
-    for (const { path, file } of entries) {
-      const role = entries.length === 1 ? FLAIR : (ROLES.find(([pattern]) => pattern.test(stem(base(path)))) || [null, undefined])[1];
-      if (role === undefined) throw new FileError(`${base(path)}: its name does not say which sequence it is. Put flair, t1, t1ce or seg into it.`);
-      if (role === null) continue;
+    const found = new Map(), roles = entries.map(({ path }) => roleOf(path));
+    const lone = roles.filter((role) => ![TRUTH, UNUSED].includes(role)).length === 1; // a name that says nothing is FLAIR's then
+    for (const [i, { path, file }] of entries.entries()) {
+      const role = roles[i] === null && lone ? FLAIR : roles[i];
+      if (role === null) throw new FileError(`${base(path)}: its name does not say which sequence it is. Put flair, t1, t1ce or seg into it.`);
+      if (role === UNUSED) continue;
       if (found.has(role)) throw new FileError(`${base(path)}: there are two files for one sequence of ${name}. Drop one patient's files at a time, or a folder each.`);
       found.set(role, { path, ...(await attempt(path, async () => readNIfTI(new Uint8Array(await file.arrayBuffer())))) });
     }
@@ -335,7 +336,7 @@
       const read = found.get(channel);
       return read ? { planes: planes(read), deep: read.deep, ...(read.deep ? extremes([read.values]) : null) } : null;
     });
-    const truth = found.get("truth");
+    const truth = found.get(TRUTH);
     return {
       volume: volumeOf(stacks), truth: truth ? truthOf(planes(truth)) : null,
       missing: [PRE, POST].filter((channel) => !found.has(channel)),
@@ -395,5 +396,5 @@
     return { volume: { slices, height, width, data }, truth: (await planes(mask)).values, missing };
   }
 
-  window.brainsegFiles = { SEQUENCES, FLAIR, FileError, patientsIn, droppedFiles, readBookPatient, inflated };
+  window.brainsegFiles = { SEQUENCES, FLAIR, FileError, roleOf, patientsIn, droppedFiles, readBookPatient, inflated };
 })();
