@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import itertools
 import re
 import shutil
 from dataclasses import replace
@@ -24,7 +25,7 @@ from browsing import Visit, require_runtime, serving
 
 from brainseg.cohort import index_cohort, read_patient
 from brainseg.cohort.convert import convert_pairs
-from brainseg.cohort.examinations import AS_NAMED, _role
+from brainseg.cohort.examinations import AS_NAMED, _role, find_examinations
 from brainseg.cohort.read import FLAIR, POST, PRE
 from brainseg.evaluation.scores import drop_small_pieces
 from brainseg.figures.viewer import viewer_patient
@@ -333,10 +334,11 @@ def test_grey_slices_of_another_size_become_what_the_package_makes_of_them(opene
 
 # As nibabel writes them: which way the file's axes run.
 FRAMES = {"RAS": np.eye(3), "LPS": np.diag([-1, -1, 1]), "sagittal": np.array([[0, 0, 1], [1, 0, 0], [0, -1, 0]])}
+FRAMES["LAS"] = np.diag([-1, 1, 1])
+FORMS = [*itertools.product(FRAMES, ("sform", "qform")), ("LAS", "none")]  # nibabel's frame where a file names none
 
 
-@pytest.mark.parametrize("frame", FRAMES)
-@pytest.mark.parametrize("form", ["sform", "qform"])
+@pytest.mark.parametrize("frame, form", FORMS)
 def test_a_volume_is_turned_upright_whatever_its_axes(opened, patients, tmp_path, frame, form):
     images, truth = next(iter(patients.values()))
     slices = slice(8, 14)
@@ -350,13 +352,17 @@ def test_a_volume_is_turned_upright_whatever_its_axes(opened, patients, tmp_path
             data = np.flip(data, axis) if column.sum() < 0 else data
         affine = np.eye(4)
         affine[:3, :3] = FRAMES[frame]
-        image = nibabel.Nifti1Image(np.ascontiguousarray(data), affine)
-        image.set_sform(affine, code=1 if form == "sform" else 0)
-        image.set_qform(affine, code=1)
+        image = nibabel.Nifti1Image(np.ascontiguousarray(data), None if form == "none" else affine)
+        image.header.set_sform(affine, code=1 if form == "sform" else 0)
+        image.header.set_qform(affine, code=0 if form == "none" else 1)
+        if form == "none":
+            image.header.set_zooms((1, 3, 2))  # whose order nothing vouches for
         files[f"{name}.nii.gz"] = gzip.compress(image.to_bytes())
     page = opened.page
     _, found, mask = read_in_page(page, tmp_path / "own", files)
     assert np.array_equal(found, images[slices]) and np.array_equal(mask, truth[slices])
+    package = find_examinations(tmp_path / "own")[0].read()
+    assert np.array_equal(found, package.images) and np.array_equal(mask, package.truth)
     assert opened.faults == []
 
 
@@ -429,7 +435,10 @@ def test_a_file_that_cannot_be_read_is_named_with_the_way_out(opened, patients, 
     small = gzip.compress(nibabel.Nifti1Image(np.zeros((4, 4, 5), np.uint8), np.eye(4)).to_bytes())
     holed, endless = np.ones((2, 4, 4, 4), np.float32)
     holed[0], endless[0, 0, 0] = np.nan, np.inf
+    nowhere = nibabel.Nifti1Image(endless, None)
+    nowhere.header.set_sform(np.diag([1, 0, 1, 1]), code=1)
     cases = [
+        ({"a.nii": nowhere.to_bytes()}, "a.nii: it does not say how it lies in the head"),
         ({"a.nii": nibabel.Nifti1Image(holed, np.eye(4)).to_bytes()}, "a.nii: it holds 16 voxels that are no number"),
         (
             {"flair.nii.gz": volume, "t1.nii": nibabel.Nifti1Image(endless, np.eye(4)).to_bytes()},

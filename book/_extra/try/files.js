@@ -134,7 +134,7 @@
     const little = view.byteLength > 352 && view.getInt32(0, true) === 348;
     if (!little && !(view.byteLength > 352 && view.getInt32(0) === 348)) throw new FileError("it is no NIfTI-1 file");
     const short = (at) => view.getInt16(at, little), real = (at) => view.getFloat32(at, little);
-    const shape = [1, 2, 3].map((i) => Math.max(short(40 + 2 * i), 1)), spacing = [1, 2, 3].map((i) => Math.abs(real(76 + 4 * i)) || 1);
+    const shape = [1, 2, 3].map((i) => Math.max(short(40 + 2 * i), 1));
     if (short(40) > 3 && short(48) > 1) throw new FileError("it has more than three dimensions: give one file a sequence");
     const type = NUMBERS[short(70)], offset = real(108);
     if (!type) throw new FileError("its numbers are of a kind that this page does not read");
@@ -142,7 +142,8 @@
     if (view.byteLength < offset + count * size) throw new FileError("it is cut off");
     const slope = real(112) || 1, start = real(112) ? real(116) : 0;
     // Which axis of the file runs to the right, to the front, upwards: the one that points there most.
-    const axes = orientation(short, real), order = [0, 1, 2].map((world) => axes.findIndex((axis) => axis.world === world));
+    const affine = affineOf(short, real, shape), axes = orientation(affine);
+    const order = [0, 1, 2].map((world) => axes.findIndex((axis) => axis.world === world));
     const [width, height, slices] = order.map((axis) => shape[axis]), steps = [1, shape[0], shape[0] * shape[1]];
     const values = new Float32Array(count), get = `get${type}`;
     const [right, front, up] = order.map((axis) => (axes[axis].up ? steps[axis] : -steps[axis]));
@@ -157,24 +158,37 @@
     }
     const odd = values.reduce((sum, value) => sum + !Number.isFinite(value), 0); // as air in many files; no grey level follows from it
     if (odd) throw new FileError(`it holds ${odd} voxels that are no number (NaN or infinite): decide what stands there, such as 0 for air, and save it again`);
-    return { slices, height, width, tall: spacing[order[1]] / spacing[order[0]], deep: type !== "Uint8" || slope !== 1, values };
+    const [across, down] = order.map((axis) => Math.hypot(...affine.columns[axis])), tall = affine.told ? down / across : 1;
+    return { slices, height, width, tall, deep: type !== "Uint8" || slope !== 1, values };
   }
 
-  /** For each axis of the file the nearest axis of the world (0 to the right, 1 to the front, 2 up), and its direction. */
-  function orientation(short, real) {
-    let columns = [[1, 0, 0], [0, 1, 0], [0, 0, 1]];
-    if (short(254) > 0) columns = [0, 1, 2].map((axis) => [0, 1, 2].map((row) => real(280 + 16 * row + 4 * axis)));
-    else if (short(252) > 0) {
+  /** Where the axes of the file run, in millimetres to the right, the front and upwards, and where its first voxel lies:
+      three columns and the origin, as nibabel has them. `told` is false where the file does not say. */
+  function affineOf(short, real, shape) {
+    const spacing = [1, 2, 3].map((i) => Math.abs(real(76 + 4 * i)) || 1);
+    const scaled = (columns) => columns.map((column, axis) => column.map((part) => part * spacing[axis]));
+    if (short(254) > 0) {
+      const [x, y, z, origin] = [0, 1, 2, 3].map((axis) => [0, 1, 2].map((row) => real(280 + 16 * row + 4 * axis)));
+      return { columns: [x, y, z], origin, told: true };
+    }
+    if (short(252) > 0) {
       const [b, c, d] = [256, 260, 264].map(real), a = Math.sqrt(Math.max(0, 1 - b * b - c * c - d * d)), flip = real(76) < 0 ? -1 : 1;
-      columns = [
+      const columns = scaled([
         [a * a + b * b - c * c - d * d, 2 * (b * c + a * d), 2 * (b * d - a * c)],
         [2 * (b * c - a * d), a * a + c * c - b * b - d * d, 2 * (c * d + a * b)],
         [2 * (b * d + a * c), 2 * (c * d - a * b), a * a + d * d - b * b - c * c].map((part) => part * flip),
-      ];
+      ]);
+      return { columns, origin: [268, 272, 276].map(real), told: true };
     }
+    const columns = scaled([[-1, 0, 0], [0, 1, 0], [0, 0, 1]]); // the first axis runs to the left, as in Analyze
+    return { columns, origin: columns.map((column, axis) => (-column[axis] * (shape[axis] - 1)) / 2), told: false };
+  }
+
+  /** For each axis of the file the nearest axis of the world (0 to the right, 1 to the front, 2 up), and its direction. */
+  function orientation({ columns, origin }) {
     const axes = [], free = [0, 1, 2];
-    const norm = (column) => Math.hypot(...column) || 1;
-    const pairs = columns.flatMap((column, axis) => column.map((part, world) => ({ axis, world, along: part / norm(column) })));
+    const pairs = columns.flatMap((column, axis) => column.map((part, world) => ({ axis, world, along: part / Math.hypot(...column) })));
+    if (![...pairs.map(({ along }) => along), ...origin].every(Number.isFinite)) throw new FileError("it does not say how it lies in the head: set its affine");
     for (const { axis, world, along } of pairs.sort((a, b) => Math.abs(b.along) - Math.abs(a.along))) {
       if (axes[axis] || !free.includes(world)) continue;
       free.splice(free.indexOf(world), 1);
