@@ -433,6 +433,12 @@ def test_a_file_that_cannot_be_read_is_named_with_the_way_out(opened, patients, 
     good, mask = tiff(images[9]), tiff(truth[9])
     volume = gzip.compress(nibabel.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)).to_bytes())
     small = gzip.compress(nibabel.Nifti1Image(np.zeros((4, 4, 5), np.uint8), np.eye(4)).to_bytes())
+    shift = np.eye(4)
+    shift[0, 3] = 0.02  # mm
+    moved, turned = (
+        gzip.compress(nibabel.Nifti1Image(np.zeros((4, 4, 4), np.uint8), affine).to_bytes())
+        for affine in (shift, np.diag([-1, 1, 1, 1]))
+    )
     holed, endless = np.ones((2, 4, 4, 4), np.float32)
     holed[0], endless[0, 0, 0] = np.nan, np.inf
     nowhere = nibabel.Nifti1Image(endless, None)
@@ -458,7 +464,12 @@ def test_a_file_that_cannot_be_read_is_named_with_the_way_out(opened, patients, 
         ({"t1.nii.gz": volume, "t1ce.nii.gz": volume}, "there is no FLAIR"),
         ({"p_t1.nii.gz": volume}, "there is no FLAIR"),
         ({"p_seg.nii.gz": volume}, "there is no FLAIR"),
-        ({"flair.nii.gz": volume, "t1.nii.gz": small}, "t1.nii.gz: it has another size"),
+        (
+            {"flair.nii.gz": volume, "t1.nii.gz": small},
+            "t1.nii.gz: it does not lie as the FLAIR does: 4 × 4 × 5 voxels",
+        ),
+        ({"flair.nii.gz": volume, "t1.nii.gz": moved}, "t1.nii.gz: it does not lie as the FLAIR does"),
+        ({"flair.nii.gz": volume, "seg.nii.gz": turned}, "seg.nii.gz: it does not lie as the FLAIR does"),
     ]
     page = opened.page
     for number, (files, message) in enumerate(cases):

@@ -127,7 +127,8 @@
   const NUMBERS = { 2: "Uint8", 4: "Int16", 8: "Int32", 16: "Float32", 64: "Float64", 256: "Int8", 512: "Uint16", 768: "Uint32" };
 
   /** A NIfTI volume: slices from the feet to the head as seen in Kaggle's layout, the forehead at the top and the
-      patient's right on the left. {slices, height, width, tall, deep, values}: `tall` is a pixel's height over its width. */
+      patient's right on the left. {slices, height, width, tall, deep, values, shape, affine}: `tall` is a pixel's height over its width; shape
+      and affine are those of the file's own array. */
   async function readNIfTI(bytes) {
     if (bytes[0] === 0x1f && bytes[1] === 0x8b) bytes = await inflated(bytes, "gzip");
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -159,7 +160,7 @@
     const odd = values.reduce((sum, value) => sum + !Number.isFinite(value), 0); // as air in many files; no grey level follows from it
     if (odd) throw new FileError(`it holds ${odd} voxels that are no number (NaN or infinite): decide what stands there, such as 0 for air, and save it again`);
     const [across, down] = order.map((axis) => Math.hypot(...affine.columns[axis])), tall = affine.told ? down / across : 1;
-    return { slices, height, width, tall, deep: type !== "Uint8" || slope !== 1, values };
+    return { slices, height, width, tall, deep: type !== "Uint8" || slope !== 1, values, shape, affine };
   }
 
   /** Where the axes of the file run, in millimetres to the right, the front and upwards, and where its first voxel lies:
@@ -326,6 +327,13 @@
     return role;
   }
 
+  /** Whether voxels of two volumes lie in the same places, as Volume.lies_as of the package: to a hundredth of a millimetre. */
+  function liesAs(one, other) {
+    const numbers = ({ shape, affine }) => [...affine.columns.flat(), ...affine.origin, ...shape];
+    const wanted = numbers(other);
+    return numbers(one).every((number, i) => Math.abs(number - wanted[i]) <= 1e-2 + 1e-5 * Math.abs(wanted[i]));
+  }
+
   async function fromNIfTI(name, entries) {
     const found = new Map(), roles = entries.map(({ path }) => roleOf(path));
     const lone = roles.filter((role) => ![TRUTH, UNUSED].includes(role)).length === 1; // a name that says nothing is FLAIR's then
@@ -338,9 +346,9 @@
     }
     const flair = found.get(FLAIR);
     if (!flair) throw new FileError(`${name}: there is no FLAIR among its files. The network needs it: put flair into its name.`);
-    for (const { path, slices, height, width } of found.values()) {
-      if (slices !== flair.slices || height !== flair.height || width !== flair.width) {
-        throw new FileError(`${base(path)}: it has another size than the FLAIR. Bring both into one frame first.`);
+    for (const volume of found.values()) {
+      if (!liesAs(volume, flair)) {
+        throw new FileError(`${base(volume.path)}: it does not lie as the FLAIR does: ${volume.shape.join(" × ")} voxels there, ${flair.shape.join(" × ")} here, or another place. Bring both into one grid first, or give the FLAIR alone.`);
       }
     }
     const planes = ({ slices, height, width, tall, values }) => Array.from({ length: slices }, (_, slice) => ({
