@@ -409,6 +409,24 @@ def test_a_folder_of_patients_is_read_one_at_a_time(opened, patients, tmp_path):
     assert opened.faults == []
 
 
+def test_a_patient_who_comes_late_does_not_take_the_page_back(opened, patients, tmp_path):
+    """Volumes of the book may take their time, and the reader goes on meanwhile."""
+    images, _ = next(iter(patients.values()))
+    page, held = opened.page, []
+    page.route("**/viewer/patient-1.js", lambda route: held.append(route))
+    with page.expect_request("**/viewer/patient-1.js"):
+        page.select_option("#try-patient", str(page.locator("#try-patient option").count() - 1))
+    read_in_page(page, tmp_path / "own", {"mine/1.tif": tiff(images[9])})
+    held[0].continue_()
+    page.wait_for_function("brainsegViewer.volumes[1]")
+    page.wait_for_timeout(500)  # ms, in which the volumes are unpacked
+    assert page.evaluate("brainsegTry.result().name") == "mine" and page.input_value("#try-slice") == "1"
+    assert page.inner_text("#try-patient option:checked").startswith("mine")
+    assert len(segmented(page)) == 1
+    page.unroute("**/viewer/patient-1.js")
+    assert opened.faults == []
+
+
 def test_files_may_be_dragged_onto_the_page(opened, patients):
     images, _ = next(iter(patients.values()))
     page = opened.page
