@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from brainseg.cohort.examinations import ROLES
 from brainseg.networks.record import RunRecord, finished_runs, reference_runs
 from brainseg.publishing.onnx_export import description, export_onnx
 from brainseg.publishing.runtime import FILES, onnx_runtime
@@ -44,8 +45,9 @@ def find_network(page: dict, shown: list[str]) -> RunRecord | None:
 def write_network(record: RunRecord, folder: Path) -> None:
     """Write all that the page loads, as scripts: a page opened from a folder may read no other file.
 
-    ``network.js`` describes the network. The rest is loaded on demand: pieces of the runtime and of the network, packed
-    by gzip, in base64. A piece is named after its content, so that no browser mixes editions.
+    ``network.js`` describes the network, and brings the patterns by which the package tells sequences. The rest is
+    loaded on demand: pieces of the runtime and of the network, packed by gzip, in base64. A piece is named after its
+    content, so that no browser mixes editions.
     """
     folder.mkdir(parents=True, exist_ok=True)
     runtime = onnx_runtime()
@@ -61,7 +63,12 @@ def write_network(record: RunRecord, folder: Path) -> None:
             (folder / parts[-1]).write_text(script, encoding="utf-8")
         size += len(packed)
     shutil.copyfile(runtime / "LICENSE.txt", folder / "onnxruntime-web.LICENSE.txt")
-    said = {"network": description(record) | {"met": sorted(record.has_met())}, "parts": parts, "bytes": size}
+    said = {
+        "network": description(record) | {"met": sorted(record.has_met())},
+        "roles": list(ROLES.items()),  # in their order: a script would put the numbers of an object first
+        "parts": parts,
+        "bytes": size,
+    }
     (folder / "network.js").write_text(f"window.brainsegTry = {json.dumps(said)};\n", encoding="utf-8")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import itertools
 import re
 import shutil
 from dataclasses import replace
@@ -24,6 +25,8 @@ from browsing import Visit, require_runtime, serving
 
 from brainseg.cohort import index_cohort, read_patient
 from brainseg.cohort.convert import convert_pairs
+from brainseg.cohort.examinations import AS_NAMED, _role, find_examinations
+from brainseg.cohort.read import FLAIR, POST, PRE
 from brainseg.evaluation.scores import drop_small_pieces
 from brainseg.figures.viewer import viewer_patient
 from brainseg.images.crop import head_silhouette, resize, restore, square_box
@@ -258,7 +261,7 @@ def test_dropped_slices_give_the_package_s_mask_and_ask_for_nothing(opened, pati
 
 def tiff(pixels: np.ndarray) -> bytes:
     content = io.BytesIO()
-    tifffile.imwrite(content, pixels, photometric="rgb" if pixels.ndim == 3 else "minisblack")
+    tifffile.imwrite(content, pixels, photometric="rgb" if pixels.shape[2:] == (3,) else "minisblack")
     return content.getvalue()
 
 
@@ -331,10 +334,11 @@ def test_grey_slices_of_another_size_become_what_the_package_makes_of_them(opene
 
 # As nibabel writes them: which way the file's axes run.
 FRAMES = {"RAS": np.eye(3), "LPS": np.diag([-1, -1, 1]), "sagittal": np.array([[0, 0, 1], [1, 0, 0], [0, -1, 0]])}
+FRAMES["LAS"] = np.diag([-1, 1, 1])
+FORMS = [*itertools.product(FRAMES, ("sform", "qform")), ("LAS", "none")]  # nibabel's frame where a file names none
 
 
-@pytest.mark.parametrize("frame", FRAMES)
-@pytest.mark.parametrize("form", ["sform", "qform"])
+@pytest.mark.parametrize("frame, form", FORMS)
 def test_a_volume_is_turned_upright_whatever_its_axes(opened, patients, tmp_path, frame, form):
     images, truth = next(iter(patients.values()))
     slices = slice(8, 14)
@@ -348,13 +352,46 @@ def test_a_volume_is_turned_upright_whatever_its_axes(opened, patients, tmp_path
             data = np.flip(data, axis) if column.sum() < 0 else data
         affine = np.eye(4)
         affine[:3, :3] = FRAMES[frame]
-        image = nibabel.Nifti1Image(np.ascontiguousarray(data), affine)
-        image.set_sform(affine, code=1 if form == "sform" else 0)
-        image.set_qform(affine, code=1)
+        image = nibabel.Nifti1Image(np.ascontiguousarray(data), None if form == "none" else affine)
+        image.header.set_sform(affine, code=1 if form == "sform" else 0)
+        image.header.set_qform(affine, code=0 if form == "none" else 1)
+        if form == "none":
+            image.header.set_zooms((1, 3, 2))  # whose order nothing vouches for
         files[f"{name}.nii.gz"] = gzip.compress(image.to_bytes())
     page = opened.page
     _, found, mask = read_in_page(page, tmp_path / "own", files)
     assert np.array_equal(found, images[slices]) and np.array_equal(mask, truth[slices])
+    package = find_examinations(tmp_path / "own")[0].read()
+    assert np.array_equal(found, package.images) and np.array_equal(mask, package.truth)
+    assert opened.faults == []
+
+
+ROLES = {
+    **dict.fromkeys(("flair", "p_FLAIR", "p.flair", "t2_flair", "x-t2f"), FLAIR),
+    **dict.fromkeys(("t1", "p_T1w", "t1_flair", "x-t1n", "p_t1_pre", "precontrast"), PRE),
+    **dict.fromkeys(
+        ("t1ce", "t1_ce", "t1-ce", "p_T1_Gd", "t1+c", "t1w_c", "x-t1c", "p.t1ce", "post", "ce-gd_T1w"), POST
+    ),
+    **dict.fromkeys(("seg", "t1_mask", "p-label", "flair_seg"), "truth"),
+    **dict.fromkeys(("t2", "p_t2w", "adc", "swi", "pd", "dwi"), "unused"),
+    **dict.fromkeys(("p", "scan1", "x_t3"), None),
+}
+
+
+def test_the_page_tells_sequences_by_their_names_as_the_package_does(opened):
+    found = opened.page.evaluate("(names) => names.map((name) => brainsegFiles.roleOf(`a/${name}.nii.gz`))", [*ROLES])
+    assert dict(zip(ROLES, found, strict=True)) == ROLES
+    assert {name: _role(name, AS_NAMED)[0] for name in ROLES} == ROLES
+
+
+def test_one_volume_whose_name_says_nothing_is_flair(opened, tmp_path):
+    grey = np.arange(64, dtype=np.uint8).reshape(4, 4, 4)
+    files = {
+        f"c/{name}.nii.gz": gzip.compress(nibabel.Nifti1Image(pixels, np.eye(4)).to_bytes())
+        for name, pixels in {"c": grey, "c_seg": (grey > 40).astype(np.uint8), "c_adc": grey}.items()
+    }
+    _, found, mask = read_in_page(opened.page, tmp_path / "own", files)
+    assert found.max() == 63 and mask.any() and not mask.all()
     assert opened.faults == []
 
 
@@ -369,6 +406,24 @@ def test_a_folder_of_patients_is_read_one_at_a_time(opened, patients, tmp_path):
     page.select_option("#try-patient", "2")
     page.wait_for_function("document.getElementById('try-sentence').innerText.includes('1.tif: it is no TIFF')")
     assert page.input_value("#try-patient") == "0"
+    assert opened.faults == []
+
+
+def test_a_patient_who_comes_late_does_not_take_the_page_back(opened, patients, tmp_path):
+    """Volumes of the book may take their time, and the reader goes on meanwhile."""
+    images, _ = next(iter(patients.values()))
+    page, held = opened.page, []
+    page.route("**/viewer/patient-1.js", lambda route: held.append(route))
+    with page.expect_request("**/viewer/patient-1.js"):
+        page.select_option("#try-patient", str(page.locator("#try-patient option").count() - 1))
+    read_in_page(page, tmp_path / "own", {"mine/1.tif": tiff(images[9])})
+    held[0].continue_()
+    page.wait_for_function("brainsegViewer.volumes[1]")
+    page.wait_for_timeout(500)  # ms, in which the volumes are unpacked
+    assert page.evaluate("brainsegTry.result().name") == "mine" and page.input_value("#try-slice") == "1"
+    assert page.inner_text("#try-patient option:checked").startswith("mine")
+    assert len(segmented(page)) == 1
+    page.unroute("**/viewer/patient-1.js")
     assert opened.faults == []
 
 
@@ -391,20 +446,48 @@ def test_files_may_be_dragged_onto_the_page(opened, patients):
 
 
 def test_a_file_that_cannot_be_read_is_named_with_the_way_out(opened, patients, tmp_path):
-    images, _ = next(iter(patients.values()))
-    good = tiff(images[9])
+    images, truth = next(iter(patients.values()))
+    truth = truth.astype(np.uint8) * 255
+    good, mask = tiff(images[9]), tiff(truth[9])
     volume = gzip.compress(nibabel.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)).to_bytes())
     small = gzip.compress(nibabel.Nifti1Image(np.zeros((4, 4, 5), np.uint8), np.eye(4)).to_bytes())
+    shift = np.eye(4)
+    shift[0, 3] = 0.02  # mm
+    moved, turned = (
+        gzip.compress(nibabel.Nifti1Image(np.zeros((4, 4, 4), np.uint8), affine).to_bytes())
+        for affine in (shift, np.diag([-1, 1, 1, 1]))
+    )
+    holed, endless = np.ones((2, 4, 4, 4), np.float32)
+    holed[0], endless[0, 0, 0] = np.nan, np.inf
+    nowhere = nibabel.Nifti1Image(endless, None)
+    nowhere.header.set_sform(np.diag([1, 0, 1, 1]), code=1)
     cases = [
+        ({"a.nii": nowhere.to_bytes()}, "a.nii: it does not say how it lies in the head"),
+        ({"a.nii": nibabel.Nifti1Image(holed, np.eye(4)).to_bytes()}, "a.nii: it holds 16 voxels that are no number"),
+        (
+            {"flair.nii.gz": volume, "t1.nii": nibabel.Nifti1Image(endless, np.eye(4)).to_bytes()},
+            "t1.nii: it holds 1 v",
+        ),
         ({"a.txt": b""}, "no TIFF, PNG, JPEG or NIfTI"),
         ({"a.tif": good[:5000]}, "a.tif: the file is damaged"),
         ({"a.tif": b"no tiff at all"}, "a.tif: it is no TIFF"),
         ({"a.png": b"no png"}, "a.png: the browser cannot read it"),
         ({"a_mask.png": encoded(".png", images[9])}, "Add the slices"),
+        ({"slice_1.tif": good, "slice1_mask.tif": mask}, "slice1_mask.tif: it has no slice beside it"),
+        ({"a.tif": good, "a_mask.tif": tiff(truth[9, :100, :100])}, "a_mask.tif: it has another size than its slice"),
+        ({"a.tif": good, "a_mask.tif": mask, "a_seg.tif": mask}, "a_seg.tif: its slice has another mask, a_mask.tif"),
+        ({"a.tif": tiff(images[8:10, ..., 1])}, "a.tif: it holds 2 pages"),
         ({"a.nii": b"short"}, "a.nii: it is no NIfTI-1"),
         ({"a.nii.gz": volume, "b.nii.gz": volume}, "does not say which sequence"),
         ({"t1.nii.gz": volume, "t1ce.nii.gz": volume}, "there is no FLAIR"),
-        ({"flair.nii.gz": volume, "t1.nii.gz": small}, "t1.nii.gz: it has another size"),
+        ({"p_t1.nii.gz": volume}, "there is no FLAIR"),
+        ({"p_seg.nii.gz": volume}, "there is no FLAIR"),
+        (
+            {"flair.nii.gz": volume, "t1.nii.gz": small},
+            "t1.nii.gz: it does not lie as the FLAIR does: 4 × 4 × 5 voxels",
+        ),
+        ({"flair.nii.gz": volume, "t1.nii.gz": moved}, "t1.nii.gz: it does not lie as the FLAIR does"),
+        ({"flair.nii.gz": volume, "seg.nii.gz": turned}, "seg.nii.gz: it does not lie as the FLAIR does"),
     ]
     page = opened.page
     for number, (files, message) in enumerate(cases):

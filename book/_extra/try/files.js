@@ -12,13 +12,7 @@
   const SEQUENCES = ["pre-contrast T1", "FLAIR", "post-contrast T1"];
   const [PRE, FLAIR, POST] = [0, 1, 2];
   const PICTURE = /\.(tiff?|png|jpe?g)$/i, NIFTI = /\.nii(\.gz)?$/i, MASK = /[_-](mask|seg|segmentation|label)$/i;
-  const ROLES = [ // of a NIfTI file, by its name; the first that fits
-    [/(^|[_.-])(seg|mask|label|segmentation)([_.-]|$)/i, "truth"],
-    [/(flair|(^|[_.-])t2f([_.-]|$))/i, FLAIR],
-    [/(t1ce|t1gd|t1c([_.-]|$)|post|gad)/i, POST],
-    [/(^|[_.-])t2w?([_.-]|$)/i, null], // a sequence that the study does not use
-    [/(t1|pre([_.-]|$))/i, PRE],
-  ];
+  const TRUTH = "truth", UNUSED = "unused"; // as in brainseg.cohort.examinations
 
   class FileError extends Error {}
 
@@ -60,7 +54,7 @@
     return Uint8Array.from(made);
   }
 
-  /** The pages of a TIFF: {width, height, channels, deep, values}. */
+  /** The one page of a TIFF: {width, height, channels, deep, values}. */
   async function readTIFF(buffer) {
     const view = new DataView(buffer), order = view.getUint16(0);
     const little = order === 0x4949;
@@ -77,9 +71,10 @@
           size === 1 ? view.getUint8(from + n) : size === 2 ? view.getUint16(from + 2 * n, little) : view.getUint32(from + 4 * n, little));
       }
       place = view.getUint32(place + 2 + 12 * count, little);
-      pages.push(await readPage(tags, buffer, little));
+      pages.push(tags);
     }
-    return pages;
+    if (pages.length !== 1) throw new FileError(`it holds ${pages.length} pages: save each slice as a file of its own`);
+    return readPage(pages[0], buffer, little);
   }
 
   async function readPage(tags, buffer, little) {
@@ -132,14 +127,15 @@
   const NUMBERS = { 2: "Uint8", 4: "Int16", 8: "Int32", 16: "Float32", 64: "Float64", 256: "Int8", 512: "Uint16", 768: "Uint32" };
 
   /** A NIfTI volume: slices from the feet to the head as seen in Kaggle's layout, the forehead at the top and the
-      patient's right on the left. {slices, height, width, tall, deep, values}: `tall` is a pixel's height over its width. */
+      patient's right on the left. {slices, height, width, tall, deep, values, shape, affine}: `tall` is a pixel's height over its width; shape
+      and affine are those of the file's own array. */
   async function readNIfTI(bytes) {
     if (bytes[0] === 0x1f && bytes[1] === 0x8b) bytes = await inflated(bytes, "gzip");
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const little = view.byteLength > 352 && view.getInt32(0, true) === 348;
     if (!little && !(view.byteLength > 352 && view.getInt32(0) === 348)) throw new FileError("it is no NIfTI-1 file");
     const short = (at) => view.getInt16(at, little), real = (at) => view.getFloat32(at, little);
-    const shape = [1, 2, 3].map((i) => Math.max(short(40 + 2 * i), 1)), spacing = [1, 2, 3].map((i) => Math.abs(real(76 + 4 * i)) || 1);
+    const shape = [1, 2, 3].map((i) => Math.max(short(40 + 2 * i), 1));
     if (short(40) > 3 && short(48) > 1) throw new FileError("it has more than three dimensions: give one file a sequence");
     const type = NUMBERS[short(70)], offset = real(108);
     if (!type) throw new FileError("its numbers are of a kind that this page does not read");
@@ -147,7 +143,8 @@
     if (view.byteLength < offset + count * size) throw new FileError("it is cut off");
     const slope = real(112) || 1, start = real(112) ? real(116) : 0;
     // Which axis of the file runs to the right, to the front, upwards: the one that points there most.
-    const axes = orientation(short, real), order = [0, 1, 2].map((world) => axes.findIndex((axis) => axis.world === world));
+    const affine = affineOf(short, real, shape), axes = orientation(affine);
+    const order = [0, 1, 2].map((world) => axes.findIndex((axis) => axis.world === world));
     const [width, height, slices] = order.map((axis) => shape[axis]), steps = [1, shape[0], shape[0] * shape[1]];
     const values = new Float32Array(count), get = `get${type}`;
     const [right, front, up] = order.map((axis) => (axes[axis].up ? steps[axis] : -steps[axis]));
@@ -160,24 +157,39 @@
         }
       }
     }
-    return { slices, height, width, tall: spacing[order[1]] / spacing[order[0]], deep: type !== "Uint8" || slope !== 1, values };
+    const odd = values.reduce((sum, value) => sum + !Number.isFinite(value), 0); // as air in many files; no grey level follows from it
+    if (odd) throw new FileError(`it holds ${odd} voxels that are no number (NaN or infinite): decide what stands there, such as 0 for air, and save it again`);
+    const [across, down] = order.map((axis) => Math.hypot(...affine.columns[axis])), tall = affine.told ? down / across : 1;
+    return { slices, height, width, tall, deep: type !== "Uint8" || slope !== 1, values, shape, affine };
   }
 
-  /** For each axis of the file the nearest axis of the world (0 to the right, 1 to the front, 2 up), and its direction. */
-  function orientation(short, real) {
-    let columns = [[1, 0, 0], [0, 1, 0], [0, 0, 1]];
-    if (short(254) > 0) columns = [0, 1, 2].map((axis) => [0, 1, 2].map((row) => real(280 + 16 * row + 4 * axis)));
-    else if (short(252) > 0) {
+  /** Where the axes of the file run, in millimetres to the right, the front and upwards, and where its first voxel lies:
+      three columns and the origin, as nibabel has them. `told` is false where the file does not say. */
+  function affineOf(short, real, shape) {
+    const spacing = [1, 2, 3].map((i) => Math.abs(real(76 + 4 * i)) || 1);
+    const scaled = (columns) => columns.map((column, axis) => column.map((part) => part * spacing[axis]));
+    if (short(254) > 0) {
+      const [x, y, z, origin] = [0, 1, 2, 3].map((axis) => [0, 1, 2].map((row) => real(280 + 16 * row + 4 * axis)));
+      return { columns: [x, y, z], origin, told: true };
+    }
+    if (short(252) > 0) {
       const [b, c, d] = [256, 260, 264].map(real), a = Math.sqrt(Math.max(0, 1 - b * b - c * c - d * d)), flip = real(76) < 0 ? -1 : 1;
-      columns = [
+      const columns = scaled([
         [a * a + b * b - c * c - d * d, 2 * (b * c + a * d), 2 * (b * d - a * c)],
         [2 * (b * c - a * d), a * a + c * c - b * b - d * d, 2 * (c * d + a * b)],
         [2 * (b * d + a * c), 2 * (c * d - a * b), a * a + d * d - b * b - c * c].map((part) => part * flip),
-      ];
+      ]);
+      return { columns, origin: [268, 272, 276].map(real), told: true };
     }
+    const columns = scaled([[-1, 0, 0], [0, 1, 0], [0, 0, 1]]); // the first axis runs to the left, as in Analyze
+    return { columns, origin: columns.map((column, axis) => (-column[axis] * (shape[axis] - 1)) / 2), told: false };
+  }
+
+  /** For each axis of the file the nearest axis of the world (0 to the right, 1 to the front, 2 up), and its direction. */
+  function orientation({ columns, origin }) {
     const axes = [], free = [0, 1, 2];
-    const norm = (column) => Math.hypot(...column) || 1;
-    const pairs = columns.flatMap((column, axis) => column.map((part, world) => ({ axis, world, along: part / norm(column) })));
+    const pairs = columns.flatMap((column, axis) => column.map((part, world) => ({ axis, world, along: part / Math.hypot(...column) })));
+    if (![...pairs.map(({ along }) => along), ...origin].every(Number.isFinite)) throw new FileError("it does not say how it lies in the head: set its affine");
     for (const { axis, world, along } of pairs.sort((a, b) => Math.abs(b.along) - Math.abs(a.along))) {
       if (axes[axis] || !free.includes(world)) continue;
       free.splice(free.indexOf(world), 1);
@@ -254,7 +266,7 @@
 
   const base = (path) => path.split("/").pop();
   const folder = (path) => path.split("/").slice(0, -1).join("/");
-  const stem = (path) => path.replace(/\.nii\.gz$/i, "").replace(/\.[^./]*$/, "");
+  const stem = (path) => path.replace(/(\.nii)?\.[^./]*$/i, "");
   const naturally = new Intl.Collator("en", { numeric: true }).compare;
 
   function grouped(entries, key) {
@@ -273,14 +285,26 @@
     }
   }
 
+  /** A mask that is not its slice's would make a truth that nobody drew, and a Dice beside it. */
+  function refuseForeign(masks, pages) {
+    for (const [key, { path, width, height }] of masks) {
+      const slice = pages.find((page) => page.key === key);
+      if (!slice) throw new FileError(`${base(path)}: it has no slice beside it. Name it after its slice, or leave it out.`);
+      if (slice.width !== width || slice.height !== height) throw new FileError(`${base(path)}: it has another size than its slice. Give both the same size.`);
+    }
+  }
+
   async function fromPictures(name, entries) {
     const pages = [], masks = new Map();
     for (const { path, file } of entries.sort((a, b) => naturally(a.path, b.path))) {
-      const read = await attempt(path, async () => (/\.tiff?$/i.test(path) ? readTIFF(await file.arrayBuffer()) : [await readPicture(file)]));
-      if (MASK.test(stem(path))) masks.set(stem(path).replace(MASK, ""), read[0]);
-      else read.forEach((page) => pages.push({ ...page, key: stem(path), path }));
+      const page = await attempt(path, async () => (/\.tiff?$/i.test(path) ? readTIFF(await file.arrayBuffer()) : readPicture(file)));
+      const key = stem(path).replace(MASK, "");
+      if (key === stem(path)) pages.push({ ...page, key });
+      else if (masks.has(key)) throw new FileError(`${base(path)}: its slice has another mask, ${base(masks.get(key).path)}. Keep the one that is meant.`);
+      else masks.set(key, { ...page, path });
     }
     if (!pages.length) throw new FileError(`${name}: there are masks and no slices. Add the slices.`);
+    refuseForeign(masks, pages);
     const plane = (page, channel) => ({
       read: (y, x) => page.values[(y * page.width + x) * page.channels + channel], height: page.height, width: page.width, tall: 1,
     });
@@ -297,20 +321,34 @@
     };
   }
 
+  /** What a volume's file is, by the package's patterns, which network.js brings: a channel, TRUTH, UNUSED, or null. */
+  function roleOf(path) {
+    const [role] = window.brainsegTry.roles.find(([, pattern]) => new RegExp(pattern, "i").test(stem(base(path)))) || [null];
+    return role;
+  }
+
+  /** Whether voxels of two volumes lie in the same places, as Volume.lies_as of the package: to a hundredth of a millimetre. */
+  function liesAs(one, other) {
+    const numbers = ({ shape, affine }) => [...affine.columns.flat(), ...affine.origin, ...shape];
+    const wanted = numbers(other);
+    return numbers(one).every((number, i) => Math.abs(number - wanted[i]) <= 1e-2 + 1e-5 * Math.abs(wanted[i]));
+  }
+
   async function fromNIfTI(name, entries) {
-    const found = new Map();
-    for (const { path, file } of entries) {
-      const role = entries.length === 1 ? FLAIR : (ROLES.find(([pattern]) => pattern.test(stem(base(path)))) || [null, undefined])[1];
-      if (role === undefined) throw new FileError(`${base(path)}: its name does not say which sequence it is. Put flair, t1, t1ce or seg into it.`);
-      if (role === null) continue;
+    const found = new Map(), roles = entries.map(({ path }) => roleOf(path));
+    const lone = roles.filter((role) => ![TRUTH, UNUSED].includes(role)).length === 1; // a name that says nothing is FLAIR's then
+    for (const [i, { path, file }] of entries.entries()) {
+      const role = roles[i] === null && lone ? FLAIR : roles[i];
+      if (role === null) throw new FileError(`${base(path)}: its name does not say which sequence it is. Put flair, t1, t1ce or seg into it.`);
+      if (role === UNUSED) continue;
       if (found.has(role)) throw new FileError(`${base(path)}: there are two files for one sequence of ${name}. Drop one patient's files at a time, or a folder each.`);
       found.set(role, { path, ...(await attempt(path, async () => readNIfTI(new Uint8Array(await file.arrayBuffer())))) });
     }
     const flair = found.get(FLAIR);
     if (!flair) throw new FileError(`${name}: there is no FLAIR among its files. The network needs it: put flair into its name.`);
-    for (const { path, slices, height, width } of found.values()) {
-      if (slices !== flair.slices || height !== flair.height || width !== flair.width) {
-        throw new FileError(`${base(path)}: it has another size than the FLAIR. Bring both into one frame first.`);
+    for (const volume of found.values()) {
+      if (!liesAs(volume, flair)) {
+        throw new FileError(`${base(volume.path)}: it does not lie as the FLAIR does: ${volume.shape.join(" × ")} voxels there, ${flair.shape.join(" × ")} here, or another place. Bring both into one grid first, or give the FLAIR alone.`);
       }
     }
     const planes = ({ slices, height, width, tall, values }) => Array.from({ length: slices }, (_, slice) => ({
@@ -320,7 +358,7 @@
       const read = found.get(channel);
       return read ? { planes: planes(read), deep: read.deep, ...(read.deep ? extremes([read.values]) : null) } : null;
     });
-    const truth = found.get("truth");
+    const truth = found.get(TRUTH);
     return {
       volume: volumeOf(stacks), truth: truth ? truthOf(planes(truth)) : null,
       missing: [PRE, POST].filter((channel) => !found.has(channel)),
@@ -380,5 +418,5 @@
     return { volume: { slices, height, width, data }, truth: (await planes(mask)).values, missing };
   }
 
-  window.brainsegFiles = { SEQUENCES, FLAIR, FileError, patientsIn, droppedFiles, readBookPatient, inflated };
+  window.brainsegFiles = { SEQUENCES, FLAIR, FileError, roleOf, patientsIn, droppedFiles, readBookPatient, inflated };
 })();

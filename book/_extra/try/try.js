@@ -21,8 +21,9 @@
   }));
   const COLOURS = { truth: "#56B4E9", prediction: "#E69F00" }; // as in the figures
   const ZOOM = 3; // canvas pixels for a pixel of the frame
-  const state = { patient: 0, slice: 0, sequence: F.FLAIR, threshold: network.threshold, prediction: true, truth: true, heat: false };
+  const state = { slice: 0, sequence: F.FLAIR, threshold: network.threshold, prediction: true, truth: true, heat: false };
   let patients = book, session = null, running = null;
+  let shown = null, asked = 0; // the patient in the picture, and how often another was asked for
 
   // ---------------------------------------------------------------- parts of the page
 
@@ -116,7 +117,7 @@
 
   // ---------------------------------------------------------------- the network
 
-  const patient = () => patients[state.patient];
+  const patient = () => shown;
   const known = (one) => (one.probabilities || []).filter(Boolean).length;
   const whole = (one) => one.volume && known(one) === one.volume.slices;
 
@@ -143,7 +144,7 @@
       if (one === patient()) refresh();
       await breath();
     }
-    running = null;
+    if (running === mine) running = null;
     refresh();
   }
 
@@ -303,16 +304,21 @@
     refresh();
   }
 
-  /** Show a patient at its largest true tumour, or in its middle. One that cannot be read is not shown. */
-  async function show(number) {
-    running = null;
-    const one = patients[number];
+  /** Show a patient at its largest true tumour, or in its middle. One that cannot be read is not shown, nor one that
+      comes after the reader asked for another. */
+  async function show(one) {
+    const mine = ++asked;
+    let problem = null;
     try {
       await open(one);
-    } finally {
-      controls.patient.value = state.patient;
+    } catch (error) {
+      problem = error;
     }
-    controls.patient.value = state.patient = number;
+    if (mine !== asked) return;
+    running = null;
+    if (!problem) shown = one;
+    controls.patient.value = patients.indexOf(shown);
+    if (problem) throw problem;
     const { slices } = one.volume, areas = Array.from({ length: slices }, (_, i) => (one.truth ? area(truthPlane(one, i)) : 0));
     const largest = areas.indexOf(Math.max(...areas));
     state.slice = one.truth && areas[largest] ? largest : Math.floor(slices / 2);
@@ -333,7 +339,7 @@
       patients = [...own, ...patients];
       state.sequence = F.FLAIR;
       choices();
-      await show(0);
+      await show(own[0]);
       controls.fileNote.textContent = `${own.length === 1 ? "One patient read." : `${own.length} patients found; each is read when you choose it.`} Nothing was sent anywhere.`;
     } catch (error) {
       controls.fileNote.textContent = error.message;
@@ -364,8 +370,9 @@
   const controls = {};
 
   function choices() {
-    const which = choice("Patient", "patient", patients.map((one) => `${one.name}, ${one.title}`), (number) => show(number).catch(failed));
+    const which = choice("Patient", "patient", patients.map((one) => `${one.name}, ${one.title}`), (number) => show(patients[number]).catch(failed));
     controls.patient = which.querySelector("select");
+    controls.patient.value = patients.indexOf(shown);
     controls.choices.replaceChildren(
       which,
       choice("Sequence", "sequence", F.SEQUENCES, (sequence) => change({ sequence })),
@@ -415,7 +422,7 @@
       step(by);
     });
     choices();
-    if (patients.length) return show(0);
+    if (patients.length) return show(patients[0]);
     controls.sentence.textContent = "This edition holds no volumes: drop your own.";
   }
 
