@@ -219,7 +219,7 @@ view = tables["leak"].replace({"measure": measures}).set_index(["measure", "feat
 view = view.rename(index=str.upper, level="feature")[["patients", "honest", "leaky", "difference", "low", "high"]]
 view.columns = ["patients", HONEST, LEAKY, "difference", "95 % interval from", "to"]
 if len(view):
-    display(view.style.format("{:.2f}", subset=view.columns[1:3]).format("{:+.2f}", subset=view.columns[3:]))
+    display(view.style.format("{:.2f}", subset=view.columns[1:3]).format("{:+z.2f}", subset=view.columns[3:]))
 Markdown(str(found.leak))
 
 # %% [markdown]

@@ -174,7 +174,7 @@ class QualityFindings:
             f"{interval_text(self.by_strangeness, 2)}.\n"
             f"- **Probabilities** miss the share of tumour by {error.estimate:.3f} "
             f"({error.low:.3f} to {error.high:.3f}), the mean over patients of the expected calibration error, where a "
-            f"pixel is called at least {LEAST:.0%} likely. Probabilities below {THRESHOLD:.0%} minus that share are "
+            f"pixel is called at least {LEAST:.0%} likely. Below {THRESHOLD:.0%}, probability minus share is "
             f"{interval_text(self.below)}, {_honesty(self.below)}; from there on, where the mask is, it is "
             f"{interval_text(self.above)}, {_honesty(self.above)}. {self.unseen:.1%} of a tumour is called less likely "
             f"than {LEAST:.0%}, and is in no bin."

@@ -51,7 +51,7 @@ def patient_dice(
         ax.scatter(position - 0.12 + spread, table["dice"], color=colour, alpha=0.6, s=28, linewidths=0)
         error = [[summary["mean"] - summary["low"]], [summary["high"] - summary["mean"]]]
         ax.errorbar(position + 0.2, summary["mean"], yerr=error, fmt="D", color="black", markersize=6, capsize=5)
-        ax.text(position + 0.27, summary["mean"], f"{summary['mean']:.2f}", va="center", fontsize=11)
+        ax.text(position + 0.27, summary["mean"], f"{summary['mean']:.3f}", va="center", fontsize=11)
     ax.set(ylim=(-0.02, 1.02), xlim=(-0.5, len(patients) - 0.4), ylabel="Dice of a patient's volume")
     ax.set_xticks(range(len(patients)), [MODEL_NAMES[name] for name in patients])
     ax.grid(axis="x", visible=False)

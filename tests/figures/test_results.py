@@ -52,7 +52,7 @@ def test_patient_dice_draws_every_patient_and_the_mean():
     (ax,) = figure.axes
     drawn = [list(cloud.get_offsets()[:, 1]) for cloud in ax.collections if len(cloud.get_offsets()) > 0]
     assert [0.2, 0.8] in drawn and [0.5] in drawn
-    assert texts(ax) == ["0.50", "0.50"]
+    assert texts(ax) == ["0.500", "0.500"]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["U-Net", "ResUNet"]
     assert legend(figure) == ["one patient", "mean and 95 % bootstrap interval"]
 
