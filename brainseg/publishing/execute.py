@@ -326,11 +326,12 @@ class _Watch(threading.Thread):
             if self._over.wait(pause):
                 return
             with contextlib.suppress(psutil.Error):  # it ended meanwhile
-                if self.kernel is not None:
-                    family = [self.kernel, *self.kernel.children(recursive=True)]
-                    self.peak = max(self.peak, sum(process.memory_info().rss for process in family))
-                    if self._stop_kernel.is_set():
-                        self.kernel.kill()
+                if self.kernel is None:
+                    continue
+                if self._stop_kernel.is_set():  # first, because a look at the memory may fail
+                    self.kernel.kill()
+                family = [self.kernel, *self.kernel.children(recursive=True)]
+                self.peak = max(self.peak, sum(process.memory_info().rss for process in family))
 
     def __enter__(self) -> _Watch:
         self.start()

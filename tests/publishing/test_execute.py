@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -382,13 +383,23 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 make_notebook("01", profile="smoke", root=Path({str(root)!r}))
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+    def is_kernel(process):
+        with contextlib.suppress(psutil.Error):  # one that is done by now, such as git
+            return "ipykernel_launcher" in process.cmdline()
+
     study = psutil.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while not (kernels := study.children(recursive=True)) and time.monotonic() < deadline:
+    while not (kernels := [*filter(is_kernel, study.children(recursive=True))]) and time.monotonic() < deadline:
         time.sleep(0.1)
     study.send_signal(signal.SIGINT)
-    said = study.communicate(timeout=60)[1]
-    assert "KeyboardInterrupt" in said
+    try:
+        said = study.communicate(timeout=60)[1]
+    except subprocess.TimeoutExpired:
+        for process in (*kernels, study):
+            process.kill()
+        pytest.fail(f"it did not end, and said: {study.communicate()[1]}")
+    assert kernels and "KeyboardInterrupt" in said
     assert psutil.wait_procs(kernels, timeout=20)[1] == []
     assert not list((tmp_path / "build").rglob("*.ipynb"))
 
