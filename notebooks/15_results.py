@@ -195,7 +195,7 @@ Markdown(locked.sentences(seed))
 # ## How the recipe was chosen
 #
 # The ways of training were compared on inner patients alone, and the recipe was frozen in `results/protocol.md` before any network above was trained. A gain counts where it lies above one standard error over the patients and does not hang on one of them.
-# The first table sets other ways of training beside the plainest, the second other ways of making a mask beside the study's (both ways, cut at one half, small pieces dropped). Looking both ways came from the first campaign, and had not to earn its place here.
+# The first table sets other ways of training beside the plainest, the second other ways of making a mask beside the study's (both ways, cut at one half, small pieces dropped). Looking both ways came from the first campaign, and did not have to earn its place here.
 #
 # The way that was adopted scales grey levels by the brain, and it starts from the phantom. It was chosen beside the plainest way alone. The table has each step by itself, too: those two rows were trained later, and the other two again from the same code ({doc}`../limits`). With the phantom come as many steps again, and the table cannot part the two: [Chapter 16](16_synthetic) trains from drawn weights and after the phantom for equally many steps, and shows what is left of the gain.
 

@@ -128,16 +128,6 @@ def test_values_that_are_not_one_a_patient(function, values, message):
         function(values)
 
 
-def test_percentile_interval_by_hand():
-    draws = np.r_[np.arange(101.0), np.nan, np.inf]
-    assert percentile_interval(7, draws) == pytest.approx((7, 2.5, 97.5))
-    assert percentile_interval(7, draws, level=0.9) == pytest.approx((7, 5, 95))
-    assert np.isnan(percentile_interval(7, np.array([np.nan]))[1:]).all()
-
-
-# Coverage
-
-
 def test_interval_over_groups_is_that_of_t():
     values, groups = np.array([0.1, 0.3, 0.5, 0.4, 0.9, -0.2]), np.array(list("aabbcc"))
     means = np.array([0.2, 0.45, 0.35])
@@ -147,6 +137,16 @@ def test_interval_over_groups_is_that_of_t():
     uneven = interval_over_groups(np.append(values, 0.2), np.append(groups, "a"))
     assert uneven.estimate == pytest.approx(means.mean())  # a group counts once, however large
     assert interval_over_groups(values[:4], groups[:4]) is None
+
+
+def test_percentile_interval_by_hand():
+    draws = np.r_[np.arange(101.0), np.nan, np.inf]
+    assert percentile_interval(7, draws) == pytest.approx((7, 2.5, 97.5))
+    assert percentile_interval(7, draws, level=0.9) == pytest.approx((7, 5, 95))
+    assert np.isnan(percentile_interval(7, np.array([np.nan]))[1:]).all()
+
+
+# Coverage
 
 
 def test_coverage_of_normal_values_is_near_the_level():

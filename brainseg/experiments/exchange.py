@@ -262,9 +262,10 @@ class ExchangeFindings:
         else:
             found = f"it takes **{self.worth.estimate:.0f} real patients** to get as far"
         low, high = map(self.patients_text, (self.worth.low, self.worth.high))
-        each = ", ".join(map(self.patients_text, self.worth_by_draw))
         apart = (
-            f" The {len(self.worth_by_draw)} draws by themselves give {each}." if len(self.worth_by_draw) > 1 else ""
+            f" The {len(self.worth_by_draw)} draws by themselves give {self._by_draw()}."
+            if len(self.worth_by_draw) > 1
+            else ""
         )
         return (
             f"U-Net that was trained on the phantom alone reaches {self.alone.estimate:.3f} on these {self.patients} "
@@ -277,8 +278,7 @@ class ExchangeFindings:
         worth = self.worth.estimate
         needed = f"about {worth:.0f}" if 0 < worth < math.inf else self.patients_text(worth)
         low, high = map(self.patients_text, (self.worth.low, self.worth.high))
-        each = ", ".join(map(self.patients_text, self.worth_by_draw))
-        apart = f"; by draw {each}" if len(self.worth_by_draw) > 1 else ""
+        apart = f"; by draw {self._by_draw()}" if len(self.worth_by_draw) > 1 else ""
         most = self.sizes[-1]
         beside = most.verdict.phrase(
             "the phantom helps", "the phantom harms", "the phantom adds nothing that matters", MARGIN
@@ -287,6 +287,9 @@ class ExchangeFindings:
             f"From drawn weights it takes {needed} real patients, and twice the steps, to get as far as the phantom "
             f"alone does (95 % interval over the scored patients {low} to {high}{apart}); beside {most.name}, {beside}"
         )
+
+    def _by_draw(self) -> str:
+        return ", ".join(map(self.patients_text, self.worth_by_draw))
 
     def patients_text(self, number: float) -> str:
         """A number of real patients as it is printed: 0 is the fewest or fewer, infinity more than all."""

@@ -662,10 +662,10 @@ def described_test(slices: pd.DataFrame) -> str:
 def described_training(sizes: pd.DataFrame) -> str:
     """On how many patients networks of each kind train, in a sentence; the table is ``sizes`` of :func:`score`."""
     met = sizes.groupby("dose")["patients"].mean()
-    leaky = met[met.index.isin(range(1, 100))].mean()
+    leaky = met.drop([0, 100], errors="ignore").mean()
     said = (
         f"All train on as many slices, but not of as many patients: {met[0]:.0f} without a leak and {leaky:.0f} with "
-        "one, in the mean, because the probes come on top. What more heads teach is part of the gain."
+        "one, in the mean, because the probes come on top. What more heads teach may be part of the gain."
     )
     return f"{said} The control trains on {met[100]:.0f}, so its gain is free of that." if 100 in met else said
 
